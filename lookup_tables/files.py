@@ -1,0 +1,157 @@
+"""Table files: JSON lines, a header and then one entry a line. Reading checks everything.
+
+The format is described in docs/lookup-tables.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from lookup_tables.blocks import Block
+from lookup_tables.calibrate import Calibration
+from lookup_tables.errors import InvalidTable, LookupTableError
+from lookup_tables.table import FILLED, MEASURED, Entry, LookupTable
+from lookup_tables.target import PRECISIONS, Target
+
+FORMAT = "nas-lookup-table"
+FORMAT_VERSION = 1
+_ENTRY_FIELDS = {field.name for field in fields(Entry)} - {"block"}
+_BLOCK_FIELDS = {field.name for field in fields(Block)}
+
+
+def dump(table: LookupTable) -> str:
+    """The table as the text of a table file."""
+    header = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "target": table.target.as_dict(),
+        "provenance": dict(table.provenance),
+        "calibration": None if table.calibration is None else table.calibration.as_dict(),
+    }
+    lines = [json.dumps(header, sort_keys=True, allow_nan=False)]
+    for entry in table.entries:
+        row = {k: v for k, v in asdict(entry).items() if k != "block" and v is not None}
+        sizes = {k: v for k, v in asdict(entry.block).items() if v or k == "kind"}
+        lines.append(json.dumps({"block": sizes, **row}, sort_keys=True, allow_nan=False))
+    return "\n".join(lines) + "\n"
+
+
+def write(table: LookupTable, path: Path) -> None:
+    """Write a table file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(dump(table), encoding="utf-8")
+    partial.replace(path)
+
+
+def read(path: Path) -> LookupTable:
+    """Read a table file; `InvalidTable` names every row and field at fault."""
+    return parse(path.read_text(encoding="utf-8"))
+
+
+def parse(text: str) -> LookupTable:
+    """Read the text of a table file; `InvalidTable` names every row and field at fault."""
+    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise InvalidTable(["the file is empty"])
+    problems: list[str] = []
+    header = _object(lines[0], problems)
+    target = _target(header, problems)
+    calibration = _calibration(header, problems)
+    entries = list(_entries(lines[1:], problems))
+    if not entries and not problems:
+        problems.append("the file has no entries")
+    if problems or target is None:
+        raise InvalidTable(problems)
+    return LookupTable(target, tuple(entries), header.get("provenance") or {}, calibration)
+
+
+def _object(numbered: tuple[int, str], problems: list[str]) -> dict[str, Any]:
+    number, line = numbered
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        problems.append(f"row {number}: not JSON ({error.msg})")
+        return {}
+    if not isinstance(value, dict):
+        problems.append(f"row {number}: not an object")
+        return {}
+    return value
+
+
+def _target(header: dict[str, Any], problems: list[str]) -> Target | None:
+    if header.get("format") != FORMAT or header.get("format_version") != FORMAT_VERSION:
+        problems.append(
+            f"row 1: format and format_version have to be {FORMAT!r} and {FORMAT_VERSION}"
+        )
+        return None
+    try:
+        target = Target(**header["target"])
+    except (KeyError, TypeError) as error:
+        problems.append(f"row 1: target: {error}")
+        return None
+    if target.precision not in PRECISIONS:
+        problems.append(
+            f"row 1: target.precision is {target.precision!r}, known: {', '.join(PRECISIONS)}"
+        )
+    return target
+
+
+def _calibration(header: dict[str, Any], problems: list[str]) -> Calibration | None:
+    if not header.get("calibration"):
+        return None
+    try:
+        return Calibration.from_dict(header["calibration"])
+    except (KeyError, TypeError) as error:
+        problems.append(f"row 1: calibration: {error}")
+        return None
+
+
+def _entries(lines: Iterable[tuple[int, str]], problems: list[str]) -> Iterable[Entry]:
+    seen: dict[Block, int] = {}
+    for number, line in lines:
+        row = _object((number, line), problems)
+        if not row:
+            continue
+        entry = _entry(number, row, problems)
+        if entry is None:
+            continue
+        if entry.block in seen:
+            problems.append(
+                f"row {number}: block {entry.block.key} already stands in row {seen[entry.block]}"
+            )
+            continue
+        seen[entry.block] = number
+        yield entry
+
+
+def _entry(number: int, row: dict[str, Any], problems: list[str]) -> Entry | None:
+    before = len(problems)
+    sizes = row.get("block")
+    if not isinstance(sizes, dict):
+        problems.append(f"row {number}: block: missing")
+        return None
+    for name in sorted(set(sizes) - _BLOCK_FIELDS):
+        problems.append(f"row {number}: block.{name}: unknown field")
+    for name in sorted(set(row) - _ENTRY_FIELDS - {"block"}):
+        problems.append(f"row {number}: {name}: unknown field")
+    for name in ("p10_ms", "p50_ms", "p90_ms", "p99_ms", "energy_mj"):
+        value = row.get(name)
+        if value is None and name != "p10_ms":
+            continue
+        number_like = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number_like or not math.isfinite(value) or value <= 0:
+            problems.append(f"row {number}: {name}: {value!r} is not a positive number")
+    if row.get("source", MEASURED) not in {MEASURED, FILLED}:
+        problems.append(f"row {number}: source: {row['source']!r} is not measured or filled")
+    if len(problems) > before:
+        return None
+    try:
+        return Entry(block=Block(**sizes), **{k: v for k, v in row.items() if k != "block"})
+    except (TypeError, LookupTableError) as error:
+        problems.append(f"row {number}: block: {error}")
+        return None

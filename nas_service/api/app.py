@@ -1,0 +1,62 @@
+"""Builds the application from settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from nas_service import __version__
+from nas_service.api import artifacts, datasets, devices, health, jobs, searches, spaces, tables
+from nas_service.api.dependencies import Services
+from nas_service.api.problems import MEDIA_TYPE, install
+from nas_service.engine.durable import Client
+from nas_service.settings import Settings
+from nas_service.storage.blobs import FileBlobs
+from nas_service.storage.session import Database
+
+RESOURCES = (devices, tables, datasets, spaces, searches, jobs, artifacts, health)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The REST API on a migrated database; `mount` adds what else is served beside it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = Services(
+            settings=settings,
+            database=Database(settings.url),
+            blobs=FileBlobs(settings.blobs_dir, min_free_bytes=settings.min_free_bytes),
+            engine=Client(settings.engine_url),
+        )
+        settings.scratch_dir.mkdir(parents=True, exist_ok=True)
+        app.state.services = services
+        yield
+        services.engine.close()
+        services.database.close()
+
+    app = FastAPI(
+        title="Hardware-aware neural architecture search",
+        version=__version__,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+        responses={
+            status: {"description": text, "content": {MEDIA_TYPE: {}}}
+            for status, text in {
+                404: "Not found",
+                409: "Conflict",
+                422: "The request says something that cannot be",
+                503: "Not now",
+            }.items()
+        },
+    )
+    install(app)
+    for resource in RESOURCES:
+        app.include_router(resource.router)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return f"{route.endpoint.__module__.rpartition('.')[2]}_{route.name}"

@@ -1,0 +1,144 @@
+"""Data sets: built in, from a path on the server, or uploaded."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field, model_validator
+
+from nas_service.api.dependencies import (
+    IdempotencyKey,
+    Listing,
+    Paging,
+    Services,
+    Strict,
+    With,
+    listing,
+    remembered,
+)
+from nas_service.api.schemas import Accepted, JobOut
+from nas_service.errors import InvalidSpec
+from nas_service.storage import datasets, jobs
+from nas_service.storage.blobs import require_space
+from nas_service.storage.datasets import StoredDataset
+from nas_service.storage.jobs import Job
+from nas_service.storage.session import new_id
+
+router = APIRouter(prefix="/v1", tags=["data sets"])
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ENDINGS = (".zip", ".npz", ".parquet")
+
+
+class DatasetIn(Strict):
+    """A data set that is built in, or at a path on the server."""
+
+    name: Name
+    builtin: Literal["digits"] | None = None
+    path: str | None = None
+    image_size: int | None = Field(default=None, ge=8, le=224)
+
+    @model_validator(mode="after")
+    def one_of(self) -> DatasetIn:
+        """Exactly one source."""
+        if (self.builtin is None) == (self.path is None):
+            raise ValueError("give either builtin or path")
+        return self
+
+
+@router.post("/datasets", status_code=202)
+def register(
+    body: DatasetIn, with_: With, response: Response, key: IdempotencyKey = None
+) -> Accepted:
+    """Import a built-in data set, or one below the folders that NAS_DATA_ROOTS names."""
+    source: dict[str, Any] = {"image_size": body.image_size}
+    if body.builtin:
+        source["builtin"] = body.builtin
+    else:
+        source["path"] = str(_allowed(with_, body.path or ""))
+    return _import(with_, response, body.name, source, key)
+
+
+@router.post("/datasets:upload", status_code=202)
+async def upload(
+    request: Request,
+    with_: With,
+    response: Response,
+    name: Annotated[str, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")],
+    filename: Annotated[str, Query(max_length=200, description="Its ending says what it is.")],
+    image_size: Annotated[int | None, Query(ge=8, le=224)] = None,
+    key: IdempotencyKey = None,
+) -> Accepted:
+    """Import an uploaded file: a zip of class folders or Parquet files, an .npz, a .parquet."""
+    ending = Path(filename).suffix.lower()
+    if ending not in ENDINGS:
+        raise InvalidSpec(f"filename: ending {ending!r} is none of {', '.join(ENDINGS)}", field="filename")
+    with with_.database.session() as session:
+        taken = [d.name for d in datasets.list_datasets(session, cursor=None, limit=200).items]
+    if name in taken:
+        raise InvalidSpec(f"name: a data set named {name!r} is there already", field="name")
+    declared = int(request.headers.get("content-length", "0"))
+    limit = with_.settings.max_upload_bytes
+    require_space(with_.settings.scratch_dir, declared + with_.settings.min_free_bytes)
+    with tempfile.NamedTemporaryFile(dir=with_.settings.scratch_dir, suffix=ending) as partial:
+        written = 0
+        async for chunk in request.stream():
+            written += len(chunk)
+            if written > limit:
+                raise InvalidSpec(f"the upload is larger than {limit:,} bytes", field="body")
+            partial.write(chunk)
+        partial.flush()
+        if not written:
+            raise InvalidSpec("the upload is empty", field="body")
+        sha256 = with_.blobs.put(Path(partial.name))
+    source = {"sha256": sha256, "filename": f"upload{ending}", "image_size": image_size}
+    return _import(with_, response, name, source, key)
+
+
+@router.get("/datasets")
+def list_datasets(with_: With, page: Paging) -> Listing[StoredDataset]:
+    """Data sets, newest first."""
+    with with_.database.session() as session:
+        return listing(datasets.list_datasets(session, cursor=page.cursor, limit=page.limit))
+
+
+@router.get("/datasets/{name}")
+def get_dataset(name: str, with_: With) -> StoredDataset:
+    """One data set, by name or id; it has a digest once it is imported."""
+    with with_.database.session() as session:
+        return datasets.get_dataset(session, name)
+
+
+def _allowed(with_: Services, path: str) -> Path:
+    wanted = Path(path).resolve()
+    roots = with_.settings.roots
+    if not any(wanted.is_relative_to(root) for root in roots):
+        known = ", ".join(map(str, roots)) or "none; set NAS_DATA_ROOTS"
+        raise InvalidSpec(f"path: {path!r} is not below an allowed folder ({known})", field="path")
+    if not wanted.exists():
+        raise InvalidSpec(f"path: {path!r} does not exist", field="path")
+    return wanted
+
+
+def _import(
+    with_: Services, response: Response, name: str, source: dict[str, Any], key: str | None
+) -> Accepted:
+    with with_.database.session() as session:
+        job_id = new_id("job")
+        first = remembered(session, key, "dataset", (name, source), job_id)
+        if first != job_id:
+            job = jobs.get_job(session, first)
+            stored = datasets.get_dataset(session, job.subject)
+        else:
+            stored = datasets.add_dataset(session, name, source)
+            params = {"dataset_id": stored.id}
+            job = jobs.add_job(session, job_id, "dataset", subject=stored.id, params=params)
+    return _accepted(with_, response, stored, job)
+
+
+def _accepted(with_: Services, response: Response, stored: StoredDataset, job: Job) -> Accepted:
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=stored.id, href=f"/v1/datasets/{stored.name}", job=JobOut.of(job))

@@ -1,0 +1,155 @@
+"""Devices, their targets, and profiling."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Response
+from pydantic import Field, model_validator
+
+from lookup_tables.target import PRECISIONS, Device, Target, this_device
+from nas_service.api.dependencies import IdempotencyKey, Listing, Paging, Strict, With, listing, remembered
+from nas_service.api.schemas import Accepted, JobOut
+from nas_service.errors import InvalidSpec, Unsupported
+from nas_service.plugins import SPACES, load
+from nas_service.space.base import ImageShape
+from nas_service.storage import datasets, devices, jobs
+from nas_service.storage.devices import StoredDevice, StoredTarget
+from nas_service.storage.session import new_id
+
+router = APIRouter(prefix="/v1", tags=["devices"])
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class DeviceIn(Strict):
+    """A device: this machine, read from its operating system, or another one as described."""
+
+    name: Name
+    this_machine: bool = False
+    kind: Literal["cpu", "gpu", "npu", "mcu", "phone", "board"] = "cpu"
+    model: str | None = Field(default=None, max_length=200)
+    n_cores: int | None = Field(default=None, ge=1)
+    memory_bytes: int | None = Field(default=None, ge=1)
+    instruction_sets: tuple[str, ...] = ()
+
+    def to_device(self) -> Device:
+        """The device."""
+        if self.this_machine:
+            return this_device(self.name)
+        return Device(
+            self.name,
+            self.kind,
+            self.model,
+            self.n_cores,
+            self.memory_bytes,
+            self.instruction_sets,
+        )
+
+
+class ImageIn(Strict):
+    """Shape of images and number of classes."""
+
+    size: int = Field(ge=8, le=512)
+    channels: Literal[1, 3] = 3
+    n_classes: int = Field(default=10, ge=2, le=100_000)
+
+
+class ProfileIn(Strict):
+    """What to profile: the blocks of a space for the images of a data set, or for given ones."""
+
+    space: str
+    dataset: str | None = None
+    image: ImageIn | None = None
+    precisions: tuple[Literal["fp32", "int8"], ...] = PRECISIONS
+    profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def one_of(self) -> ProfileIn:
+        """Exactly one of data set and image says what enters the networks."""
+        if (self.dataset is None) == (self.image is None):
+            raise ValueError("give either dataset or image")
+        return self
+
+
+@router.post("/devices", status_code=201)
+def register(body: DeviceIn, with_: With, response: Response) -> StoredDevice:
+    """Register a device; this machine comes with ONNX Runtime targets in fp32 and int8."""
+    with with_.database.session() as session:
+        added = devices.add_device(session, body.to_device(), local=body.this_machine)
+        if body.this_machine:
+            for precision in PRECISIONS:
+                target = Target(added.name, "onnxruntime", version("onnxruntime"), precision)
+                devices.add_target(session, added.id, target)
+    response.headers["Location"] = f"/v1/devices/{added.name}"
+    return added
+
+
+@router.get("/devices")
+def list_devices(with_: With, page: Paging) -> Listing[StoredDevice]:
+    """Devices, newest first."""
+    with with_.database.session() as session:
+        return listing(devices.list_devices(session, cursor=page.cursor, limit=page.limit))
+
+
+@router.get("/devices/{name}")
+def get_device(name: str, with_: With) -> StoredDevice:
+    """One device, by name or id."""
+    with with_.database.session() as session:
+        return devices.get_device(session, name)
+
+
+@router.get("/devices/{name}/targets")
+def targets_of(name: str, with_: With) -> list[StoredTarget]:
+    """A device's targets."""
+    with with_.database.session() as session:
+        return devices.targets_of(session, devices.get_device(session, name).id)
+
+
+@router.get("/targets")
+def list_targets(with_: With, page: Paging) -> Listing[StoredTarget]:
+    """Targets, newest first."""
+    with with_.database.session() as session:
+        return listing(devices.list_targets(session, cursor=page.cursor, limit=page.limit))
+
+
+@router.post("/devices/{name}:profile", status_code=202)
+def profile(
+    name: Annotated[str, Path()],
+    body: ProfileIn,
+    with_: With,
+    response: Response,
+    key: IdempotencyKey = None,
+) -> Accepted:
+    """Measure blocks and networks of a space on a device and make lookup tables of them."""
+    with with_.database.session() as session:
+        device = devices.get_device(session, name)
+        if not device.local:
+            raise Unsupported(f"device {name!r} is not this machine; upload tables measured on it")
+        if body.image is not None:
+            image = ImageShape(body.image.size, body.image.channels, body.image.n_classes)
+        else:
+            dataset = datasets.get_dataset(session, body.dataset or "")
+            if not dataset.ready:
+                raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
+            image = dataset.image
+        load(SPACES, body.space)(image)
+        job_id = remembered(session, key, "profile", (name, body), new_id("job"))
+        job = jobs.add_job(
+            session,
+            job_id,
+            "profile",
+            subject=device.id,
+            params={
+                "device_id": device.id,
+                "space": body.space,
+                "image": image.as_dict(),
+                "precisions": list(body.precisions),
+                "budget_s": body.profile_budget_s,
+                "seed": body.seed,
+            },
+        )
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=device.id, href=f"/v1/devices/{device.name}", job=JobOut.of(job))

@@ -1,0 +1,55 @@
+"""Is the service alive, and can it work?"""
+
+from __future__ import annotations
+
+import sys
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from nas_service import __version__
+from nas_service.api.dependencies import With
+from nas_service.engine.queues import CONCURRENCY
+from nas_service.errors import Unavailable
+from nas_service.storage import jobs
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """The process answers; whether it has imported torch, which it never should."""
+
+    status: str
+    version: str
+    torch_imported: bool
+
+
+class Readiness(BaseModel):
+    """Database, and workers by queue."""
+
+    ready: bool
+    database: bool
+    workers: dict[str, int]
+
+
+@router.get("/healthz")
+def health() -> Health:
+    """The process answers."""
+    return Health(status="ok", version=__version__, torch_imported="torch" in sys.modules)
+
+
+@router.get("/readyz", responses={503: {"model": Readiness}})
+def ready(with_: With, response: Response) -> Readiness:
+    """The database answers and every queue has a worker; 503 otherwise."""
+    counts = dict.fromkeys(CONCURRENCY, 0)
+    database = True
+    try:
+        with with_.database.session() as session:
+            for queues in jobs.live_workers(session).values():
+                for queue in queues:
+                    counts[queue] = counts.get(queue, 0) + 1
+    except Unavailable:
+        database = False
+    found = Readiness(ready=database and all(counts.values()), database=database, workers=counts)
+    response.status_code = 200 if found.ready else 503
+    return found

@@ -1,0 +1,46 @@
+"""Jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from nas_service.api.dependencies import Listing, Paging, With
+from nas_service.api.schemas import JobOut
+from nas_service.storage import jobs
+from nas_service.storage.jobs import JobEvent
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+
+
+@router.get("/jobs")
+def list_jobs(
+    with_: With, page: Paging, subject: Annotated[str | None, Query()] = None
+) -> Listing[JobOut]:
+    """Jobs, latest id first."""
+    with with_.database.session() as session:
+        found = jobs.list_jobs(session, subject=subject, cursor=page.cursor, limit=page.limit)
+    return Listing(items=[JobOut.of(one) for one in found.items], next_cursor=found.next_cursor)
+
+
+@router.get("/jobs/{job_id}")
+def get_job(job_id: str, with_: With) -> JobOut:
+    """One job."""
+    with with_.database.session() as session:
+        return JobOut.of(jobs.get_job(session, job_id))
+
+
+@router.get("/jobs/{job_id}/events")
+def events(job_id: str, with_: With) -> list[JobEvent]:
+    """What the job's steps did, oldest first."""
+    with with_.database.session() as session:
+        jobs.get_job(session, job_id)
+        return jobs.events_of(session, job_id)
+
+
+@router.post("/jobs/{job_id}:cancel", status_code=202)
+def cancel(job_id: str, with_: With) -> JobOut:
+    """Ask a job to end."""
+    with with_.database.session() as session:
+        return JobOut.of(jobs.request_cancel(session, job_id))

@@ -1,0 +1,271 @@
+"""Searches: submit, watch, cancel, read the front."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, Field
+
+from nas_service.api.dependencies import (
+    IdempotencyKey,
+    Listing,
+    Paging,
+    Strict,
+    With,
+    remembered,
+)
+from nas_service.api.problems import stored_problem
+from nas_service.api.schemas import Accepted, JobOut
+from nas_service.errors import InvalidSpec, NotFound
+from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load
+from nas_service.search.spec import SearchSpec, TrainingSpec
+from nas_service.space.base import SearchSpace, describe
+from nas_service.storage import datasets, devices, jobs, searches
+from nas_service.storage.searches import StoredSearch
+
+router = APIRouter(prefix="/v1", tags=["searches"])
+
+
+class TrainingIn(Strict):
+    """How long to train; what is left out follows from the size of the data."""
+
+    epochs: int | None = Field(default=None, ge=1, le=1000)
+    finetune_epochs: int | None = Field(default=None, ge=1, le=1000)
+    max_train_images: int | None = Field(default=None, ge=20)
+    batch: int = Field(default=32, ge=4, le=4096)
+    learning_rate: float = Field(default=0.05, gt=0, le=10)
+    flip: bool = False
+
+
+class SearchIn(Strict):
+    """A search request."""
+
+    dataset: str
+    space: str
+    device: str
+    max_latency_ms: float | None = Field(default=None, gt=0, le=1e6)
+    limit_probability: float = Field(default=0.9, gt=0.5, lt=1)
+    precisions: tuple[Literal["fp32", "int8"], ...] = Field(
+        default=("fp32", "int8"), min_length=1, max_length=2
+    )
+    sampler: str = "guided"
+    evaluator: str = "supernet"
+    predictor: str = "ensemble"
+    n_initial: int = Field(default=64, ge=8, le=5000)
+    n_holdout: int = Field(default=24, ge=2, le=5000)
+    n_queries: int = Field(default=40, ge=1, le=10_000)
+    batch: int = Field(default=8, ge=1, le=256)
+    n_winners: int = Field(default=4, ge=1, le=50)
+    n_probes: int = Field(default=5, ge=1, le=50)
+    profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    training: TrainingIn = TrainingIn()
+
+    def to_spec(self) -> SearchSpec:
+        """The request as a value; raises where it names what is not there."""
+        check(SPACES, self.space)
+        check(SAMPLERS, self.sampler)
+        check(EVALUATORS, self.evaluator)
+        check(PREDICTORS, self.predictor)
+        if len(set(self.precisions)) < len(self.precisions):
+            raise InvalidSpec("precisions: the same one twice", field="precisions")
+        values = self.model_dump()
+        return SearchSpec(**{**values, "training": TrainingSpec(**values["training"])})
+
+
+class SearchOut(BaseModel):
+    """A search."""
+
+    id: str
+    state: str
+    spec: dict[str, Any]
+    revision: int
+    facts: dict[str, Any]
+    problem: dict[str, Any] | None
+    lineage: dict[str, Any]
+    created_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, stored: StoredSearch) -> SearchOut:
+        """The search as it is sent."""
+        return cls(
+            id=stored.id,
+            state=stored.state,
+            spec=stored.spec,
+            revision=stored.revision,
+            facts=stored.facts,
+            problem=stored_problem(stored.problem, f"/v1/searches/{stored.id}"),
+            lineage=stored.lineage,
+            created_at=stored.created_at,
+            finished_at=stored.finished_at,
+        )
+
+
+class Progress(BaseModel):
+    """How far a search is: itself, and the jobs that it waits for."""
+
+    state: str
+    progress: float
+    message: str
+    eta_s: float | None
+    jobs: list[JobOut]
+
+
+class Evaluated(BaseModel):
+    """One query of a search: an architecture and its accuracy on validation data."""
+
+    number: int
+    batch: int
+    architecture: dict[str, Any]
+    precision: str
+    accuracy: float
+
+
+@router.post("/searches", status_code=202)
+def submit(
+    body: SearchIn, with_: With, response: Response, key: IdempotencyKey = None
+) -> Accepted:
+    """Start a search."""
+    spec = body.to_spec()
+    with with_.database.session() as session:
+        dataset = datasets.get_dataset(session, spec.dataset)
+        device = devices.get_device(session, spec.device)
+        if not dataset.ready:
+            raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
+        space: SearchSpace = load(SPACES, spec.space)(dataset.image)
+        if spec.evaluator == "supernet" and not space.has_supernet:
+            raise InvalidSpec(
+                f"space {spec.space} shares no weights; use the evaluator 'standalone'",
+                field="evaluator",
+            )
+        added = searches.add_search(
+            session, spec, device_id=device.id, dataset_id=dataset.id, data_digest=dataset.digest
+        )
+        search_id = remembered(session, key, "search", body, added.id)
+        if search_id != added.id:
+            searches.remove_search(session, added.id)
+        params = {"search_id": search_id}
+        job = jobs.add_job(session, search_id, "search", subject=search_id, params=params)
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/searches/{search_id}"
+    return Accepted(id=search_id, href=f"/v1/searches/{search_id}", job=JobOut.of(job))
+
+
+@router.get("/searches")
+def list_searches(with_: With, page: Paging) -> Listing[SearchOut]:
+    """Searches, newest first."""
+    with with_.database.session() as session:
+        found = searches.list_searches(session, cursor=page.cursor, limit=page.limit)
+    return Listing(
+        items=[SearchOut.of(one) for one in found.items], next_cursor=found.next_cursor
+    )
+
+
+@router.get("/searches/{search_id}")
+def get_search(search_id: str, with_: With) -> SearchOut:
+    """One search."""
+    with with_.database.session() as session:
+        return SearchOut.of(searches.get_search(session, search_id))
+
+
+@router.get("/searches/{search_id}/progress")
+def progress(search_id: str, with_: With) -> Progress:
+    """How far a search is, with an estimate of the seconds left."""
+    with with_.database.session() as session:
+        search = searches.get_search(session, search_id)
+        job = jobs.get_job(session, search_id)
+        below = jobs.children_of(session, search_id)
+    return Progress(
+        state=search.state,
+        progress=job.fraction,
+        message=job.message,
+        eta_s=job.eta_s,
+        jobs=[JobOut.of(one) for one in below],
+    )
+
+
+@router.get(
+    "/searches/{search_id}/front",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}}, 304: {"description": "Not changed"}},
+)
+async def front(
+    search_id: str,
+    with_: With,
+    revision: Annotated[int | None, Query(ge=1, description="An earlier front.")] = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The latest front: predicted and measured points. Stored text, never computed per poll."""
+    with with_.database.session() as session:
+        newest = searches.revision_of(session, search_id)
+        wanted = revision or newest
+        tag = f'"{search_id}.{wanted}"'
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if if_none_match is not None and tag in if_none_match:
+            return Response(status_code=304, headers=headers)
+        body = searches.front_body(session, search_id, wanted)
+    if body is None and revision is not None:
+        raise NotFound(f"search {search_id} has no front revision {revision}")
+    if body is None:
+        body = '{"revision": 0, "front": [], "dominated": [], "measured": [], "limit_ms": null}'
+    return Response(body, media_type="application/json", headers=headers)
+
+
+@router.get("/searches/{search_id}/candidates")
+def candidates(
+    search_id: str,
+    with_: With,
+    cursor: Annotated[int | None, Query(ge=0, description="From next_cursor.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Listing[Evaluated]:
+    """What was evaluated, in order."""
+    with with_.database.session() as session:
+        search = searches.get_search(session, search_id)
+        dataset = datasets.get_dataset(session, search.dataset_id)
+        told = searches.evaluations_of(session, search_id)
+    space: SearchSpace = load(SPACES, search.value.space)(dataset.image)
+    start = cursor or 0
+    part = told[start : start + limit]
+    more = start + limit < len(told)
+    items = [
+        Evaluated(
+            number=one.number,
+            batch=one.batch,
+            architecture=describe(space, one.genotype[:-1]),
+            precision=search.value.precisions[one.genotype[-1]],
+            accuracy=one.accuracy,
+        )
+        for one in part
+    ]
+    return Listing(items=items, next_cursor=str(start + limit) if more else None)
+
+
+@router.get("/searches/{search_id}/winners")
+def winners(search_id: str, with_: With) -> list[dict[str, Any]]:
+    """The search's winners: estimates, measurements, verdicts."""
+    with with_.database.session() as session:
+        searches.get_search(session, search_id)
+        found = searches.winners_of(session, search_id)
+    return [
+        {
+            "id": one.id,
+            "rank": one.rank,
+            "state": one.state,
+            "estimates": one.estimates,
+            "artifacts": one.compressed or {},
+            "results": one.results or [],
+            "problem": stored_problem(one.problem, f"/v1/searches/{search_id}/winners"),
+        }
+        for one in found
+    ]
+
+
+@router.post("/searches/{search_id}:cancel", status_code=202)
+def cancel(search_id: str, with_: With) -> JobOut:
+    """Ask a search, and all that it waits for, to end."""
+    with with_.database.session() as session:
+        searches.get_search(session, search_id)
+        return JobOut.of(jobs.request_cancel(session, search_id))

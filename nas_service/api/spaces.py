@@ -1,0 +1,84 @@
+"""Search spaces, supernets, predictors and plug-ins."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from nas_service.api.dependencies import Listing, Paging, With, listing
+from nas_service.plugins import GROUPS, SPACES, load, names
+from nas_service.space.base import ImageShape, SearchSpace, digest, n_architectures
+from nas_service.storage import supernets
+from nas_service.storage.supernets import StoredPredictor, StoredSupernet
+
+router = APIRouter(prefix="/v1", tags=["search spaces"])
+
+
+class SpaceOut(BaseModel):
+    """A search space for images of one shape."""
+
+    name: str
+    digest: str
+    n_genotypes: float
+    has_supernet: bool
+    decisions: list[dict[str, Any]]
+
+
+@router.get("/search-spaces")
+def list_spaces() -> list[str]:
+    """Names of the spaces that are installed."""
+    return names(SPACES)
+
+
+@router.get("/search-spaces/{name}")
+def get_space(
+    name: str,
+    size: Annotated[int, Query(ge=8, le=512)] = 32,
+    channels: Annotated[int, Query(ge=1, le=3)] = 3,
+    n_classes: Annotated[int, Query(ge=2, le=100_000)] = 10,
+) -> SpaceOut:
+    """A space's decisions for images of the given shape."""
+    space: SearchSpace = load(SPACES, name)(ImageShape(size, channels, n_classes))
+    return SpaceOut(
+        name=space.name,
+        digest=digest(space),
+        n_genotypes=float(n_architectures(space)),
+        has_supernet=space.has_supernet,
+        decisions=[{"name": d.name, "values": list(d.values)} for d in space.decisions],
+    )
+
+
+@router.get("/supernets")
+def list_supernets(with_: With, page: Paging) -> Listing[StoredSupernet]:
+    """Supernets, newest first."""
+    with with_.database.session() as session:
+        return listing(supernets.list_supernets(session, cursor=page.cursor, limit=page.limit))
+
+
+@router.get("/supernets/{supernet_id}")
+def get_supernet(supernet_id: str, with_: With) -> StoredSupernet:
+    """One supernet."""
+    with with_.database.session() as session:
+        return supernets.get_supernet(session, supernet_id)
+
+
+@router.get("/predictors")
+def list_predictors(with_: With, page: Paging) -> Listing[StoredPredictor]:
+    """Accuracy predictors, newest first."""
+    with with_.database.session() as session:
+        return listing(supernets.list_predictors(session, cursor=page.cursor, limit=page.limit))
+
+
+@router.get("/predictors/{predictor_id}")
+def get_predictor(predictor_id: str, with_: With) -> StoredPredictor:
+    """One accuracy predictor with its quality on held-out subnets."""
+    with with_.database.session() as session:
+        return supernets.get_predictor(session, predictor_id)
+
+
+@router.get("/plugins")
+def list_plugins() -> dict[str, list[str]]:
+    """Names of the plug-ins by group; none is imported for this."""
+    return {group: names(group) for group in GROUPS}

@@ -1,0 +1,138 @@
+"""Lookup tables, and prices from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from lookup_tables import files
+from lookup_tables.errors import InvalidTable
+from nas_service.api.devices import ImageIn
+from nas_service.api.dependencies import Listing, Paging, Strict, With, listing
+from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
+from nas_service.plugins import SPACES, load
+from nas_service.search.cost import CostModel, StructureModel
+from nas_service.space.base import ImageShape, SearchSpace, parse
+from nas_service.storage import devices
+from nas_service.storage.devices import StoredTable
+
+router = APIRouter(prefix="/v1", tags=["lookup tables"])
+MAX_TABLE_BYTES = 64 * 1024**2
+
+
+class PriceIn(Strict):
+    """An architecture as a search returns it, and a device to price it on."""
+
+    device: str
+    space: str
+    image: ImageIn
+    decisions: dict[str, Any]
+    probability: float = Field(default=0.9, gt=0.5, lt=1)
+
+
+class Price(BaseModel):
+    """What an architecture is expected to cost on one target; an estimate, not a measurement."""
+
+    target: str
+    precision: str
+    table_version: str
+    estimated_latency_ms: float
+    latency_upper_ms: float
+    estimated_size_bytes: int
+    macs: int
+    parameters: int
+
+
+@router.post("/lookup-tables", status_code=201)
+async def upload(request: Request, with_: With, response: Response) -> StoredTable:
+    """Add a table in the documented file format; all of it or, with every problem named, none."""
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_TABLE_BYTES:
+            raise InvalidSpec(f"a table file has at most {MAX_TABLE_BYTES:,} bytes", field="body")
+    try:
+        table = files.parse(content.decode())
+    except UnicodeDecodeError as error:
+        raise InvalidSpec(f"the table file is not UTF-8: {error}", field="body") from error
+    except InvalidTable as error:
+        raise InvalidSpec(str(error), field="body", problems=list(error.problems)) from error
+    with with_.database.session() as session:
+        device = devices.get_device(session, table.target.device)
+        target = devices.add_target(session, device.id, table.target)
+        added = devices.add_table(session, with_.blobs, table, target.id, spaces=[])
+    response.headers["Location"] = f"/v1/lookup-tables/{added.id}"
+    return added
+
+
+@router.get("/lookup-tables")
+def list_tables(with_: With, page: Paging) -> Listing[StoredTable]:
+    """Lookup tables, newest first."""
+    with with_.database.session() as session:
+        return listing(devices.list_tables(session, cursor=page.cursor, limit=page.limit))
+
+
+@router.get("/lookup-tables/{table_id}")
+def get_table(table_id: str, with_: With) -> StoredTable:
+    """What is known of a table, by id or version."""
+    with with_.database.session() as session:
+        return devices.get_table(session, table_id)
+
+
+@router.get("/lookup-tables/{table_id}/content", response_class=StreamingResponse)
+def content(table_id: str, with_: With) -> Response:
+    """The table file."""
+    with with_.database.session() as session:
+        stored = devices.get_table(session, table_id)
+    return StreamingResponse(
+        with_.blobs.open(stored.sha256),
+        media_type="application/jsonl",
+        headers={"Content-Disposition": f'attachment; filename="{stored.version}.jsonl"'},
+    )
+
+
+@router.post("/prices")
+def price(body: PriceIn, with_: With) -> list[Price]:
+    """Estimate what an architecture costs on every target of a device that has a table for it."""
+    image = ImageShape(body.image.size, body.image.channels, body.image.n_classes)
+    space: SearchSpace = load(SPACES, body.space)(image)
+    genotype = parse(space, body.decisions)[None, :]
+    if not space.valid(genotype)[0]:
+        raise InvalidSpec("the architecture's input does not reach its output", field="decisions")
+    structure = StructureModel(space)(genotype)
+    found = []
+    lacking: MissingBlocks | None = None
+    with with_.database.session() as session:
+        device = devices.get_device(session, body.device)
+        for target in devices.targets_of(session, device.id):
+            for stored in devices.tables_of_target(session, target.id):
+                table = devices.load_table(with_.blobs, stored)
+                try:
+                    model = CostModel(space, table, table.calibration)
+                except MissingBlocks as error:
+                    lacking = lacking or error
+                    continue
+                latency = float(model.latency_ms(genotype)[0])
+                found.append(
+                    Price(
+                        target=target.key,
+                        precision=target.precision,
+                        table_version=stored.version,
+                        estimated_latency_ms=round(latency, 5),
+                        latency_upper_ms=round(latency * model.upper_factor(body.probability), 5),
+                        estimated_size_bytes=int(structure.size_bytes(target.precision)[0]),
+                        macs=int(structure.macs[0]),
+                        parameters=int(structure.parameters[0]),
+                    )
+                )
+                break
+    if found:
+        return found
+    if lacking is not None:
+        raise lacking
+    raise NotFound(f"device {body.device!r} has no lookup table", field="device")
+
+

@@ -1,0 +1,129 @@
+"""How commands speak: tables for people, JSON for programs, progress with an ETA."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Json = dict[str, Any]
+Column = tuple[str, str]
+"""Title, and the row's key with dots for what is inside."""
+
+
+def console() -> Console:
+    """Standard output, wide enough that piped tables keep their columns."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=160)
+
+
+def show(rows: Iterable[Json], columns: Sequence[Column], *, as_json: bool, title: str = "") -> None:
+    """Print rows as a table, or as JSON."""
+    found = list(rows)
+    if as_json:
+        show_json(found)
+        return
+    if not found:
+        print(f"no {title or 'rows'}")
+        return
+    table = Table(title=title or None, title_justify="left")
+    for name, key in columns:
+        table.add_column(name, justify="right" if _numeric(found, key) else "left")
+    for row in found:
+        table.add_row(*(_text(_dig(row, key)) for _, key in columns))
+    console().print(table)
+
+
+def show_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=1, sort_keys=True))
+
+
+def _dig(row: Json, key: str) -> Any:
+    value: Any = row
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _numeric(rows: Sequence[Json], key: str) -> bool:
+    return all(isinstance(_dig(row, key), int | float | None) for row in rows)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them."""
+    if seconds is None:
+        return "unknown"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class ProgressLine:
+    """One line that is rewritten on a terminal; elsewhere a new line every few seconds."""
+
+    def __init__(self, label: str, *, every_s: float = 10.0, quiet: bool = False) -> None:
+        self._label = label
+        self._every_s = every_s
+        self._quiet = quiet
+        self._terminal = sys.stderr.isatty()
+        self._last = 0.0
+        self._said = ""
+
+    def __call__(self, job: Json) -> None:
+        """Show how far a job is."""
+        if self._quiet:
+            return
+        line = (
+            f"{self._label}: {100 * job['progress']:3.0f} %  {job['message']}"
+            f"  (left: {duration(job['eta_s'])})"
+        )
+        ended = job["state"] not in {"queued", "running"}
+        if self._terminal:
+            end = "\n" if ended else ""
+            print(f"\r\033[K{line}", end=end, file=sys.stderr, flush=True)
+        elif ended or time.monotonic() - self._last > self._every_s:
+            self._last = time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+
+
+WINNER_COLUMNS: Sequence[Column] = (
+    ("winner", "rank"),
+    ("precision", "precision"),
+    ("accuracy predicted", "accuracy_predicted"),
+    ("accuracy measured", "accuracy_measured"),
+    ("ms predicted", "predicted_latency_ms"),
+    ("ms measured", "measured_latency_ms"),
+    ("size kB", "size_kb"),
+    ("limit holds", "limit_holds"),
+    ("published", "published"),
+    ("reason", "reason"),
+)
+
+
+def winner_rows(results: Iterable[Json]) -> list[Json]:
+    """Result rows in the form that `WINNER_COLUMNS` shows."""
+    return [
+        {
+            **row,
+            "accuracy_predicted": f"{100 * row['predicted_accuracy']:.1f} %",
+            "accuracy_measured": f"{100 * row['measured_accuracy']:.1f} "
+            f"± {100 * row['measured_accuracy_standard_error']:.1f} %",
+            "size_kb": round(row["size_bytes"] / 1000),
+        }
+        for row in results
+    ]

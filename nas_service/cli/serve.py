@@ -1,0 +1,94 @@
+"""`nas serve`: the API and a worker as two processes under one roof."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import uvicorn
+
+from nas_service.api.app import create_app
+from nas_service.dashboard.pages import mount
+from nas_service.engine import durable
+from nas_service.engine.child import die_with_parent
+from nas_service.settings import Settings
+from nas_service.storage.session import migrate
+from nas_service.telemetry import configure, logger
+
+_log = logger(__name__)
+_PATIENCE_S = 20.0
+_MAX_FAILURES = 3
+"""A process that ends so often, each time within the patience above, will not do better."""
+
+
+def serve_api(settings: Settings) -> None:
+    """Serve the API and the dashboard in this process until SIGTERM or SIGINT."""
+    die_with_parent()
+    configure(settings.log_level, process="api")
+    app = create_app(settings)
+    mount(app)
+    uvicorn.run(
+        app, host=settings.host, port=settings.port, log_config=None, access_log=False
+    )
+
+
+def serve(settings: Settings) -> int:
+    """Migrate, then keep an API process and a worker process alive until told to stop."""
+    configure(settings.log_level, process="serve")
+    prepare(settings)
+    commands = {
+        "api": ["serve", "--api-only", "--host", settings.host, "--port", str(settings.port)],
+        "worker": ["worker"],
+    }
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    processes = {name: _start(command) for name, command in commands.items()}
+    started = dict.fromkeys(commands, time.monotonic())
+    failures = dict.fromkeys(commands, 0)
+    _log.info("serving", url=f"http://{settings.host}:{settings.port}")
+    while not stopped.wait(0.3):
+        for name, process in processes.items():
+            code = process.poll()
+            if code is None:
+                continue
+            quick = time.monotonic() - started[name] < _PATIENCE_S
+            failures[name] = failures[name] + 1 if quick else 1
+            if failures[name] > _MAX_FAILURES:
+                _log.error("a process does not stay alive", name=name, exit_code=code)
+                _stop(processes)
+                return 1
+            _log.error("a process ended and is started again", name=name, exit_code=code)
+            processes[name] = _start(commands[name])
+            started[name] = time.monotonic()
+    _stop(processes)
+    return 0
+
+
+def _stop(processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    for process in processes.values():
+        process.terminate()
+    for process in processes.values():
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def prepare(settings: Settings) -> None:
+    """Make folders and bring both databases' tables to the newest revision."""
+    settings.scratch_dir.mkdir(parents=True, exist_ok=True)
+    migrate(settings.url)
+    durable.prepare(settings.engine_url)
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        [sys.executable, "-m", "nas_service.cli", *command],
+        env={**os.environ, "NAS_PARENT_PID": str(os.getpid())},
+        stdin=subprocess.DEVNULL,
+    )

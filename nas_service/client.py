@@ -1,0 +1,231 @@
+"""A Python client of the REST API.
+
+    from nas_service.client import Client
+    with Client("http://127.0.0.1:8000") as nas:
+        search = nas.submit_search(dataset="digits", space="mbconv", device="this-machine")
+        nas.wait(search["job"]["id"])
+        print(nas.front(search["id"])["front"])
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+Json = dict[str, Any]
+FINAL = ("succeeded", "failed", "cancelled")
+
+
+class ApiError(Exception):
+    """The service refused, or a job failed; `problem` is its problem document."""
+
+    def __init__(self, problem: Json) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or "unknown error"))
+        self.problem = problem
+
+
+class Unreachable(ApiError):
+    """No service answers at the address."""
+
+
+class Client:
+    """Calls the REST API; every method returns what it answers, decoded."""
+
+    def __init__(self, url: str = "http://127.0.0.1:8000", *, timeout_s: float = 30.0) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+        self._fronts: dict[str, tuple[str, Json]] = {}
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def ready(self) -> bool:
+        """Whether the service answers and every queue has a worker."""
+        try:
+            return self._http.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Any GET, for what has no method here."""
+        return self._call("GET", path, params={k: v for k, v in query.items() if v is not None})
+
+    def every(self, path: str, **query: Any) -> Iterator[Json]:
+        """All items of a list, page by page."""
+        cursor = None
+        while True:
+            page = self.get(path, cursor=cursor, **query)
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def add_device(self, name: str, **facts: Any) -> Json:
+        """Register a device; `this_machine=True` has the service describe its own machine."""
+        return self._post("/v1/devices", {"name": name, **facts})
+
+    def profile(self, device: str, **request: Any) -> Json:
+        """Start profiling; the answer has the job."""
+        return self._post(f"/v1/devices/{device}:profile", request)
+
+    def add_dataset(self, name: str, **source: Any) -> Json:
+        """Import a built-in data set, or one at a path on the server."""
+        return self._post("/v1/datasets", {"name": name, **source})
+
+    def upload_dataset(self, name: str, file: Path, *, image_size: int | None = None) -> Json:
+        """Upload a .zip, .npz or .parquet and import it."""
+
+        def chunks() -> Iterator[bytes]:
+            with file.open("rb") as stream:
+                while chunk := stream.read(1 << 20):
+                    yield chunk
+
+        query: Json = {"name": name, "filename": file.name}
+        if image_size is not None:
+            query["image_size"] = image_size
+        headers = {"Content-Length": str(file.stat().st_size)}
+        return self._object(
+            self._call(
+                "POST",
+                "/v1/datasets:upload",
+                params=query,
+                content=chunks(),
+                headers=headers,
+                timeout=None,
+            )
+        )
+
+    def upload_table(self, file: Path) -> Json:
+        """Upload a lookup table file."""
+        content = file.read_bytes()
+        return self._object(self._call("POST", "/v1/lookup-tables", content=content))
+
+    def price(self, **request: Any) -> list[Json]:
+        """Estimate what an architecture costs on a device."""
+        found: list[Json] = self._call("POST", "/v1/prices", json=request)
+        return found
+
+    def submit_search(self, *, idempotency_key: str | None = None, **spec: Any) -> Json:
+        """Start a search; the answer has its id and its job."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
+        return self._object(self._call("POST", "/v1/searches", json=spec, headers=headers))
+
+    def search(self, search_id: str) -> Json:
+        """One search."""
+        return self._object(self.get(f"/v1/searches/{search_id}"))
+
+    def cancel_search(self, search_id: str) -> Json:
+        """Ask a search to end."""
+        return self._post(f"/v1/searches/{search_id}:cancel", None)
+
+    def front(self, search_id: str) -> Json:
+        """The latest front; an unchanged one is not sent again."""
+        tag, known = self._fronts.get(search_id, ("", {}))
+        headers = {"If-None-Match": tag} if tag else {}
+        response = self._send("GET", f"/v1/searches/{search_id}/front", headers=headers)
+        if response.status_code == 304:
+            return known
+        body = self._object(response.json())
+        self._fronts[search_id] = (response.headers.get("etag", ""), body)
+        return body
+
+    def winners(self, search_id: str) -> list[Json]:
+        """A search's winners with their estimates and measurements."""
+        found: list[Json] = self.get(f"/v1/searches/{search_id}/winners")
+        return found
+
+    def job(self, job_id: str) -> Json:
+        """One job."""
+        return self._object(self.get(f"/v1/jobs/{job_id}"))
+
+    def wait(
+        self,
+        job_id: str,
+        *,
+        on_progress: Callable[[Json], None] | None = None,
+        poll_s: float = 0.5,
+        timeout_s: float | None = None,
+    ) -> Json:
+        """Wait until a job has ended; one that did not succeed raises `ApiError`."""
+        started = time.monotonic()
+        while True:
+            job = self.job(job_id)
+            if on_progress is not None:
+                on_progress(job)
+            if job["state"] == "succeeded":
+                return job
+            if job["state"] in FINAL:
+                raise ApiError(job["problem"] or {"detail": f"job {job_id} was {job['state']}"})
+            if timeout_s is not None and time.monotonic() - started > timeout_s:
+                raise ApiError({"detail": f"job {job_id} has not ended in {timeout_s:g} s"})
+            time.sleep(poll_s)
+
+    def download(self, artifact_id: str, path: Path) -> None:
+        """Save an artifact's file, whole or not at all."""
+        partial = path.with_name(path.name + ".partial")
+        with self._http.stream("GET", f"/v1/artifacts/{artifact_id}/content") as response:
+            if response.status_code >= 400:
+                response.read()
+                self._refuse(response)
+            with partial.open("wb") as stream:
+                for chunk in response.iter_bytes():
+                    stream.write(chunk)
+        partial.replace(path)
+
+    def fetch(self, path: str) -> bytes:
+        """The bytes of any GET."""
+        return self._send("GET", path).content
+
+    def delete_artifact(self, artifact_id: str) -> None:
+        """Delete an artifact."""
+        self._send("DELETE", f"/v1/artifacts/{artifact_id}")
+
+    def collect_garbage(self) -> Json:
+        """Remove bytes that nothing speaks of."""
+        return self._post("/v1/artifacts:collect-garbage", None)
+
+    def _post(self, path: str, body: Json | None) -> Json:
+        return self._object(self._call("POST", path, json=body))
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        return self._send(method, path, **options).json()
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise Unreachable(
+                {"detail": f"no service answers at {self.url} ({error}); start one with: nas serve"}
+            ) from error
+        if response.status_code >= 400:
+            self._refuse(response)
+        return response
+
+    def _refuse(self, response: httpx.Response) -> None:
+        try:
+            problem = response.json()
+        except ValueError:
+            problem = {"status": response.status_code, "detail": response.text[:500]}
+        raise ApiError(problem)
+
+    @staticmethod
+    def _object(value: Any) -> Json:
+        assert isinstance(value, dict)
+        return value

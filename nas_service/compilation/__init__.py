@@ -1,0 +1,1 @@
+"""Compilers, parity and benchmarks of executables."""

@@ -1,0 +1,1 @@
+"""Web pages: a client of the REST API."""

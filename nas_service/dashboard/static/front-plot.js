@@ -1,0 +1,94 @@
+// Accuracy against latency: predicted points hollow, measured ones solid, an arrow's line between.
+
+/* global Plotly */
+const colours = { fp32: "#1f5fbf", int8: "#c2571a" };
+const colour = (precision) => colours[precision] || "#5b6878";
+
+function predicted(points, precision) {
+  const own = points.filter((one) => one.precision === precision);
+  return {
+    name: `predicted, ${precision}`,
+    mode: "markers",
+    type: "scatter",
+    x: own.map((one) => one.predicted_latency_ms),
+    y: own.map((one) => 100 * one.predicted_accuracy),
+    marker: { symbol: "circle-open", size: 10, color: colour(precision), line: { width: 2 } },
+    hovertemplate: "predicted %{y:.1f} % at %{x:.3f} ms<extra></extra>",
+  };
+}
+
+function dominated(points) {
+  return {
+    name: "dominated or over the limit",
+    mode: "markers",
+    type: "scatter",
+    x: points.map((one) => one.predicted_latency_ms),
+    y: points.map((one) => 100 * one.predicted_accuracy),
+    marker: { symbol: "circle-open", size: 5, color: "#b8c2ce" },
+    hovertemplate: "predicted %{y:.1f} % at %{x:.3f} ms<extra></extra>",
+  };
+}
+
+function measured(points, precision, published) {
+  const own = points.filter((one) => one.precision === precision && one.published === published);
+  return {
+    name: `${published ? "measured" : "refused"}, ${precision}`,
+    mode: "markers",
+    type: "scatter",
+    x: own.map((one) => one.measured_latency_ms),
+    y: own.map((one) => 100 * one.measured_accuracy),
+    error_y: {
+      type: "data",
+      array: own.map((one) => 100 * one.measured_accuracy_standard_error),
+      thickness: 1,
+      color: colour(precision),
+    },
+    marker: { symbol: published ? "circle" : "x", size: published ? 11 : 9, color: colour(precision) },
+    text: own.map((one) => `winner ${one.rank}${one.reason ? `: ${one.reason}` : ""}`),
+    hovertemplate: "%{text}<br>measured %{y:.1f} % at %{x:.3f} ms<extra></extra>",
+  };
+}
+
+function links(points) {
+  const x = [];
+  const y = [];
+  for (const one of points) {
+    x.push(one.predicted_latency_ms, one.measured_latency_ms, null);
+    y.push(100 * one.predicted_accuracy, 100 * one.measured_accuracy, null);
+  }
+  return { x, y, mode: "lines", type: "scatter", line: { width: 1, color: "#9aa6b4", dash: "dot" }, hoverinfo: "skip", showlegend: false };
+}
+
+export function drawFront(front) {
+  const note = document.getElementById("front-note");
+  if (!front.front.length && !front.dominated.length) {
+    note.textContent = "No points yet.";
+    return;
+  }
+  note.textContent =
+    `Revision ${front.revision}: ${front.front.length} predicted front points of ` +
+    `${front.n_evaluations} queries, ${front.measured.length} measured files.`;
+  const precisions = [...new Set([...front.front, ...front.measured].map((one) => one.precision))].sort();
+  const traces = [
+    dominated(front.dominated),
+    links(front.measured),
+    ...precisions.map((one) => predicted(front.front, one)),
+    ...precisions.map((one) => measured(front.measured, one, true)),
+    ...precisions.map((one) => measured(front.measured, one, false)),
+  ].filter((trace) => trace.x.length);
+  const layout = {
+    margin: { l: 60, r: 20, t: 10, b: 50 },
+    xaxis: { title: { text: "latency, ms (p50)" }, rangemode: "tozero", gridcolor: "#e8ecf1", zeroline: false },
+    yaxis: { title: { text: "top-1 accuracy, %" }, gridcolor: "#e8ecf1", zeroline: false },
+    legend: { orientation: "h", y: -0.2 },
+    hovermode: "closest",
+    plot_bgcolor: "#ffffff",
+    shapes: [
+      { type: "line", x0: front.limit_ms, x1: front.limit_ms, yref: "paper", y0: 0, y1: 1, line: { color: "#b3261e", width: 1, dash: "dash" } },
+    ],
+    annotations: [
+      { x: front.limit_ms, yref: "paper", y: 1, text: "limit", showarrow: false, xanchor: "left", font: { color: "#b3261e" } },
+    ],
+  };
+  Plotly.react("front", traces, layout, { responsive: true, displaylogo: false });
+}

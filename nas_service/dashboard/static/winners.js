@@ -1,0 +1,75 @@
+import { element, kilobytes, percent, significant } from "./format.js";
+
+const FILES = ["fp32.onnx", "int8.onnx", "weights.pt", "architecture.json"];
+
+const cell = (text, className) => element("td", { text, className });
+
+function files(winner, precision) {
+  const wanted = FILES.filter((name) => !name.endsWith(".onnx") || name.startsWith(precision));
+  const links = wanted
+    .filter((name) => winner.artifacts[name])
+    .flatMap((name) => [
+      element("a", { text: name, href: `/v1/artifacts/${winner.artifacts[name]}/content` }),
+      " ",
+    ]);
+  return element("td", { children: links });
+}
+
+function measuredRow(winner, row) {
+  const error = 100 * row.measured_accuracy_standard_error;
+  const limit = { true: "holds", false: "broken", null: "no verdict" }[String(row.limit_holds)];
+  return element("tr", {
+    children: [
+      cell(String(row.rank)),
+      cell(row.precision),
+      cell(percent(row.predicted_accuracy), "number"),
+      cell(`${(100 * row.measured_accuracy).toFixed(1)} ± ${error.toFixed(1)} %`, "number"),
+      cell(significant(row.predicted_latency_ms), "number"),
+      cell(significant(row.measured_latency_ms), "number"),
+      cell(kilobytes(row.size_bytes), "number"),
+      cell(limit, row.limit_holds ? "good" : "bad"),
+      cell(row.published ? "published" : `refused: ${row.reason}`, row.published ? "good" : "bad"),
+      files(winner, row.precision),
+    ],
+  });
+}
+
+function pendingRow(winner, [precision, estimate]) {
+  const state = winner.problem ? `failed: ${winner.problem.detail}` : winner.state;
+  return element("tr", {
+    children: [
+      cell(String(winner.rank)),
+      cell(precision),
+      cell(percent(estimate.predicted_accuracy), "number"),
+      cell("not measured", "number"),
+      cell(significant(estimate.predicted_latency_ms), "number"),
+      cell("not measured", "number"),
+      cell(kilobytes(estimate.size_bytes), "number"),
+      cell(""),
+      cell(state, winner.problem ? "bad" : ""),
+      files(winner, precision),
+    ],
+  });
+}
+
+export function showWinners(winners) {
+  const rows = winners.flatMap((winner) =>
+    winner.results.length
+      ? winner.results.map((row) => measuredRow(winner, row))
+      : Object.entries(winner.estimates).map((entry) => pendingRow(winner, entry)),
+  );
+  if (!rows.length) {
+    const none = cell("Winners are chosen when the queries are done.");
+    none.colSpan = 10;
+    rows.push(element("tr", { children: [none] }));
+  }
+  document.querySelector("#winners tbody").replaceChildren(...rows);
+}
+
+export function showBundle(artifacts) {
+  const links = artifacts.flatMap((one) => [
+    element("a", { text: one.name, href: `/v1/artifacts/${one.id}/content` }),
+    " ",
+  ]);
+  document.getElementById("bundle").replaceChildren(...(links.length ? ["All together: ", ...links] : []));
+}

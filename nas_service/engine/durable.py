@@ -1,0 +1,153 @@
+"""Durable workflows: the only module that imports DBOS.
+
+A workflow is a function of JSON values whose steps are checkpointed: after a crash it runs again
+from the start, and a step that had finished gives its stored result instead of running. Steps and
+workflows return JSON values and report failures in them; nothing is raised across a checkpoint,
+since what is caught then differs between a first run and a replay.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, SetWorkflowID
+from sqlalchemy import make_url
+
+APPLICATION = "nas-service"
+VERSION = "1"
+"""Changes only when running workflows could not go on under new code."""
+SCHEMA = "nas_engine"
+POLL_S = 0.25
+
+Json = dict[str, Any]
+Body = Callable[[str, Json], Json]
+
+
+def prepare(url: str) -> None:
+    """Create the engine's own tables, in WAL mode on SQLite."""
+    if make_url(url).get_backend_name() == "sqlite":
+        connection = sqlite3.connect(make_url(url).database or "")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+    DBOS.migrate(url, schema=SCHEMA)
+
+
+def configure(url: str, executor: str) -> None:
+    """Set the engine up in this process; workflows are registered next, then `launch` is called."""
+    logging.getLogger("dbos").addHandler(logging.NullHandler())  # else it adds one of its own
+    DBOS(
+        config={
+            "name": APPLICATION,
+            "system_database_url": url,
+            "dbos_system_schema": SCHEMA,
+            "application_version": VERSION,
+            "executor_id": executor,
+            "serializer": DBOSPortableJSONSerializer(),
+            "enable_otlp": False,
+            "log_level": "WARNING",
+            "notification_listener_polling_interval_sec": 0.5,
+            "scheduler_polling_interval_sec": 1.0,
+        }
+    )
+
+
+def workflow(name: str, body: Body) -> None:
+    """Register `body(job_id, params)` under a name that clients enqueue by."""
+
+    def run(job_id: str, params: Json) -> Json:  # the engine marks the function it is given
+        return body(job_id, params)
+
+    DBOS.workflow(name=name, max_recovery_attempts=1000)(run)
+
+
+def step(name: str, body: Callable[[], Json]) -> Json:
+    """Run `body` as a checkpointed step of the current workflow."""
+    result: Json = DBOS.run_step({"name": name}, body)
+    return result
+
+
+def launch(queues: dict[str, int]) -> None:
+    """Start working on the queues, each with the number of workflows this process may run."""
+    DBOS.listen_queues(list(queues))
+    DBOS.launch()
+    for name, concurrency in queues.items():
+        DBOS.register_queue(
+            name,
+            worker_concurrency=concurrency,
+            polling_interval_sec=POLL_S,
+            on_conflict="always_update",
+        )
+
+
+def enqueue_child(name: str, queue: str, job_id: str, params: Json) -> Callable[[], Json]:
+    """Enqueue from within a workflow; the result is what to call to wait for the outcome.
+
+    A workflow of that id that is there already is not started again.
+    """
+    with SetWorkflowID(job_id):
+        handle = DBOS.enqueue_workflow_with_options(
+            {"workflow_name": name, "queue_name": queue, "workflow_id": job_id}, job_id, params
+        )
+
+    def outcome() -> Json:
+        found: Json = handle.get_result(polling_interval_sec=POLL_S)
+        return found
+
+    return outcome
+
+
+def recover(executors: Sequence[str]) -> None:
+    """Put the unfinished workflows of dead executors back on their queues."""
+    DBOS._recover_pending_workflows(list(executors))
+
+
+def pending_executors() -> set[str]:
+    """Executors that workflows are noted as running on, dead or alive."""
+    rows = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+    return {row.executor_id for row in rows if row.executor_id}
+
+
+def stop(drain_s: int) -> None:
+    """Take no more work and wait that long for steps to end."""
+    DBOS.destroy(workflow_completion_timeout_sec=drain_s)
+
+
+class Client:
+    """Enqueues workflows by name; runs none and imports none."""
+
+    def __init__(self, url: str) -> None:
+        self._client = DBOSClient(
+            system_database_url=url,
+            dbos_system_schema=SCHEMA,
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION,
+        )
+
+    def enqueue(self, name: str, queue: str, job_id: str, params: Json) -> None:
+        """Enqueue a workflow; one of that id that is there already is not started again."""
+        self._client.enqueue(
+            {
+                "workflow_name": name,
+                "queue_name": queue,
+                "workflow_id": job_id,
+                "app_version": VERSION,
+            },
+            job_id,
+            params,
+        )
+
+    def known(self, job_ids: Sequence[str]) -> set[str]:
+        """Which of these workflows the engine knows."""
+        if not job_ids:
+            return set()
+        rows = self._client.list_workflows(
+            workflow_ids=list(job_ids), load_input=False, load_output=False
+        )
+        return {row.workflow_id for row in rows}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.destroy()

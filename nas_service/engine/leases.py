@@ -1,0 +1,66 @@
+"""Who is alive, and taking over from who is not.
+
+The engine gives a crashed process its work back only when a process of the same name starts. Here
+every worker has a name of its own and a lease that it renews; whoever sees work that is noted as
+running on a worker without a lease puts it back on its queue. It looks again and again, so a
+missed crash is found on the next look.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from nas_service.errors import Unavailable
+from nas_service.telemetry import logger
+
+_log = logger(__name__)
+
+
+class Keeper:
+    """Renews this worker's lease and looks after the dead, in a thread of its own."""
+
+    def __init__(
+        self,
+        *,
+        lease_s: float,
+        renew: Callable[[], None],
+        live: Callable[[], set[str]],
+        pending: Callable[[], set[str]],
+        recover: Callable[[list[str]], None],
+        tidy: Callable[[], None],
+    ) -> None:
+        self._lease_s = lease_s
+        self._renew = renew
+        self._live = live
+        self._pending = pending
+        self._recover = recover
+        self._tidy = tidy
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first lease has to be written before the engine is launched."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        self._thread.join(timeout=5)
+
+    def look(self) -> list[str]:
+        """Take over from dead workers once; returns their names."""
+        dead = sorted(self._pending() - self._live())
+        if dead:
+            _log.warning("taking over from dead workers", executors=dead)
+            self._recover(dead)
+        return dead
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._lease_s / 3):
+            try:
+                self._renew()
+                self.look()
+                self._tidy()
+            except Unavailable as error:
+                _log.warning("lease not renewed", reason=error.detail)

@@ -1,0 +1,102 @@
+"""The kinds of error, without HTTP.
+
+NasError
+├── NotFound        no such thing
+├── Conflict        the state of something forbids it
+├── InvalidSpec     the request says something that cannot be
+├── Infeasible      nothing meets the constraints
+├── Unsupported     this installation cannot do it
+├── Unavailable     not now; try again
+└── Cancelled       somebody asked for the end
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class NasError(Exception):
+    """Base of all errors that callers may meet; `fields` are plain JSON values that help to act."""
+
+    def __init__(self, detail: str, **fields: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.fields = fields
+
+    @property
+    def kind(self) -> str:
+        """The name by which the error is stored and sent."""
+        return type(self).__name__
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error as plain JSON values; `from_dict` is the way back."""
+        return {"kind": self.kind, "detail": self.detail, **self.fields}
+
+
+class NotFound(NasError):
+    """No such thing."""
+
+
+class Conflict(NasError):
+    """The state of something forbids it."""
+
+
+class InvalidSpec(NasError):
+    """The request says something that cannot be."""
+
+
+class UnknownPlugin(InvalidSpec):
+    """No plug-in of that name."""
+
+
+class MissingBlocks(InvalidSpec):
+    """A lookup table lacks blocks of the space."""
+
+
+class InvalidData(InvalidSpec):
+    """A data set that cannot be used."""
+
+
+class Infeasible(NasError):
+    """Nothing meets the constraints."""
+
+
+class Unsupported(NasError):
+    """This installation cannot do it."""
+
+
+class Unavailable(NasError):
+    """Not now; try again."""
+
+
+class Cancelled(NasError):
+    """Somebody asked for the end."""
+
+
+class StepFailed(NasError):
+    """A step ended in a way that no other kind describes."""
+
+
+_KINDS: dict[str, type[NasError]] = {
+    kind.__name__: kind
+    for kind in (
+        NotFound,
+        Conflict,
+        InvalidSpec,
+        UnknownPlugin,
+        MissingBlocks,
+        InvalidData,
+        Infeasible,
+        Unsupported,
+        Unavailable,
+        Cancelled,
+        StepFailed,
+    )
+}
+
+
+def from_dict(values: dict[str, Any]) -> NasError:
+    """The error that `as_dict` was called on; an unknown kind becomes a `StepFailed`."""
+    fields = {k: v for k, v in values.items() if k not in {"kind", "detail"}}
+    kind = _KINDS.get(str(values.get("kind")), StepFailed)
+    return kind(str(values.get("detail", "unknown error")), **fields)

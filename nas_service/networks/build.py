@@ -1,0 +1,60 @@
+"""An architecture as a torch module."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nas_service.networks.blocks import block_module
+from nas_service.space.base import IntArray, Node, SearchSpace
+
+
+class Network(nn.Module):
+    """Blocks in order of execution, each fed by earlier ones: `(n, c, s, s) -> (n, classes)`."""
+
+    def __init__(self, nodes: tuple[Node, ...]) -> None:
+        super().__init__()
+        self.nodes = nodes
+        self.blocks = nn.ModuleList(block_module(node.block) for node in nodes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: list[Tensor] = []
+        for node, block in zip(self.nodes, self.blocks, strict=True):
+            inputs = [x if place < 0 else outputs[place] for place in node.inputs]
+            outputs.append(block(*inputs))
+        return outputs[-1]
+
+
+def build(space: SearchSpace, genotype: IntArray, *, seed: int = 0) -> Network:
+    """The network of one genotype `(d,)`, weights drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(space.wire(genotype))
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Trained parameters."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_macs(network: nn.Module, image: Tensor) -> int:
+    """Multiply-accumulates of convolutions and linear layers, counted while `image` passes."""
+    total = 0
+
+    def count(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.Conv2d):
+            weights = module.weight
+            total += output.shape[2] * output.shape[3] * weights.numel()
+        elif isinstance(module, nn.Linear):
+            total += module.weight.numel()
+
+    leaves = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    hooks = [leaf.register_forward_hook(count) for leaf in leaves]
+    try:
+        with torch.no_grad():
+            network.eval()(image[:1])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total

@@ -1,0 +1,61 @@
+"""Finds plug-ins by entry point; loads one when it is first asked for by name."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from nas_service.errors import Conflict, UnknownPlugin
+
+SPACES = "nas_service.search_spaces"
+SAMPLERS = "nas_service.samplers"
+EVALUATORS = "nas_service.accuracy_evaluators"
+TORCH_PASSES = "nas_service.torch_passes"
+ONNX_PASSES = "nas_service.onnx_passes"
+COMPILERS = "nas_service.compilers"
+PROFILERS = "lookup_tables.profilers"
+PREDICTORS = "predictors.accuracy"
+
+GROUPS = (
+    SPACES,
+    SAMPLERS,
+    EVALUATORS,
+    TORCH_PASSES,
+    ONNX_PASSES,
+    COMPILERS,
+    PROFILERS,
+    PREDICTORS,
+)
+
+
+@cache
+def _points(group: str) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        other = found.get(point.name)
+        if other is not None and other.value != point.value:
+            raise Conflict(
+                f"two plug-ins of {group} are named {point.name!r}: {other.value}, {point.value}"
+            )
+        found[point.name] = point
+    return found
+
+
+def names(group: str) -> list[str]:
+    """The names of a group's plug-ins, sorted; none is imported."""
+    return sorted(_points(group))
+
+
+def check(group: str, name: str) -> None:
+    """Raise `UnknownPlugin`, which lists the known names, where `name` is not among them."""
+    if name not in _points(group):
+        what = group.rpartition(".")[2].replace("_", " ").removesuffix("s")
+        known = names(group)
+        raise UnknownPlugin(f"no {what} {name!r}; known: {', '.join(known)}", known_names=known)
+
+
+def load(group: str, name: str) -> Any:
+    """Import the plug-in of that name; `UnknownPlugin` lists the known ones."""
+    check(group, name)
+    return _points(group)[name].load()

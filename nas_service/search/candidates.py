@@ -1,0 +1,84 @@
+"""Candidates: architectures with their estimates, and the front among them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from nas_service.search.evaluate import Problem
+from nas_service.search.pareto import hypervolume, non_dominated
+from nas_service.space.base import FloatArray, IntArray, describe
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An architecture in one precision with what is expected of it; nothing here was measured."""
+
+    genotype: tuple[int, ...]
+    architecture: dict[str, Any]
+    precision: str
+    target: str
+    predicted_accuracy: float
+    predicted_accuracy_std: float
+    predicted_latency_ms: float
+    latency_upper_ms: float
+    size_bytes: int
+    macs: int
+    parameters: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "genotype": list(self.genotype)}
+
+
+@dataclass(frozen=True, slots=True)
+class ParetoFront:
+    """The feasible candidates that no other dominates, fastest first, with their hypervolume."""
+
+    candidates: tuple[Candidate, ...]
+    hypervolume: float
+    limit_ms: float
+
+
+def candidates_of(
+    problem: Problem, genotypes: IntArray, accuracy: FloatArray, std: FloatArray
+) -> list[Candidate]:
+    """Candidates for genotypes `(n, d)` with their shared-weight accuracies and deviations."""
+    shipped = problem.shipped_accuracy(accuracy, genotypes)
+    latency = problem.latency_ms(genotypes)
+    upper = problem.upper_ms(genotypes)
+    size = problem.size_bytes(genotypes)
+    structure = problem.structure(genotypes[:, :-1])
+    found = []
+    for i, row in enumerate(genotypes):
+        which = int(row[-1])
+        found.append(
+            Candidate(
+                genotype=tuple(int(v) for v in row),
+                architecture=describe(problem.space.architectures, row[:-1]),
+                precision=problem.space.precisions[which],
+                target=problem.costs[which].target.key,
+                predicted_accuracy=round(float(shipped[i]), 6),
+                predicted_accuracy_std=round(float(std[i]), 6),
+                predicted_latency_ms=round(float(latency[i]), 6),
+                latency_upper_ms=round(float(upper[i]), 6),
+                size_bytes=int(size[i]),
+                macs=int(structure.macs[i]),
+                parameters=int(structure.parameters[i]),
+            )
+        )
+    return found
+
+
+def front_of(problem: Problem, candidates: list[Candidate]) -> ParetoFront:
+    """The front among candidates that keep the limit."""
+    feasible = [one for one in candidates if one.latency_upper_ms <= problem.limit_ms]
+    reference = np.array([1.0, problem.limit_ms])
+    if not feasible:
+        return ParetoFront((), 0.0, problem.limit_ms)
+    losses = np.array([[1.0 - c.predicted_accuracy, c.predicted_latency_ms] for c in feasible])
+    members = [one for one, keep in zip(feasible, non_dominated(losses), strict=True) if keep]
+    members.sort(key=lambda one: (one.predicted_latency_ms, one.genotype))
+    return ParetoFront(tuple(members), hypervolume(losses, reference), problem.limit_ms)

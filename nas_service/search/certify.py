@@ -1,0 +1,76 @@
+"""Estimates against measurements: what is published, and why something is not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+MAX_INT8_LOSS = 0.03
+"""Accuracy that int8 may lose against the fp32 file of the same network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One shipped file as it was found on its target."""
+
+    precision: str
+    accuracy: float
+    n_test: int
+    latency_ms: float
+    stable: bool
+    size_bytes: int
+    parity_ok: bool
+    parity_max_abs: float
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a file is published, whether the limit holds (None: no verdict), and why."""
+
+    published: bool
+    limit_holds: bool | None
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def standard_error(accuracy: float, n: int) -> float:
+    """Standard error of a share of `n` images, never below that of one error in `n`."""
+    spread = max(accuracy * (1.0 - accuracy), (1.0 / n) * (1.0 - 1.0 / n))
+    return float((spread / n) ** 0.5)
+
+
+def judge(measured: Measured, limit_ms: float, reference: Measured | None) -> Verdict:
+    """Decide on one file; `reference` is the fp32 file of the same network, where there is one."""
+    holds = measured.latency_ms <= limit_ms if measured.stable else None
+    if not measured.parity_ok:
+        return Verdict(False, holds, f"not the same network: outputs differ by {measured.parity_max_abs:.3g}, "
+                       f"predictions agree on {measured.agreement:.1%}")
+    if holds is None:
+        return Verdict(False, None, "the measurement was not stable, so there is no verdict")
+    if not holds:
+        return Verdict(
+            False,
+            False,
+            f"measured {measured.latency_ms:.4g} ms, over the limit of {limit_ms:.4g} ms",
+        )
+    if reference is not None and reference is not measured and reference.stable:
+        if measured.latency_ms >= reference.latency_ms:
+            return Verdict(
+                False,
+                True,
+                f"not faster than {reference.precision} as measured: "
+                f"{measured.latency_ms:.4g} ms against {reference.latency_ms:.4g} ms",
+            )
+        loss = reference.accuracy - measured.accuracy
+        if loss > MAX_INT8_LOSS:
+            return Verdict(
+                False,
+                True,
+                f"loses {100 * loss:.1f} points of accuracy against {reference.precision}, "
+                f"more than {100 * MAX_INT8_LOSS:.0f}",
+            )
+    return Verdict(True, True, "")

@@ -1,0 +1,177 @@
+"""Runs a search as an Optuna study: ask a batch, evaluate it, tell it, report it.
+
+The study lives in memory and is made anew from the told evaluations for every batch: a search that
+was cut off hands in what was evaluated before, and its next batch is the one that it would have
+been, whatever the sampler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from nas_service.search.accuracy import AccuracyEvaluator
+from nas_service.search.evaluate import Problem
+from nas_service.search.samplers import SamplerContext, SamplerFactory
+from nas_service.space.base import FloatArray, IntArray
+from nas_service.space.deployment import DeploymentSpace
+from predictors.base import AccuracyPredictor
+
+_MAX_IDLE_BATCHES = 20
+"""So many batches in a row without a new network end a search: the sampler has run dry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One query: a genotype with its precision, and the architecture's accuracy.
+
+    `attributes` are what the sampler noted on the trial (NSGA-II its generation): plain values.
+    """
+
+    number: int
+    batch: int
+    genotype: tuple[int, ...]
+    accuracy: float
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How far and how to search; `initial` are evaluations made before, which are no queries."""
+
+    sampler: SamplerFactory
+    make_predictor: Callable[[], AccuracyPredictor]
+    evaluator: AccuracyEvaluator
+    n_queries: int
+    batch: int
+    seed: int
+    initial_architectures: IntArray
+    initial_accuracy: FloatArray
+
+
+def run(
+    problem: Problem,
+    plan: Plan,
+    *,
+    done: Sequence[Evaluation] = (),
+    on_batch: Callable[[list[Evaluation]], bool],
+) -> list[Evaluation]:
+    """Query until the plan's budget is spent; `on_batch` stores a batch and says whether to go on.
+
+    `done` are the evaluations of earlier, complete batches.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space = problem.space
+    distributions = _distributions(space)
+    told = list(done)
+    batch_number = 1 + max((one.batch for one in told), default=-1)
+    idle = 0
+    while len(told) < plan.n_queries and idle < _MAX_IDLE_BATCHES:
+        architectures, accuracy = _evaluated(plan, told)
+        sampler = plan.sampler(
+            SamplerContext(
+                problem=problem,
+                make_predictor=plan.make_predictor,
+                architectures=architectures,
+                accuracy=accuracy,
+                seed=plan.seed,
+                batch_number=batch_number,
+                batch_size=min(plan.batch, plan.n_queries - len(told)),
+            )
+        )
+        study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        study.add_trials([_frozen(problem, one, distributions) for one in told])
+        fresh = _ask(study, problem, distributions, architectures, accuracy, plan, told)
+        if fresh:
+            rows = np.array([genotype for _, genotype in fresh], dtype=np.int64)
+            found = plan.evaluator.evaluate(rows[:, :-1], fidelity=1.0, seed=plan.seed)
+            latency = problem.latency_ms(rows)
+            made = []
+            for (trial, genotype), value, cost in zip(fresh, found, latency, strict=True):
+                number = len(told) + len(made)
+                frozen = study.tell(trial, [float(value), float(cost)])
+                noted = dict(frozen.system_attrs)
+                made.append(
+                    Evaluation(number, batch_number, tuple(genotype), float(value), noted)
+                )
+            told.extend(made)
+            if not on_batch(made):
+                break
+        idle = 0 if fresh else idle + 1
+        batch_number += 1
+    return told
+
+
+def _ask(
+    study: optuna.Study,
+    problem: Problem,
+    distributions: dict[str, BaseDistribution],
+    architectures: IntArray,
+    accuracy: FloatArray,
+    plan: Plan,
+    told: list[Evaluation],
+) -> list[tuple[optuna.Trial, list[int]]]:
+    """One batch of trials; those of networks already evaluated are told at once, at no cost."""
+    known = {row.tobytes(): value for row, value in zip(architectures, accuracy, strict=True)}
+    fresh: list[tuple[optuna.Trial, list[int]]] = []
+    pending: set[bytes] = set()
+    for _ in range(min(plan.batch, plan.n_queries - len(told))):
+        trial = study.ask(distributions)
+        raw = np.array([[trial.params[d.name] for d in problem.space.decisions]], dtype=np.int64)
+        row = problem.space.canonical(raw)
+        key = row[0, :-1].tobytes()
+        if not problem.space.valid(row)[0] or key in pending:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        elif key in known:
+            study.tell(trial, [float(known[key]), float(problem.latency_ms(row)[0])])
+        else:
+            pending.add(key)
+            trial.set_constraint("latency_ms", _excess(problem, row))
+            fresh.append((trial, [int(v) for v in row[0]]))
+    return fresh
+
+
+def _excess(problem: Problem, row: IntArray) -> float:
+    """How far the one network in `row` is over the limit, in ms."""
+    return float(problem.upper_ms(row)[0] - problem.limit_ms)
+
+
+def _evaluated(plan: Plan, told: Sequence[Evaluation]) -> tuple[IntArray, FloatArray]:
+    if not told:
+        return plan.initial_architectures, plan.initial_accuracy
+    rows = np.array([one.genotype for one in told], dtype=np.int64)[:, :-1]
+    values = np.array([one.accuracy for one in told])
+    return (
+        np.concatenate([plan.initial_architectures, rows]),
+        np.concatenate([plan.initial_accuracy, values]),
+    )
+
+
+def _distributions(space: DeploymentSpace) -> dict[str, BaseDistribution]:
+    return {
+        decision.name: (
+            IntDistribution(0, decision.size - 1)
+            if decision.ordered
+            else CategoricalDistribution(list(range(decision.size)))
+        )
+        for decision in space.decisions
+    }
+
+
+def _frozen(
+    problem: Problem, one: Evaluation, distributions: dict[str, BaseDistribution]
+) -> optuna.trial.FrozenTrial:
+    row = np.array([one.genotype], dtype=np.int64)
+    names = [decision.name for decision in problem.space.decisions]
+    return optuna.create_trial(
+        params=dict(zip(names, one.genotype, strict=True)),
+        distributions=distributions,
+        values=[one.accuracy, float(problem.latency_ms(row)[0])],
+        system_attrs=dict(one.attributes),
+        constraints={"latency_ms": _excess(problem, row)},
+    )

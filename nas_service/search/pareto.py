@@ -1,0 +1,96 @@
+"""Dominance, fronts and hypervolume. Every loss is minimised."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_service.space.base import FloatArray, IntArray
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def non_dominated(losses: FloatArray) -> BoolArray:
+    """Mark the rows of `losses` `(n, m)` that no other row dominates: `(n,)`.
+
+    A row dominates another when it is nowhere greater and somewhere smaller. Equal rows do not
+    dominate each other, so all copies of a front point are kept. A row with NaN is never kept.
+    """
+    keep = ~np.isnan(losses).any(axis=1)
+    if losses.shape[1] == 2:
+        return _non_dominated_2d(losses, keep)
+    for row in np.flatnonzero(keep):
+        if keep[row]:
+            better = (losses[keep] <= losses[row]).all(axis=1) & (losses[keep] < losses[row]).any(1)
+            keep[row] = not better.any()
+    return keep
+
+
+def _non_dominated_2d(losses: FloatArray, keep: BoolArray) -> BoolArray:
+    rows = np.flatnonzero(keep)
+    order = rows[np.lexsort((losses[rows, 1], losses[rows, 0]))]
+    first, second = losses[order, 0], losses[order, 1]
+    best_before = np.minimum.accumulate(np.concatenate([[np.inf], second]))[:-1]
+    # among equal first losses the smallest second one comes first and may have copies
+    new_group = np.concatenate([[True], first[1:] != first[:-1]]) if len(order) else np.empty(0, bool)
+    group = np.cumsum(new_group) - 1
+    best_before_group = best_before[new_group][group] if len(order) else best_before
+    smallest_in_group = second[new_group][group] if len(order) else second
+    found = np.zeros(len(losses), dtype=np.bool_)
+    found[order] = (second < best_before_group) & (second == smallest_in_group)
+    return found
+
+
+def ranks(losses: FloatArray) -> IntArray:
+    """Front number of each row, 0 for the non-dominated ones (Deb et al., 2002): `(n,)`."""
+    found = np.full(len(losses), -1, dtype=np.int64)
+    left = np.arange(len(losses))
+    level = 0
+    while len(left):
+        front = non_dominated(losses[left])
+        if not front.any():  # only rows with NaN are left
+            found[left] = level
+            break
+        found[left[front]] = level
+        left = left[~front]
+        level += 1
+    return found
+
+
+def hypervolume(losses: FloatArray, reference: FloatArray) -> float:
+    """Area that rows `(n, 2)` dominate below `reference` `(2,)`; rows beyond it add nothing."""
+    inside = losses[(losses < reference).all(axis=1)]
+    if not len(inside):
+        return 0.0
+    front = inside[non_dominated(inside)]
+    front = np.unique(front, axis=0)
+    heights = np.concatenate([[reference[1]], front[:-1, 1]]) - front[:, 1]
+    return float(((reference[0] - front[:, 0]) * heights).sum())
+
+
+def improvements(points: FloatArray, front: FloatArray, reference: FloatArray) -> FloatArray:
+    """What each of `points` `(n, 2)` alone would add to the hypervolume of `front`: `(n,)`."""
+    inside = front[(front < reference).all(axis=1)]
+    if len(inside):
+        inside = np.unique(inside[non_dominated(inside)], axis=0)
+    # the staircase between front members: on [left, right) the best second loss is `height`
+    left = np.concatenate([[-np.inf], inside[:, 0]]) if len(inside) else np.array([-np.inf])
+    right = np.concatenate([inside[:, 0], [reference[0]]]) if len(inside) else reference[:1]
+    height = np.concatenate([[reference[1]], inside[:, 1]]) if len(inside) else reference[1:]
+    width = np.clip(right - np.maximum(left, points[:, :1]), 0.0, None)
+    gain = np.clip(height - points[:, 1:], 0.0, None)
+    return np.asarray((width * gain).sum(axis=1))
+
+
+def crowding(losses: FloatArray) -> FloatArray:
+    """Crowding distance of each row among all given (Deb et al., 2002): `(n,)`."""
+    n, m = losses.shape
+    found = np.zeros(n)
+    for column in range(m):
+        order = np.argsort(losses[:, column], kind="stable")
+        values = losses[order, column]
+        width = values[-1] - values[0] or 1.0
+        found[order[0]] = found[order[-1]] = np.inf
+        if n > 2:
+            found[order[1:-1]] += (values[2:] - values[:-2]) / width
+    return found

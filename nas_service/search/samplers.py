@@ -1,0 +1,54 @@
+"""What a sampler is made from, and Optuna's own samplers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import optuna
+
+from nas_service.search.evaluate import Problem
+from nas_service.space.base import FloatArray, IntArray
+from predictors.base import AccuracyPredictor
+
+
+@dataclass(frozen=True)
+class SamplerContext:
+    """All that a sampler may use for one batch.
+
+    A fresh sampler is made for every batch from the told trials alone, seeded by the search's seed
+    and the batch's number: a search killed between batches goes on as if it had not been.
+
+    `architectures` `(n, d)` and their `accuracy` `(n,)` under shared weights are all that was
+    evaluated on this data, in this search or before it.
+    """
+
+    problem: Problem
+    make_predictor: Callable[[], AccuracyPredictor]
+    architectures: IntArray
+    accuracy: FloatArray
+    seed: int
+    batch_number: int
+    batch_size: int
+
+
+SamplerFactory = Callable[[SamplerContext], optuna.samplers.BaseSampler]
+
+
+def _seed(context: SamplerContext) -> int:
+    return context.seed * 10_007 + context.batch_number
+
+
+def random_sampler(context: SamplerContext) -> optuna.samplers.BaseSampler:
+    """Uniform."""
+    return optuna.samplers.RandomSampler(seed=_seed(context))
+
+
+def tpe(context: SamplerContext) -> optuna.samplers.BaseSampler:
+    """Tree-structured Parzen estimator (Bergstra et al., 2011; Ozaki et al., 2022)."""
+    return optuna.samplers.TPESampler(seed=_seed(context))
+
+
+def nsga2(context: SamplerContext) -> optuna.samplers.BaseSampler:
+    """NSGA-II (Deb et al., 2002) on evaluations alone."""
+    return optuna.samplers.NSGAIISampler(seed=_seed(context), population_size=20)

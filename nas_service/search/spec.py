@@ -1,0 +1,58 @@
+"""A search as the user asks for it: one immutable value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSpec:
+    """How the supernet is trained and winners are fine-tuned; None leaves it to the data's size."""
+
+    epochs: int | None = None
+    finetune_epochs: int | None = None
+    max_train_images: int | None = None
+    batch: int = 32
+    learning_rate: float = 0.05
+    flip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpec:
+    """What to search, on which data, for which device, under which limit."""
+
+    dataset: str
+    space: str
+    device: str
+    max_latency_ms: float | None = None
+    limit_probability: float = 0.9
+    precisions: tuple[str, ...] = ("fp32", "int8")
+    sampler: str = "guided"
+    evaluator: str = "supernet"
+    predictor: str = "ensemble"
+    n_initial: int = 64
+    n_holdout: int = 24
+    n_queries: int = 40
+    batch: int = 8
+    n_winners: int = 4
+    n_probes: int = 5
+    profile_budget_s: float = 60.0
+    seed: int = 0
+    training: TrainingSpec = field(default_factory=TrainingSpec)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "precisions": list(self.precisions)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SearchSpec:
+        """The inverse of `as_dict`."""
+        return cls(
+            **{
+                **values,
+                "precisions": tuple(values["precisions"]),
+                "training": TrainingSpec(**values["training"]),
+            }
+        )

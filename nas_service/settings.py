@@ -1,0 +1,69 @@
+"""The settings, read from the environment once and handed down as a value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting; each is read from `NAS_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="NAS_", frozen=True, extra="forbid")
+
+    var_dir: Path = Field(default=Path("var"), description="Where databases and files live.")
+    database_url: str | None = Field(
+        default=None, description="SQLAlchemy URL; SQLite below the data folder unless set."
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
+    data_roots: str = Field(
+        default="", description="Folders, joined by ':', below which server paths are accepted."
+    )
+    max_upload_bytes: int = Field(
+        default=4 * 1024**3, gt=0, description="Largest upload that is accepted."
+    )
+    min_free_bytes: int = Field(
+        default=200 * 1024**2, ge=0, description="Writing stops when less disk than this is free."
+    )
+    threads: int = Field(
+        default=0, ge=0, description="Threads of a training step; 0 means one a core."
+    )
+    lease_s: float = Field(
+        default=6.0, gt=0, description="After this long without a sign a worker counts as dead."
+    )
+    bench_data: Path = Field(
+        default=Path("../shared/data"), description="Public benchmark data for tests and benchmarks."
+    )
+    log_level: str = Field(default="INFO", description="Least severe level that is logged.")
+
+    @property
+    def url(self) -> str:
+        """The database's URL, embedded SQLite where none is set."""
+        if self.database_url:
+            return self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+        return f"sqlite:///{self.var_dir.resolve() / 'nas.sqlite'}"
+
+    @property
+    def engine_url(self) -> str:
+        """Where the engine keeps its state: a file of its own, or a schema in PostgreSQL."""
+        if self.database_url:
+            return self.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
+        return f"sqlite:///{self.var_dir.resolve() / 'engine.sqlite'}"
+
+    @property
+    def blobs_dir(self) -> Path:
+        """Folder of the content-addressed files."""
+        return self.var_dir.resolve() / "blobs"
+
+    @property
+    def scratch_dir(self) -> Path:
+        """Folder of unfinished files: checkpoints, uploads in progress."""
+        return self.var_dir.resolve() / "scratch"
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders below which a path on the server is accepted."""
+        return tuple(Path(part).resolve() for part in self.data_roots.split(":") if part)

@@ -1,0 +1,202 @@
+"""Search spaces: decisions, slots, architectures.
+
+A space says once, slot by slot, which blocks an architecture has; costs, parameters, the torch
+module and the features follow from that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lookup_tables.blocks import Block
+from nas_service.errors import InvalidSpec
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One choice: a name and its values; `ordered` where the order of the values means something."""
+
+    name: str
+    values: tuple[Any, ...]
+    ordered: bool = True
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place in the network whose blocks depend on the decisions at positions `reads` alone.
+
+    `blocks` maps the values of those decisions, in that order, to the blocks there; they may be
+    none (a layer beyond the depth).
+    """
+
+    name: str
+    reads: tuple[int, ...]
+    blocks: Callable[[tuple[Any, ...]], tuple[Block, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A block placed in a network: it reads the outputs of earlier nodes; -1 is the image."""
+
+    block: Block
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageShape:
+    """What enters and leaves a network of a space: pixels a side, channels, classes."""
+
+    size: int
+    channels: int
+    n_classes: int
+
+    def as_dict(self) -> dict[str, int]:
+        """Plain JSON values."""
+        return {"size": self.size, "channels": self.channels, "n_classes": self.n_classes}
+
+
+class SearchSpace(Protocol):
+    """A finite set of architectures over numbered decisions.
+
+    Spaces are immutable and pure: equal genotypes give equal answers, from any thread. Batches of
+    genotypes are integer arrays `(n, d)` of indices into the decisions' values. A plug-in is a
+    callable that takes an `ImageShape`.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def image(self) -> ImageShape: ...
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]: ...
+
+    @property
+    def slots(self) -> tuple[Slot, ...]: ...
+
+    @property
+    def has_supernet(self) -> bool:
+        """Whether weights can be shared across the space."""
+        ...
+
+    @property
+    def resolution(self) -> int | None:
+        """Position of the decision that sets the input's side, None where it is fixed."""
+        ...
+
+    def canonical(self, genotypes: IntArray) -> IntArray:
+        """One genotype a network, `(n, d) -> (n, d)`; idempotent, and never changes a cost."""
+        ...
+
+    def valid(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:
+        """Which rows are networks at all: `(n, d) -> (n,)`."""
+        ...
+
+    def features(self, genotypes: IntArray) -> FloatArray:
+        """What predictors read: `(n, d) -> (n, f)`; equal for equal networks."""
+        ...
+
+    def wire(self, genotype: IntArray) -> tuple[Node, ...]:
+        """The blocks of one network `(d,)` with their connections, in order of execution."""
+        ...
+
+    def largest(self) -> IntArray:
+        """The genotype `(d,)` of the most capable network."""
+        ...
+
+    def smallest(self) -> IntArray:
+        """The genotype `(d,)` of the cheapest network."""
+        ...
+
+
+def n_architectures(space: SearchSpace) -> int:
+    """Number of genotypes, before networks that coincide are counted once."""
+    total = 1
+    for decision in space.decisions:
+        total *= decision.size
+    return total
+
+
+def lower(space: SearchSpace, genotype: IntArray) -> tuple[Block, ...]:
+    """The blocks of one network, slot by slot."""
+    row = space.canonical(np.asarray(genotype)[None, :])[0]
+    found: list[Block] = []
+    for slot in space.slots:
+        values = tuple(space.decisions[i].values[row[i]] for i in slot.reads)
+        found.extend(slot.blocks(values))
+    return tuple(found)
+
+
+def chain(blocks: Sequence[Block]) -> tuple[Node, ...]:
+    """Connect blocks one after the other."""
+    return tuple(Node(block, (number - 1,)) for number, block in enumerate(blocks))
+
+
+def input_size(space: SearchSpace, genotype: IntArray) -> int:
+    """Pixels a side of the images that this network takes."""
+    if space.resolution is None:
+        return space.image.size
+    return int(space.decisions[space.resolution].values[genotype[space.resolution]])
+
+
+def describe(space: SearchSpace, genotype: Sequence[int] | IntArray) -> dict[str, Any]:
+    """An architecture as plain JSON values: the space, and each decision's value by name."""
+    return {
+        "space": space.name,
+        "image": space.image.as_dict(),
+        "decisions": {
+            decision.name: decision.values[index]
+            for decision, index in zip(space.decisions, genotype, strict=True)
+        },
+    }
+
+
+def parse(space: SearchSpace, values: Mapping[str, Any]) -> IntArray:
+    """The genotype `(d,)` of decisions named in `values`; errors name the decision.
+
+    Raises:
+        InvalidSpec: a decision is missing, unknown, or has a value that it cannot take.
+    """
+    named = {decision.name: decision for decision in space.decisions}
+    if unknown := sorted(set(values) - set(named)):
+        raise InvalidSpec(f"space {space.name} has no decision {unknown[0]!r}", field=unknown[0])
+    genotype = []
+    for decision in space.decisions:
+        if decision.name not in values:
+            raise InvalidSpec(f"decision {decision.name!r} is missing", field=decision.name)
+        value = values[decision.name]
+        if value not in decision.values:
+            raise InvalidSpec(
+                f"{decision.name} cannot be {value!r}; it is one of {list(decision.values)}",
+                field=decision.name,
+            )
+        genotype.append(decision.values.index(value))
+    return np.array(genotype, dtype=np.int64)
+
+
+def digest(space: SearchSpace) -> str:
+    """Twelve hexadecimal digits that change when the space does."""
+    facts = {
+        "name": space.name,
+        "image": space.image.as_dict(),
+        "decisions": [[d.name, list(d.values)] for d in space.decisions],
+        "largest": [block.key for block in lower(space, space.largest())],
+        "smallest": [block.key for block in lower(space, space.smallest())],
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,220 @@
+"""Inverted residuals as in MobileNetV3 (Howard et al., 2019) and EfficientNet (Tan and Le, 2019).
+
+Elastic in input resolution, width, depth, kernel, expansion and squeeze-excitation, sized to the
+images of a data set. It departs from its models where small devices gain: ReLU throughout (it
+vanishes in int8, hard-swish does not), and expansion 1 makes a block depthwise separable
+(depthwise and projection alone, as in MobileNetV1).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lookup_tables.blocks import Block
+from nas_service.errors import InvalidSpec
+from nas_service.space.base import (
+    Decision,
+    FloatArray,
+    ImageShape,
+    IntArray,
+    Node,
+    Slot,
+    chain,
+)
+
+STEM = 16
+STAGES = (32, 48, 64, 96)
+HEAD = 192
+WIDTHS = (0.5, 0.75, 1.0)
+DEPTHS = (1, 2, 3)
+KERNELS = (3, 5, 7)
+EXPANSIONS = (1, 2, 4)
+SQUEEZE = 4
+_MAX_DEPTH = DEPTHS[-1]
+_PER_STAGE = 2 + 2 * _MAX_DEPTH  # depth, squeeze-excitation, then kernel and expansion a layer
+_RESOLUTION, _WIDTH, _FIRST_STAGE = 0, 1, 2
+
+
+def scaled(channels: int, width: float) -> int:
+    """`channels` times `width`, rounded to a multiple of 8."""
+    return max(8, int(channels * width + 4) // 8 * 8)
+
+
+def strides_for(size: int) -> tuple[int, ...]:
+    """Strides of the stem and of the four stages, for a last feature map of about 4 pixels."""
+    wanted = min(5, max(0, round(math.log2(size / 4))))
+    order = (3, 2, 1, 0, 4)  # where a halving goes first: 0 is the stem, 1..4 the stages
+    halved = set(order[:wanted])
+    return tuple(2 if place in halved else 1 for place in range(5))
+
+
+class MbconvSpace:
+    """See the module's text; about 6e13 architectures."""
+
+    name = "mbconv"
+    has_supernet = True
+    resolution: int | None = _RESOLUTION
+
+    def __init__(self, image: ImageShape) -> None:
+        if image.size < 8 or image.channels not in {1, 3} or image.n_classes < 2:
+            raise InvalidSpec(
+                f"mbconv needs images of at least 8 pixels, 1 or 3 channels and 2 classes, "
+                f"not {image.as_dict()}"
+            )
+        self.image = image
+        step = 4 if image.size >= 16 else 2
+        sizes = {max(step, round(image.size * part / step) * step) for part in (0.75, 0.875)}
+        resolutions = tuple(sorted({*sizes, image.size}))
+        decisions = [Decision("resolution", resolutions), Decision("width", WIDTHS)]
+        for stage in range(1, len(STAGES) + 1):
+            decisions.append(Decision(f"stage{stage}.depth", DEPTHS))
+            decisions.append(Decision(f"stage{stage}.se", (False, True), ordered=False))
+            for layer in range(1, _MAX_DEPTH + 1):
+                decisions.append(Decision(f"stage{stage}.layer{layer}.kernel", KERNELS))
+                decisions.append(Decision(f"stage{stage}.layer{layer}.expansion", EXPANSIONS))
+        self.decisions = tuple(decisions)
+        self.strides = strides_for(image.size)
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """Stem, every layer of every stage, head."""
+        slots = [Slot("stem", (_RESOLUTION, _WIDTH), self._stem)]
+        for stage in range(len(STAGES)):
+            start = _FIRST_STAGE + stage * _PER_STAGE
+            for layer in range(_MAX_DEPTH):
+                own = start + 2 + 2 * layer
+                reads = (_RESOLUTION, _WIDTH, start, start + 1, own, own + 1)
+                slots.append(Slot(f"stage{stage + 1}.layer{layer + 1}", reads, self._layer(stage, layer)))
+        slots.append(Slot("head", (_RESOLUTION, _WIDTH), self._head))
+        return tuple(slots)
+
+    def canonical(self, genotypes: IntArray) -> IntArray:
+        """Layers beyond a stage's depth take index 0."""
+        found = np.array(genotypes, dtype=np.int64, copy=True)
+        active = self._active(found)
+        for stage in range(len(STAGES)):
+            for layer in range(_MAX_DEPTH):
+                own = _FIRST_STAGE + stage * _PER_STAGE + 2 + 2 * layer
+                found[~active[:, stage, layer], own : own + 2] = 0
+        return found
+
+    def valid(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:
+        """Every genotype is a network."""
+        return np.ones(len(genotypes), dtype=np.bool_)
+
+    def features(self, genotypes: IntArray) -> FloatArray:
+        """Global sizes; per stage its depth, gate, and masked kernels and expansions; log work."""
+        rows = self.canonical(genotypes)
+        active = self._active(rows).astype(np.float64)
+        resolution = np.array(self.decisions[_RESOLUTION].values)[rows[:, _RESOLUTION]]
+        width = np.array(WIDTHS)[rows[:, _WIDTH]]
+        columns = [np.log(resolution), np.log(width)]
+        work = np.zeros(len(rows))
+        size = np.zeros(len(rows))
+        kernels, expansions = np.array(KERNELS), np.array(EXPANSIONS)
+        for stage, base in enumerate(STAGES):
+            start = _FIRST_STAGE + stage * _PER_STAGE
+            gate = rows[:, start + 1].astype(np.float64)
+            own = start + 2 + 2 * np.arange(_MAX_DEPTH)
+            kernel = kernels[rows[:, own]] * active[:, stage]
+            expansion = expansions[rows[:, own + 1]] * active[:, stage]
+            pixels = (resolution / np.prod(self.strides[: stage + 2])) ** 2
+            channels = base * width
+            layer_work = expansion * channels[:, None] * (2 * channels[:, None] + kernel**2)
+            work += pixels * layer_work.sum(axis=1)
+            size += layer_work.sum(axis=1)
+            columns += [active[:, stage].sum(axis=1), gate, gate * expansion.sum(axis=1)]
+            columns += [kernel.sum(axis=1), expansion.sum(axis=1), np.log(layer_work.sum(axis=1))]
+            columns += list(kernel.T) + list(expansion.T)
+        columns += [np.log(work), np.log(size)]
+        return np.column_stack(columns).astype(np.float64)
+
+    def wire(self, genotype: IntArray) -> tuple[Node, ...]:
+        """The slots' blocks, one after the other."""
+        row = self.canonical(np.asarray(genotype)[None, :])[0]
+        blocks: list[Block] = []
+        for slot in self.slots:
+            blocks.extend(slot.blocks(tuple(self.decisions[i].values[row[i]] for i in slot.reads)))
+        return chain(blocks)
+
+    def largest(self) -> IntArray:
+        """The last value of every decision."""
+        return np.array([decision.size - 1 for decision in self.decisions], dtype=np.int64)
+
+    def smallest(self) -> IntArray:
+        """The first value of every decision."""
+        return np.zeros(len(self.decisions), dtype=np.int64)
+
+    def _active(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:
+        """Which layers exist: `(n, stages, layers)`."""
+        depth_at = _FIRST_STAGE + _PER_STAGE * np.arange(len(STAGES))
+        depths = np.array(DEPTHS)[genotypes[:, depth_at]]
+        return np.asarray(np.arange(_MAX_DEPTH)[None, None, :] < depths[:, :, None])
+
+    def _size_after(self, resolution: int, places: int) -> int:
+        """Pixels a side after the first `places` of stem and stages."""
+        size = resolution
+        for stride in self.strides[:places]:
+            size = -(-size // stride)
+        return size
+
+    def _stem(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
+        resolution, width = values
+        return (
+            Block(
+                "conv_relu",
+                self.image.channels,
+                scaled(STEM, width),
+                resolution,
+                resolution,
+                kernel=3,
+                stride=self.strides[0],
+            ),
+        )
+
+    def _layer(self, stage: int, layer: int) -> Any:
+        def blocks(values: tuple[Any, ...]) -> tuple[Block, ...]:
+            resolution, width, depth, gate, kernel, expansion = values
+            if layer >= depth:
+                return ()
+            outputs = scaled(STAGES[stage], width)
+            before = STEM if stage == 0 else STAGES[stage - 1]
+            inputs = outputs if layer else scaled(before, width)
+            stride = 1 if layer else self.strides[stage + 1]
+            side = self._size_after(resolution, stage + 1 if layer == 0 else stage + 2)
+            mid = inputs * expansion
+            return (
+                Block(
+                    "mbconv",
+                    inputs,
+                    outputs,
+                    side,
+                    side,
+                    kernel=kernel,
+                    stride=stride,
+                    mid_channels=mid,
+                    se_channels=max(8, mid // SQUEEZE) if gate else 0,
+                    residual=int(stride == 1 and inputs == outputs),
+                ),
+            )
+
+        return blocks
+
+    def _head(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
+        resolution, width = values
+        side = self._size_after(resolution, 5)
+        return (
+            Block(
+                "head",
+                scaled(STAGES[-1], width),
+                self.image.n_classes,
+                side,
+                side,
+                mid_channels=scaled(HEAD, width),
+            ),
+        )

@@ -1,0 +1,63 @@
+"""Genotypes drawn from a space, and their neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nas_service.errors import Infeasible
+from nas_service.space.base import IntArray, SearchSpace
+
+_MAX_DRAWS = 200
+
+
+def sizes(space: SearchSpace) -> IntArray:
+    """Number of values of each decision: `(d,)`."""
+    return np.array([decision.size for decision in space.decisions], dtype=np.int64)
+
+
+def uniform(space: SearchSpace, n: int, generator: np.random.Generator) -> IntArray:
+    """`n` canonical genotypes of valid networks, drawn uniformly over genotypes: `(n, d)`."""
+    found: list[IntArray] = []
+    lacking = n
+    for _ in range(_MAX_DRAWS):
+        drawn = generator.integers(0, sizes(space), (max(lacking, 8), len(space.decisions)))
+        drawn = drawn[space.valid(drawn)][:lacking]
+        found.append(drawn)
+        lacking -= len(drawn)
+        if lacking == 0:
+            return space.canonical(np.concatenate(found))
+    raise Infeasible(f"space {space.name} gave too few valid networks in {_MAX_DRAWS} draws")
+
+
+def distinct(space: SearchSpace, n: int, generator: np.random.Generator) -> IntArray:
+    """Up to `n` different networks: `(m, d)`, fewer where the space has no more."""
+    pool = unique(uniform(space, 2 * n, generator))
+    for _ in range(20):
+        if len(pool) >= n:
+            break
+        pool = unique(np.concatenate([pool, uniform(space, 2 * n, generator)]))
+    return pool[:n]
+
+
+def unique(genotypes: IntArray) -> IntArray:
+    """The distinct rows, in order of first appearance."""
+    _, first = np.unique(genotypes, axis=0, return_index=True)
+    return genotypes[np.sort(first)]
+
+
+def mutate(
+    space: SearchSpace, genotypes: IntArray, generator: np.random.Generator, *, rate: float
+) -> IntArray:
+    """Each decision redrawn with probability `rate`, at least one a row: `(n, d)`, canonical."""
+    n, d = genotypes.shape
+    change = generator.random((n, d)) < rate
+    change[np.arange(n), generator.integers(0, d, n)] = True
+    drawn = generator.integers(0, sizes(space), (n, d))
+    return space.canonical(np.where(change, drawn, genotypes))
+
+
+def crossover(
+    first: IntArray, second: IntArray, generator: np.random.Generator
+) -> IntArray:
+    """Each decision from one parent or the other, evenly: `(n, d)`."""
+    return np.where(generator.random(first.shape) < 0.5, first, second)

@@ -1,0 +1,133 @@
+"""Files named by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from nas_service.errors import NotFound, Unavailable
+
+
+class BlobStore(Protocol):
+    """Keeps files by the SHA-256 of their content.
+
+    `put` is atomic: a blob is there whole or not at all, and putting the same content again
+    changes nothing. Calls may come from several processes.
+    """
+
+    def put(self, source: Path) -> str: ...
+
+    def put_bytes(self, content: bytes) -> str: ...
+
+    def open(self, sha256: str) -> BinaryIO: ...
+
+    def path(self, sha256: str) -> Path: ...
+
+    def discard(self, keep: Collection[str]) -> int: ...
+
+
+class FileBlobs:
+    """Blobs as files below one folder."""
+
+    def __init__(self, folder: Path, *, min_free_bytes: int = 0) -> None:
+        self._folder = folder
+        self._min_free = min_free_bytes
+
+    def put(self, source: Path) -> str:
+        """Store a copy of the file; returns the SHA-256.
+
+        Raises:
+            Unavailable: the disk is full; nothing is left behind.
+        """
+        digest = hashlib.sha256()
+        with source.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+        name = digest.hexdigest()
+        target = self._place(name)
+        if not target.exists():
+            require_space(self._folder, source.stat().st_size + self._min_free)
+            with self._partial() as partial:
+                shutil.copyfile(source, partial)
+                self._finish(partial, target)
+        return name
+
+    def put_bytes(self, content: bytes) -> str:
+        """Store `content`; returns the SHA-256."""
+        name = hashlib.sha256(content).hexdigest()
+        target = self._place(name)
+        if not target.exists():
+            require_space(self._folder, len(content) + self._min_free)
+            with self._partial() as partial:
+                partial.write_bytes(content)
+                self._finish(partial, target)
+        return name
+
+    def open(self, sha256: str) -> BinaryIO:
+        """The blob for reading."""
+        return self.path(sha256).open("rb")
+
+    def path(self, sha256: str) -> Path:
+        """Where the blob lies; it must not be written to."""
+        place = self._place(sha256)
+        if not place.exists():
+            raise NotFound(f"no blob {sha256}")
+        return place
+
+    def discard(self, keep: Collection[str]) -> int:
+        """Remove every blob that is not in `keep`; returns how many."""
+        removed = 0
+        for place in self._folder.glob("??/*"):
+            if len(place.name) == 64 and place.name not in keep:
+                place.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def _place(self, sha256: str) -> Path:
+        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+            raise NotFound(f"{sha256!r} is no SHA-256")
+        return self._folder / sha256[:2] / sha256
+
+    def _partial(self) -> _Partial:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return _Partial(self._folder)
+
+    def _finish(self, partial: Path, target: Path) -> None:
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.replace(target)
+
+
+class _Partial:
+    """A file in the making, gone again if anything goes wrong."""
+
+    def __init__(self, folder: Path) -> None:
+        handle, name = tempfile.mkstemp(prefix="partial-", dir=folder)
+        os.close(handle)
+        self._path = Path(name)
+
+    def __enter__(self) -> Path:
+        return self._path
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
+        self._path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise Unavailable(f"cannot write to {self._path.parent}: {error.strerror}") from error
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Raise `Unavailable`, which says how much is lacking, where a disk has too little left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise Unavailable(
+            f"disk full: {folder} has {free:,} bytes free, {needed_bytes:,} are needed",
+            free_bytes=free,
+            needed_bytes=needed_bytes,
+        )

@@ -1,0 +1,225 @@
+"""Jobs, their events, workers' leases, idempotency keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from nas_service.errors import Conflict, NotFound
+from nas_service.storage.models import IdempotencyRow, JobEventRow, JobRow, LeaseRow
+from nas_service.storage.rows import Page, insert_once, page_of, value_of
+from nas_service.storage.session import now
+
+FINAL = ("succeeded", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One durable workflow as users see it: state, progress, outcome."""
+
+    id: str
+    kind: str
+    subject: str
+    parent: str | None
+    state: str
+    fraction: float
+    message: str
+    eta_s: float | None
+    params: dict[str, Any]
+    problem: dict[str, Any] | None
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """What a step did, when and where."""
+
+    step: str
+    event: str
+    executor: str
+    at: datetime
+
+
+def add_job(
+    session: Session,
+    job_id: str,
+    kind: str,
+    *,
+    subject: str,
+    params: dict[str, Any],
+    parent: str | None = None,
+) -> Job:
+    """Store a job, or give back the one of that id."""
+    row = JobRow(
+        id=job_id,
+        kind=kind,
+        subject=subject,
+        parent=parent,
+        state="queued",
+        fraction=0.0,
+        message="waiting for a worker",
+        params=params,
+        cancel_requested=False,
+        created_at=now(),
+    )
+    insert_once(session, row)
+    return get_job(session, job_id)
+
+
+def get_job(session: Session, job_id: str) -> Job:
+    """The job of that id."""
+    row = session.get(JobRow, job_id, populate_existing=True)
+    if row is None:
+        raise NotFound(f"no job {job_id!r}")
+    return value_of(Job, row)
+
+
+def list_jobs(
+    session: Session, *, subject: str | None = None, cursor: str | None, limit: int
+) -> Page[Job]:
+    """Jobs, newest first."""
+    query = select(JobRow)
+    if subject is not None:
+        query = query.where(JobRow.subject == subject)
+    return page_of(
+        session, query, JobRow.id, lambda row: value_of(Job, row), cursor=cursor, limit=limit
+    )
+
+
+def children_of(session: Session, job_id: str) -> list[Job]:
+    """Jobs that this one waits for, oldest first."""
+    query = select(JobRow).where(JobRow.parent == job_id).order_by(JobRow.created_at, JobRow.id)
+    return [value_of(Job, row) for row in session.scalars(query)]
+
+
+def jobs_starting(session: Session, prefix: str) -> list[Job]:
+    """Jobs whose id starts so."""
+    query = select(JobRow).where(JobRow.id.startswith(prefix, autoescape=True))
+    return [value_of(Job, row) for row in session.scalars(query)]
+
+
+def start(session: Session, job_id: str) -> bool:
+    """Note that the job runs; False where it has ended or is to be cancelled."""
+    session.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id, JobRow.state == "queued")
+        .values(state="running", started_at=now(), message="starting")
+    )
+    job = get_job(session, job_id)
+    return job.state == "running" and not job.cancel_requested
+
+
+def progress(
+    session: Session, job_id: str, *, fraction: float, message: str, eta_s: float | None
+) -> None:
+    """Note how far the job is."""
+    session.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id, JobRow.state == "running")
+        .values(fraction=fraction, message=message, eta_s=eta_s)
+    )
+
+
+def finish(
+    session: Session, job_id: str, state: str, *, problem: dict[str, Any] | None = None
+) -> None:
+    """Note how the job ended; one that has ended stays as it ended."""
+    values: dict[str, Any] = {
+        "state": state,
+        "problem": problem,
+        "finished_at": now(),
+        "eta_s": None,
+        "message": {"succeeded": "done", "cancelled": "cancelled"}.get(state, "failed"),
+    }
+    if state == "succeeded":
+        values["fraction"] = 1.0
+    session.execute(
+        update(JobRow).where(JobRow.id == job_id, JobRow.state.not_in(FINAL)).values(**values)
+    )
+
+
+def request_cancel(session: Session, job_id: str) -> Job:
+    """Ask the job and all below it to end; `Conflict` where it has ended."""
+    job = get_job(session, job_id)
+    if job.state in FINAL:
+        raise Conflict(f"job {job_id} has already {job.state}")
+    session.execute(update(JobRow).where(JobRow.id == job_id).values(cancel_requested=True))
+    for child in children_of(session, job_id):
+        if child.state not in FINAL:
+            request_cancel(session, child.id)
+    return get_job(session, job_id)
+
+
+def is_cancelled(session: Session, job_id: str) -> bool:
+    """Whether somebody asked for the end of the job."""
+    found = session.scalar(select(JobRow.cancel_requested).where(JobRow.id == job_id))
+    return bool(found)
+
+
+def add_event(session: Session, job_id: str, step: str, event: str, executor: str) -> None:
+    """Append to the job's record."""
+    session.add(JobEventRow(job_id=job_id, step=step, event=event, executor=executor, at=now()))
+
+
+def events_of(session: Session, job_id: str) -> list[JobEvent]:
+    """The job's record, oldest first."""
+    query = select(JobEventRow).where(JobEventRow.job_id == job_id).order_by(JobEventRow.id)
+    return [value_of(JobEvent, row) for row in session.scalars(query)]
+
+
+def renew_lease(session: Session, executor: str, queues: Sequence[str], seconds: float) -> None:
+    """Say that this worker lives for so many seconds more."""
+    row = session.get(LeaseRow, executor)
+    if row is None:
+        row = LeaseRow(executor=executor)
+        session.add(row)
+    row.queues = list(queues)
+    row.expires_at = now() + timedelta(seconds=seconds)
+
+
+def end_lease(session: Session, executor: str) -> None:
+    """Say that this worker is gone."""
+    session.execute(delete(LeaseRow).where(LeaseRow.executor == executor))
+
+
+def live_workers(session: Session) -> dict[str, list[str]]:
+    """The workers whose lease has not run out, with their queues."""
+    query = select(LeaseRow).where(LeaseRow.expires_at > now())
+    return {row.executor: list(row.queues) for row in session.scalars(query)}
+
+
+def forget_dead_leases(session: Session, older_than_s: float) -> None:
+    """Remove leases that ran out long ago."""
+    limit = now() - timedelta(seconds=older_than_s)
+    session.execute(delete(LeaseRow).where(LeaseRow.expires_at < limit))
+
+
+def unfinished(session: Session) -> list[Job]:
+    """Jobs that have not ended."""
+    query = select(JobRow).where(JobRow.state.not_in(FINAL)).order_by(JobRow.id)
+    return [value_of(Job, row) for row in session.scalars(query)]
+
+
+def count_by_state(session: Session) -> dict[str, int]:
+    """Number of jobs in each state."""
+    query = select(JobRow.state, func.count()).group_by(JobRow.state)
+    return {state: count for state, count in session.execute(query)}
+
+
+def remember(session: Session, key: str, request: str, subject: str) -> str:
+    """The subject first remembered for `key`; `Conflict` where its request was another."""
+    insert_once(
+        session, IdempotencyRow(key=key, request=request, subject=subject, created_at=now())
+    )
+    row = session.get_one(IdempotencyRow, key, populate_existing=True)
+    if row.request != request:
+        raise Conflict("this Idempotency-Key was used with another request")
+    return row.subject

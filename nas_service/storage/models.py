@@ -1,0 +1,302 @@
+"""The tables, typed. Repositories translate between rows and values; nothing else sees rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+_BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER alone
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Times in UTC, aware on the way in and on the way out; SQLite alone would drop the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of all rows."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it as declared
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+        datetime: UtcTime,
+        str: String(255),
+    }
+
+
+class DeviceRow(Base):
+    """A device."""
+
+    __tablename__ = "devices"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    facts: Mapped[dict[str, Any]]
+    local: Mapped[bool]
+    lineage: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class TargetRow(Base):
+    """A target of a device."""
+
+    __tablename__ = "targets"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"), index=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    precision: Mapped[str] = mapped_column(String(20))
+    facts: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class TableRow(Base):
+    """A lookup table: its text is a blob named by `sha256`."""
+
+    __tablename__ = "lookup_tables"
+    __table_args__ = (UniqueConstraint("target_id", "version"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id", ondelete="CASCADE"))
+    version: Mapped[str] = mapped_column(String(12))
+    sha256: Mapped[str] = mapped_column(String(64))
+    n_entries: Mapped[int]
+    n_measured: Mapped[int]
+    spaces: Mapped[list[Any]]
+    provenance: Mapped[dict[str, Any]]
+    calibration: Mapped[dict[str, Any] | None]
+    latency_check: Mapped[dict[str, Any] | None]
+    lineage: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class DatasetRow(Base):
+    """A data set: its arrays are a blob named by `sha256` once it is imported."""
+
+    __tablename__ = "datasets"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    digest: Mapped[str | None] = mapped_column(String(64), index=True)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    source: Mapped[dict[str, Any]]
+    facts: Mapped[dict[str, Any]]
+    lineage: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class SupernetRow(Base):
+    """Shared weights for a space on a data set, named by what they follow from."""
+
+    __tablename__ = "supernets"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    natural_key: Mapped[str] = mapped_column(String(64), unique=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    space: Mapped[str]
+    space_digest: Mapped[str] = mapped_column(String(12))
+    recipe: Mapped[dict[str, Any]]
+    seed: Mapped[int]
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    metrics: Mapped[dict[str, Any]]
+    lineage: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class PredictorRow(Base):
+    """An accuracy predictor: its training set is a blob; `shipping` learned on probes."""
+
+    __tablename__ = "predictors"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    natural_key: Mapped[str] = mapped_column(String(64), unique=True)
+    supernet_id: Mapped[str | None] = mapped_column(
+        ForeignKey("supernets.id", ondelete="CASCADE"), index=True
+    )
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    space: Mapped[str]
+    name: Mapped[str]
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    quality: Mapped[dict[str, Any]]
+    shipping: Mapped[dict[str, Any]]
+    lineage: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class SearchRow(Base):
+    """A search; `revision` counts its fronts."""
+
+    __tablename__ = "searches"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    spec: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    revision: Mapped[int]
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.id"), index=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    facts: Mapped[dict[str, Any]]
+    problem: Mapped[dict[str, Any] | None]
+    lineage: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class EvaluationRow(Base):
+    """One query of a search: an Optuna trial."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        UniqueConstraint("search_id", "number"),
+        UniqueConstraint("search_id", "architecture_key"),
+    )
+    id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    search_id: Mapped[str] = mapped_column(ForeignKey("searches.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    batch: Mapped[int]
+    architecture_key: Mapped[str] = mapped_column(Text)
+    genotype: Mapped[list[Any]]
+    accuracy: Mapped[float] = mapped_column(Float)
+    attributes: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class FrontRow(Base):
+    """A front revision, immutable: the JSON that clients poll, whole."""
+
+    __tablename__ = "fronts"
+    search_id: Mapped[str] = mapped_column(
+        ForeignKey("searches.id", ondelete="CASCADE"), primary_key=True
+    )
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class WinnerRow(Base):
+    """A front member on its way through compression and measurement."""
+
+    __tablename__ = "winners"
+    __table_args__ = (UniqueConstraint("search_id", "rank"),)
+    id: Mapped[str] = mapped_column(String(60), primary_key=True)
+    search_id: Mapped[str] = mapped_column(ForeignKey("searches.id", ondelete="CASCADE"))
+    rank: Mapped[int]
+    genotype: Mapped[list[Any]]
+    estimates: Mapped[dict[str, Any]]
+    compressed: Mapped[dict[str, Any] | None]
+    results: Mapped[list[Any] | None]
+    state: Mapped[str] = mapped_column(String(20))
+    problem: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime]
+
+
+class ArtifactRow(Base):
+    """A stored file of somebody's: the name it goes by, and the blob that it is."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = (UniqueConstraint("owner", "name"), Index("ix_artifacts_sha256", "sha256"))
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(60))
+    name: Mapped[str]
+    kind: Mapped[str] = mapped_column(String(30))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    lineage: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class MeasurementRow(Base):
+    """What running an artifact on a target gave."""
+
+    __tablename__ = "measurements"
+    __table_args__ = (UniqueConstraint("artifact_id", "target_id", "measured_at"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    artifact_id: Mapped[str] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"))
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id", ondelete="CASCADE"), index=True)
+    values: Mapped[dict[str, Any]]
+    measured_at: Mapped[str] = mapped_column(String(40))
+    lineage: Mapped[dict[str, Any]]
+
+
+class JobRow(Base):
+    """One durable workflow as users see it."""
+
+    __tablename__ = "jobs"
+    id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    subject: Mapped[str] = mapped_column(String(60), index=True)
+    parent: Mapped[str | None] = mapped_column(String(80), index=True)
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    fraction: Mapped[float]
+    message: Mapped[str] = mapped_column(Text)
+    eta_s: Mapped[float | None]
+    params: Mapped[dict[str, Any]]
+    problem: Mapped[dict[str, Any] | None]
+    cancel_requested: Mapped[bool]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class JobEventRow(Base):
+    """Append-only record of what a job's steps did."""
+
+    __tablename__ = "job_events"
+    id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    step: Mapped[str] = mapped_column(String(60))
+    event: Mapped[str] = mapped_column(String(20))
+    executor: Mapped[str]
+    at: Mapped[datetime]
+
+
+class LeaseRow(Base):
+    """A sign of life of a worker."""
+
+    __tablename__ = "leases"
+    executor: Mapped[str] = mapped_column(primary_key=True)
+    queues: Mapped[list[Any]]
+    expires_at: Mapped[datetime]
+
+
+class IdempotencyRow(Base):
+    """The answer that a repeated POST with the same key gets again."""
+
+    __tablename__ = "idempotency_keys"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime]

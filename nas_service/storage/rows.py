@@ -1,0 +1,75 @@
+"""What repositories share: values from rows, pages, upserts."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Select, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from nas_service.errors import InvalidSpec
+from nas_service.storage.models import Base
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Base)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some values and, where there are more, the cursor that the next page starts at."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+def value_of(kind: type[T], row: Base) -> T:
+    """The frozen dataclass `kind` filled from the row's attributes of the same names."""
+    return kind(**{field.name: getattr(row, field.name) for field in fields(kind)})  # type: ignore[arg-type]  # kind is a dataclass
+
+
+def page_of(
+    session: Session,
+    query: Select[tuple[R]],
+    key: InstrumentedAttribute[str],
+    make: Callable[[R], T],
+    *,
+    cursor: str | None,
+    limit: int,
+) -> Page[T]:
+    """One page of `query`, newest first, by a key that sorts by time."""
+    if cursor is not None:
+        query = query.where(key < _decode(cursor))
+    rows = list(session.scalars(query.order_by(key.desc()).limit(limit + 1)))
+    more = len(rows) > limit
+    last = getattr(rows[limit - 1], key.key) if more else None
+    return Page([make(row) for row in rows[:limit]], None if last is None else _encode(last))
+
+
+def insert_once(session: Session, row: Base) -> bool:
+    """Insert `row` unless one with the same key is there; says whether it was inserted."""
+    table = row.__table__
+    assert isinstance(table, Table)
+    values: dict[str, Any] = {
+        attribute.key: getattr(row, attribute.key)
+        for attribute in row.__mapper__.column_attrs
+        if getattr(row, attribute.key) is not None
+    }
+    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    done = session.execute(make(table).values(values).on_conflict_do_nothing().returning(1))
+    return done.first() is not None
+
+
+def _encode(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise InvalidSpec("cursor: not one that this service gave", field="cursor") from error

@@ -1,0 +1,228 @@
+"""Searches, their evaluations, fronts and winners."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from nas_service.errors import NotFound
+from nas_service.lineage import lineage
+from nas_service.search.driver import Evaluation
+from nas_service.search.spec import SearchSpec
+from nas_service.storage.models import EvaluationRow, FrontRow, SearchRow, WinnerRow
+from nas_service.storage.rows import Page, insert_once, page_of, value_of
+from nas_service.storage.session import new_id, now
+
+FINAL = ("succeeded", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSearch:
+    """A search; `facts` names the tables, supernet and predictor that it used."""
+
+    id: str
+    spec: dict[str, Any]
+    state: str
+    revision: int
+    device_id: str
+    dataset_id: str
+    facts: dict[str, Any]
+    problem: dict[str, Any] | None
+    lineage: dict[str, Any]
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def value(self) -> SearchSpec:
+        """The request."""
+        return SearchSpec.from_dict(self.spec)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWinner:
+    """A winner; `compressed` are its files, `results` one row a precision."""
+
+    id: str
+    search_id: str
+    rank: int
+    genotype: list[int]
+    estimates: dict[str, Any]
+    compressed: dict[str, Any] | None
+    results: list[dict[str, Any]] | None
+    state: str
+    problem: dict[str, Any] | None
+    created_at: datetime
+
+
+def add_search(
+    session: Session, spec: SearchSpec, *, device_id: str, dataset_id: str, data_digest: str | None
+) -> StoredSearch:
+    """Store a new search."""
+    row = SearchRow(
+        id=new_id("sea"),
+        spec=spec.as_dict(),
+        state="queued",
+        revision=0,
+        device_id=device_id,
+        dataset_id=dataset_id,
+        facts={},
+        lineage=lineage(seed=spec.seed, data=data_digest),
+        created_at=now(),
+    )
+    session.add(row)
+    session.flush()
+    return value_of(StoredSearch, row)
+
+
+def get_search(session: Session, search_id: str) -> StoredSearch:
+    """The search of that id."""
+    row = session.get(SearchRow, search_id)
+    if row is None:
+        raise NotFound(f"no search {search_id!r}")
+    return value_of(StoredSearch, row)
+
+
+def list_searches(session: Session, *, cursor: str | None, limit: int) -> Page[StoredSearch]:
+    """Searches, newest first."""
+    return page_of(
+        session,
+        select(SearchRow),
+        SearchRow.id,
+        lambda row: value_of(StoredSearch, row),
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+def set_state(
+    session: Session, search_id: str, state: str, *, problem: dict[str, Any] | None = None
+) -> None:
+    """Move a search on; one that has ended stays as it ended."""
+    session.execute(
+        update(SearchRow)
+        .where(SearchRow.id == search_id, SearchRow.state.not_in(FINAL))
+        .values(
+            state=state, problem=problem, finished_at=now() if state in FINAL else None
+        )
+    )
+
+
+def add_facts(session: Session, search_id: str, **facts: Any) -> None:
+    """Note what the search used or found."""
+    row = session.get_one(SearchRow, search_id)
+    row.facts = {**row.facts, **facts}
+    sources = {**row.lineage.get("sources", {}), **{k: v for k, v in facts.items() if k in _SOURCES}}
+    row.lineage = {**row.lineage, "sources": sources}
+
+
+_SOURCES = ("tables", "supernet_id", "predictor_id")
+
+
+def evaluations_of(session: Session, search_id: str) -> list[Evaluation]:
+    """Its evaluations, in order."""
+    query = (
+        select(EvaluationRow)
+        .where(EvaluationRow.search_id == search_id)
+        .order_by(EvaluationRow.number)
+    )
+    return [
+        Evaluation(row.number, row.batch, tuple(row.genotype), row.accuracy, row.attributes)
+        for row in session.scalars(query)
+    ]
+
+
+def add_evaluations(session: Session, search_id: str, batch: Sequence[Evaluation]) -> None:
+    """Store a batch; evaluations that are there already stay as they are."""
+    for one in batch:
+        row = EvaluationRow(
+            search_id=search_id,
+            number=one.number,
+            batch=one.batch,
+            architecture_key="-".join(map(str, one.genotype[:-1])),
+            genotype=list(one.genotype),
+            accuracy=one.accuracy,
+            attributes=dict(one.attributes),
+            created_at=now(),
+        )
+        insert_once(session, row)
+
+
+def add_front(session: Session, search_id: str, body: dict[str, Any]) -> int:
+    """Store the next front revision; one equal to the last is not stored again."""
+    search = session.get_one(SearchRow, search_id, with_for_update=True)
+    last = session.get(FrontRow, (search_id, search.revision))
+    if last is not None:
+        before = json.loads(last.body)
+        if {k: v for k, v in before.items() if k != "revision"} == body:
+            return search.revision
+    search.revision += 1
+    text = json.dumps({**body, "revision": search.revision}, sort_keys=True, allow_nan=False)
+    session.add(
+        FrontRow(search_id=search_id, revision=search.revision, body=text, created_at=now())
+    )
+    return search.revision
+
+
+def revision_of(session: Session, search_id: str) -> int:
+    """Number of the newest front, 0 before the first."""
+    found = session.scalar(select(SearchRow.revision).where(SearchRow.id == search_id))
+    if found is None:
+        raise NotFound(f"no search {search_id!r}")
+    return found
+
+
+def front_body(session: Session, search_id: str, revision: int) -> str | None:
+    """The stored JSON of a front."""
+    query = select(FrontRow.body).where(
+        FrontRow.search_id == search_id, FrontRow.revision == revision
+    )
+    return session.scalar(query)
+
+
+def add_winner(
+    session: Session, search_id: str, rank: int, genotype: Sequence[int], estimates: dict[str, Any]
+) -> StoredWinner:
+    """Store a winner, or give back the one of that rank."""
+    row = WinnerRow(
+        id=f"{search_id}-w{rank}",
+        search_id=search_id,
+        rank=rank,
+        genotype=list(genotype),
+        estimates=estimates,
+        state="queued",
+        created_at=now(),
+    )
+    insert_once(session, row)
+    return get_winner(session, row.id)
+
+
+def get_winner(session: Session, winner_id: str) -> StoredWinner:
+    """The winner of that id."""
+    row = session.get(WinnerRow, winner_id, populate_existing=True)
+    if row is None:
+        raise NotFound(f"no winner {winner_id!r}")
+    return value_of(StoredWinner, row)
+
+
+def winners_of(session: Session, search_id: str) -> list[StoredWinner]:
+    """A search's winners by rank."""
+    query = select(WinnerRow).where(WinnerRow.search_id == search_id).order_by(WinnerRow.rank)
+    return [value_of(StoredWinner, row) for row in session.scalars(query)]
+
+
+def update_winner(session: Session, winner_id: str, **values: Any) -> None:
+    """Set columns of a winner."""
+    session.execute(update(WinnerRow).where(WinnerRow.id == winner_id).values(**values))
+
+
+def remove_search(session: Session, search_id: str) -> None:
+    """Forget a search that was stored twice."""
+    row = session.get(SearchRow, search_id)
+    if row is not None:
+        session.delete(row)

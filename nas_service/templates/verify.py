@@ -1,0 +1,56 @@
+"""Check the models of this bundle on the machine at hand: same outputs, and how fast.
+
+Needs Python, numpy and onnxruntime:  python verify.py
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+# largest difference of a logit relative to the largest, and least share of equal predictions
+TOLERANCE = {"fp32": (1e-3, 0.999), "int8": (None, 0.9)}
+
+
+def main() -> int:
+    """Check every model; the exit status is 1 where one does not give what it gave at home."""
+    here = Path(__file__).parent
+    report = json.loads((here / "report.json").read_text())
+    failed = 0
+    print(f"{'model':<28}{'parity':<8}{'max diff':>10}{'agree':>8}{'here ms':>10}{'reported ms':>13}")
+    for row in report["winners"]:
+        folder = here / f"winner{row['rank']}"
+        path = folder / f"{row['precision']}.onnx"
+        reference = np.load(folder / "parity.npz", allow_pickle=False)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        images, logits = reference["images"], reference["logits"]
+        found = np.concatenate([session.run(None, {name: image[None]})[0] for image in images])
+        difference = float(np.abs(found - logits).max())
+        agreement = float((found.argmax(1) == logits.argmax(1)).mean())
+        limit, least = TOLERANCE[row["precision"]]
+        close = limit is None or difference <= limit * max(1.0, float(np.abs(logits).max()))
+        good = close and agreement >= least
+        failed += not good
+        times = []
+        for number in range(120):
+            start = time.perf_counter()
+            session.run(None, {name: images[:1]})
+            if number >= 20:
+                times.append((time.perf_counter() - start) * 1e3)
+        label = f"{folder.name}/{path.name}"
+        print(
+            f"{label:<28}{'ok' if good else 'FAILED':<8}{difference:>10.2g}{agreement:>8.1%}"
+            f"{np.median(times):>10.3f}{row['measured_latency_ms']:>13.3f}"
+        )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""A data set as tensors, with splits fixed by its digest.
+
+The stored form is one `.npz` of uint8 images `(n, size, size, channels)`, integer labels and a
+split number an image (0 train, 1 validation, 2 test). It is read without unpickling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from nas_service.errors import InvalidData
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images `(n, c, s, s)` as uint8 and labels `(n,)`."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The three splits, and the mean and standard deviation of training pixels by channel."""
+
+    train: Split
+    validation: Split
+    test: Split
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def prepared(self, images: Tensor, size: int) -> Tensor:
+        """Normalised floats at `size` pixels a side, channels last in memory."""
+        mean = torch.tensor(self.mean)[None, :, None, None]
+        std = torch.tensor(self.std)[None, :, None, None]
+        x = (images.float() / 255.0 - mean) / std
+        if x.shape[-1] != size:
+            x = functional.interpolate(
+                x, size=(size, size), mode="bilinear", align_corners=False, antialias=True
+            )
+        return x.contiguous(memory_format=torch.channels_last)
+
+
+def load(path: Path, *, max_train: int | None = None) -> Data:
+    """Read a stored data set; `max_train` keeps the first so many training images."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            images, labels, split = arrays["images"], arrays["labels"], arrays["split"]
+    except (ValueError, KeyError, OSError) as error:
+        raise InvalidData(f"the stored data set cannot be read: {error}") from error
+    parts = [_split(images[split == part], labels[split == part]) for part in range(3)]
+    if max_train is not None:
+        parts[0] = Split(parts[0].images[:max_train], parts[0].labels[:max_train])
+    pixels = parts[0].images.float() / 255.0
+    mean = pixels.mean((0, 2, 3))
+    std = pixels.std((0, 2, 3)).clamp_min(1e-3)
+    return Data(*parts, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+
+
+def _split(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Split:
+    moved = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return Split(torch.from_numpy(moved), torch.from_numpy(labels.astype(np.int64)))
+
+
+def augment(images: Tensor, generator: torch.Generator, *, shift: int, flip: bool) -> Tensor:
+    """Shift each image by up to `shift` pixels, edges repeated, and mirror half of them."""
+    n, _, size, _ = images.shape
+    if shift:
+        padded = functional.pad(images.float(), (shift,) * 4, mode="replicate").to(torch.uint8)
+        offsets = torch.randint(0, 2 * shift + 1, (n, 2), generator=generator)
+        rows = offsets[:, 0, None] + torch.arange(size)
+        columns = offsets[:, 1, None] + torch.arange(size)
+        index = torch.arange(n)[:, None, None]
+        images = padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
+        images = images.permute(0, 3, 1, 2)
+    if flip:
+        mirrored = torch.rand(n, generator=generator) < 0.5
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    return images

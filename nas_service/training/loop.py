@@ -1,0 +1,144 @@
+"""Evaluation, recalibration and plain training of one network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from nas_service.training.data import Data, Split, augment
+from nas_service.training.distillation import distillation_loss
+
+_BATCH = 250
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRecipe:
+    """How to train: SGD with Nesterov momentum and a cosine schedule with a short warm-up."""
+
+    epochs: int = 10
+    batch: int = 64
+    learning_rate: float = 0.1
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    shift: int = 2
+    flip: bool = False
+    max_train: int | None = None
+    distillation: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def accuracy(network: nn.Module, data: Data, split: Split, size: int) -> float:
+    """Share of images in `split` that `network` classifies rightly."""
+    network.eval()
+    right = 0
+    with torch.inference_mode():
+        for start in range(0, len(split), _BATCH):
+            part = slice(start, start + _BATCH)
+            logits = network(data.prepared(split.images[part], size))
+            right += int((logits.argmax(1) == split.labels[part]).sum())
+    return right / len(split)
+
+
+def recalibrate(network: nn.Module, data: Data, size: int, *, n_images: int = 512) -> None:
+    """Set normalisation statistics from training images: their average over batches."""
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative average
+    network.train()
+    with torch.no_grad():
+        for start in range(0, min(n_images, len(data.train)), 128):
+            images = data.train.images[start : start + 128]
+            if len(images) > 1:
+                network(data.prepared(images, size))
+    for norm in norms:
+        norm.momentum = 0.1
+    network.eval()
+
+
+def learning_rate(recipe: TrainRecipe, step: int, n_steps: int) -> float:
+    """Linear warm-up over a twentieth of the steps, then a half cosine to zero."""
+    warm = max(1, n_steps // 20)
+    if step < warm:
+        return recipe.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(1, n_steps - warm)
+    return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def optimizer_for(network: nn.Module, recipe: TrainRecipe) -> torch.optim.SGD:
+    """SGD whose weight decay spares normalisation and biases."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    spared = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": spared, "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
+
+
+def batches(
+    split: Split, recipe: TrainRecipe, generator: torch.Generator
+) -> list[tuple[Tensor, Tensor]]:
+    """One epoch of shuffled, augmented batches; a last batch of one image is dropped."""
+    order = torch.randperm(len(split), generator=generator)
+    found = []
+    for start in range(0, len(order), recipe.batch):
+        rows = order[start : start + recipe.batch]
+        if len(rows) > 1:
+            images = augment(split.images[rows], generator, shift=recipe.shift, flip=recipe.flip)
+            found.append((images, split.labels[rows]))
+    return found
+
+
+def steps_per_epoch(n: int, batch: int) -> int:
+    """How many batches `batches` gives for `n` images."""
+    return n // batch + (1 if n % batch > 1 else 0)
+
+
+def train(
+    network: nn.Module,
+    data: Data,
+    size: int,
+    recipe: TrainRecipe,
+    *,
+    seed: int,
+    teacher: Callable[[Tensor], Tensor] | None = None,
+    on_epoch: Callable[[int, int], None] | None = None,
+) -> None:
+    """Train in place; with a `teacher` the loss is shared with its softened answers.
+
+    `teacher` takes the batch as uint8 images and gives logits.
+    """
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
+    optimizer = optimizer_for(network, recipe)
+    n_steps = recipe.epochs * steps_per_epoch(len(data.train), recipe.batch)
+    step = 0
+    for epoch in range(recipe.epochs):
+        generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+        network.train()
+        for images, labels in batches(data.train, recipe, generator):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, step, n_steps)
+            logits = network(data.prepared(images, size))
+            loss = functional.cross_entropy(
+                logits, labels, label_smoothing=recipe.label_smoothing
+            )
+            if teacher is not None and recipe.distillation:
+                soft = distillation_loss(logits, teacher(images))
+                loss = (1 - recipe.distillation) * loss + recipe.distillation * soft
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            step += 1
+        if on_epoch is not None:
+            on_epoch(epoch + 1, recipe.epochs)
+    network.eval()

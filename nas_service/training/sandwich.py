@@ -1,0 +1,118 @@
+"""Train a supernet: sandwich rule and in-place distillation (Yu and Huang, 2019).
+
+Each step runs the largest network on the labels, then the smallest and random ones on the
+largest's answers, and sums the gradients. Progress is kept epoch by epoch, so that training goes
+on where it was cut off and ends as if it had not been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from nas_service.networks.supernet import Supernet
+from nas_service.space.base import input_size
+from nas_service.space.sampling import uniform
+from nas_service.training.data import Data
+from nas_service.training.distillation import distillation_loss
+from nas_service.training.loop import (
+    TrainRecipe,
+    batches,
+    learning_rate,
+    optimizer_for,
+    steps_per_epoch,
+)
+
+
+def train_supernet(
+    supernet: Supernet,
+    data: Data,
+    recipe: TrainRecipe,
+    *,
+    seed: int,
+    n_random: int = 2,
+    checkpoint: Path | None = None,
+    on_step: Callable[[int, int, float], None] | None = None,
+) -> None:
+    """Train in place, from `checkpoint` where it exists; `on_step` gets step, steps and loss."""
+    supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
+    optimizer = optimizer_for(supernet, recipe)
+    per_epoch = steps_per_epoch(len(data.train), recipe.batch)
+    n_steps = recipe.epochs * per_epoch
+    first = _restore(supernet, optimizer, checkpoint)
+    supernet.train()
+    step = first * per_epoch
+    for epoch in range(first, recipe.epochs):
+        generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+        choices = np.random.default_rng([seed, epoch])
+        for images, labels in batches(data.train, recipe, generator):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, step, n_steps)
+            loss = _sandwich_step(supernet, data, recipe, images, labels, choices, n_random)
+            torch.nn.utils.clip_grad_norm_(supernet.parameters(), 5.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            step += 1
+            if on_step is not None:
+                on_step(step, n_steps, loss)
+        _save(supernet, optimizer, epoch + 1, checkpoint)
+
+
+def _sandwich_step(
+    supernet: Supernet,
+    data: Data,
+    recipe: TrainRecipe,
+    images: Tensor,
+    labels: Tensor,
+    choices: np.random.Generator,
+    n_random: int,
+) -> float:
+    space = supernet.space
+    prepared: dict[int, Tensor] = {}
+
+    def at(size: int) -> Tensor:
+        if size not in prepared:
+            prepared[size] = data.prepared(images, size)
+        return prepared[size]
+
+    largest = space.largest()
+    logits = supernet(at(input_size(space, largest)), largest)
+    loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    loss.backward()
+    answers = logits.detach()
+    others = [space.smallest(), *uniform(space, n_random, choices)]
+    for genotype in others:
+        student = supernet(at(input_size(space, genotype)), genotype)
+        distillation_loss(student, answers).backward()
+    return float(loss.detach())
+
+
+def _restore(supernet: Supernet, optimizer: torch.optim.SGD, checkpoint: Path | None) -> int:
+    """Epochs already done, their state put back."""
+    if checkpoint is None or not checkpoint.exists():
+        return 0
+    state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+    supernet.load_state_dict(state["supernet"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["epochs"])
+
+
+def _save(
+    supernet: Supernet, optimizer: torch.optim.SGD, epochs: int, checkpoint: Path | None
+) -> None:
+    if checkpoint is None:
+        return
+    partial = checkpoint.with_name(checkpoint.name + ".partial")
+    state = {
+        "supernet": supernet.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "epochs": epochs,
+    }
+    torch.save(state, partial)
+    partial.replace(checkpoint)

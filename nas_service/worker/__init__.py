@@ -1,0 +1,1 @@
+"""Workflows and the steps they are made of."""

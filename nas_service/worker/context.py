@@ -1,0 +1,50 @@
+"""What a step may use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_service.plugins import SPACES, load
+from nas_service.settings import Settings
+from nas_service.space.base import ImageShape, SearchSpace
+from nas_service.storage.blobs import FileBlobs
+from nas_service.storage.session import Database
+
+
+@dataclass(frozen=True)
+class Context:
+    """Settings, database and blobs of this process."""
+
+    settings: Settings
+    database: Database
+    blobs: FileBlobs
+
+    @classmethod
+    def of(cls, settings: Settings) -> Context:
+        """Connect."""
+        blobs = FileBlobs(settings.blobs_dir, min_free_bytes=settings.min_free_bytes)
+        return cls(settings, Database(settings.url), blobs)
+
+    @classmethod
+    def from_params(cls, params: dict[str, Any]) -> Context:
+        """Connect as the worker that started this step does."""
+        return cls.of(Settings.model_validate(params["settings"]))
+
+    def scratch(self, name: str) -> Path:
+        """A folder for unfinished files that outlives a crash, so that a step can resume."""
+        folder = self.settings.scratch_dir / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def threads(self) -> int:
+        """Threads of a training step."""
+        return self.settings.threads or len(os.sched_getaffinity(0))
+
+
+def make_space(name: str, image: ImageShape) -> SearchSpace:
+    """The search space of that name for these images."""
+    space: SearchSpace = load(SPACES, name)(image)
+    return space

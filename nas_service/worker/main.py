@@ -1,0 +1,91 @@
+"""A worker process: takes work from its queues until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Sequence
+
+from nas_service.engine import durable
+from nas_service.engine.leases import Keeper
+from nas_service.engine.queues import CONCURRENCY, QUEUE_OF
+from nas_service.errors import InvalidSpec
+from nas_service.settings import Settings
+from nas_service.storage import jobs
+from nas_service.storage.session import new_id
+from nas_service.telemetry import configure, logger
+from nas_service.worker.context import Context
+from nas_service.worker.steps import Runner
+from nas_service.worker.workflows import register
+
+_log = logger(__name__)
+
+
+def work(settings: Settings, queues: Sequence[str]) -> None:
+    """Run until SIGTERM or SIGINT; what is cut off then is taken up by the next worker."""
+    if unknown := sorted(set(queues) - set(CONCURRENCY)):
+        raise InvalidSpec(f"no queue {unknown[0]!r}; known: {', '.join(CONCURRENCY)}")
+    configure(settings.log_level, process="worker")
+    context = Context.of(settings)
+    executor = new_id(f"{socket.gethostname()[:40]}-{os.getpid()}")
+    database = context.database
+
+    def renew() -> None:
+        with database.session() as session:
+            jobs.renew_lease(session, executor, queues, settings.lease_s)
+
+    def live() -> set[str]:
+        with database.session() as session:
+            return set(jobs.live_workers(session))
+
+    def tidy() -> None:
+        with database.session() as session:
+            jobs.forget_dead_leases(session, 3600)
+
+    durable.prepare(settings.engine_url)
+    durable.configure(settings.engine_url, executor)
+    register(Runner(context, executor))
+    renew()  # before the engine may note work on this name
+    durable.launch({name: CONCURRENCY[name] for name in queues})
+    _repair(settings, database_jobs(context))
+    keeper = Keeper(
+        lease_s=settings.lease_s,
+        renew=renew,
+        live=live,
+        pending=durable.pending_executors,
+        recover=durable.recover,
+        tidy=tidy,
+    )
+    keeper.look()
+    keeper.start()
+    _log.info("worker ready", executor=executor, queues=list(queues))
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+    keeper.stop()
+    with database.session() as session:
+        jobs.end_lease(session, executor)
+    # steps run in children that die with this process; whoever takes over repeats the open ones
+    os._exit(0)
+
+
+def database_jobs(context: Context) -> list[jobs.Job]:
+    """Top-level jobs that have not ended."""
+    with context.database.session() as session:
+        return [job for job in jobs.unfinished(session) if job.parent is None]
+
+
+def _repair(settings: Settings, open_jobs: list[jobs.Job]) -> None:
+    """Enqueue jobs that were stored but never reached the engine: it was killed in between."""
+    client = durable.Client(settings.engine_url)
+    try:
+        known = client.known([job.id for job in open_jobs])
+        for job in open_jobs:
+            if job.id not in known:
+                _log.warning("enqueueing a job that was lost", job=job.id)
+                client.enqueue(job.kind, QUEUE_OF[job.kind], job.id, job.params)
+    finally:
+        client.close()

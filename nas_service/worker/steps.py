@@ -1,0 +1,142 @@
+"""Runs a job's steps: checkpointed, in child processes, with progress, cancel and a record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nas_service.engine import child, durable
+from nas_service.errors import Cancelled, NasError, StepFailed, from_dict
+from nas_service.storage import jobs
+from nas_service.telemetry import logger
+from nas_service.worker.context import Context
+
+_log = logger(__name__)
+_REPORT_EVERY_S = 0.5
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs steps of the workflows in this worker."""
+
+    context: Context
+    executor: str
+
+    def job(self, job_id: str, work: Callable[[], None]) -> Json:
+        """Run a whole job: notes how it starts and ends, and gives its outcome as a value."""
+        with self.context.database.session() as session:
+            if not jobs.start(session, job_id):
+                jobs.finish(session, job_id, "cancelled")
+                return _outcome(jobs.get_job(session, job_id))
+        try:
+            work()
+            state, problem = "succeeded", None
+        except Cancelled as error:
+            state, problem = "cancelled", error.as_dict()
+        except NasError as error:
+            state, problem = "failed", error.as_dict()
+            _log.warning("job failed", job=job_id, **problem)
+        except Exception as error:  # noqa: BLE001  # the border of the job: its user has to be told
+            _log.error("job broke", job=job_id, exc_info=error)
+            state = "failed"
+            problem = StepFailed(f"{type(error).__name__}: {error}").as_dict()
+        with self.context.database.session() as session:
+            jobs.finish(session, job_id, state, problem=problem)
+            return _outcome(jobs.get_job(session, job_id))
+
+    def step(
+        self, job_id: str, name: str, task: str, params: Json, span: tuple[float, float]
+    ) -> Json:
+        """Run one checkpointed step in a child process; `span` is its part of the job.
+
+        Raises:
+            NasError: what the task raised, in a first run and in a replay alike.
+        """
+        answer = durable.step(name, lambda: self._execute(job_id, name, task, params, span))
+        if "error" in answer:
+            raise from_dict(answer["error"])
+        value: Json = answer["value"]
+        return value
+
+    def _execute(
+        self, job_id: str, name: str, task: str, params: Json, span: tuple[float, float]
+    ) -> Json:
+        def cancelled() -> bool:
+            with self.context.database.session() as session:
+                return jobs.is_cancelled(session, job_id)
+
+        settings = self.context.settings.model_dump(mode="json")
+        try:
+            with child.machine_to_itself(
+                self.context.settings.var_dir / "machine.lock", cancelled
+            ):
+                self._note(job_id, name, "started")
+                value = child.run(
+                    f"nas_service.worker.tasks.{task}",
+                    {**params, "settings": settings, "job_id": job_id},
+                    on_progress=self._progress(job_id, span),
+                    cancelled=cancelled,
+                )
+        except NasError as error:
+            self._note(job_id, name, "failed")
+            return {"error": error.as_dict()}
+        self._note(job_id, name, "finished")
+        return {"value": value}
+
+    def _note(self, job_id: str, name: str, event: str) -> None:
+        with self.context.database.session() as session:
+            jobs.add_event(session, job_id, name, event, self.executor)
+
+    def _progress(self, job_id: str, span: tuple[float, float]) -> child.Progress:
+        """Stores progress, at most twice a second, for the job and for the one that waits for it."""
+        last = 0.0
+
+        def report(fraction: float, message: str) -> None:
+            nonlocal last
+            if time.monotonic() - last < _REPORT_EVERY_S and fraction < 1.0:
+                return
+            last = time.monotonic()
+            inner = span[0] + (span[1] - span[0]) * fraction
+            with self.context.database.session() as session:
+                self.store_progress(session, job_id, inner, message)
+
+        return report
+
+    def store_progress(self, session: Any, job_id: str, fraction: float, message: str) -> None:
+        """Note how far a job is, with an ETA from its pace so far, and pass it on upwards."""
+        job = jobs.get_job(session, job_id)
+        jobs.progress(
+            session,
+            job_id,
+            fraction=round(fraction, 4),
+            message=message,
+            eta_s=_eta_s(job, fraction),
+        )
+        above = job.params.get("reports_to")
+        if above:
+            low, high = above["span"]
+            self.store_progress(session, above["job"], low + (high - low) * fraction, message)
+
+
+def _eta_s(job: jobs.Job, fraction: float) -> float | None:
+    if job.started_at is None or fraction < 0.02:
+        return None
+    elapsed = time.time() - job.started_at.timestamp()
+    return round(elapsed * (1.0 - fraction) / fraction, 1)
+
+
+def _outcome(job: jobs.Job) -> Json:
+    return {"state": job.state, "problem": job.problem}
+
+
+def succeeded(outcome: Json, what: str) -> None:
+    """Raise what made a job below fail."""
+    if outcome["state"] == "succeeded":
+        return
+    if outcome["state"] == "cancelled":
+        raise Cancelled(f"{what} was cancelled")
+    raise from_dict(outcome["problem"] or StepFailed(f"{what} failed").as_dict())

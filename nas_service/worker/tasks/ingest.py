@@ -1,0 +1,51 @@
+"""Import a data set."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from nas_service.engine.child import Progress
+from nas_service.storage import datasets
+from nas_service.storage.blobs import require_space
+from nas_service.training import ingest
+from nas_service.worker.context import Context
+
+
+def import_dataset(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Read the source of data set `dataset_id` and store it with its splits."""
+    context = Context.from_params(params)
+    with context.database.session() as session:
+        stored = datasets.get_dataset(session, params["dataset_id"])
+    if stored.ready:
+        return {"digest": stored.digest}
+    folder = context.scratch(f"import-{stored.id}")
+    try:
+        found = _read(context, stored.source, folder, report)
+        report(0.9, "storing")
+        packed = folder / "data.npz"
+        require_space(folder, 2 * found.images.nbytes + context.settings.min_free_bytes)
+        found.save(packed)
+        sha256 = context.blobs.put(packed)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    with context.database.session() as session:
+        datasets.set_imported(
+            session, stored.id, digest=found.digest, sha256=sha256, facts=found.facts()
+        )
+    return {"digest": found.digest}
+
+
+def _read(
+    context: Context, source: dict[str, Any], folder: Path, report: Progress
+) -> ingest.Ingested:
+    if source.get("builtin") == "digits":
+        return ingest.digits()
+    size = source.get("image_size")
+    if "path" in source:
+        return ingest.ingest(Path(source["path"]), size=size, report=report)
+    named = folder / str(source["filename"])
+    shutil.copyfile(context.blobs.path(source["sha256"]), named)
+    unpacked = ingest.unpack(named, folder / "unpacked")
+    return ingest.ingest(unpacked, size=size, report=report)

@@ -1,0 +1,105 @@
+"""Put a search's results together: the last front, the report, and the bundle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from importlib.resources import files
+from typing import Any
+
+from nas_service.engine.child import Progress
+from nas_service.lineage import lineage
+from nas_service.storage import artifacts, datasets, devices, searches, supernets
+from nas_service.worker.context import Context
+
+_IN_BUNDLE = ("fp32.onnx", "int8.onnx", "weights.pt", "architecture.json", "preprocessing.json", "parity.npz")
+_MEASURED_POINT = (
+    "winner",
+    "rank",
+    "precision",
+    "predicted_accuracy",
+    "measured_accuracy",
+    "measured_accuracy_standard_error",
+    "predicted_latency_ms",
+    "measured_latency_ms",
+    "size_bytes",
+    "limit_holds",
+    "published",
+    "reason",
+)
+
+
+def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Store the report, the front with its measured points, and the bundle of a search."""
+    report(0.1, "writing the report")
+    context = Context.from_params(params)
+    folder = context.scratch(f"report-{params['search_id']}")
+    with context.database.session() as session:
+        search = searches.get_search(session, params["search_id"])
+        dataset = datasets.get_dataset(session, search.dataset_id)
+        found = searches.winners_of(session, search.id)
+        tables = [devices.get_table(session, one) for one in search.facts["tables"]]
+        quality: dict[str, Any] = {}
+        shipping: dict[str, Any] = {}
+        if search.facts.get("predictor_id"):
+            predictor = supernets.get_predictor(session, search.facts["predictor_id"])
+            quality, shipping = predictor.quality, predictor.shipping
+        body = searches.front_body(session, search.id, search.revision)
+        stored = {one.id: artifacts.artifacts_of(session, one.id) for one in found}
+    rows = [row for winner in found for row in winner.results or []]
+    document = {
+        "search": search.id,
+        "seed": search.value.seed,
+        "spec": search.spec,
+        "limit_ms": search.facts["limit_ms"],
+        "limit_source": search.facts["limit_source"],
+        "table_version": "+".join(table.version for table in tables),
+        "tables": [table.version for table in tables],
+        "dataset": {"name": dataset.name, "digest": dataset.digest, **dataset.facts},
+        "front": json.loads(body)["front"] if body else [],
+        "predictor": quality,
+        "shipping": shipping,
+        "latency_check": {
+            spec_precision: {k: v for k, v in (table.latency_check or {}).items()}
+            for spec_precision, table in zip(search.value.precisions, tables, strict=True)
+        },
+        "winners": rows,
+        "failed_winners": [
+            {"winner": one.id, "problem": one.problem} for one in found if one.problem
+        ],
+    }
+    text = json.dumps(document, indent=1, sort_keys=True)
+    (folder / "report.json").write_text(text)
+    bundle = folder / "bundle.zip"
+    with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("report.json", text)
+        archive.writestr("class_names.json", json.dumps(dataset.facts["classes"]))
+        archive.writestr(
+            "verify.py", files("nas_service").joinpath("templates", "verify.py").read_text()
+        )
+        for winner in found:
+            for one in stored[winner.id]:
+                if one.name in _IN_BUNDLE:
+                    archive.write(
+                        context.blobs.path(one.sha256), f"winner{winner.rank}/{one.name}"
+                    )
+    from_what = lineage(seed=search.value.seed, search=search.id)
+    with context.database.session() as session:
+        for name, kind in (("report.json", "report"), ("bundle.zip", "bundle")):
+            artifacts.add_artifact(
+                session,
+                context.blobs,
+                folder / name,
+                owner=search.id,
+                name=name,
+                kind=kind,
+                lineage=from_what,
+            )
+        if body:
+            last = {k: v for k, v in json.loads(body).items() if k != "revision"}
+            last["measured"] = [{k: row[k] for k in _MEASURED_POINT} for row in rows]
+            searches.add_front(session, search.id, last)
+        searches.add_facts(session, search.id, n_published=sum(row["published"] for row in rows))
+    shutil.rmtree(folder, ignore_errors=True)
+    return {"n_published": sum(row["published"] for row in rows)}

@@ -1,0 +1,260 @@
+"""Train a supernet, fit an accuracy predictor on its subnets, learn what shipping does."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nas_service.compression.apply import apply
+from nas_service.compression.base import PassContext, Teacher
+from nas_service.compression.recipe import Recipe, Step
+from nas_service.compilation.ort import OrtExecutable
+from nas_service.engine.child import Progress
+from nas_service.errors import StepFailed
+from nas_service.networks.build import Network
+from nas_service.networks.supernet import Supernet
+from nas_service.plugins import PREDICTORS, load
+from nas_service.search.shipping import fit_shipping
+from nas_service.space.base import IntArray, SearchSpace, input_size
+from nas_service.space.sampling import distinct
+from nas_service.storage import datasets, supernets
+from nas_service.storage.datasets import StoredDataset
+from nas_service.storage.supernets import StoredSupernet
+from nas_service.training.data import Data, Split
+from nas_service.training.data import load as load_data
+from nas_service.training.loop import TrainRecipe, recalibrate
+from nas_service.training.sandwich import train_supernet
+from nas_service.worker.context import Context, make_space
+from nas_service.worker.evaluators import SupernetEvaluator, validation_part
+from predictors.base import Prediction
+from predictors.quality import coverage, kendall
+from predictors.saved import SavedPredictor
+
+LEVEL = 0.8
+"""Level at which a predictor's intervals are checked on held-out subnets."""
+
+
+def open_supernet(
+    context: Context, stored: StoredSupernet, dataset: StoredDataset, *, trained: bool = True
+) -> tuple[Supernet, Data]:
+    """The supernet, with its trained weights, and the data it was trained on."""
+    torch.set_num_threads(context.threads())
+    torch.use_deterministic_algorithms(True)
+    data = load_data(
+        context.blobs.path(dataset.sha256 or ""), max_train=stored.recipe.get("max_train")
+    )
+    space = make_space(stored.space, dataset.image)
+    supernet = Supernet(space, seed=stored.seed)
+    if trained:
+        if stored.sha256 is None:
+            raise StepFailed(f"supernet {stored.id} is not trained yet")
+        weights = torch.load(context.blobs.path(stored.sha256), weights_only=True)
+        supernet.load_state_dict(weights)
+    supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
+    return supernet, data
+
+
+def teacher_of(supernet: Supernet, data: Data) -> Teacher:
+    """The largest subnet's answers."""
+    space = supernet.space
+    largest = space.largest()
+    size = input_size(space, largest)
+    network = supernet.subnet(largest)
+    recalibrate(network, data, size)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
+
+    def answers(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            logits: Tensor = network(data.prepared(images, size))
+            return logits
+
+    return answers
+
+
+def subnet_of(supernet: Supernet, data: Data, genotype: IntArray) -> tuple[Network, int]:
+    """A subnet with statistics of its own, and the side of its input."""
+    size = input_size(supernet.space, genotype)
+    network = supernet.subnet(genotype)
+    recalibrate(network, data, size)
+    return network, size
+
+
+def shipped_accuracy(path: Path, data: Data, split: Split, size: int) -> float:
+    """Accuracy of a shipped graph, run as it is shipped: one image at a time."""
+    executable = OrtExecutable(path, threads=1)
+    right = 0
+    for start in range(0, len(split), 250):
+        images = data.prepared(split.images[start : start + 250], size).contiguous().numpy()
+        labels = split.labels[start : start + 250].numpy()
+        for image, label in zip(images, labels, strict=True):
+            right += int(executable.run(image[None]).argmax() == label)
+    return right / len(split)
+
+
+def compression_recipe(options: dict[str, Any]) -> Recipe:
+    """What every winner, and every probe, goes through."""
+    return Recipe((Step("finetune", options), Step("static_int8")))
+
+
+def train(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Train supernet `supernet_id`, from its last checkpoint where it was cut off."""
+    context = Context.from_params(params)
+    with context.database.session() as session:
+        stored = supernets.get_supernet(session, params["supernet_id"])
+        dataset = datasets.get_dataset(session, stored.dataset_id)
+    if stored.sha256 is not None:
+        return {"sha256": stored.sha256}
+    supernet, data = open_supernet(context, stored, dataset, trained=False)
+    folder = context.scratch(f"supernet-{stored.id}")
+    started = time.monotonic()
+
+    def on_step(step: int, n_steps: int, loss: float) -> None:
+        report(step / n_steps, f"supernet: step {step} of {n_steps}, loss {loss:.3f}")
+
+    train_supernet(
+        supernet,
+        data,
+        TrainRecipe(**stored.recipe),
+        seed=stored.seed,
+        checkpoint=folder / "checkpoint.pt",
+        on_step=on_step,
+    )
+    weights = folder / "supernet.pt"
+    torch.save(supernet.state_dict(), weights)
+    sha256 = context.blobs.put(weights)
+    metrics = {"train_s": round(time.monotonic() - started, 1), "threads": context.threads()}
+    with context.database.session() as session:
+        supernets.set_trained(session, stored.id, sha256=sha256, metrics=metrics)
+    shutil.rmtree(folder, ignore_errors=True)
+    return {"sha256": sha256}
+
+
+def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Evaluate sampled subnets and fit predictor `predictor_id`; its quality on held-out ones."""
+    context = Context.from_params(params)
+    with context.database.session() as session:
+        stored = supernets.get_predictor(session, params["predictor_id"])
+        assert stored.supernet_id is not None
+        shared = supernets.get_supernet(session, stored.supernet_id)
+        dataset = datasets.get_dataset(session, stored.dataset_id)
+    if stored.sha256 is not None:
+        return stored.quality
+    supernet, data = open_supernet(context, shared, dataset)
+    space = supernet.space
+    n_initial, n_holdout = int(params["n_initial"]), int(params["n_holdout"])
+    genotypes = distinct(space, n_initial + n_holdout, np.random.default_rng([shared.seed, 3]))
+    # the corners anchor the predictor where searches end
+    genotypes[0], genotypes[1] = space.smallest(), space.largest()
+    evaluator = SupernetEvaluator(supernet, data)
+    accuracy = np.empty(len(genotypes))
+    for i in range(len(genotypes)):
+        accuracy[i] = evaluator.evaluate(genotypes[i : i + 1], fidelity=1.0, seed=shared.seed)[0]
+        report((i + 1) / len(genotypes), f"evaluated subnet {i + 1} of {len(genotypes)}")
+    features = space.features(genotypes)
+    make = load(PREDICTORS, stored.name)
+    fit_part, held = slice(0, n_initial), slice(n_initial, None)
+    predictor = make(seed=shared.seed)
+    predictor.fit(features[fit_part], accuracy[fit_part])
+    quality = _quality(
+        predictor.predict(features[held]), accuracy[held], accuracy[fit_part], len(data.validation)
+    )
+    folder = context.scratch(f"predictor-{stored.id}")
+    path = folder / "predictor.zip"
+    saved = np.concatenate([genotypes.astype(np.float64), features], axis=1)
+    SavedPredictor(
+        stored.name, shared.seed, saved, accuracy, {}
+    ).save(path)
+    sha256 = context.blobs.put(path)
+    with context.database.session() as session:
+        supernets.set_fitted(session, stored.id, sha256=sha256, quality=quality)
+    shutil.rmtree(folder, ignore_errors=True)
+    return quality
+
+
+def training_set(
+    context: Context, stored: supernets.StoredPredictor, space: SearchSpace
+) -> tuple[IntArray, np.ndarray[Any, np.dtype[np.float64]]]:
+    """Genotypes `(n, d)` and accuracies `(n,)` that a stored predictor rests on."""
+    saved = SavedPredictor.load(context.blobs.path(stored.sha256 or ""))
+    d = len(space.decisions)
+    return np.rint(saved.features[:, :d]).astype(np.int64), saved.accuracy
+
+
+def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Ship a few probes and learn, a precision at a time, what that does to accuracy."""
+    context = Context.from_params(params)
+    with context.database.session() as session:
+        stored = supernets.get_predictor(session, params["predictor_id"])
+        assert stored.supernet_id is not None
+        shared = supernets.get_supernet(session, stored.supernet_id)
+        dataset = datasets.get_dataset(session, stored.dataset_id)
+    if stored.shipping:
+        return stored.shipping
+    supernet, data = open_supernet(context, shared, dataset)
+    space = supernet.space
+    genotypes, accuracy = training_set(context, stored, space)
+    # spread over accuracy, so that the slope can be seen; corners are left to the search
+    inner = np.arange(2, len(genotypes))
+    order = inner[np.argsort(accuracy[inner], kind="stable")]
+    n_probes = min(int(params["n_probes"]), len(order))
+    places = ((np.arange(n_probes) + 0.5) / n_probes * len(order)).astype(int)
+    chosen = order[places]
+    teacher = teacher_of(supernet, data)
+    recipe = compression_recipe(params["finetune"])
+    shipped: dict[str, list[float]] = {"fp32": [], "int8": []}
+    folder = context.scratch(f"probes-{stored.id}")
+    part = validation_part(data)
+    for number, row in enumerate(chosen):
+        report(number / n_probes, f"shipping probe {number + 1} of {n_probes}")
+        network, size = subnet_of(supernet, data, genotypes[row])
+        pass_context = PassContext(data, size, seed=shared.seed, teacher=teacher)
+        made = apply(recipe, network, pass_context, folder, channels=space.image.channels)
+        shipped["fp32"].append(shipped_accuracy(made.exported, data, part, size))
+        shipped["int8"].append(shipped_accuracy(made.final, data, part, size))
+    shutil.rmtree(folder, ignore_errors=True)
+    models = {
+        precision: fit_shipping(accuracy[chosen], np.array(values)).as_dict()
+        for precision, values in shipped.items()
+    }
+    learned = {
+        "models": models,
+        "probes": [
+            {
+                "genotype": genotypes[row].tolist(),
+                "shared_accuracy": float(accuracy[row]),
+                **{f"{precision}_accuracy": shipped[precision][i] for precision in shipped},
+            }
+            for i, row in enumerate(chosen)
+        ],
+        "finetune": params["finetune"],
+    }
+    with context.database.session() as session:
+        supernets.set_shipping(session, stored.id, learned)
+    return learned
+
+
+def _quality(
+    prediction: Prediction, actual: np.ndarray[Any, Any], seen: np.ndarray[Any, Any], n_images: int
+) -> dict[str, Any]:
+    """How good the predictor is on subnets it has not seen, beside a constant."""
+    tau = kendall(prediction.mean, actual)
+    return {
+        "n_train": len(seen),
+        "n_holdout": len(actual),
+        "kendall": None if np.isnan(tau) else round(tau, 4),
+        "coverage_level": LEVEL,
+        "coverage": round(coverage(prediction, actual, LEVEL), 4),
+        "mean_abs_error": round(float(np.abs(prediction.mean - actual).mean()), 5),
+        "constant_mean_abs_error": round(float(np.abs(np.median(seen) - actual).mean()), 5),
+        "accuracy_min": round(float(min(seen.min(), actual.min())), 5),
+        "accuracy_max": round(float(max(seen.max(), actual.max())), 5),
+        "accuracy_standard_error": round(
+            float(np.sqrt(actual.mean() * (1 - actual.mean()) / min(n_images, 2000))), 5
+        ),
+    }

@@ -1,0 +1,277 @@
+"""The workflows: which steps a job has, on which queue, and what waits for what.
+
+Only searches wait for other jobs, and they have a queue of their own, so that nothing waits for a
+place that is held by what waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nas_service.engine import durable
+from nas_service.errors import Cancelled, NasError, StepFailed, from_dict
+from nas_service.space.base import digest
+from nas_service.storage import datasets, jobs, searches, supernets
+from nas_service.storage.session import Database
+from nas_service.worker.context import make_space
+from nas_service.engine.queues import CPU, DEVICE, QUEUE_OF
+from nas_service.worker.recipes import finetune_options, supernet_recipe
+from nas_service.worker.steps import Json, Runner, succeeded
+
+_MAX_ATTEMPTS = 3
+# parts of a search's progress: tables, training, queries, winners, report
+_PROFILED, _TRAINED, _SEARCHED, _SHIPPED = 0.2, 0.62, 0.72, 0.98
+
+
+def register(runner: Runner) -> None:
+    """Register every workflow with the engine."""
+    workflows = Workflows(runner)
+    for kind in QUEUE_OF:
+        durable.workflow(kind, getattr(workflows, kind))
+
+
+class Workflows:
+    """One method a kind of job: `(job_id, params) -> outcome`."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._database: Database = runner.context.database
+
+    def dataset(self, job_id: str, params: Json) -> Json:
+        """Import a data set; one that cannot be imported is forgotten, so its name is free."""
+
+        def work() -> None:
+            try:
+                self._runner.step(job_id, "import", "ingest:import_dataset", params, (0, 1))
+            except NasError:
+                with self._database.session() as session:
+                    datasets.remove_dataset(session, params["dataset_id"])
+                raise
+
+        return self._runner.job(job_id, work)
+
+    def profile(self, job_id: str, params: Json) -> Json:
+        """Measure blocks and networks on a device; makes its lookup tables."""
+        return self._single(job_id, "profile", "profile:profile_device", params)
+
+    def supernet(self, job_id: str, params: Json) -> Json:
+        """Train a supernet, fit its predictor, learn what shipping does."""
+
+        def work() -> None:
+            step = self._runner.step
+            step(job_id, "train", "supernet:train", params, (0.0, 0.6))
+            step(job_id, "predict", "supernet:fit_predictor", params, (0.6, 0.8))
+            step(job_id, "probe", "supernet:learn_shipping", params, (0.8, 1.0))
+
+        return self._runner.job(job_id, work)
+
+    def compress(self, job_id: str, params: Json) -> Json:
+        """Make a winner's files."""
+        return self._single(job_id, "compress", "winner:compress", params)
+
+    def measure(self, job_id: str, params: Json) -> Json:
+        """Compile and measure a winner's files."""
+        return self._single(job_id, "measure", "winner:measure", params)
+
+    def search(self, job_id: str, params: Json) -> Json:
+        """A search from its tables to its report."""
+
+        def work() -> None:
+            self._search(job_id, params)
+
+        outcome = self._runner.job(job_id, work)
+        with self._database.session() as session:
+            searches.set_state(
+                session, params["search_id"], outcome["state"], problem=outcome["problem"]
+            )
+        return outcome
+
+    def _single(self, job_id: str, step: str, task: str, params: Json) -> Json:
+        def work() -> None:
+            self._runner.step(job_id, step, task, params, (0.0, 1.0))
+
+        return self._runner.job(job_id, work)
+
+    def _search(self, job_id: str, params: Json) -> None:
+        search_id = params["search_id"]
+        step = self._runner.step
+        self._state(search_id, "profiling")
+        found = step(job_id, "tables", "search:select_tables", params, (0.0, 0.01))
+        if found["missing"]:
+            self._profile(job_id, search_id, found)
+            found = step(job_id, "tables again", "search:select_tables", params, (0.19, 0.2))
+            if found["missing"]:
+                raise StepFailed(f"profiling left {', '.join(found['missing'])} without a table")
+        step(job_id, "feasible", "search:check_feasible", params, (0.2, 0.21))
+        self._state(search_id, "training")
+        self._train(job_id, search_id)
+        self._state(search_id, "searching")
+        step(job_id, "search", "search:run_search", params, (_TRAINED, _SEARCHED))
+        chosen = step(job_id, "winners", "search:choose_winners", params, (_SEARCHED, _SEARCHED))
+        self._state(search_id, "compressing")
+        self._ship(job_id, chosen["winners"])
+        step(job_id, "report", "report:finish", params, (_SHIPPED, 1.0))
+
+    def _profile(self, job_id: str, search_id: str, found: Json) -> None:
+        with self._database.session() as session:
+            spec = searches.get_search(session, search_id).value
+        params = {
+            "device_id": found["device_id"],
+            "space": spec.space,
+            "image": found["image"],
+            "precisions": list(spec.precisions),
+            "budget_s": spec.profile_budget_s,
+            "seed": spec.seed,
+        }
+        wait = self._below("profile", DEVICE, job_id, f"{search_id}-profile", params, (0.01, 0.19))
+        succeeded(wait(), "profiling")
+
+    def _train(self, job_id: str, search_id: str) -> None:
+        """Have the supernet and predictor that the search needs, made once for all searches."""
+        for attempt in range(_MAX_ATTEMPTS):
+            needed = durable.step(
+                f"resources {attempt}", lambda: _needed_training(self._database, search_id)
+            )
+            if "error" in needed:
+                raise from_dict(needed["error"])
+            if not needed["job"]:
+                return
+            span = (0.21, _TRAINED)
+            wait = self._below("supernet", CPU, job_id, needed["job"], needed["params"], span)
+            outcome = wait()
+            with self._database.session() as session:
+                if jobs.is_cancelled(session, job_id):
+                    raise Cancelled("cancelled")
+            if outcome["state"] != "cancelled":  # another search may have ended what both waited for
+                succeeded(outcome, "training")
+                return
+        raise StepFailed(f"training was cancelled {_MAX_ATTEMPTS} times by other searches")
+
+    def _ship(self, job_id: str, winners: list[str]) -> None:
+        width = (_SHIPPED - _SEARCHED) / max(1, 2 * len(winners))
+        at = _SEARCHED
+        waiting: list[tuple[str, Callable[[], Json]]] = []
+        for winner in winners:
+            params = {"winner_id": winner}
+            wait = self._below(
+                "compress", CPU, job_id, f"{winner}-compress", params, (at, at + width)
+            )
+            waiting.append((winner, wait))
+            at += width
+        measuring: list[tuple[str, Callable[[], Json]]] = []
+        for winner, wait in waiting:
+            if not self._note_failure(winner, wait(), job_id):
+                continue
+            wait = self._below(
+                "measure",
+                DEVICE,
+                job_id,
+                f"{winner}-measure",
+                {"winner_id": winner},
+                (at, at + width),
+            )
+            measuring.append((winner, wait))
+            at += width
+        for winner, wait in measuring:
+            self._note_failure(winner, wait(), job_id)
+
+    def _note_failure(self, winner: str, outcome: Json, job_id: str) -> bool:
+        """Whether a winner's job succeeded; one that failed does not take the others with it."""
+        with self._database.session() as session:
+            if jobs.is_cancelled(session, job_id):
+                raise Cancelled("cancelled")
+            if outcome["state"] == "succeeded":
+                return True
+            searches.update_winner(session, winner, state="failed", problem=outcome["problem"])
+        return False
+
+    def _below(
+        self,
+        kind: str,
+        queue: str,
+        parent: str,
+        job_id: str,
+        params: Json,
+        span: tuple[float, float],
+    ) -> Callable[[], Json]:
+        """Start a job that this one waits for, or join the one of that id."""
+        params = {**params, "reports_to": {"job": parent, "span": list(span)}}
+        with self._database.session() as session:
+            cancelled = jobs.is_cancelled(session, parent)
+            jobs.add_job(
+                session, job_id, kind, subject=parent, params=params, parent=parent
+            )
+            if cancelled:
+                raise Cancelled("cancelled")
+        return durable.enqueue_child(kind, queue, job_id, params)
+
+    def _state(self, search_id: str, state: str) -> None:
+        with self._database.session() as session:
+            searches.set_state(session, search_id, state)
+
+
+def _needed_training(database: Database, search_id: str) -> dict[str, Any]:
+    """The supernet and predictor of a search, and the job that makes them, if one is needed."""
+    try:
+        return _training(database, search_id)
+    except NasError as error:
+        return {"error": error.as_dict()}
+
+
+def _training(database: Database, search_id: str) -> dict[str, Any]:
+    with database.session() as session:
+        search = searches.get_search(session, search_id)
+        spec = search.value
+        if spec.evaluator != "supernet":
+            return {"job": None}
+        dataset = datasets.get_dataset(session, search.dataset_id)
+        space = make_space(spec.space, dataset.image)
+        n_train = int(dataset.facts["n_train"])
+        shared = supernets.ensure_supernet(
+            session,
+            dataset_id=dataset.id,
+            data_digest=dataset.digest or "",
+            space=spec.space,
+            space_digest=digest(space),
+            recipe=supernet_recipe(spec.training, n_train),
+            seed=spec.seed,
+        )
+        finetune = finetune_options(spec.training, n_train)
+        predictor = supernets.ensure_predictor(
+            session,
+            dataset_id=dataset.id,
+            supernet_id=shared.id,
+            space=spec.space,
+            name=spec.predictor,
+            facts={
+                "seed": spec.seed,
+                "n_initial": spec.n_initial,
+                "n_holdout": spec.n_holdout,
+                "n_probes": spec.n_probes,
+                "finetune": finetune,
+            },
+        )
+        searches.add_facts(
+            session, search.id, supernet_id=shared.id, predictor_id=predictor.id
+        )
+        if predictor.shipping:
+            return {"job": None}
+        attempt = 0
+        known = {job.id: job for job in jobs.jobs_starting(session, f"{predictor.id}-train")}
+        while (job := known.get(f"{predictor.id}-train{attempt}")) is not None and job.state in {
+            "failed",
+            "cancelled",
+        }:
+            attempt += 1
+        return {
+            "job": f"{predictor.id}-train{attempt}",
+            "params": {
+                "supernet_id": shared.id,
+                "predictor_id": predictor.id,
+                "n_initial": spec.n_initial,
+                "n_holdout": spec.n_holdout,
+                "n_probes": spec.n_probes,
+                "finetune": finetune,
+            },
+        }

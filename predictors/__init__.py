@@ -1,0 +1,1 @@
+"""Accuracy of architectures from their features, with honest uncertainty."""

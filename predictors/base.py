@@ -1,0 +1,104 @@
+"""What every accuracy predictor offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+class PredictorError(Exception):
+    """Anything this library refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Accuracies `(n,)` in [0, 1] with their standard deviations `(n,)`.
+
+    `residuals` are absolute errors of the predictor on rows it had not seen while fitting; the
+    intervals rest on them (split conformal prediction, Vovk et al., 2005).
+    """
+
+    mean: FloatArray
+    std: FloatArray
+    residuals: FloatArray = field(default_factory=lambda: np.empty(0))
+
+    def interval(self, level: float) -> FloatArray:
+        """Lower and upper bound `(n, 2)` that hold with probability `level`.
+
+        Infinite while there are too few residuals to promise that level.
+        """
+        if not 0.0 < level < 1.0:
+            raise PredictorError(f"an interval's level is between 0 and 1, not {level}")
+        width = conformal_width(self.residuals, level)
+        return np.column_stack([self.mean - width, self.mean + width])
+
+
+def conformal_width(residuals: FloatArray, level: float) -> float:
+    """The residual that a fresh one exceeds with probability at most 1 - `level`."""
+    n = len(residuals)
+    rank = int(np.ceil((n + 1) * level))
+    return float("inf") if rank > n else float(np.sort(residuals)[rank - 1])
+
+
+class AccuracyPredictor(Protocol):
+    """A regressor from features `(n, f)` to top-1 accuracy.
+
+    `fit` may be called again and forgets what went before. Equal data, options and seed give
+    equal predictions. Arguments are not changed. `predict` before `fit` raises `PredictorError`.
+    """
+
+    def fit(
+        self,
+        features: FloatArray,
+        accuracy: FloatArray,
+        *,
+        noise: FloatArray | None = None,
+        group: IntArray | None = None,
+    ) -> None:
+        """Learn from rows `(n, f)` and accuracies `(n,)` in [0, 1].
+
+        Args:
+            features: one row an architecture.
+            accuracy: fractions, not percent.
+            noise: standard deviation of each accuracy, where known.
+            group: equal numbers mark rows that must not be split between folds.
+        """
+        ...
+
+    def predict(self, features: FloatArray) -> Prediction:
+        """Predict rows `(m, f)`."""
+        ...
+
+
+def checked(features: FloatArray, accuracy: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The training set as float arrays, or an error that names the first bad row."""
+    x = np.asarray(features, dtype=np.float64)
+    y = np.asarray(accuracy, dtype=np.float64)
+    if x.ndim != 2 or y.shape != (len(x),):
+        raise PredictorError(f"features {x.shape} and accuracy {y.shape} do not fit together")
+    if len(x) < 2:
+        raise PredictorError(f"a predictor needs at least 2 rows, got {len(x)}")
+    bad = ~np.isfinite(x).all(axis=1) | ~np.isfinite(y) | (y < 0) | (y > 1)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise PredictorError(
+            f"row {row}: accuracy {y[row]} or its features are not finite numbers, "
+            "accuracy a fraction in [0, 1]"
+        )
+    return x, y
+
+
+def folds_of(n: int, k: int, seed: int, group: IntArray | None = None) -> IntArray:
+    """A fold for each row `(n,)`; rows of one group share theirs."""
+    labels = np.arange(n) if group is None else np.unique(group, return_inverse=True)[1]
+    n_groups = int(labels.max()) + 1
+    order = np.random.default_rng(seed).permutation(n_groups)
+    fold_of_group = np.empty(n_groups, dtype=np.int64)
+    fold_of_group[order] = np.arange(n_groups) % min(k, n_groups)
+    return np.asarray(fold_of_group[labels], dtype=np.int64)
