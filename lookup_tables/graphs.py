@@ -193,9 +193,7 @@ class _Builder:
         pooled = self._node("Flatten", [self._node("GlobalAveragePool", [x])])
         return self._node("Gemm", [pooled, "linear.weight", "linear.bias"], transB=1)
 
-    def _conv(
-        self, x: str, name: str, *, kernel: int = 1, stride: int = 1, groups: int = 1
-    ) -> str:
+    def _conv(self, x: str, name: str, *, kernel: int = 1, stride: int = 1, groups: int = 1) -> str:
         return self._node(
             "Conv",
             [x, f"{name}.weight", f"{name}.bias"],

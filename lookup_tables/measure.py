@@ -87,9 +87,7 @@ def measure(
         if on_round is not None:
             on_round(number + 1, protocol.rounds)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {
-        name: _timing(samples[name], shares[name], protocol, now) for name in runners
-    }
+    return {name: _timing(samples[name], shares[name], protocol, now) for name in runners}
 
 
 def _take(

@@ -74,11 +74,12 @@ class OrtProfiler:
         on_round: Callable[[int, int], None] | None = None,
     ) -> dict[str, Timing]:
         """Time each file with `target.threads` threads; see the protocol class."""
-        runners = {name: _runner(path, target) for name, path in models.items()}
+        runners = {name: runner(path, target) for name, path in models.items()}
         return measure(runners, protocol, seed=seed, budget_s=budget_s, on_round=on_round)
 
 
-def _runner(path: Path, target: Target) -> Callable[[], object]:
+def runner(path: Path, target: Target) -> Callable[[], object]:
+    """Loads a file with the target's settings; each call runs it once on inputs from a seed."""
     session = ort.InferenceSession(
         str(path), session_options(target.threads), providers=["CPUExecutionProvider"]
     )

@@ -1,10 +1,10 @@
 """A Python client of the REST API.
 
-    from nas_service.client import Client
-    with Client("http://127.0.0.1:8000") as nas:
-        search = nas.submit_search(dataset="digits", space="mbconv", device="this-machine")
-        nas.wait(search["job"]["id"])
-        print(nas.front(search["id"])["front"])
+from nas_service.client import Client
+with Client("http://127.0.0.1:8000") as nas:
+search = nas.submit_search(dataset="digits", space="mbconv", device="this-machine")
+nas.wait(search["job"]["id"])
+print(nas.front(search["id"])["front"])
 """
 
 from __future__ import annotations

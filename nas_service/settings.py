@@ -35,7 +35,8 @@ class Settings(BaseSettings):
         default=6.0, gt=0, description="After this long without a sign a worker counts as dead."
     )
     bench_data: Path = Field(
-        default=Path("../shared/data"), description="Public benchmark data for tests and benchmarks."
+        default=Path("../shared/data"),
+        description="Public benchmark data for tests and benchmarks.",
     )
     log_level: str = Field(default="INFO", description="Least severe level that is logged.")
 

@@ -74,7 +74,9 @@ async def upload(
     """Import an uploaded file: a zip of class folders or Parquet files, an .npz, a .parquet."""
     ending = Path(filename).suffix.lower()
     if ending not in ENDINGS:
-        raise InvalidSpec(f"filename: ending {ending!r} is none of {', '.join(ENDINGS)}", field="filename")
+        raise InvalidSpec(
+            f"filename: ending {ending!r} is none of {', '.join(ENDINGS)}", field="filename"
+        )
     with with_.database.session() as session:
         taken = [d.name for d in datasets.list_datasets(session, cursor=None, limit=200).items]
     if name in taken:

@@ -9,7 +9,15 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field, model_validator
 
 from lookup_tables.target import PRECISIONS, Device, Target, this_device
-from nas_service.api.dependencies import IdempotencyKey, Listing, Paging, Strict, With, listing, remembered
+from nas_service.api.dependencies import (
+    IdempotencyKey,
+    Listing,
+    Paging,
+    Strict,
+    With,
+    listing,
+    remembered,
+)
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.plugins import SPACES, load

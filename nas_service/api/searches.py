@@ -58,7 +58,7 @@ class SearchIn(Strict):
     n_queries: int = Field(default=40, ge=1, le=10_000)
     batch: int = Field(default=8, ge=1, le=256)
     n_winners: int = Field(default=4, ge=1, le=50)
-    n_probes: int = Field(default=5, ge=1, le=50)
+    n_probes: int = Field(default=6, ge=1, le=50)
     profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
     seed: int = Field(default=0, ge=0, lt=2**31)
     training: TrainingIn = TrainingIn()
@@ -125,9 +125,7 @@ class Evaluated(BaseModel):
 
 
 @router.post("/searches", status_code=202)
-def submit(
-    body: SearchIn, with_: With, response: Response, key: IdempotencyKey = None
-) -> Accepted:
+def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey = None) -> Accepted:
     """Start a search."""
     spec = body.to_spec()
     with with_.database.session() as session:
@@ -159,9 +157,7 @@ def list_searches(with_: With, page: Paging) -> Listing[SearchOut]:
     """Searches, newest first."""
     with with_.database.session() as session:
         found = searches.list_searches(session, cursor=page.cursor, limit=page.limit)
-    return Listing(
-        items=[SearchOut.of(one) for one in found.items], next_cursor=found.next_cursor
-    )
+    return Listing(items=[SearchOut.of(one) for one in found.items], next_cursor=found.next_cursor)
 
 
 @router.get("/searches/{search_id}")

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from lookup_tables import files
 from lookup_tables.errors import InvalidTable
-from nas_service.api.devices import ImageIn
 from nas_service.api.dependencies import Listing, Paging, Strict, With, listing
+from nas_service.api.devices import ImageIn
 from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
 from nas_service.plugins import SPACES, load
 from nas_service.search.cost import CostModel, StructureModel
@@ -134,5 +134,3 @@ def price(body: PriceIn, with_: With) -> list[Price]:
     if lacking is not None:
         raise lacking
     raise NotFound(f"device {body.device!r} has no lookup table", field="device")
-
-

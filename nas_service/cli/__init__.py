@@ -18,5 +18,7 @@ def main() -> None:
         print(f"nas: {error}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        print(f"nas: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
+        print(
+            f"nas: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr
+        )
         sys.exit(1)

@@ -316,7 +316,9 @@ def search(
     max_latency_ms: Annotated[
         float | None, typer.Option(help="Hard limit; the space's median unless given.")
     ] = None,
-    precision: Annotated[list[str] | None, typer.Option(help="fp32, int8; both unless given.")] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option(help="fp32, int8; both unless given.")
+    ] = None,
     sampler: Annotated[str, typer.Option(help="guided, random, tpe or nsga2.")] = "guided",
     evaluator: Annotated[str, typer.Option(help="supernet or standalone.")] = "supernet",
     queries: Annotated[int, typer.Option(help="Accuracy evaluations to spend.")] = 40,
@@ -413,9 +415,7 @@ def _show_front(nas: Client, search_id: str, *, as_json: bool) -> None:
     facts = nas.search(search_id)["facts"]
     if rows:
         title = f"front of {search_id}, limit {facts['limit_ms']:g} ms"
-        output.show(
-            output.winner_rows(rows), output.WINNER_COLUMNS, as_json=False, title=title
-        )
+        output.show(output.winner_rows(rows), output.WINNER_COLUMNS, as_json=False, title=title)
         return
     output.show(
         nas.front(search_id)["front"],
@@ -491,7 +491,9 @@ def price(
         described = json.loads(text)
         request = {key: described[key] for key in ("space", "image", "decisions")}
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InvalidSpec(f"not an architecture with space, image and decisions: {error}") from error
+        raise InvalidSpec(
+            f"not an architecture with space, image and decisions: {error}"
+        ) from error
     with Client(server) as nas:
         prices = nas.price(device=device, **request)
     output.show(

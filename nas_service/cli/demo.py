@@ -117,9 +117,7 @@ def _profile(nas: Client, budget_s: float, seed: int) -> None:
     nas.wait(job["id"], on_progress=output.ProgressLine("profile"))
 
 
-def _search(
-    nas: Client, seed: int, profile_budget_s: float, max_latency_ms: float | None
-) -> str:
+def _search(nas: Client, seed: int, profile_budget_s: float, max_latency_ms: float | None) -> str:
     submitted = nas.submit_search(
         dataset=DATASET,
         space=SPACE,
@@ -179,7 +177,7 @@ def _print(report: Json, files: list[Path], page: str, settings: Settings) -> No
 @contextlib.contextmanager
 def _service(log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as stream:
-        process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        process = subprocess.Popen(  # our own interpreter and module
             [sys.executable, "-m", "nas_service.cli", "serve"],
             stdout=stream,
             stderr=stream,

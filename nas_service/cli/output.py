@@ -22,7 +22,9 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(width=160)
 
 
-def show(rows: Iterable[Json], columns: Sequence[Column], *, as_json: bool, title: str = "") -> None:
+def show(
+    rows: Iterable[Json], columns: Sequence[Column], *, as_json: bool, title: str = ""
+) -> None:
     """Print rows as a table, or as JSON."""
     found = list(rows)
     if as_json:

@@ -31,9 +31,7 @@ def serve_api(settings: Settings) -> None:
     configure(settings.log_level, process="api")
     app = create_app(settings)
     mount(app)
-    uvicorn.run(
-        app, host=settings.host, port=settings.port, log_config=None, access_log=False
-    )
+    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
 
 
 def serve(settings: Settings) -> int:

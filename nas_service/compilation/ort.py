@@ -44,7 +44,7 @@ class OrtCompiler:
         """Check that the graph loads, and copy it."""
         try:
             self.load(graph, target)
-        except Exception as error:  # noqa: BLE001  # the runtime's errors share no base
+        except Exception as error:  # the runtime's errors share no base
             raise Unsupported(f"ONNX Runtime cannot load {graph.name}: {error}") from error
         compiled = out_dir / f"{graph.stem}.ort-cpu.onnx"
         shutil.copyfile(graph, compiled)

@@ -25,8 +25,6 @@ class FinetunePass:
             distillation=0.5 if context.teacher is not None else 0.0,
         )
         tuned = copy.deepcopy(network)
-        train(
-            tuned, context.data, context.size, recipe, seed=context.seed, teacher=context.teacher
-        )
+        train(tuned, context.data, context.size, recipe, seed=context.seed, teacher=context.teacher)
         recalibrate(tuned, context.data, context.size)
         return tuned

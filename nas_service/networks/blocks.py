@@ -85,7 +85,10 @@ class MbConv(nn.Module):
         for name in ("squeeze", "excite"):
             layer = getattr(self, name)
             if layer is not None:
-                found |= {f"{name}.weight": _array(layer.weight), f"{name}.bias": _array(layer.bias)}
+                found |= {
+                    f"{name}.weight": _array(layer.weight),
+                    f"{name}.bias": _array(layer.bias),
+                }
         return found
 
 

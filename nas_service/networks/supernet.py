@@ -64,7 +64,7 @@ class Supernet(nn.Module):
         with torch.no_grad():
             for (name, _), target in zip(self._placed(row), network.blocks, strict=True):
                 _copy(module_at[name], target)
-        return network
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch stubs
 
 
 def _cut(weight: Tensor, like: Tensor | torch.Size) -> Tensor:
@@ -108,19 +108,21 @@ def _run_mbconv(module: MbConv, block: Block, x: Tensor) -> Tensor:
     if mid != block.in_channels:
         assert module.expand is not None
         y = torch.relu(_convolve(module.expand, y, mid, 1, 1))
-    y = torch.relu(
-        _convolve(module.depthwise, y, mid, block.kernel, block.stride, depthwise=True)
-    )
+    y = torch.relu(_convolve(module.depthwise, y, mid, block.kernel, block.stride, depthwise=True))
     if block.se_channels:
         assert module.squeeze is not None
         assert module.excite is not None
         inner = block.se_channels
         gate = y.mean((2, 3), keepdim=True)
         gate = functional.conv2d(
-            gate, module.squeeze.weight[:inner, :mid], module.squeeze.bias[:inner]  # type: ignore[index]  # it has a bias
+            gate,
+            module.squeeze.weight[:inner, :mid],
+            module.squeeze.bias[:inner],  # type: ignore[index]  # it has a bias
         )
         gate = functional.conv2d(
-            torch.relu(gate), module.excite.weight[:mid, :inner], module.excite.bias[:mid]  # type: ignore[index]  # it has a bias
+            torch.relu(gate),
+            module.excite.weight[:mid, :inner],
+            module.excite.bias[:mid],  # type: ignore[index]  # it has a bias
         )
         y = y * torch.sigmoid(gate)
     y = _convolve(module.project, y, block.out_channels, 1, 1)

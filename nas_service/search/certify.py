@@ -47,8 +47,12 @@ def judge(measured: Measured, limit_ms: float, reference: Measured | None) -> Ve
     """Decide on one file; `reference` is the fp32 file of the same network, where there is one."""
     holds = measured.latency_ms <= limit_ms if measured.stable else None
     if not measured.parity_ok:
-        return Verdict(False, holds, f"not the same network: outputs differ by {measured.parity_max_abs:.3g}, "
-                       f"predictions agree on {measured.agreement:.1%}")
+        return Verdict(
+            False,
+            holds,
+            f"not the same network: outputs differ by {measured.parity_max_abs:.3g}, "
+            f"predictions agree on {measured.agreement:.1%}",
+        )
     if holds is None:
         return Verdict(False, None, "the measurement was not stable, so there is no verdict")
     if not holds:

@@ -56,7 +56,8 @@ class Problem:
 
     def shipped_accuracy(self, accuracy: FloatArray, genotypes: IntArray) -> FloatArray:
         """Accuracy of the shipped file from that of the network under shared weights: `(n,)`."""
-        shipped = np.stack([model.shipped(accuracy) for model in self.shipping])
+        macs = self.structure(genotypes[:, :-1]).macs
+        shipped = np.stack([model.shipped(accuracy, macs) for model in self.shipping])
         return np.asarray(shipped[genotypes[:, -1], np.arange(len(genotypes))])
 
     def losses(self, genotypes: IntArray, accuracy: FloatArray) -> FloatArray:

@@ -44,9 +44,7 @@ def evolve(
     return unique(np.concatenate(archive))
 
 
-def random_genotypes(
-    space: DeploymentSpace, n: int, generator: np.random.Generator
-) -> IntArray:
+def random_genotypes(space: DeploymentSpace, n: int, generator: np.random.Generator) -> IntArray:
     """Valid networks with precisions, both uniform: `(n, d)`."""
     architectures = uniform(space.architectures, n, generator)
     return space.join(architectures, generator.integers(0, len(space.precisions), n))

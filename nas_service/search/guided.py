@@ -61,7 +61,9 @@ def propose(context: SamplerContext) -> IntArray:
     fresh = np.array([row[:-1].tobytes() not in known for row in pool], dtype=bool)
     pool = pool[fresh & problem.feasible(pool)]
     n_random = context.batch_size // EXPLORATION
-    chosen = _greedy(pool, predicted(pool, OPTIMISM), losses, problem, context.batch_size - n_random)
+    chosen = _greedy(
+        pool, predicted(pool, OPTIMISM), losses, problem, context.batch_size - n_random
+    )
     known |= {row[:-1].tobytes() for row in chosen}
     filler = _random_fresh(problem, known, context.batch_size - len(chosen), generator)
     return np.concatenate([chosen, filler])

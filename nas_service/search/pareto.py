@@ -32,7 +32,9 @@ def _non_dominated_2d(losses: FloatArray, keep: BoolArray) -> BoolArray:
     first, second = losses[order, 0], losses[order, 1]
     best_before = np.minimum.accumulate(np.concatenate([[np.inf], second]))[:-1]
     # among equal first losses the smallest second one comes first and may have copies
-    new_group = np.concatenate([[True], first[1:] != first[:-1]]) if len(order) else np.empty(0, bool)
+    new_group = (
+        np.concatenate([[True], first[1:] != first[:-1]]) if len(order) else np.empty(0, bool)
+    )
     group = np.cumsum(new_group) - 1
     best_before_group = best_before[new_group][group] if len(order) else best_before
     smallest_in_group = second[new_group][group] if len(order) else second

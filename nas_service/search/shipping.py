@@ -1,8 +1,9 @@
 """From accuracy under shared weights to that of the shipped file.
 
-Fine-tuning raises accuracy, and raises low ones more; quantisation lowers it. What both do is
-learned, a precision at a time, on a few probe networks that are no winners: a line through their
-mean, its slope shrunk between zero and one.
+Fine-tuning raises accuracy, raises low ones more, and gives large networks more than small ones;
+quantisation lowers it. What both do is learned, a precision at a time, on a few probe networks
+that are no winners: a plane over accuracy under shared weights and the logarithm of the MACs,
+through the probes' mean, with its slopes shrunk as few points demand.
 """
 
 from __future__ import annotations
@@ -15,24 +16,31 @@ import numpy as np
 
 from nas_service.space.base import FloatArray
 
-PRIOR_SLOPE = 0.5
-PRIOR_SPREAD = 0.02
-"""A spread of probes of two points weighs as much as the prior does with one probe."""
+PRIOR_SLOPES = np.array([0.5, 0.0])
+SHRINKAGE = np.array([7e-4, 0.6])
+"""Noise of a probe's accuracy (0.8 points) over the prior spread of each slope (0.3; 0.01), squared."""
+MAX_SLOPES = np.array([1.0, 0.05])
 
 
 @dataclass(frozen=True, slots=True)
 class ShippingModel:
-    """shipped = shipped_mean + slope * (shared - shared_mean), at most 1."""
+    """shipped = mean + slope * (shared - mean) + slope * (log MACs - mean), in [0, 1]."""
 
     shared_mean: float = 0.0
+    log_macs_mean: float = 0.0
     shipped_mean: float = 0.0
-    slope: float = 1.0
+    accuracy_slope: float = 1.0
+    log_macs_slope: float = 0.0
     n_probes: int = 0
 
-    def shipped(self, shared: FloatArray) -> FloatArray:
-        """Accuracy of the shipped file: `(n,)`."""
-        line = self.shipped_mean + self.slope * (shared - self.shared_mean)
-        return np.clip(line, 0.0, 1.0)
+    def shipped(self, shared: FloatArray, macs: FloatArray) -> FloatArray:
+        """Accuracy of the shipped file from shared-weight accuracy and MACs: `(n,)`."""
+        plane = (
+            self.shipped_mean
+            + self.accuracy_slope * (shared - self.shared_mean)
+            + self.log_macs_slope * (np.log(macs) - self.log_macs_mean)
+        )
+        return np.clip(plane, 0.0, 1.0)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -44,15 +52,20 @@ class ShippingModel:
         return cls(**values)
 
 
-def fit_shipping(shared: FloatArray, shipped: FloatArray) -> ShippingModel:
-    """Fit on probes: predicted accuracy under shared weights and measured shipped accuracy."""
+def fit_shipping(shared: FloatArray, macs: FloatArray, shipped: FloatArray) -> ShippingModel:
+    """Fit on probes: accuracy under shared weights, MACs, measured accuracy as shipped: `(n,)`."""
     if not len(shared):
         return ShippingModel()
-    centred = shared - shared.mean()
-    weight = PRIOR_SPREAD**2
-    slope = (centred @ (shipped - shipped.mean()) + PRIOR_SLOPE * weight) / (
-        centred @ centred + weight
-    )
+    log_macs = np.log(macs)
+    inputs = np.column_stack([shared - shared.mean(), log_macs - log_macs.mean()])
+    gram = inputs.T @ inputs + np.diag(SHRINKAGE)
+    wanted = inputs.T @ (shipped - shipped.mean()) + SHRINKAGE * PRIOR_SLOPES
+    slopes = np.clip(np.linalg.solve(gram, wanted), 0.0, MAX_SLOPES)
     return ShippingModel(
-        float(shared.mean()), float(shipped.mean()), float(np.clip(slope, 0.05, 1.0)), len(shared)
+        float(shared.mean()),
+        float(log_macs.mean()),
+        float(shipped.mean()),
+        float(slopes[0]),
+        float(slopes[1]),
+        len(shared),
     )

@@ -89,7 +89,9 @@ class MbconvSpace:
             for layer in range(_MAX_DEPTH):
                 own = start + 2 + 2 * layer
                 reads = (_RESOLUTION, _WIDTH, start, start + 1, own, own + 1)
-                slots.append(Slot(f"stage{stage + 1}.layer{layer + 1}", reads, self._layer(stage, layer)))
+                slots.append(
+                    Slot(f"stage{stage + 1}.layer{layer + 1}", reads, self._layer(stage, layer))
+                )
         slots.append(Slot("head", (_RESOLUTION, _WIDTH), self._head))
         return tuple(slots)
 

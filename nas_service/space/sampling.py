@@ -56,8 +56,6 @@ def mutate(
     return space.canonical(np.where(change, drawn, genotypes))
 
 
-def crossover(
-    first: IntArray, second: IntArray, generator: np.random.Generator
-) -> IntArray:
+def crossover(first: IntArray, second: IntArray, generator: np.random.Generator) -> IntArray:
     """Each decision from one parent or the other, evenly: `(n, d)`."""
     return np.where(generator.random(first.shape) < 0.5, first, second)

@@ -107,9 +107,7 @@ def set_state(
     session.execute(
         update(SearchRow)
         .where(SearchRow.id == search_id, SearchRow.state.not_in(FINAL))
-        .values(
-            state=state, problem=problem, finished_at=now() if state in FINAL else None
-        )
+        .values(state=state, problem=problem, finished_at=now() if state in FINAL else None)
     )
 
 
@@ -117,7 +115,10 @@ def add_facts(session: Session, search_id: str, **facts: Any) -> None:
     """Note what the search used or found."""
     row = session.get_one(SearchRow, search_id)
     row.facts = {**row.facts, **facts}
-    sources = {**row.lineage.get("sources", {}), **{k: v for k, v in facts.items() if k in _SOURCES}}
+    sources = {
+        **row.lineage.get("sources", {}),
+        **{k: v for k, v in facts.items() if k in _SOURCES},
+    }
     row.lineage = {**row.lineage, "sources": sources}
 
 

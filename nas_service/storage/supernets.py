@@ -127,9 +127,7 @@ def ensure_predictor(
     facts: dict[str, Any],
 ) -> StoredPredictor:
     """The predictor of these facts, made to be fitted where there is none."""
-    key = natural_key(
-        dataset=dataset_id, supernet=supernet_id, space=space, name=name, **facts
-    )
+    key = natural_key(dataset=dataset_id, supernet=supernet_id, space=space, name=name, **facts)
     row = PredictorRow(
         id=new_id("pre"),
         natural_key=key,

@@ -20,7 +20,9 @@ def main() -> int:
     here = Path(__file__).parent
     report = json.loads((here / "report.json").read_text())
     failed = 0
-    print(f"{'model':<28}{'parity':<8}{'max diff':>10}{'agree':>8}{'here ms':>10}{'reported ms':>13}")
+    print(
+        f"{'model':<28}{'parity':<8}{'max diff':>10}{'agree':>8}{'here ms':>10}{'reported ms':>13}"
+    )
     for row in report["winners"]:
         folder = here / f"winner{row['rank']}"
         path = folder / f"{row['precision']}.onnx"

@@ -48,7 +48,7 @@ def accuracy(network: nn.Module, data: Data, split: Split, size: int) -> float:
     return right / len(split)
 
 
-def recalibrate(network: nn.Module, data: Data, size: int, *, n_images: int = 512) -> None:
+def recalibrate(network: nn.Module, data: Data, size: int, *, n_images: int = 256) -> None:
     """Set normalisation statistics from training images: their average over batches."""
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
@@ -129,9 +129,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, n_steps)
             logits = network(data.prepared(images, size))
-            loss = functional.cross_entropy(
-                logits, labels, label_smoothing=recipe.label_smoothing
-            )
+            loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             if teacher is not None and recipe.distillation:
                 soft = distillation_loss(logits, teacher(images))
                 loss = (1 - recipe.distillation) * loss + recipe.distillation * soft

@@ -16,9 +16,7 @@ MAX_VALIDATION = 2_000
 
 def validation_part(data: Data) -> Split:
     """The first validation images, up to the maximum."""
-    return Split(
-        data.validation.images[:MAX_VALIDATION], data.validation.labels[:MAX_VALIDATION]
-    )
+    return Split(data.validation.images[:MAX_VALIDATION], data.validation.labels[:MAX_VALIDATION])
 
 
 class SupernetEvaluator:

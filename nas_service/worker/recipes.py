@@ -8,7 +8,7 @@ from nas_service.search.spec import TrainingSpec
 
 SUPERNET_IMAGES = 6_500
 """Images that a supernet sees by default, all epochs together: about a minute on two cores."""
-FINETUNE_STEPS = 100
+FINETUNE_STEPS = 68
 
 
 def supernet_recipe(training: TrainingSpec, n_train: int) -> dict[str, Any]:

@@ -71,9 +71,7 @@ class Runner:
 
         settings = self.context.settings.model_dump(mode="json")
         try:
-            with child.machine_to_itself(
-                self.context.settings.var_dir / "machine.lock", cancelled
-            ):
+            with child.machine_to_itself(self.context.settings.var_dir / "machine.lock", cancelled):
                 self._note(job_id, name, "started")
                 value = child.run(
                     f"nas_service.worker.tasks.{task}",

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from nas_service.engine import durable
+from nas_service.engine.queues import CPU, DEVICE, QUEUE_OF
 from nas_service.errors import Cancelled, NasError, StepFailed, from_dict
 from nas_service.space.base import digest
 from nas_service.storage import datasets, jobs, searches, supernets
 from nas_service.storage.session import Database
 from nas_service.worker.context import make_space
-from nas_service.engine.queues import CPU, DEVICE, QUEUE_OF
 from nas_service.worker.recipes import finetune_options, supernet_recipe
 from nas_service.worker.steps import Json, Runner, succeeded
 
@@ -97,13 +97,13 @@ class Workflows:
         search_id = params["search_id"]
         step = self._runner.step
         self._state(search_id, "profiling")
-        found = step(job_id, "tables", "search:select_tables", params, (0.0, 0.01))
+        found = step(job_id, "tables", "tables:select_tables", params, (0.0, 0.01))
         if found["missing"]:
             self._profile(job_id, search_id, found)
-            found = step(job_id, "tables again", "search:select_tables", params, (0.19, 0.2))
+            found = step(job_id, "tables again", "tables:select_tables", params, (0.19, 0.2))
             if found["missing"]:
                 raise StepFailed(f"profiling left {', '.join(found['missing'])} without a table")
-        step(job_id, "feasible", "search:check_feasible", params, (0.2, 0.21))
+        step(job_id, "feasible", "tables:check_feasible", params, (0.2, 0.21))
         self._state(search_id, "training")
         self._train(job_id, search_id)
         self._state(search_id, "searching")
@@ -143,7 +143,9 @@ class Workflows:
             with self._database.session() as session:
                 if jobs.is_cancelled(session, job_id):
                     raise Cancelled("cancelled")
-            if outcome["state"] != "cancelled":  # another search may have ended what both waited for
+            if (
+                outcome["state"] != "cancelled"
+            ):  # another search may have ended what both waited for
                 succeeded(outcome, "training")
                 return
         raise StepFailed(f"training was cancelled {_MAX_ATTEMPTS} times by other searches")
@@ -199,9 +201,7 @@ class Workflows:
         params = {**params, "reports_to": {"job": parent, "span": list(span)}}
         with self._database.session() as session:
             cancelled = jobs.is_cancelled(session, parent)
-            jobs.add_job(
-                session, job_id, kind, subject=parent, params=params, parent=parent
-            )
+            jobs.add_job(session, job_id, kind, subject=parent, params=params, parent=parent)
             if cancelled:
                 raise Cancelled("cancelled")
         return durable.enqueue_child(kind, queue, job_id, params)
@@ -252,9 +252,7 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
                 "finetune": finetune,
             },
         )
-        searches.add_facts(
-            session, search.id, supernet_id=shared.id, predictor_id=predictor.id
-        )
+        searches.add_facts(session, search.id, supernet_id=shared.id, predictor_id=predictor.id)
         if predictor.shipping:
             return {"job": None}
         attempt = 0

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from lookup_tables import anchor
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import MIN_NETWORKS, fit_calibration
 from lookup_tables.errors import ProfilingFailed
@@ -82,9 +83,7 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         for one, (table, check) in zip(
             [t for t in stored if t.precision in params["precisions"]], made, strict=True
         ):
-            table = replace(
-                table, provenance={**table.provenance, "device_facts": device.facts}
-            )
+            table = replace(table, provenance={**table.provenance, "device_facts": device.facts})
             added = devices.add_table(
                 session,
                 context.blobs,
@@ -126,12 +125,15 @@ def _profile(
     fit_files = _network_files(
         space, for_fit, targets, folder / "fit", report, (0.4, 0.6), clock, MIN_NETWORKS
     )
-    fitted = _measure_networks(profiler, fit_files, targets, clock.left(NETWORKS_SHARE), seed)
+    anchor_file = anchor.write_anchor(folder)
+    fitted = _measure_networks(
+        profiler, fit_files, targets, clock.left(NETWORKS_SHARE), seed, anchor_file
+    )
     check_files = _network_files(
         space, for_check, targets, folder / "check", report, (0.65, 0.85), None, N_CHECK
     )
     report(0.9, f"checking on {len(check_files)} networks")
-    checked = _measure_networks(profiler, check_files, targets, None, seed + 1)
+    checked = _measure_networks(profiler, check_files, targets, None, seed + 1, anchor_file)
     made = []
     for target in targets:
         blocks = [
@@ -154,6 +156,7 @@ def _profile(
             },
             "threads": target.threads,
             "runtime": f"{target.runtime} {target.runtime_version}",
+            "anchor_p50_ms": fitted[anchor.NAME].p50_ms,
             "n_unstable_left_out": len(files) - len(blocks),
             "fill": {
                 "n_measured": filled.n_measured,
@@ -289,9 +292,13 @@ def _measure_networks(
     targets: Sequence[Target],
     budget_s: float | None,
     seed: int,
+    anchor_file: Path,
 ) -> dict[str, Timing]:
+    models = {
+        f"{t.precision}/{i}": paths[t.precision] for i, paths in files.items() for t in targets
+    }
     return profiler.measure(
-        {f"{t.precision}/{i}": paths[t.precision] for i, paths in files.items() for t in targets},
+        {**models, anchor.NAME: anchor_file},
         targets[0],
         protocol=NETWORK_PROTOCOL,
         budget_s=budget_s,

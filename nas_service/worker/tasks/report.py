@@ -13,7 +13,14 @@ from nas_service.lineage import lineage
 from nas_service.storage import artifacts, datasets, devices, searches, supernets
 from nas_service.worker.context import Context
 
-_IN_BUNDLE = ("fp32.onnx", "int8.onnx", "weights.pt", "architecture.json", "preprocessing.json", "parity.npz")
+_IN_BUNDLE = (
+    "fp32.onnx",
+    "int8.onnx",
+    "weights.pt",
+    "architecture.json",
+    "preprocessing.json",
+    "parity.npz",
+)
 _MEASURED_POINT = (
     "winner",
     "rank",
@@ -81,9 +88,7 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         for winner in found:
             for one in stored[winner.id]:
                 if one.name in _IN_BUNDLE:
-                    archive.write(
-                        context.blobs.path(one.sha256), f"winner{winner.rank}/{one.name}"
-                    )
+                    archive.write(context.blobs.path(one.sha256), f"winner{winner.rank}/{one.name}")
     from_what = lineage(seed=search.value.seed, search=search.id)
     with context.database.session() as session:
         for name, kind in (("report.json", "report"), ("bundle.zip", "bundle")):

@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nas_service.compilation.ort import OrtExecutable
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext, Teacher
 from nas_service.compression.recipe import Recipe, Step
-from nas_service.compilation.ort import OrtExecutable
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
 from nas_service.networks.build import Network
 from nas_service.networks.supernet import Supernet
 from nas_service.plugins import PREDICTORS, load
+from nas_service.search.cost import StructureModel
 from nas_service.search.shipping import fit_shipping
 from nas_service.space.base import IntArray, SearchSpace, input_size
 from nas_service.space.sampling import distinct
@@ -167,9 +168,7 @@ def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     folder = context.scratch(f"predictor-{stored.id}")
     path = folder / "predictor.zip"
     saved = np.concatenate([genotypes.astype(np.float64), features], axis=1)
-    SavedPredictor(
-        stored.name, shared.seed, saved, accuracy, {}
-    ).save(path)
+    SavedPredictor(stored.name, shared.seed, saved, accuracy, {}).save(path)
     sha256 = context.blobs.put(path)
     with context.database.session() as session:
         supernets.set_fitted(session, stored.id, sha256=sha256, quality=quality)
@@ -199,11 +198,12 @@ def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     supernet, data = open_supernet(context, shared, dataset)
     space = supernet.space
     genotypes, accuracy = training_set(context, stored, space)
-    # spread over accuracy, so that the slope can be seen; corners are left to the search
+    # spread over cost as winners are, so that slopes can be seen; corners are left to the search
+    macs = StructureModel(space)(genotypes).macs
     inner = np.arange(2, len(genotypes))
-    order = inner[np.argsort(accuracy[inner], kind="stable")]
+    order = inner[np.argsort(macs[inner], kind="stable")]
     n_probes = min(int(params["n_probes"]), len(order))
-    places = ((np.arange(n_probes) + 0.5) / n_probes * len(order)).astype(int)
+    places = np.rint(np.linspace(0, len(order) - 1, n_probes)).astype(int)
     chosen = order[places]
     teacher = teacher_of(supernet, data)
     recipe = compression_recipe(params["finetune"])
@@ -219,7 +219,7 @@ def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         shipped["int8"].append(shipped_accuracy(made.final, data, part, size))
     shutil.rmtree(folder, ignore_errors=True)
     models = {
-        precision: fit_shipping(accuracy[chosen], np.array(values)).as_dict()
+        precision: fit_shipping(accuracy[chosen], macs[chosen], np.array(values)).as_dict()
         for precision, values in shipped.items()
     }
     learned = {

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from lookup_tables import anchor
 from lookup_tables.measure import Timing
+from lookup_tables.profile import runner
 from nas_service.compilation.base import Compiler, Executable
 from nas_service.compilation.benchmark import PROTOCOL, benchmark
 from nas_service.compilation.parity import compare
@@ -140,7 +142,10 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         targets = {t.precision: t for t in devices.targets_of(session, search.device_id)}
         device = devices.get_device(session, search.device_id)
         stored = {a.name: a for a in artifacts.artifacts_of(session, winner.id)}
+        tables = [devices.get_table(session, one) for one in search.facts["tables"]]
     spec = search.value
+    anchors = [t.provenance.get("anchor_p50_ms") for t in tables]
+    then_ms = next((float(one) for one in anchors if one), None)
     if not device.local:
         raise Unsupported(f"device {device.name!r} cannot be reached; its front is predicted only")
     torch.set_num_threads(context.threads())
@@ -166,7 +171,13 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         compiled[precision] = compiler.compile(graph, target, folder)
         loaded[precision] = (compiler.load(compiled[precision], target), images[:1])
     report(0.3, "measuring")
-    timings = benchmark(loaded, protocol=PROTOCOL, seed=spec.seed)
+    done = benchmark(
+        loaded,
+        anchor_runner=runner(anchor.write_anchor(folder), targets["fp32"].value),
+        anchor_then_ms=then_ms,
+        seed=spec.seed,
+    )
+    timings = done.timings
     report(0.7, "checking parity and accuracy")
     measured: dict[str, Measured] = {}
     for precision in precisions:
@@ -185,7 +196,11 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     limit = float(search.facts["limit_ms"])
     rows = [
-        _row(winner, measured[precision], measured["fp32"], timings[precision], limit)
+        {
+            **_row(winner, measured[precision], measured["fp32"], timings[precision], limit),
+            "machine_shift": done.machine_shift,
+            "measuring_attempts": done.attempts,
+        }
         for precision in spec.precisions
     ]
     with context.database.session() as session:

@@ -1,0 +1,111 @@
+"""Which tables a search prices with, and whether its limit can be met. Needs no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas_service.engine.child import Progress
+from nas_service.errors import InvalidSpec, MissingBlocks
+from nas_service.search.cost import CostModel, StructureModel
+from nas_service.search.evaluate import Problem, median_latency_ms, require_feasible
+from nas_service.search.shipping import ShippingModel
+from nas_service.space.deployment import DeploymentSpace
+from nas_service.storage import datasets, devices, searches, supernets
+from nas_service.storage.searches import StoredSearch
+from nas_service.worker.context import Context, make_space
+
+
+def open_problem(context: Context, search: StoredSearch) -> Problem:
+    """The search's problem: its space, tables, limit and what shipping does."""
+    spec = search.value
+    with context.database.session() as session:
+        dataset = datasets.get_dataset(session, search.dataset_id)
+        tables = [devices.get_table(session, one) for one in search.facts["tables"]]
+        shipping: dict[str, Any] = {}
+        if search.facts.get("predictor_id"):
+            predictor = supernets.get_predictor(session, search.facts["predictor_id"])
+            shipping = predictor.shipping.get("models", {})
+    space = make_space(spec.space, dataset.image)
+    costs = []
+    for stored in tables:
+        table = devices.load_table(context.blobs, stored)
+        costs.append(CostModel(space, table, table.calibration))
+    precisions = tuple(cost.target.precision for cost in costs)
+    deployment = DeploymentSpace(space, precisions)
+    limit = spec.max_latency_ms or round(median_latency_ms(deployment, costs, spec.seed), 4)
+    return Problem(
+        space=deployment,
+        costs=tuple(costs),
+        shipping=tuple(
+            ShippingModel.from_dict(shipping[p]) if p in shipping else ShippingModel()
+            for p in precisions
+        ),
+        structure=StructureModel(space),
+        limit_ms=limit,
+        limit_probability=spec.limit_probability,
+    )
+
+
+def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Choose the newest table of each precision that covers the space.
+
+    Gives `missing` precisions where the device is this machine and can be profiled; for any other
+    device a table that lacks blocks is an error that names them.
+    """
+    del report
+    context = Context.from_params(params)
+    with context.database.session() as session:
+        search = searches.get_search(session, params["search_id"])
+        device = devices.get_device(session, search.device_id)
+        dataset = datasets.get_dataset(session, search.dataset_id)
+        by_target = [
+            (target, devices.tables_of_target(session, target.id))
+            for target in devices.targets_of(session, device.id)
+        ]
+    spec = search.value
+    space = make_space(spec.space, dataset.image)
+    chosen: dict[str, str] = {}
+    problem: MissingBlocks | None = None
+    for target, tables in by_target:
+        if target.precision not in spec.precisions or target.precision in chosen:
+            continue
+        for stored in tables:
+            try:
+                CostModel(space, devices.load_table(context.blobs, stored), None)
+            except MissingBlocks as error:
+                problem = problem or error
+                continue
+            chosen[target.precision] = stored.version
+            break
+    missing = [p for p in spec.precisions if p not in chosen]
+    if missing and not device.local:
+        if problem is not None:
+            raise problem
+        raise InvalidSpec(
+            f"device {device.name!r} has no lookup table in {', '.join(missing)}; "
+            "upload one or profile the device",
+            field="device",
+        )
+    if not missing:
+        tables_in_order = [chosen[p] for p in spec.precisions]
+        with context.database.session() as session:
+            searches.add_facts(session, search.id, tables=tables_in_order)
+    return {"missing": missing, "image": dataset.image.as_dict(), "device_id": device.id}
+
+
+def check_feasible(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Settle the limit, and refuse one that nothing meets before anything is trained."""
+    del report
+    context = Context.from_params(params)
+    with context.database.session() as session:
+        search = searches.get_search(session, params["search_id"])
+    problem = open_problem(context, search)
+    require_feasible(problem, search.value.seed)
+    with context.database.session() as session:
+        searches.add_facts(
+            session,
+            search.id,
+            limit_ms=problem.limit_ms,
+            limit_source="request" if search.value.max_latency_ms else "median of 1,000 samples",
+        )
+    return {"limit_ms": problem.limit_ms}
