@@ -11,8 +11,8 @@ batch normalisation has been folded):
                        1x1 projection; addition of the input (where `residual`)
 `head`                 1x1 convolution to `mid_channels`, ReLU, global average pool, linear
 `norm_head`            scale and shift, ReLU, global average pool, linear
-`residual_reduction`   ReLU, convolution of stride 2, ReLU, convolution; beside it a 2x2 average pool
-                       and a 1x1 convolution; the sum of both
+`residual_reduction`   ReLU, convolution of stride 2, ReLU, convolution; beside it a 2x2 average
+                       pool and a 1x1 convolution; the sum of both
 `avg_pool`             3x3 average pool, padding not counted
 `add`                  sum of `terms` tensors
 """

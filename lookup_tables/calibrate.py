@@ -62,7 +62,7 @@ class Calibration:
         Never below a twentieth of the plain sum, however far a network is from the fitted ones.
         """
         weights = np.array([self.ratio, self.per_block_ms, self.per_layer_ms])
-        return np.maximum(sums @ weights + self.constant_ms, 0.05 * sums[:, 0])
+        return np.asarray(np.maximum(sums @ weights + self.constant_ms, 0.05 * sums[:, 0]))
 
     def upper_factor(self, probability: float) -> float:
         """What to multiply an estimate by so that the measured value stays below it.
@@ -106,8 +106,9 @@ def fit_calibration(
         rest = everything != left_out
         guess = design[left_out] @ _fit(design[rest], measured_ms[rest])
         errors.append(float(guess / measured_ms[left_out] - 1.0))
-    weights = [float(value) for value in _fit(design, measured_ms)]
-    return Calibration(*weights, statistic, tuple(round(e, 6) for e in errors))  # type: ignore[misc]  # four weights
+    ratio, per_block, per_layer, constant = (float(v) for v in _fit(design, measured_ms))
+    rounded = tuple(round(error, 6) for error in errors)
+    return Calibration(ratio, per_block, per_layer, constant, statistic, rounded)
 
 
 def _fit(design: FloatArray, measured: FloatArray) -> FloatArray:

@@ -129,22 +129,26 @@ def _entries(lines: Iterable[tuple[int, str]], problems: list[str]) -> Iterable[
         yield entry
 
 
+def _is_positive(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value) and value > 0
+
+
 def _entry(number: int, row: dict[str, Any], problems: list[str]) -> Entry | None:
     before = len(problems)
     sizes = row.get("block")
     if not isinstance(sizes, dict):
         problems.append(f"row {number}: block: missing")
         return None
-    for name in sorted(set(sizes) - _BLOCK_FIELDS):
-        problems.append(f"row {number}: block.{name}: unknown field")
-    for name in sorted(set(row) - _ENTRY_FIELDS - {"block"}):
-        problems.append(f"row {number}: {name}: unknown field")
+    unknown = [f"block.{name}" for name in sorted(set(sizes) - _BLOCK_FIELDS)]
+    unknown += sorted(set(row) - _ENTRY_FIELDS - {"block"})
+    problems.extend(f"row {number}: {name}: unknown field" for name in unknown)
     for name in ("p10_ms", "p50_ms", "p90_ms", "p99_ms", "energy_mj"):
         value = row.get(name)
         if value is None and name != "p10_ms":
             continue
-        number_like = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number_like or not math.isfinite(value) or value <= 0:
+        if not _is_positive(value):
             problems.append(f"row {number}: {name}: {value!r} is not a positive number")
     if row.get("source", MEASURED) not in {MEASURED, FILLED}:
         problems.append(f"row {number}: source: {row['source']!r} is not measured or filled")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -123,8 +124,6 @@ class _Regression:
             length_scale=np.full(features.shape[1], 3.0), length_scale_bounds=(0.3, 300.0), nu=2.5
         ) + WhiteKernel(1e-3, (1e-6, 1.0))
         process = GaussianProcessRegressor(kernel, normalize_y=False, n_restarts_optimizer=0)
-        import warnings
-
         with warnings.catch_warnings():  # a length at its bound only says that a size is irrelevant
             warnings.simplefilter("ignore")
             self._fit(process, features, logs)
@@ -155,7 +154,7 @@ class _Regression:
         return guesses
 
     def _normal(self, features: FloatArray) -> FloatArray:
-        return (features - self._centre) / self._scale
+        return np.asarray((features - self._centre) / self._scale, dtype=np.float64)
 
     def _linear(self, features: FloatArray) -> FloatArray:
         normal = self._normal(features)

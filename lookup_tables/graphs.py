@@ -7,6 +7,7 @@ Without weights it draws some from a seed: what a block costs does not depend on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -203,7 +204,7 @@ class _Builder:
             group=groups,
         )
 
-    def _node(self, operator: str, inputs: Sequence[str], **attributes: object) -> str:
+    def _node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
         output = f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output

@@ -76,4 +76,4 @@ class Regressor(ABC):
         return self._left_out
 
     def _scaled(self, features: FloatArray) -> FloatArray:
-        return (features - self._centre) / self._scale
+        return np.asarray((features - self._centre) / self._scale, dtype=np.float64)

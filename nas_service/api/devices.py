@@ -69,7 +69,7 @@ class ProfileIn(Strict):
     space: str
     dataset: str | None = None
     image: ImageIn | None = None
-    precisions: tuple[Literal["fp32", "int8"], ...] = PRECISIONS
+    precisions: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
     profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
     seed: int = Field(default=0, ge=0, lt=2**31)
 

@@ -30,10 +30,9 @@ class ConvNorm(nn.Module):
 
     def folded(self) -> tuple[Array, Array]:
         """Weight and bias of the one convolution that this is in inference."""
-        scale = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)  # type: ignore[operator]  # set: statistics are tracked
+        scale, shift = _scale_and_shift(self.norm)
         weight = self.conv.weight * scale[:, None, None, None]
-        bias = self.norm.bias - self.norm.running_mean * scale  # type: ignore[operator]  # as above
-        return _array(weight), _array(bias)
+        return _array(weight), _array(shift)
 
 
 class Conv(nn.Module):
@@ -47,8 +46,8 @@ class Conv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.block.kind == "relu_conv":
             x = torch.relu(x)
-        x = self.conv(x)
-        return torch.relu(x) if self.block.kind == "conv_relu" else x
+        y: Tensor = self.conv(x)
+        return torch.relu(y) if self.block.kind == "conv_relu" else y
 
     def weights(self) -> dict[str, Array]:
         """Weights by the names of `lookup_tables.graphs`."""
@@ -70,7 +69,7 @@ class MbConv(nn.Module):
         self.project = ConvNorm(mid, block.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.expand is None else torch.relu(self.expand(x))
+        y: Tensor = x if self.expand is None else torch.relu(self.expand(x))
         y = torch.relu(self.depthwise(y))
         if self.squeeze is not None and self.excite is not None:
             y = y * torch.sigmoid(self.excite(torch.relu(self.squeeze(self.pool(y)))))
@@ -127,9 +126,7 @@ class NormHead(nn.Module):
 
     def weights(self) -> dict[str, Array]:
         """Weights by the names of `lookup_tables.graphs`."""
-        norm = self.norm
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # type: ignore[operator]  # set: statistics are tracked
-        shift = norm.bias - norm.running_mean * scale  # type: ignore[operator]  # as above
+        scale, shift = _scale_and_shift(self.norm)
         shape = (1, -1, 1, 1)
         return {
             "norm.scale": _array(scale.reshape(shape)),
@@ -150,7 +147,7 @@ class ResidualReduction(nn.Module):
         self.shortcut = nn.Conv2d(block.in_channels, block.out_channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.second(torch.relu(self.first(torch.relu(x))))
+        y: Tensor = self.second(torch.relu(self.first(torch.relu(x))))
         shortcut: Tensor = self.shortcut(self.pool(x))
         return shortcut + y
 
@@ -218,6 +215,15 @@ _MODULES: dict[str, Callable[[Block], BlockModule]] = {
 def block_module(block: Block) -> BlockModule:
     """The torch module of a block, with fresh weights."""
     return _MODULES[block.kind](block)
+
+
+def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Factor and summand a channel that normalisation is in inference."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    scale = norm.weight / (variance + norm.eps).sqrt()
+    return scale, norm.bias - mean * scale
 
 
 def _array(tensor: Tensor) -> Array:

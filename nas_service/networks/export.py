@@ -18,7 +18,8 @@ def export(network: nn.Module, path: Path, *, channels: int, size: int) -> None:
     """
     image = torch.zeros(1, channels, size, size)
     partial = path.with_name(path.name + ".partial")
-    plain = network.eval().to(memory_format=torch.contiguous_format)
+    plain = network.eval()
+    plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch stubs
     with warnings.catch_warnings():
         # the tracing exporter warns that it is the older one; it takes a tenth of the time of
         # its successor and gives the same graph for these networks

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
 
 import numpy as np
@@ -34,10 +33,11 @@ class SlotSums:
     def __init__(self, space: SearchSpace, price: Price) -> None:
         self._space = space
         self._slots: list[tuple[IntArray, IntArray, FloatArray]] = []
-        everything = all_blocks(space)
+        combinations_of = _combinations(space)
+        everything = _distinct(combinations_of)
         position = {block: row for row, block in enumerate(everything)}
         table = price(everything)
-        for slot, combinations in _combinations(space):
+        for slot, combinations in combinations_of:
             rows = np.zeros((len(combinations), table.shape[1]))
             for number, blocks in enumerate(combinations):
                 if blocks:
@@ -133,11 +133,17 @@ class CostModel:
 
 def all_blocks(space: SearchSpace) -> list[Block]:
     """Every distinct block that some network of the space has, sorted."""
-    return sorted({b for _, rows in _combinations(space) for blocks in rows for b in blocks})
+    return _distinct(_combinations(space))
 
 
-@cache
-def _combinations(space: SearchSpace) -> list[tuple[Slot, list[tuple[Block, ...]]]]:
+_Combinations = list[tuple[Slot, list[tuple[Block, ...]]]]
+
+
+def _distinct(combinations: _Combinations) -> list[Block]:
+    return sorted({b for _, rows in combinations for blocks in rows for b in blocks})
+
+
+def _combinations(space: SearchSpace) -> _Combinations:
     """For each slot its blocks under every combination of the decisions that it reads."""
     return [
         (slot, [slot.blocks(c) for c in product(*(space.decisions[i].values for i in slot.reads))])

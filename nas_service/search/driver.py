@@ -93,7 +93,7 @@ def run(
             rows = np.array([genotype for _, genotype in fresh], dtype=np.int64)
             found = plan.evaluator.evaluate(rows[:, :-1], fidelity=1.0, seed=plan.seed)
             latency = problem.latency_ms(rows)
-            made = []
+            made: list[Evaluation] = []
             for (trial, genotype), value, cost in zip(fresh, found, latency, strict=True):
                 number = len(told) + len(made)
                 frozen = study.tell(trial, [float(value), float(cost)])

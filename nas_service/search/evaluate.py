@@ -40,7 +40,7 @@ class Problem:
     def upper_ms(self, genotypes: IntArray) -> FloatArray:
         """The latency that the measured one stays below with the limit's probability: `(n,)`."""
         factors = np.array([cost.upper_factor(self.limit_probability) for cost in self.costs])
-        return self.latency_ms(genotypes) * factors[genotypes[:, -1]]
+        return np.asarray(self.latency_ms(genotypes) * factors[genotypes[:, -1]])
 
     def feasible(self, genotypes: IntArray) -> BoolArray:
         """Rows that keep the limit: `(n,)`."""

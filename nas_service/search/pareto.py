@@ -16,7 +16,7 @@ def non_dominated(losses: FloatArray) -> BoolArray:
     A row dominates another when it is nowhere greater and somewhere smaller. Equal rows do not
     dominate each other, so all copies of a front point are kept. A row with NaN is never kept.
     """
-    keep = ~np.isnan(losses).any(axis=1)
+    keep: BoolArray = np.asarray(~np.isnan(losses).any(axis=1))
     if losses.shape[1] == 2:
         return _non_dominated_2d(losses, keep)
     for row in np.flatnonzero(keep):

@@ -18,7 +18,7 @@ from nas_service.space.base import FloatArray
 
 PRIOR_SLOPES = np.array([0.5, 0.0])
 SHRINKAGE = np.array([7e-4, 0.6])
-"""Noise of a probe's accuracy (0.8 points) over the prior spread of each slope (0.3; 0.01), squared."""
+"""Noise of a probe's accuracy (0.8 points) over each slope's prior spread (0.3; 0.01), squared."""
 MAX_SLOPES = np.array([1.0, 0.05])
 
 

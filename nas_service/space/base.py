@@ -24,7 +24,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One choice: a name and its values; `ordered` where the order of the values means something."""
+    """One choice: a name and its values; `ordered` where their order means something."""
 
     name: str
     values: tuple[Any, ...]

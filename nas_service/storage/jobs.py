@@ -211,7 +211,7 @@ def unfinished(session: Session) -> list[Job]:
 def count_by_state(session: Session) -> dict[str, int]:
     """Number of jobs in each state."""
     query = select(JobRow.state, func.count()).group_by(JobRow.state)
-    return {state: count for state, count in session.execute(query)}
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def remember(session: Session, key: str, request: str, subject: str) -> str:

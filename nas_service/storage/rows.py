@@ -34,7 +34,7 @@ def value_of(kind: type[T], row: Base) -> T:
 
 def page_of(
     session: Session,
-    query: Select[tuple[R]],
+    query: Select[R],
     key: InstrumentedAttribute[str],
     make: Callable[[R], T],
     *,

@@ -60,13 +60,15 @@ def load(path: Path, *, max_train: int | None = None) -> Data:
             images, labels, split = arrays["images"], arrays["labels"], arrays["split"]
     except (ValueError, KeyError, OSError) as error:
         raise InvalidData(f"the stored data set cannot be read: {error}") from error
-    parts = [_split(images[split == part], labels[split == part]) for part in range(3)]
+    train, validation, test = (
+        _split(images[split == part], labels[split == part]) for part in (TRAIN, VALIDATION, TEST)
+    )
     if max_train is not None:
-        parts[0] = Split(parts[0].images[:max_train], parts[0].labels[:max_train])
-    pixels = parts[0].images.float() / 255.0
+        train = Split(train.images[:max_train], train.labels[:max_train])
+    pixels = train.images.float() / 255.0
     mean = pixels.mean((0, 2, 3))
     std = pixels.std((0, 2, 3)).clamp_min(1e-3)
-    return Data(*parts, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+    return Data(train, validation, test, tuple(mean.tolist()), tuple(std.tolist()))
 
 
 def _split(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Split:

@@ -36,7 +36,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ingested:
-    """Images `(n, s, s, c)`, labels `(n,)`, splits `(n,)`, class names, and the digest of it all."""
+    """Images `(n, s, s, c)`, labels `(n,)`, splits `(n,)`, class names, a digest of it all."""
 
     images: Pixels
     labels: npt.NDArray[np.int64]
@@ -109,7 +109,7 @@ def ingest(source: Path, *, size: int | None = None, report: Progress | None = N
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack an uploaded zip below `folder`; gives what `ingest` takes. Other files pass as they are."""
+    """Unpack an uploaded zip below `folder`; gives what `ingest` takes. Others stay as they are."""
     if not zipfile.is_zipfile(archive) or archive.suffix == ".npz":
         return archive
     with zipfile.ZipFile(archive) as packed:
@@ -258,7 +258,8 @@ def _assemble(raws: list[_Raw], classes: tuple[str, ...], size: int | None) -> I
     if (counts < MIN_PER_CLASS).any():
         least = int(np.argmin(counts))
         raise InvalidData(
-            f"class {classes[least]!r} has {counts[least]} images; at least {MIN_PER_CLASS} are needed"
+            f"class {classes[least]!r} has {counts[least]} images, at least {MIN_PER_CLASS} "
+            "are needed"
         )
     side = size or _median_side(raws)
     channels = max(raw.pixels.shape[2] for raw in raws)

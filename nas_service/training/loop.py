@@ -134,7 +134,7 @@ def train(
                 soft = distillation_loss(logits, teacher(images))
                 loss = (1 - recipe.distillation) * loss + recipe.distillation * soft
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
             optimizer.step()
             step += 1
         if on_epoch is not None:

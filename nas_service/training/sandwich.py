@@ -84,12 +84,12 @@ def _sandwich_step(
     largest = space.largest()
     logits = supernet(at(input_size(space, largest)), largest)
     loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
     answers = logits.detach()
     others = [space.smallest(), *uniform(space, n_random, choices)]
     for genotype in others:
         student = supernet(at(input_size(space, genotype)), genotype)
-        distillation_loss(student, answers).backward()
+        distillation_loss(student, answers).backward()  # type: ignore[no-untyped-call]  # torch stubs
     return float(loss.detach())
 
 

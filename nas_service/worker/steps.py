@@ -90,7 +90,7 @@ class Runner:
             jobs.add_event(session, job_id, name, event, self.executor)
 
     def _progress(self, job_id: str, span: tuple[float, float]) -> child.Progress:
-        """Stores progress, at most twice a second, for the job and for the one that waits for it."""
+        """Stores progress, at most twice a second, for the job and for whoever waits for it."""
         last = 0.0
 
         def report(fraction: float, message: str) -> None:

@@ -73,7 +73,7 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     targets = [one.value for one in stored if one.precision in params["precisions"]]
     folder = context.scratch(f"profile-{params['job_id']}")
     try:
-        made = _profile(space, targets, float(params["budget_s"]), seed, folder, report)
+        made = profile_space(space, targets, float(params["budget_s"]), seed, folder, report)
     except ProfilingFailed as error:
         raise StepFailed(str(error)) from error
     finally:
@@ -97,7 +97,7 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     return {"tables": versions}
 
 
-def _profile(
+def profile_space(
     space: SearchSpace,
     targets: Sequence[Target],
     budget_s: float,
@@ -105,6 +105,7 @@ def _profile(
     folder: Path,
     report: Progress,
 ) -> list[tuple[LookupTable, dict[str, Any]]]:
+    """A table a target, each with a check on networks that were in no fit."""
     clock = _Clock(time.monotonic(), budget_s)
     profiler: Profiler = load(PROFILERS, targets[0].runtime)()
     everything = all_blocks(space)

@@ -68,7 +68,7 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         "predictor": quality,
         "shipping": shipping,
         "latency_check": {
-            spec_precision: {k: v for k, v in (table.latency_check or {}).items()}
+            spec_precision: table.latency_check or {}
             for spec_precision, table in zip(search.value.precisions, tables, strict=True)
         },
         "winners": rows,

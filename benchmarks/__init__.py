@@ -1,0 +1,1 @@
+"""Reproducible measurements: one module a benchmark, a table on the terminal, JSON with --out."""

@@ -1,0 +1,26 @@
+"""Finds a benchmark by name and runs it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+BENCHMARKS = {
+    "spaces": "1,000 samples of a space: build, run, export, agree with torch, count MACs",
+    "latency": "profile this machine and compare estimates with measured networks",
+    "sharing": "accuracy by shared weights against stand-alone training",
+}
+
+
+def main(name: str | None, arguments: Sequence[str]) -> int:
+    """Run benchmark `name`; without one, list them."""
+    if name is None:
+        for known, text in BENCHMARKS.items():
+            print(f"{known:<10} {text}")
+        return 0
+    if name not in BENCHMARKS:
+        print(f"nas: no benchmark {name!r}; known: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 1
+    module = importlib.import_module(f"benchmarks.{name}")
+    return int(module.main(list(arguments)))

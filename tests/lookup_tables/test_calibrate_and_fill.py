@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from lookup_tables.blocks import Block
+from lookup_tables.calibrate import block_sums, fit_calibration
+from lookup_tables.errors import LookupTableError, ProfilingFailed
+from lookup_tables.fill import design, fill
+from lookup_tables.table import FILLED, Entry, LookupTable
+from tests.lookup_tables.tables import TARGET, small_table
+
+
+def _sums(n: int, seed: int) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    blocks = generator.integers(5, 15, n)
+    return np.column_stack([generator.uniform(0.5, 3, n), blocks, 3 * blocks + 1]).astype(float)
+
+
+def test_a_linear_law_is_recovered() -> None:
+    sums = _sums(12, 0)
+    measured = 0.9 * sums[:, 0] - 0.005 * sums[:, 1] + 0.02
+    fitted = fit_calibration(sums, measured)
+    fresh = _sums(50, 1)
+    expected = 0.9 * fresh[:, 0] - 0.005 * fresh[:, 1] + 0.02
+    assert np.abs(fitted.estimate_ms(fresh) / expected - 1).max() < 0.02
+    assert fitted.mean_error < 0.02
+
+
+def test_the_upper_bound_holds_about_as_often_as_it_says() -> None:
+    held = total = 0
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        sums, fresh = _sums(20, seed), _sums(100, 1000 + seed)
+        measured = sums[:, 0] * np.exp(0.05 * generator.standard_normal(20))
+        fitted = fit_calibration(sums, measured)
+        actual = fresh[:, 0] * np.exp(0.05 * generator.standard_normal(100))
+        held += int((actual <= fitted.estimate_ms(fresh) * fitted.upper_factor(0.9)).sum())
+        total += 100
+    assert held / total == pytest.approx(0.9, abs=0.04)
+
+
+def test_four_networks_are_too_few() -> None:
+    with pytest.raises(LookupTableError, match="at least 5"):
+        fit_calibration(_sums(4, 0), np.ones(4))
+
+
+def test_a_block_counts_its_layers() -> None:
+    table = small_table()
+    blocks = [entry.block for entry in table.entries]
+    assert block_sums(table, blocks)[:, 1:].tolist() == [[1, 1]] * 4
+
+
+def _grid() -> list[Block]:
+    return [
+        Block("mbconv", c, c, h, h, kernel=k, mid_channels=c * e, residual=1)
+        for c in (8, 16, 24, 32)
+        for h in (4, 8, 16)
+        for k in (3, 5, 7)
+        for e in (1, 2, 4)
+    ]
+
+
+def _law(block: Block) -> float:
+    return 0.004 + block.macs / 4e7 + block.mid_channels * block.height * block.width / 4e6
+
+
+def test_filled_blocks_follow_the_measured_ones_and_are_marked() -> None:
+    blocks = _grid()
+    measured = design(blocks, 60, seed=0)
+    table = LookupTable(TARGET, tuple(Entry(b, p10_ms=_law(b)) for b in measured))
+    whole, report = fill(table, blocks)
+    filled = [entry for entry in whole.entries if entry.source == FILLED]
+    errors = [abs(entry.p10_ms / _law(entry.block) - 1) for entry in filled]
+    assert len(filled) == report.n_filled == len(blocks) - 60
+    assert np.median(errors) < 0.05
+    assert report.median_error < 0.1
+    assert all(entry.n == 0 and entry.p50_ms is None for entry in filled)
+
+
+def test_a_kind_with_too_few_members_cannot_be_filled() -> None:
+    table = LookupTable(TARGET, tuple(Entry(b, p10_ms=0.1) for b in _grid()[:3]))
+    with pytest.raises(ProfilingFailed, match="3 measured ones"):
+        fill(table, _grid())
+
+
+def test_a_design_has_no_block_twice_and_every_prefix_is_a_design() -> None:
+    chosen = design(_grid() * 2, 40, seed=1)
+    assert len(set(chosen)) == 40
+    assert design(_grid(), 20, seed=1) == chosen[:20]

@@ -1,0 +1,67 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from lookup_tables import files
+from lookup_tables.blocks import Block
+from lookup_tables.errors import InvalidTable, MissingBlocks
+from tests.lookup_tables.tables import small_table
+
+
+def test_a_written_table_reads_back_equal(tmp_path: Path) -> None:
+    table = small_table()
+    files.write(table, tmp_path / "table.jsonl")
+    again = files.read(tmp_path / "table.jsonl")
+    assert again == table
+    assert again.version == table.version
+
+
+def test_the_version_changes_with_any_entry() -> None:
+    table = small_table()
+    changed = files.parse(files.dump(table).replace('"p10_ms": 0.01', '"p10_ms": 0.011'))
+    assert changed.version != table.version
+
+
+def _edited(row: int, **values: object) -> str:
+    lines = files.dump(small_table()).splitlines()
+    lines[row - 1] = json.dumps({**json.loads(lines[row - 1]), **values})
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (_edited(3, p10_ms=float("nan")), "row 3: p10_ms"),
+        (_edited(2, p10_ms=-1), "row 2: p10_ms"),
+        (_edited(4, p10_ms=True), "row 4: p10_ms"),
+        (_edited(5, latency=1.0), "row 5: latency: unknown field"),
+        (_edited(2, block={"kind": "conv"}), "row 2: block"),
+        (_edited(1, format_version=9), "row 1: format"),
+        (files.dump(small_table()) + "not json", "row 6: not JSON"),
+        ("", "empty"),
+    ],
+)
+def test_a_bad_file_is_refused_by_row_and_field(text: str, named: str) -> None:
+    with pytest.raises(InvalidTable, match=named):
+        files.parse(text)
+
+
+def test_every_problem_is_listed_at_once() -> None:
+    lines = _edited(3, p10_ms=0).splitlines()
+    lines[4] = "[]"
+    with pytest.raises(InvalidTable) as caught:
+        files.parse("\n".join(lines))
+    assert len(caught.value.problems) == 2
+
+
+def test_a_block_that_occurs_twice_names_both_rows() -> None:
+    lines = files.dump(small_table()).splitlines()
+    with pytest.raises(InvalidTable, match=r"row 6: .* already stands in row 2"):
+        files.parse("\n".join([*lines, lines[1]]))
+
+
+def test_a_missing_block_is_named() -> None:
+    stranger = Block("conv", 3, 99, 8, 8)
+    with pytest.raises(MissingBlocks, match=stranger.key):
+        small_table().latency_ms([stranger])

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lookup_tables.table import LookupTable
+from nas_service.errors import Infeasible, MissingBlocks
+from nas_service.plugins import SAMPLERS, load
+from nas_service.search import winners
+from nas_service.search.candidates import candidates_of, front_of
+from nas_service.search.certify import Measured, judge, standard_error
+from nas_service.search.cost import CostModel
+from nas_service.search.driver import Evaluation, Plan, run
+from nas_service.search.evaluate import Problem, require_feasible
+from nas_service.search.pareto import hypervolume
+from nas_service.search.shipping import fit_shipping
+from nas_service.space.base import lower
+from nas_service.space.sampling import distinct, uniform
+from predictors.linear import RidgePredictor
+from tests.nas_service.search.problems import LawEvaluator, make_problem, table_of
+
+
+def _plan(problem: Problem, sampler: str, n_queries: int, seed: int = 3) -> Plan:
+    evaluator = LawEvaluator(problem)
+    first = distinct(problem.space.architectures, 16, np.random.default_rng(1))
+    return Plan(
+        sampler=load(SAMPLERS, sampler),
+        make_predictor=lambda: RidgePredictor(seed=0),
+        evaluator=evaluator,
+        n_queries=n_queries,
+        batch=6,
+        seed=seed,
+        initial_architectures=first,
+        initial_accuracy=evaluator.evaluate(first, fidelity=1.0, seed=0),
+    )
+
+
+def test_the_cost_model_agrees_with_walking_the_slots() -> None:
+    problem = make_problem()
+    space = problem.space.architectures
+    rows = uniform(space, 30, np.random.default_rng(0))
+    table = table_of(space, "fp32")
+    walked = [table.latency_ms(lower(space, row)).sum() for row in rows]
+    assert np.allclose(problem.costs[0].latency_ms(rows), walked)
+    parameters = [sum(block.parameters for block in lower(space, row)) for row in rows]
+    assert problem.structure(rows).parameters.tolist() == parameters
+
+
+def test_a_batch_of_latencies_gives_what_its_rows_give() -> None:
+    problem = make_problem()
+    rows = problem.space.every_precision(
+        uniform(problem.space.architectures, 8, np.random.default_rng(1))
+    )
+    alone = [problem.latency_ms(row[None])[0] for row in rows]
+    assert np.array_equal(problem.latency_ms(rows), np.array(alone))
+
+
+def test_a_table_that_lacks_blocks_names_them() -> None:
+    space = make_problem().space.architectures
+    table = table_of(space, "fp32")
+    lacking = LookupTable(table.target, table.entries[1:])
+    with pytest.raises(MissingBlocks, match=table.entries[0].block.key) as caught:
+        CostModel(space, lacking, None)
+    assert caught.value.fields["missing_blocks"] == [table.entries[0].block.key]
+
+
+@pytest.mark.parametrize("sampler", ["guided", "random", "tpe", "nsga2"])
+def test_a_search_that_was_cut_off_ends_as_if_it_had_not_been(sampler: str) -> None:
+    problem = make_problem()
+    whole = run(problem, _plan(problem, sampler, 24), on_batch=lambda _: True)
+    kept: list[Evaluation] = []
+
+    def cut(batch: list[Evaluation]) -> bool:
+        kept.extend(batch)
+        return len(kept) < 12
+
+    run(problem, _plan(problem, sampler, 24), on_batch=cut)
+    resumed = run(problem, _plan(problem, sampler, 24), done=kept, on_batch=lambda _: True)
+    assert resumed == whole
+
+
+@pytest.mark.parametrize("sampler", ["guided", "random", "tpe", "nsga2"])
+def test_no_network_is_evaluated_twice(sampler: str) -> None:
+    problem = make_problem()
+    plan = _plan(problem, sampler, 30)
+    told = run(problem, plan, on_batch=lambda _: True)
+    assert len(told) == 30
+    assert len(set(plan.evaluator.seen)) == len(plan.evaluator.seen) == 16 + 30
+
+
+def test_another_seed_gives_another_search() -> None:
+    problem = make_problem()
+    first = run(problem, _plan(problem, "guided", 12, seed=1), on_batch=lambda _: True)
+    second = run(problem, _plan(problem, "guided", 12, seed=2), on_batch=lambda _: True)
+    assert [one.genotype for one in first] != [one.genotype for one in second]
+
+
+def test_guided_search_dominates_more_than_random_and_keeps_the_limit() -> None:
+    problem = make_problem(limit_ms=1.0)
+    reference = np.array([1.0, problem.limit_ms])
+    areas = {}
+    for sampler in ("guided", "random"):
+        told = run(problem, _plan(problem, sampler, 30), on_batch=lambda _: True)
+        rows = np.array([one.genotype for one in told])
+        accuracy = np.array([one.accuracy for one in told])
+        if sampler == "guided":
+            assert problem.feasible(rows).all()
+        every = problem.space.every_precision(rows[:, :-1])
+        every_accuracy = np.repeat(accuracy, 2)
+        kept = problem.feasible(every)
+        areas[sampler] = hypervolume(problem.losses(every, every_accuracy)[kept], reference)
+    assert areas["guided"] > areas["random"]
+
+
+def test_a_limit_that_nothing_meets_names_the_fastest_candidate() -> None:
+    problem = make_problem(limit_ms=0.001)
+    fastest = problem.latency_ms(
+        problem.space.every_precision(problem.space.architectures.smallest()[None])
+    ).min()
+    with pytest.raises(Infeasible, match=f"fastest candidate takes {fastest:.3g} ms") as caught:
+        require_feasible(problem, seed=0)
+    assert caught.value.fields["field"] == "max_latency_ms"
+
+
+def test_winners_are_front_members_of_different_architectures() -> None:
+    problem = make_problem()
+    rows = distinct(problem.space.architectures, 40, np.random.default_rng(2))
+    accuracy = LawEvaluator(problem).evaluate(rows, fidelity=1.0, seed=0)
+    every = problem.space.every_precision(rows)
+    candidates = candidates_of(problem, every, np.repeat(accuracy, 2), np.zeros(80))
+    front = front_of(problem, candidates)
+    barred = {front.candidates[-1].genotype[:-1]}
+    chosen = winners.choose(front, 3, barred=barred)
+    assert all(one in front.candidates for one in chosen)
+    assert len({one.genotype[:-1] for one in chosen} - barred) == 3
+    assert chosen[0].predicted_accuracy == max(
+        one.predicted_accuracy for one in front.candidates if one.genotype[:-1] not in barred
+    )
+
+
+def test_shipping_follows_its_probes() -> None:
+    shared = np.array([0.80, 0.85, 0.90, 0.95])
+    macs = np.full(4, 1e6)
+    model = fit_shipping(shared, macs, 0.9 + 0.5 * (shared - 0.875))
+    assert model.shipped(np.array([0.875]), macs[:1])[0] == pytest.approx(0.9)
+    assert model.shipped(np.array([0.95]), macs[:1])[0] == pytest.approx(0.9375, abs=1e-3)
+
+
+def _measured(precision: str, **values: object) -> Measured:
+    given: dict[str, object] = {
+        "precision": precision,
+        "accuracy": 0.9,
+        "n_test": 100,
+        "latency_ms": 1.0,
+        "stable": True,
+        "size_bytes": 10,
+        "parity_ok": True,
+        "parity_max_abs": 1e-6,
+        "agreement": 1.0,
+    }
+    return Measured(**{**given, **values})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("one", "published", "holds", "reason"),
+    [
+        (_measured("int8", latency_ms=0.8), True, True, ""),
+        (_measured("int8", latency_ms=1.2), False, True, "not faster than fp32 as measured"),
+        (_measured("int8", latency_ms=2.5), False, False, "over the limit of 2 ms"),
+        (_measured("int8", latency_ms=0.8, accuracy=0.8), False, True, "loses 10.0 points"),
+        (_measured("int8", latency_ms=0.8, stable=False), False, None, "not stable"),
+        (_measured("int8", latency_ms=0.8, parity_ok=False), False, True, "not the same network"),
+    ],
+)
+def test_files_are_published_only_when_measured_better(
+    one: Measured, published: bool, holds: bool | None, reason: str
+) -> None:
+    verdict = judge(one, 2.0, _measured("fp32"))
+    assert (verdict.published, verdict.limit_holds) == (published, holds)
+    assert reason in verdict.reason
+
+
+def test_the_standard_error_of_a_share_by_hand() -> None:
+    assert standard_error(0.9, 100) == pytest.approx(0.03)
+    assert standard_error(1.0, 100) == pytest.approx(0.00995, rel=1e-3)  # never zero
