@@ -1,0 +1,265 @@
+"""The REST API in process, on a migrated database; no worker runs, so jobs stay queued."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from lookup_tables import files
+from lookup_tables.table import LookupTable
+from nas_service.api.app import create_app
+from nas_service.cli.serve import prepare
+from nas_service.dashboard.pages import mount
+from nas_service.settings import Settings
+from nas_service.space.base import ImageShape, describe
+from nas_service.space.mbconv import MbconvSpace
+from nas_service.storage import datasets, searches
+from nas_service.storage.session import Database
+from tests.nas_service.search.problems import table_of
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    roots = tmp_path / "allowed"
+    roots.mkdir()
+    made = Settings(var_dir=tmp_path / "var", data_roots=str(roots), max_upload_bytes=10_000)
+    prepare(made)
+    return made
+
+
+@pytest.fixture
+def api(settings: Settings) -> Iterator[TestClient]:
+    app = create_app(settings)
+    mount(app)
+    with TestClient(app) as client:
+        yield client
+
+
+@pytest.fixture
+def ready(api: TestClient, settings: Settings) -> TestClient:
+    """An API that knows a device and an imported data set."""
+    api.post("/v1/devices", json={"name": "here", "this_machine": True})
+    database = Database(settings.url)
+    with database.session() as session:
+        stored = datasets.add_dataset(session, "toy", {"builtin": "digits"})
+        facts = {"size": 16, "channels": 1, "classes": list("abcd"), "n_train": 10}
+        datasets.set_imported(session, stored.id, digest="d" * 64, sha256="a" * 64, facts=facts)
+    database.close()
+    return api
+
+
+SEARCH = {"dataset": "toy", "space": "mbconv", "device": "here"}
+
+
+def _problem(response, status: int) -> dict:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"].startswith("application/problem+json")
+    document = response.json()
+    assert {"type", "title", "status", "detail", "instance"} <= set(document)
+    assert document["status"] == status
+    return document
+
+
+def test_this_machine_comes_with_two_targets(api: TestClient) -> None:
+    made = api.post("/v1/devices", json={"name": "here", "this_machine": True})
+    assert made.status_code == 201
+    assert made.json()["facts"]["n_cores"] >= 1
+    targets = api.get(made.headers["Location"] + "/targets").json()
+    assert sorted(target["precision"] for target in targets) == ["fp32", "int8"]
+    assert {(t["facts"]["threads"], t["facts"]["batch"]) for t in targets} == {(1, 1)}
+
+
+def test_a_taken_name_is_a_conflict(ready: TestClient) -> None:
+    assert _problem(ready.post("/v1/devices", json={"name": "here"}), 409)["field"] == "name"
+
+
+def test_an_unknown_field_is_refused_by_name(api: TestClient) -> None:
+    document = _problem(api.post("/v1/devices", json={"name": "a", "speed": 3}), 422)
+    assert document["field"] == "speed"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "named"),
+    [
+        ({"space": "resnet"}, 422, "no search space 'resnet'; known: mbconv, nasbench201"),
+        ({"device": "phone"}, 404, "no device 'phone'; known: here"),
+        ({"dataset": "imagenet"}, 404, "no data set 'imagenet'; known: toy"),
+        ({"sampler": "magic"}, 422, "no sampler 'magic'"),
+        ({"max_latency_ms": -1}, 422, "max_latency_ms"),
+        ({"training": {"epochs": 0}}, 422, "training.epochs"),
+        ({"space": "nasbench201"}, 422, "shares no weights"),
+        ({"precisions": ["fp32", "fp32"]}, 422, "the same one twice"),
+        ({"precisions": ["int3"]}, 422, "precisions"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused_by_name(
+    ready: TestClient, change: dict, status: int, named: str
+) -> None:
+    response = ready.post("/v1/searches", json={**SEARCH, **change})
+    assert named in _problem(response, status)["detail"]
+    assert ready.get("/v1/searches").json()["items"] == []
+
+
+def test_a_search_is_taken_on_with_its_location(ready: TestClient) -> None:
+    response = ready.post("/v1/searches", json=SEARCH)
+    assert response.status_code == 202
+    search = ready.get(response.headers["Location"]).json()
+    assert search["state"] == "queued"
+    assert search["spec"]["n_queries"] == 40
+    progress = ready.get(response.headers["Location"] + "/progress").json()
+    assert progress["progress"] == 0.0
+    assert progress["eta_s"] is None
+
+
+def test_a_repeated_request_with_the_same_key_makes_nothing_new(ready: TestClient) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    first = ready.post("/v1/searches", json=SEARCH, headers=headers).json()["id"]
+    assert ready.post("/v1/searches", json=SEARCH, headers=headers).json()["id"] == first
+    assert len(ready.get("/v1/searches").json()["items"]) == 1
+    other = ready.post("/v1/searches", json={**SEARCH, "seed": 4}, headers=headers)
+    _problem(other, 409)
+
+
+def test_a_cancelled_search_cannot_be_missed(ready: TestClient) -> None:
+    search = ready.post("/v1/searches", json=SEARCH).json()["id"]
+    assert ready.post(f"/v1/searches/{search}:cancel").status_code == 202
+    _problem(ready.post("/v1/searches/none:cancel"), 404)
+
+
+def test_the_front_is_sent_again_only_when_it_changed(
+    ready: TestClient, settings: Settings
+) -> None:
+    search = ready.post("/v1/searches", json=SEARCH).json()["id"]
+    path = f"/v1/searches/{search}/front"
+    empty = ready.get(path)
+    assert empty.json()["front"] == []
+    tag = empty.headers["ETag"]
+    assert ready.get(path, headers={"If-None-Match": tag}).status_code == 304
+    database = Database(settings.url)
+    with database.session() as session:
+        searches.add_front(session, search, {"front": [{"x": 1}], "dominated": []})
+    database.close()
+    changed = ready.get(path, headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.json()["revision"] == 1
+    assert changed.headers["ETag"] != tag
+    _problem(ready.get(path, params={"revision": 7}), 404)
+
+
+def test_lists_come_in_pages(api: TestClient) -> None:
+    for name in ("a", "b", "c"):
+        api.post("/v1/devices", json={"name": name})
+    first = api.get("/v1/devices", params={"limit": 2}).json()
+    second = api.get("/v1/devices", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    assert [d["name"] for d in first["items"] + second["items"]] == ["c", "b", "a"]
+    assert second["next_cursor"] is None
+    _problem(api.get("/v1/devices", params={"cursor": "%%%"}), 422)
+
+
+def test_paths_outside_the_data_roots_are_refused(api: TestClient, settings: Settings) -> None:
+    for path in ("/etc", str(settings.roots[0] / ".." / "..")):
+        response = api.post("/v1/datasets", json={"name": "d", "path": path})
+        assert _problem(response, 422)["field"] == "path"
+    missing = api.post("/v1/datasets", json={"name": "d", "path": f"{settings.data_roots}/no"})
+    assert "does not exist" in _problem(missing, 422)["detail"]
+
+
+def test_an_upload_over_the_limit_leaves_nothing_behind(
+    api: TestClient, settings: Settings
+) -> None:
+    query = {"name": "big", "filename": "big.npz"}
+    response = api.post("/v1/datasets:upload", params=query, content=b"x" * 20_000)
+    assert "larger than 10,000 bytes" in _problem(response, 422)["detail"]
+    assert api.get("/v1/datasets").json()["items"] == []
+    assert [p for p in settings.var_dir.rglob("*") if p.is_file() and "sqlite" not in p.name] == []
+
+
+def test_an_upload_on_a_full_disk_is_unavailable(tmp_path: Path) -> None:
+    full = Settings(var_dir=tmp_path / "full", min_free_bytes=1 << 60)
+    prepare(full)
+    with TestClient(create_app(full)) as api:
+        query = {"name": "d", "filename": "d.npz"}
+        response = api.post("/v1/datasets:upload", params=query, content=b"x" * 100)
+        assert "disk full" in _problem(response, 503)["detail"]
+        assert response.headers["Retry-After"]
+        assert api.get("/v1/datasets").json()["items"] == []
+
+
+def test_a_file_of_another_kind_is_refused(api: TestClient) -> None:
+    query = {"name": "d", "filename": "d.tar"}
+    response = api.post("/v1/datasets:upload", params=query, content=b"x")
+    assert _problem(response, 422)["field"] == "filename"
+
+
+def _table() -> LookupTable:
+    made = table_of(MbconvSpace(ImageShape(16, 1, 4)), "fp32")
+    from dataclasses import replace
+
+    return LookupTable(replace(made.target, device="here"), made.entries)
+
+
+def test_a_table_is_accepted_whole_and_prices_architectures(ready: TestClient) -> None:
+    added = ready.post("/v1/lookup-tables", content=files.dump(_table()))
+    assert added.status_code == 201
+    content = ready.get(added.headers["Location"] + "/content")
+    assert content.text == files.dump(_table())
+    space = MbconvSpace(ImageShape(16, 1, 4))
+    asked = {"device": "here", **describe(space, space.smallest())}
+    [price] = ready.post("/v1/prices", json=asked).json()
+    expected = _table().latency_ms([node.block for node in space.wire(space.smallest())]).sum()
+    assert price["estimated_latency_ms"] == pytest.approx(expected, abs=1e-5)
+    assert price["table_version"] == added.json()["version"]
+
+
+def test_a_table_with_nan_or_a_missing_block_names_it(ready: TestClient) -> None:
+    lines = files.dump(_table()).splitlines()
+    broken = json.dumps({**json.loads(lines[3]), "p10_ms": float("nan")})
+    response = ready.post("/v1/lookup-tables", content="\n".join([*lines[:3], broken, *lines[4:]]))
+    assert "row 4: p10_ms" in _problem(response, 422)["problems"][0]
+    assert ready.get("/v1/lookup-tables").json()["items"] == []
+    ready.post("/v1/lookup-tables", content="\n".join([*lines[:3], *lines[4:]]))
+    space = MbconvSpace(ImageShape(16, 1, 4))
+    asked = {"device": "here", **describe(space, space.smallest())}
+    document = _problem(ready.post("/v1/prices", json=asked), 422)
+    assert document["missing_blocks"] == [_table().entries[2].block.key]
+
+
+def test_an_architecture_with_a_wrong_value_is_named(ready: TestClient) -> None:
+    space = MbconvSpace(ImageShape(16, 1, 4))
+    asked = {"device": "here", **describe(space, np.asarray(space.smallest()))}
+    asked["decisions"] = {**asked["decisions"], "width": 3}
+    assert _problem(ready.post("/v1/prices", json=asked), 422)["field"] == "width"
+
+
+def test_readiness_tells_what_is_lacking(api: TestClient) -> None:
+    assert api.get("/healthz").json()["status"] == "ok"
+    response = api.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["workers"] == {"control": 0, "cpu": 0, "device": 0}
+
+
+def test_unknown_paths_and_methods_are_problems(api: TestClient) -> None:
+    _problem(api.get("/v1/nothing"), 404)
+    response = api.delete("/v1/devices")
+    _problem(response, 405)
+    assert "GET" in response.headers["Allow"]
+
+
+def test_pages_hold_no_inline_script_and_say_so(api: TestClient) -> None:
+    for path in ("/searches", "/searches/sea_1"):
+        page = api.get(path)
+        assert page.status_code == 200
+        assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+        assert "<script>" not in page.text
+    hostile = api.get("/searches/%3Cscript%3Ealert(1)%3C%2Fscript%3E")
+    assert "<script>alert" not in hostile.text
+
+
+def test_garbage_is_not_collected_while_jobs_are_open(ready: TestClient) -> None:
+    ready.post("/v1/searches", json=SEARCH)
+    _problem(ready.post("/v1/artifacts:collect-garbage"), 409)

@@ -1,0 +1,150 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from nas_service.errors import InvalidData
+from nas_service.training import ingest
+from nas_service.training.data import load
+
+
+def _folder(root: Path, *, classes: int = 2, each: int = 12) -> Path:
+    generator = np.random.default_rng(0)
+    for name in range(classes):
+        (root / f"class{name}").mkdir(parents=True)
+        for i in range(each):
+            pixels = generator.integers(0, 255, (20, 26, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(root / f"class{name}" / f"{i}.png")
+    return root
+
+
+def test_a_folder_of_class_folders_becomes_a_data_set(tmp_path: Path) -> None:
+    found = ingest.ingest(_folder(tmp_path / "data"))
+    assert found.images.shape == (24, 20, 20, 3)
+    assert found.classes == ("class0", "class1")
+    assert np.bincount(found.split, minlength=3).min() >= 4
+
+
+def test_splits_are_fixed_by_content_and_not_by_order(tmp_path: Path, toy_arrays: Path) -> None:
+    first = ingest.ingest(toy_arrays)
+    again = ingest.ingest(toy_arrays)
+    assert first.digest == again.digest
+    assert np.array_equal(first.split, again.split)
+    with np.load(toy_arrays) as arrays:
+        np.savez(tmp_path / "other.npz", x=arrays["x"] ^ 1, y=arrays["y"])
+    assert ingest.ingest(tmp_path / "other.npz").digest != first.digest
+
+
+def test_no_image_is_in_two_splits_and_classes_are_spread_evenly(toy_arrays: Path) -> None:
+    found = ingest.ingest(toy_arrays)
+    for part in range(3):
+        counts = np.bincount(found.labels[found.split == part], minlength=2)
+        assert counts[0] == counts[1] > 0
+
+
+def test_the_digits_are_real_and_split_by_fifths() -> None:
+    found = ingest.digits()
+    assert found.images.shape == (1797, 32, 32, 1)
+    counts = np.bincount(found.split)
+    assert counts.sum() == 1797
+    assert counts[1] == counts[2] == pytest.approx(359, abs=5)
+
+
+def test_the_stored_form_reads_back(tmp_path: Path, toy_arrays: Path) -> None:
+    found = ingest.ingest(toy_arrays)
+    found.save(tmp_path / "stored.npz")
+    data = load(tmp_path / "stored.npz", max_train=50)
+    assert len(data.train) == 50
+    assert data.train.images.shape[1:] == (1, 8, 8)
+    prepared = data.prepared(data.train.images, 8)
+    assert abs(float(prepared.mean())) < 0.05
+    assert data.prepared(data.train.images, 6).shape == (50, 1, 6, 6)
+
+
+def _parquet(path: Path, labels: list[int], content: list[bytes | None]) -> Path:
+    struct = pa.array([{"bytes": c, "path": None} for c in content])
+    pq.write_table(pa.table({"image": struct, "label": labels}), path)
+    return path
+
+
+def _png() -> bytes:
+    import io
+
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_image_parquet_is_read(tmp_path: Path) -> None:
+    path = _parquet(tmp_path / "d.parquet", [0, 1] * 12, [_png()] * 24)
+    assert ingest.ingest(path).images.shape == (24, 8, 8, 3)
+
+
+def test_a_test_file_keeps_its_images_for_testing(tmp_path: Path) -> None:
+    _parquet(tmp_path / "train.parquet", [0, 1] * 20, [_png()] * 40)
+    _parquet(tmp_path / "test.parquet", [0, 1] * 5, [_png()] * 10)
+    assert np.bincount(ingest.ingest(tmp_path).split).tolist()[2] == 10
+
+
+def _save(path: Path, **arrays: np.ndarray) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+GOOD = np.zeros((40, 8, 8, 3), np.uint8)
+LABELS = np.arange(40) % 2
+
+
+@pytest.mark.parametrize(
+    ("arrays", "named"),
+    [
+        ({"x": GOOD, "y": np.zeros(40, int)}, "has one class"),
+        ({"x": GOOD, "y": np.where(np.arange(40) == 7, -1, LABELS)}, "row 7: label -1"),
+        ({"x": GOOD, "y": np.where(np.arange(40) == 7, 999, LABELS)}, "row 7: label 999"),
+        ({"x": GOOD, "y": LABELS[:5]}, "expected 40 integers"),
+        ({"x": GOOD[..., 0, 0], "y": LABELS}, "x has shape"),
+        ({"x": GOOD}, "no array 'y'"),
+        ({"x": np.full(GOOD.shape, np.nan), "y": LABELS}, "row 0: pixels are not finite"),
+        ({"x": GOOD[:12], "y": np.array([0] * 11 + [1])}, "class '1' has 1 images"),
+    ],
+)
+def test_bad_arrays_are_refused_by_name(
+    tmp_path: Path, arrays: dict[str, np.ndarray], named: str
+) -> None:
+    with pytest.raises(InvalidData, match=named):
+        ingest.ingest(_save(tmp_path / "bad.npz", **arrays))
+
+
+def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "data")
+    (folder / "class1" / "3.png").write_bytes(b"\x89PNG broken")
+    with pytest.raises(InvalidData, match=r"class1/3.png: corrupt image"):
+        ingest.ingest(folder)
+
+
+def test_a_corrupt_parquet_row_is_named(tmp_path: Path) -> None:
+    content: list[bytes | None] = [_png()] * 24
+    content[5] = b"nothing"
+    path = _parquet(tmp_path / "d.parquet", [0, 1] * 12, content)
+    with pytest.raises(InvalidData, match="row 5: corrupt image"):
+        ingest.ingest(path)
+
+
+def test_pickled_arrays_are_not_opened(tmp_path: Path) -> None:
+    path = _save(tmp_path / "p.npz", x=GOOD, y=np.array([{"a": 1}] * 40, dtype=object))
+    with pytest.raises(InvalidData, match="not a readable"):
+        ingest.ingest(path)
+
+
+def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("../evil.png", b"x")
+    with pytest.raises(InvalidData, match="points outside"):
+        ingest.unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert not (tmp_path / "evil.png").exists()

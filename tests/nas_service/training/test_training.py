@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from lookup_tables.target import Target
+from nas_service.compilation.ort import OrtCompiler
+from nas_service.compilation.parity import compare
+from nas_service.compression.apply import apply
+from nas_service.compression.base import PassContext
+from nas_service.compression.recipe import Recipe, Step
+from nas_service.errors import InvalidSpec, Unsupported
+from nas_service.networks.build import build
+from nas_service.networks.supernet import Supernet
+from nas_service.space.base import ImageShape
+from nas_service.space.mbconv import MbconvSpace
+from nas_service.training import ingest
+from nas_service.training.data import Data, load
+from nas_service.training.loop import TrainRecipe, accuracy, recalibrate, train
+from nas_service.training.sandwich import train_supernet
+
+SPACE = MbconvSpace(ImageShape(8, 1, 2))
+RECIPE = TrainRecipe(epochs=3, batch=24, learning_rate=0.05, shift=0)
+
+
+@pytest.fixture
+def toy(tmp_path: Path, toy_arrays: Path) -> Data:
+    ingest.ingest(toy_arrays).save(tmp_path / "stored.npz")
+    return load(tmp_path / "stored.npz")
+
+
+def test_training_learns_what_can_be_learned(toy: Data) -> None:
+    network = build(SPACE, SPACE.smallest(), seed=0)
+    train(network, toy, 6, RECIPE, seed=0)
+    recalibrate(network, toy, 6)
+    assert accuracy(network, toy, toy.validation, 6) > 0.9
+
+
+def test_a_supernet_that_was_cut_off_ends_as_if_it_had_not_been(toy: Data, tmp_path: Path) -> None:
+    torch.use_deterministic_algorithms(True)
+    whole = Supernet(SPACE, seed=1)
+    train_supernet(whole, toy, RECIPE, seed=5)
+
+    class CutOff(Exception):
+        pass
+
+    def cut(step: int, steps: int, loss: float) -> None:
+        del loss
+        if step > steps // 2:
+            raise CutOff
+
+    checkpoint = tmp_path / "checkpoint.pt"
+    first = Supernet(SPACE, seed=1)
+    with pytest.raises(CutOff):
+        train_supernet(first, toy, RECIPE, seed=5, checkpoint=checkpoint, on_step=cut)
+    resumed = Supernet(SPACE, seed=1)
+    train_supernet(resumed, toy, RECIPE, seed=5, checkpoint=checkpoint)
+    torch.use_deterministic_algorithms(False)
+    expected = whole.state_dict()
+    assert all(torch.equal(value, expected[k]) for k, value in resumed.state_dict().items())
+
+
+def test_a_recipe_makes_files_that_agree_with_the_module(toy: Data, tmp_path: Path) -> None:
+    network = build(SPACE, SPACE.largest(), seed=0)
+    recipe = Recipe((Step("finetune", {"epochs": 2, "batch": 24}), Step("static_int8")))
+    steps: list[str] = []
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    made = apply(
+        recipe, network, PassContext(toy, 8, seed=0), tmp_path, channels=1, on_step=steps.append
+    )
+    assert steps == ["finetune", "static_int8"]
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+    images = toy.prepared(toy.test.images[:16], 8).contiguous()
+    with torch.no_grad():
+        logits = made.network.eval()(images).numpy()
+    for precision, path in (("fp32", made.exported), ("int8", made.final)):
+        target = Target("here", "onnxruntime", "1", precision)
+        compiled = OrtCompiler().compile(path, target, tmp_path)
+        parity = compare(OrtCompiler().load(compiled, target), images.numpy(), logits, precision)
+        assert parity.ok, parity
+    assert parity.max_abs > 1e-6  # the last, int8, is not the same arithmetic
+    wrong = compare(OrtCompiler().load(compiled, target), images.numpy(), -logits, "int8")
+    assert not wrong.ok
+
+
+def test_a_graph_that_does_not_load_is_unsupported(tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    with pytest.raises(Unsupported, match=r"cannot load broken.onnx"):
+        OrtCompiler().compile(
+            tmp_path / "broken.onnx", Target("h", "onnxruntime", "1", "fp32"), tmp_path
+        )
+
+
+@pytest.mark.parametrize(
+    ("steps", "named"),
+    [
+        ((Step("prune"),), "no pass 'prune'; known: finetune, static_int8"),
+        ((Step("static_int8"), Step("finetune")), "step 2: 'finetune' works on torch modules"),
+    ],
+)
+def test_a_recipe_that_cannot_run_is_refused_before_it_does(
+    steps: tuple[Step, ...], named: str
+) -> None:
+    with pytest.raises(InvalidSpec, match=named):
+        Recipe(steps)
