@@ -98,8 +98,8 @@ def with_integer_borders(path: Path) -> None:
 def _conversion(graph: onnx.GraphProto, operator: str, source: str, result: str) -> onnx.NodeProto:
     """A conversion between float and uint8 with a scale of its own."""
     names = [f"{result}_scale", f"{result}_zero_point"]
-    graph.initializer.append(numpy_helper.from_array(np.float32(0.05), names[0]))
-    graph.initializer.append(numpy_helper.from_array(np.uint8(128), names[1]))
+    graph.initializer.append(numpy_helper.from_array(np.array(0.05, np.float32), names[0]))
+    graph.initializer.append(numpy_helper.from_array(np.array(128, np.uint8), names[1]))
     return helper.make_node(operator, [source, *names], [result])
 
 

@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
             }.items()
         },
     )
-    install(app)
+    install(app, [route for resource in RESOURCES for route in resource.router.routes])
     for resource in RESOURCES:
         app.include_router(resource.router)
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
 
 from nas_service import errors
 from nas_service.telemetry import logger
@@ -49,8 +51,8 @@ def stored_problem(values: dict[str, Any] | None, instance: str) -> dict[str, An
     return problem(_status(error), error.kind, error.detail, instance, **error.fields)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of the application with a problem document."""
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Answer every error of the application, which has these routes, with a problem document."""
 
     @app.exception_handler(errors.NasError)
     def known(request: Request, error: errors.NasError) -> JSONResponse:
@@ -82,7 +84,10 @@ def install(app: FastAPI) -> None:
     def plain(request: Request, error: HTTPException) -> JSONResponse:
         title = HTTPStatus(error.status_code).phrase.title().replace(" ", "")
         document = problem(error.status_code, title, str(error.detail), request.url.path)
-        return _answer(document, dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_allowed(routes, request.url.path))
+        return _answer(document, headers)
 
     @app.exception_handler(Exception)
     def unknown(request: Request, error: Exception) -> JSONResponse:
@@ -95,6 +100,15 @@ def install(app: FastAPI) -> None:
                 request.url.path,
             )
         )
+
+
+def _allowed(routes: Sequence[BaseRoute], path: str) -> list[str]:
+    """Methods of every route of this path: the router names those of the first one alone."""
+    found: set[str] = set()
+    for route in routes:
+        if isinstance(route, Route) and route.path_regex.match(path):
+            found |= route.methods or set()
+    return sorted(found)
 
 
 def _status(error: errors.NasError) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from lookup_tables import files
@@ -82,15 +82,15 @@ def get_table(table_id: str, with_: With) -> StoredTable:
         return devices.get_table(session, table_id)
 
 
-@router.get("/lookup-tables/{table_id}/content", response_class=StreamingResponse)
+@router.get("/lookup-tables/{table_id}/content", response_class=FileResponse)
 def content(table_id: str, with_: With) -> Response:
     """The table file."""
     with with_.database.session() as session:
         stored = devices.get_table(session, table_id)
-    return StreamingResponse(
-        with_.blobs.open(stored.sha256),
+    return FileResponse(
+        with_.blobs.path(stored.sha256),
         media_type="application/jsonl",
-        headers={"Content-Disposition": f'attachment; filename="{stored.version}.jsonl"'},
+        filename=f"{stored.version}.jsonl",
     )
 
 

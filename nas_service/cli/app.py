@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from pathlib import Path
@@ -596,7 +597,7 @@ def bench(
 ) -> None:
     """Run a benchmark: `nas bench NAME --help` tells its options."""
     try:
-        from benchmarks import run as run_benchmark
+        run_benchmark = importlib.import_module("benchmarks.run")
     except ModuleNotFoundError:
         raise InvalidSpec(
             "the benchmarks are not installed; they come with a checkout of the project"

@@ -1,0 +1,131 @@
+"""The page of a search in a real browser: predicted points, then measured ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from nas_service.search.spec import SearchSpec
+from nas_service.storage import datasets, devices, jobs, searches
+from nas_service.storage.session import Database
+from tests.service import Service
+from tests.tools import lacks
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        lacks("Chromium is not installed (Debian: chromium)")
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    made = Service(tmp_path / "var")
+    made.start()
+    yield made
+    made.stop()
+
+
+def _search(url: str) -> str:
+    database = Database(url)
+    with database.session() as session:
+        device = devices.get_device(session, "here")
+        dataset = datasets.add_dataset(session, "toy", {"builtin": "digits"})
+        spec = SearchSpec(dataset="toy", space="mbconv", device="here")
+        made = searches.add_search(
+            session, spec, device_id=device.id, dataset_id=dataset.id, data_digest=None
+        )
+        searches.add_facts(session, made.id, limit_ms=1.0, limit_source="request")
+        params = {"search_id": made.id}
+        jobs.add_job(session, made.id, "search", subject=made.id, params=params)
+        jobs.start(session, made.id)
+        jobs.progress(session, made.id, fraction=0.5, message="20 of 40 queries", eta_s=61.0)
+    database.close()
+    return made.id
+
+
+def _point(**values: Any) -> dict[str, Any]:
+    return {
+        "precision": "fp32",
+        "predicted_accuracy": 0.9,
+        "predicted_latency_ms": 0.5,
+        **values,
+    }
+
+
+FRONT: dict[str, Any] = {
+    "limit_ms": 1.0,
+    "n_evaluations": 8,
+    "hypervolume": 0.5,
+    "front": [_point(), _point(predicted_accuracy=0.8, predicted_latency_ms=0.3)],
+    "dominated": [_point(predicted_accuracy=0.5)],
+    "measured": [],
+}
+
+
+def test_the_page_follows_a_search(browser: Browser, service: Service, tmp_path: Path) -> None:
+    service.client.add_device("here", this_machine=True)
+    url = f"sqlite:///{tmp_path / 'var' / 'nas.sqlite'}"
+    search = _search(url)
+    page = browser.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.goto(f"{service.url}/searches/{search}")
+    expect(page.locator("#stage")).to_contain_text("20 of 40 queries", timeout=20_000)
+    assert "about 1 min 1 s left" in page.inner_text("#stage")
+    assert page.inner_text("#percent") == "50 %"
+    assert "1.00 ms (request)" in page.inner_text("#facts")
+
+    database = Database(url)
+    with database.session() as session:
+        searches.add_front(session, search, FRONT)
+    page.wait_for_selector("#front .points path")
+    assert page.locator("#front .points path").count() == 3
+
+    measured = _point(
+        rank=0,
+        winner=f"{search}-w0",
+        measured_accuracy=0.88,
+        measured_accuracy_standard_error=0.01,
+        measured_latency_ms=0.52,
+        published=True,
+        reason="",
+    )
+    with database.session() as session:
+        searches.add_front(session, search, {**FRONT, "measured": [measured]})
+    database.close()
+    expect(page.locator("#front-note")).to_contain_text("1 measured", timeout=20_000)
+    assert page.locator("#front .points path").count() == 4
+    fills = page.eval_on_selector_all(
+        "#front .points path", "paths => paths.map(p => getComputedStyle(p).fill)"
+    )
+    assert sum(fill == "none" for fill in fills) == 3  # hollow: predicted; solid: measured
+    assert complaints == []
+
+
+def test_the_list_leads_to_the_search(browser: Browser, service: Service, tmp_path: Path) -> None:
+    service.client.add_device("here", this_machine=True)
+    search = _search(f"sqlite:///{tmp_path / 'var' / 'nas.sqlite'}")
+    page = browser.new_page()
+    page.goto(service.url)
+    page.click(f"text={search}")
+    page.wait_for_url(f"**/searches/{search}")
+
+
+def test_a_search_that_is_not_there_says_so(browser: Browser, service: Service) -> None:
+    page = browser.new_page()
+    page.goto(f"{service.url}/searches/sea_none")
+    page.wait_for_selector("#message:not([hidden])")
+    assert "no search 'sea_none'" in page.inner_text("#message")
