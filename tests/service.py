@@ -30,6 +30,8 @@ class Service:
             "NAS_VAR_DIR": str(var_dir),
             "NAS_PORT": str(self.port),
             "NAS_LEASE_S": "3",
+            "NAS_THREADS": "1",
+            "OMP_NUM_THREADS": "1",  # the networks of tests are too small to share
         }
         if database_url:
             self._env["NAS_DATABASE_URL"] = database_url

@@ -93,7 +93,7 @@ def test_a_killed_service_goes_on_where_it_was(
         service.start()
         assert nas.submit_search(idempotency_key="once", **SEARCH)["id"] == search
 
-        service.wait_until(lambda: _started(service, f"{search}-w1-compress"), 240)
+        service.wait_until(lambda: _started(service, f"{search}-w0-compress"), 240)
         service.kill()
         finished = _finished_before(tmp_path / "var", url)
         service.start()
