@@ -58,7 +58,7 @@ class SearchIn(Strict):
     n_queries: int = Field(default=40, ge=1, le=10_000)
     batch: int = Field(default=8, ge=1, le=256)
     n_winners: int = Field(default=4, ge=1, le=50)
-    n_probes: int = Field(default=6, ge=1, le=50)
+    n_probes: int = Field(default=5, ge=1, le=50)
     profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
     seed: int = Field(default=0, ge=0, lt=2**31)
     training: TrainingIn = TrainingIn()

@@ -37,7 +37,7 @@ class SearchSpec:
     n_queries: int = 40
     batch: int = 8
     n_winners: int = 4
-    n_probes: int = 6
+    n_probes: int = 5
     profile_budget_s: float = 60.0
     seed: int = 0
     training: TrainingSpec = field(default_factory=TrainingSpec)

@@ -108,7 +108,7 @@ class Workflows:
         self._train(job_id, search_id)
         self._state(search_id, "searching")
         step(job_id, "search", "search:run_search", params, (_TRAINED, _SEARCHED))
-        chosen = step(job_id, "winners", "search:choose_winners", params, (_SEARCHED, _SEARCHED))
+        chosen = step(job_id, "winners", "front:choose_winners", params, (_SEARCHED, _SEARCHED))
         self._state(search_id, "compressing")
         self._ship(job_id, chosen["winners"])
         step(job_id, "report", "report:finish", params, (_SHIPPED, 1.0))

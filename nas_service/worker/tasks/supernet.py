@@ -22,7 +22,7 @@ from nas_service.networks.supernet import Supernet
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search.cost import StructureModel
 from nas_service.search.shipping import fit_shipping
-from nas_service.space.base import IntArray, SearchSpace, input_size
+from nas_service.space.base import IntArray, input_size
 from nas_service.space.sampling import distinct
 from nas_service.storage import datasets, supernets
 from nas_service.storage.datasets import StoredDataset
@@ -33,6 +33,7 @@ from nas_service.training.loop import TrainRecipe, recalibrate
 from nas_service.training.sandwich import train_supernet
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.evaluators import SupernetEvaluator, validation_part
+from nas_service.worker.tasks.front import training_set
 from predictors.base import Prediction
 from predictors.quality import coverage, kendall
 from predictors.saved import SavedPredictor
@@ -174,15 +175,6 @@ def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         supernets.set_fitted(session, stored.id, sha256=sha256, quality=quality)
     shutil.rmtree(folder, ignore_errors=True)
     return quality
-
-
-def training_set(
-    context: Context, stored: supernets.StoredPredictor, space: SearchSpace
-) -> tuple[IntArray, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Genotypes `(n, d)` and accuracies `(n,)` that a stored predictor rests on."""
-    saved = SavedPredictor.load(context.blobs.path(stored.sha256 or ""))
-    d = len(space.decisions)
-    return np.rint(saved.features[:, :d]).astype(np.int64), saved.accuracy
 
 
 def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:

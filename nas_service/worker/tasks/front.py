@@ -1,0 +1,118 @@
+"""From what was evaluated to candidates, front and winners. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nas_service.engine.child import Progress
+from nas_service.plugins import PREDICTORS, load
+from nas_service.search import winners
+from nas_service.search.candidates import Candidate, candidates_of, front_of
+from nas_service.search.driver import Evaluation
+from nas_service.search.evaluate import Problem
+from nas_service.search.spec import SearchSpec
+from nas_service.space.base import FloatArray, IntArray, SearchSpace
+from nas_service.storage import searches, supernets
+from nas_service.storage.searches import StoredSearch
+from nas_service.worker.context import Context
+from nas_service.worker.tasks.tables import open_problem
+from predictors.saved import SavedPredictor
+
+Evaluated = tuple[IntArray, FloatArray]
+"""Architectures `(n, d)` and their accuracies `(n,)`."""
+
+
+def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Take winners from the last front; returns their ids."""
+    del report
+    context = Context.from_params(params)
+    with context.database.session() as session:
+        search = searches.get_search(session, params["search_id"])
+        told = searches.evaluations_of(session, search.id)
+        barred: set[tuple[int, ...]] = set()
+        if search.facts.get("predictor_id"):
+            stored = supernets.get_predictor(session, search.facts["predictor_id"])
+            barred = {tuple(p["genotype"]) for p in stored.shipping.get("probes", [])}
+    spec = search.value
+    problem = open_problem(context, search)
+    known = evaluated_before(context, search, problem.space.architectures)
+    candidates = all_candidates(problem, spec, known, told)
+    front = front_of(problem, candidates)
+    chosen = winners.choose(front, spec.n_winners, barred=barred)
+    by_key = {(one.genotype[:-1], one.precision): one for one in candidates}
+    ids = []
+    with context.database.session() as session:
+        searches.add_front(session, search.id, front_document(problem, candidates, len(told)))
+        for rank, one in enumerate(chosen):
+            estimates = {
+                precision: by_key[one.genotype[:-1], precision].as_dict()
+                for precision in problem.space.precisions
+            }
+            added = searches.add_winner(session, search.id, rank, one.genotype, estimates)
+            ids.append(added.id)
+    return {"winners": ids}
+
+
+def all_candidates(
+    problem: Problem, spec: SearchSpec, known: Evaluated, told: Sequence[Evaluation]
+) -> list[Candidate]:
+    """Everything evaluated on this data, in each precision, as the predictor now sees it."""
+    architectures, accuracy = known
+    if told:
+        rows = np.array([one.genotype[:-1] for one in told], dtype=np.int64)
+        architectures = np.concatenate([architectures, rows])
+        accuracy = np.concatenate([accuracy, np.array([one.accuracy for one in told])])
+    space = problem.space.architectures
+    predictor = load(PREDICTORS, spec.predictor)(seed=spec.seed)
+    features = space.features(architectures)
+    predictor.fit(features, accuracy)
+    prediction = predictor.predict(features)
+    every = problem.space.every_precision(architectures)
+    p = len(problem.space.precisions)
+    return candidates_of(
+        problem, every, np.repeat(prediction.mean, p), np.repeat(prediction.std, p)
+    )
+
+
+def front_document(problem: Problem, candidates: list[Candidate], n: int) -> dict[str, Any]:
+    """The front as clients poll it: predicted points alone; measured ones are added later."""
+    front = front_of(problem, candidates)
+    on_front = {(one.genotype, one.precision) for one in front.candidates}
+    return {
+        "limit_ms": problem.limit_ms,
+        "n_evaluations": n,
+        "hypervolume": round(front.hypervolume, 6),
+        "tables": [cost.target.key for cost in problem.costs],
+        "front": [one.as_dict() for one in front.candidates],
+        "dominated": [
+            {
+                "precision": one.precision,
+                "predicted_accuracy": one.predicted_accuracy,
+                "predicted_latency_ms": one.predicted_latency_ms,
+            }
+            for one in candidates
+            if (one.genotype, one.precision) not in on_front
+        ],
+        "measured": [],
+    }
+
+
+def evaluated_before(context: Context, search: StoredSearch, space: SearchSpace) -> Evaluated:
+    """What was evaluated before this search: the predictor's training set."""
+    if not search.facts.get("predictor_id"):
+        return np.empty((0, len(space.decisions)), dtype=np.int64), np.empty(0)
+    with context.database.session() as session:
+        stored = supernets.get_predictor(session, search.facts["predictor_id"])
+    return training_set(context, stored, space)
+
+
+def training_set(
+    context: Context, stored: supernets.StoredPredictor, space: SearchSpace
+) -> Evaluated:
+    """Genotypes `(n, d)` and accuracies `(n,)` that a stored predictor rests on."""
+    saved = SavedPredictor.load(context.blobs.path(stored.sha256 or ""))
+    d = len(space.decisions)
+    return np.rint(saved.features[:, :d]).astype(np.int64), saved.accuracy
