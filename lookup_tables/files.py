@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -73,14 +74,27 @@ def parse(text: str) -> LookupTable:
 def _object(numbered: tuple[int, str], problems: list[str]) -> dict[str, Any]:
     number, line = numbered
     try:
-        value = json.loads(line)
+        value = json.loads(line, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         problems.append(f"row {number}: not JSON ({error.msg})")
+        return {}
+    except ValueError as error:
+        problems.append(f"row {number}: {_field_of(line)}{error}")
         return {}
     if not isinstance(value, dict):
         problems.append(f"row {number}: not an object")
         return {}
     return value
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _field_of(line: str) -> str:
+    """The field that holds NaN or Infinity, as far as the text of the row tells."""
+    found = re.search(r'"(\w+)"\s*:\s*\[?[^"]*?-?(NaN|Infinity)', line)
+    return f"{found.group(1)}: " if found else ""
 
 
 def _target(header: dict[str, Any], problems: list[str]) -> Target | None:
@@ -94,6 +108,17 @@ def _target(header: dict[str, Any], problems: list[str]) -> Target | None:
     except (KeyError, TypeError) as error:
         problems.append(f"row 1: target: {error}")
         return None
+    for name in ("device", "runtime", "runtime_version", "precision", "operating_point"):
+        if not isinstance(getattr(target, name), str):
+            problems.append(f"row 1: target.{name}: {getattr(target, name)!r} is not a text")
+            return None
+    for name in ("threads", "batch"):
+        value = getattr(target, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            problems.append(f"row 1: target.{name}: {value!r} is not a count")
+            return None
+    if not isinstance(header.get("provenance") or {}, dict):
+        problems.append("row 1: provenance: not an object")
     if target.precision not in PRECISIONS:
         problems.append(
             f"row 1: target.precision is {target.precision!r}, known: {', '.join(PRECISIONS)}"
@@ -105,10 +130,14 @@ def _calibration(header: dict[str, Any], problems: list[str]) -> Calibration | N
     if not header.get("calibration"):
         return None
     try:
-        return Calibration.from_dict(header["calibration"])
-    except (KeyError, TypeError) as error:
+        found = Calibration.from_dict(header["calibration"])
+        numbers = [found.ratio, found.per_block_ms, found.per_layer_ms, found.constant_ms]
+        if all(math.isfinite(value) for value in (*numbers, *found.relative_errors)):
+            return found
+        problems.append("row 1: calibration: a number is not finite")
+    except (KeyError, TypeError, AttributeError) as error:
         problems.append(f"row 1: calibration: {error}")
-        return None
+    return None
 
 
 def _entries(lines: Iterable[tuple[int, str]], problems: list[str]) -> Iterable[Entry]:
@@ -132,7 +161,7 @@ def _entries(lines: Iterable[tuple[int, str]], problems: list[str]) -> Iterable[
 def _is_positive(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return math.isfinite(value) and value > 0
+    return 0 < value < 1e12
 
 
 def _entry(number: int, row: dict[str, Any], problems: list[str]) -> Entry | None:

@@ -52,7 +52,11 @@ def check(group: str, name: str) -> None:
     if name not in _points(group):
         what = group.rpartition(".")[2].replace("_", " ").removesuffix("s")
         known = names(group)
-        raise UnknownPlugin(f"no {what} {name!r}; known: {', '.join(known)}", known_names=known)
+        raise UnknownPlugin(
+            f"no {what} {name!r}; known: {', '.join(known)}",
+            field=what.rpartition(" ")[2],
+            known_names=known,
+        )
 
 
 def load(group: str, name: str) -> Any:

@@ -69,7 +69,9 @@ class ProfileIn(Strict):
     space: str
     dataset: str | None = None
     image: ImageIn | None = None
-    precisions: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
+    precisions: tuple[Literal["fp32", "int8"], ...] = Field(
+        default=("fp32", "int8"), min_length=1, max_length=2
+    )
     profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
     seed: int = Field(default=0, ge=0, lt=2**31)
 

@@ -188,7 +188,7 @@ def progress(search_id: str, with_: With) -> Progress:
     response_class=Response,
     responses={200: {"content": {"application/json": {}}}, 304: {"description": "Not changed"}},
 )
-async def front(
+def front(
     search_id: str,
     with_: With,
     revision: Annotated[int | None, Query(ge=1, description="An earlier front.")] = None,

@@ -7,10 +7,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from lookup_tables import files
 from lookup_tables.errors import InvalidTable
-from nas_service.api.dependencies import Listing, Paging, Strict, With, listing
+from nas_service.api.dependencies import Listing, Paging, Services, Strict, With, listing
 from nas_service.api.devices import ImageIn
 from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
 from nas_service.plugins import SPACES, load
@@ -54,6 +55,10 @@ async def upload(request: Request, with_: With, response: Response) -> StoredTab
         content += chunk
         if len(content) > MAX_TABLE_BYTES:
             raise InvalidSpec(f"a table file has at most {MAX_TABLE_BYTES:,} bytes", field="body")
+    return await run_in_threadpool(_add, bytes(content), with_, response)
+
+
+def _add(content: bytes, with_: Services, response: Response) -> StoredTable:
     try:
         table = files.parse(content.decode())
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ import typer
 
 from nas_service import __version__
 from nas_service.cli import output
-from nas_service.cli.archive import packed
+from nas_service.cli.archive import content_digest, packed
 from nas_service.client import ApiError, Client
 from nas_service.errors import InvalidSpec
 from nas_service.settings import Settings
@@ -397,14 +397,17 @@ def _have_dataset(nas: Client, dataset: str, image_size: int | None, *, quiet: b
     path = Path(dataset)
     if not path.exists():
         return str(nas.get(f"/v1/datasets/{dataset}")["name"])
-    name = path.resolve().stem
-    known = {one["name"] for one in nas.every("/v1/datasets")}
-    if name in known:
-        if not quiet:
-            print(f"data set {name} is there already and used as it is")
-        return name
-    added = _add_dataset(nas, name, path, image_size=image_size)
-    nas.wait(added["job"]["id"], on_progress=output.ProgressLine("import", quiet=quiet))
+    with packed(path) as archive:
+        # named by content: another folder of the same name, or edited files, is another data set
+        name = f"{path.resolve().stem}-{content_digest(archive, image_size)}"
+        if name not in {one["name"] for one in nas.every("/v1/datasets")}:
+            job = nas.upload_dataset(name, archive, image_size=image_size)["job"]["id"]
+        else:
+            found = nas.get(f"/v1/datasets/{name}")
+            if found["digest"] is not None:
+                return name
+            job = next(nas.every("/v1/jobs", subject=found["id"]))["id"]
+    nas.wait(job, on_progress=output.ProgressLine("import", quiet=quiet))
     return name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +13,15 @@ from nas_service.errors import InvalidData
 
 READY = {".zip", ".npz", ".parquet"}
 WANTED = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".parquet", ".npz"}
+
+
+def content_digest(file: Path, image_size: int | None) -> str:
+    """Eight hexadecimal digits of what would be uploaded, and of how it is to be read."""
+    digest = hashlib.sha256(str(image_size).encode())
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()[:8]
 
 
 @contextmanager

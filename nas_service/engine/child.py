@@ -19,7 +19,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -78,13 +78,16 @@ def run(
     ended = threading.Event()
 
     def listen(lines: IO[str]) -> None:
-        for line in lines:
-            message = json.loads(line)
-            if "progress" in message:
-                on_progress(message["progress"], message["message"])
-            else:
-                answer.append(message)
-        ended.set()
+        try:
+            for line in lines:
+                message = json.loads(line)
+                if "progress" in message:
+                    with suppress(Unavailable):  # progress that cannot be stored is not missed
+                        on_progress(message["progress"], message["message"])
+                else:
+                    answer.append(message)
+        finally:
+            ended.set()
 
     listener = threading.Thread(target=listen, args=(process.stdout,), daemon=True)
     listener.start()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from nas_service.errors import Unavailable
 from nas_service.telemetry import logger
 
 _log = logger(__name__)
@@ -62,5 +61,5 @@ class Keeper:
                 self._renew()
                 self.look()
                 self._tidy()
-            except Unavailable as error:
-                _log.warning("lease not renewed", reason=error.detail)
+            except Exception as error:  # noqa: BLE001  # the thread has to outlive any outage
+                _log.warning("lease not renewed", reason=str(error))

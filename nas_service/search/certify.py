@@ -61,7 +61,10 @@ def judge(measured: Measured, limit_ms: float, reference: Measured | None) -> Ve
             False,
             f"measured {measured.latency_ms:.4g} ms, over the limit of {limit_ms:.4g} ms",
         )
-    if reference is not None and reference is not measured and reference.stable:
+    if reference is not None and reference is not measured:
+        if not reference.stable:
+            reason = f"{reference.precision} was not measured stably, so there is no comparison"
+            return Verdict(False, True, reason)
         if measured.latency_ms >= reference.latency_ms:
             return Verdict(
                 False,

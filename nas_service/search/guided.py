@@ -31,7 +31,9 @@ EXPLORATION = 8
 
 def guided(context: SamplerContext) -> optuna.samplers.BaseSampler:
     """The sampler of one batch."""
-    return GuidedSampler(propose(context), context.problem)
+    mixed = np.random.SeedSequence([context.seed, 13, context.batch_number])
+    seed = int(mixed.generate_state(1)[0])
+    return GuidedSampler(propose(context), context.problem, seed=seed)
 
 
 def propose(context: SamplerContext) -> IntArray:
@@ -114,10 +116,10 @@ def _random_fresh(
 class GuidedSampler(optuna.samplers.BaseSampler):
     """Hands out prepared proposals one a trial, then falls back to uniform choices."""
 
-    def __init__(self, proposals: IntArray, problem: Problem) -> None:
+    def __init__(self, proposals: IntArray, problem: Problem, *, seed: int = 0) -> None:
         self._proposals = list(proposals)
         self._names = [decision.name for decision in problem.space.decisions]
-        self._fallback = optuna.samplers.RandomSampler(seed=len(proposals))
+        self._fallback = optuna.samplers.RandomSampler(seed=seed)
         self._fixed: dict[int, dict[str, Any]] = {}
 
     def infer_relative_search_space(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import optuna
 
 from nas_service.search.evaluate import Problem
@@ -36,7 +37,8 @@ SamplerFactory = Callable[[SamplerContext], optuna.samplers.BaseSampler]
 
 
 def _seed(context: SamplerContext) -> int:
-    return context.seed * 10_007 + context.batch_number
+    mixed = np.random.SeedSequence([context.seed, context.batch_number])
+    return int(mixed.generate_state(1)[0])
 
 
 def random_sampler(context: SamplerContext) -> optuna.samplers.BaseSampler:

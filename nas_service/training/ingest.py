@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,10 @@ def unpack(archive: Path, folder: Path) -> Path:
             total += member.file_size
             if total > _MAX_UNPACKED:
                 raise InvalidData(f"the archive unpacks to more than {_MAX_UNPACKED:,} bytes")
-        packed.extractall(folder)
+        try:
+            packed.extractall(folder)
+        except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error) as error:
+            raise InvalidData(f"the archive cannot be unpacked: {error}") from error
     inside = [place for place in folder.iterdir() if not place.name.startswith((".", "__MACOSX"))]
     return inside[0] if len(inside) == 1 else folder
 
@@ -271,6 +275,9 @@ def _assemble(raws: list[_Raw], classes: tuple[str, ...], size: int | None) -> I
         digest.update(part)
     name = digest.hexdigest()
     split = _split(images, labels, np.array([raw.test for raw in raws]), int(name[:12], 16))
+    for number, what in enumerate(("training", "validation", "test")):
+        if not (split == number).any():
+            raise InvalidData(f"the data set leaves no images for {what}")
     order = np.random.default_rng(int(name[12:24], 16)).permutation(len(labels))
     return Ingested(images[order], labels[order], split[order], classes, name)
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lookup_tables.target import this_device
+from nas_service.errors import Unsupported
 from nas_service.plugins import SPACES, load
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, SearchSpace
 from nas_service.storage.blobs import FileBlobs
+from nas_service.storage.devices import StoredDevice
 from nas_service.storage.session import Database
 
 
@@ -42,6 +45,18 @@ class Context:
     def threads(self) -> int:
         """Threads of a training step."""
         return self.settings.threads or len(os.sched_getaffinity(0))
+
+
+def require_this_machine(device: StoredDevice) -> None:
+    """Raise `Unsupported` where `device` is not the machine that this process runs on."""
+    here = this_device(device.name)
+    facts = device.facts
+    same = (facts["model"], facts["n_cores"]) == (here.model, here.n_cores)
+    if not device.local or not same:
+        raise Unsupported(
+            f"device {device.name!r} ({facts['model']}, {facts['n_cores']} cores) is not the "
+            f"machine that this worker runs on ({here.model}, {here.n_cores} cores)"
+        )
 
 
 def make_space(name: str, image: ImageShape) -> SearchSpace:

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 
 from nas_service.engine import durable
 from nas_service.engine.leases import Keeper
@@ -14,13 +15,14 @@ from nas_service.engine.queues import CONCURRENCY, QUEUE_OF
 from nas_service.errors import InvalidSpec
 from nas_service.settings import Settings
 from nas_service.storage import jobs
-from nas_service.storage.session import new_id
+from nas_service.storage.session import new_id, now
 from nas_service.telemetry import configure, logger
 from nas_service.worker.context import Context
 from nas_service.worker.steps import Runner
 from nas_service.worker.workflows import register
 
 _log = logger(__name__)
+_HANDOVER_S = 2.0
 
 
 def work(settings: Settings, queues: Sequence[str]) -> None:
@@ -43,13 +45,14 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     def tidy() -> None:
         with database.session() as session:
             jobs.forget_dead_leases(session, 3600)
+        _repair(settings, open_jobs(context))
 
     durable.prepare(settings.engine_url)
     durable.configure(settings.engine_url, executor)
     register(Runner(context, executor))
     renew()  # before the engine may note work on this name
     durable.launch({name: CONCURRENCY[name] for name in queues})
-    _repair(settings, database_jobs(context))
+    _repair(settings, open_jobs(context))
     keeper = Keeper(
         lease_s=settings.lease_s,
         renew=renew,
@@ -72,18 +75,22 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     os._exit(0)
 
 
-def database_jobs(context: Context) -> list[jobs.Job]:
-    """Top-level jobs that have not ended."""
+def open_jobs(context: Context) -> list[jobs.Job]:
+    """Top-level jobs that have not ended and are not just being handed over."""
+    fresh = now() - timedelta(seconds=_HANDOVER_S)
     with context.database.session() as session:
-        return [job for job in jobs.unfinished(session) if job.parent is None]
+        found = jobs.unfinished(session)
+    return [job for job in found if job.parent is None and job.created_at < fresh]
 
 
-def _repair(settings: Settings, open_jobs: list[jobs.Job]) -> None:
+def _repair(settings: Settings, found: list[jobs.Job]) -> None:
     """Enqueue jobs that were stored but never reached the engine: it was killed in between."""
+    if not found:
+        return
     client = durable.Client(settings.engine_url)
     try:
-        known = client.known([job.id for job in open_jobs])
-        for job in open_jobs:
+        known = client.known([job.id for job in found])
+        for job in found:
             if job.id not in known:
                 _log.warning("enqueueing a job that was lost", job=job.id)
                 client.enqueue(job.kind, QUEUE_OF[job.kind], job.id, job.params)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from nas_service.engine import child, durable
-from nas_service.errors import Cancelled, NasError, StepFailed, from_dict
+from nas_service.errors import Cancelled, NasError, StepFailed, Unavailable, from_dict
 from nas_service.storage import jobs
 from nas_service.telemetry import logger
 from nas_service.worker.context import Context
@@ -17,6 +17,7 @@ _log = logger(__name__)
 _REPORT_EVERY_S = 0.5
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,8 @@ class Runner:
 
     def job(self, job_id: str, work: Callable[[], None]) -> Json:
         """Run a whole job: notes how it starts and ends, and gives its outcome as a value."""
-        with self.context.database.session() as session:
-            if not jobs.start(session, job_id):
-                jobs.finish(session, job_id, "cancelled")
-                return _outcome(jobs.get_job(session, job_id))
+        if not patiently(lambda: self._start(job_id)):
+            return patiently(lambda: self._finish(job_id, "cancelled", None))
         try:
             work()
             state, problem = "succeeded", None
@@ -44,6 +43,13 @@ class Runner:
             _log.error("job broke", job=job_id, exc_info=error)
             state = "failed"
             problem = StepFailed(f"{type(error).__name__}: {error}").as_dict()
+        return patiently(lambda: self._finish(job_id, state, problem))
+
+    def _start(self, job_id: str) -> bool:
+        with self.context.database.session() as session:
+            return jobs.start(session, job_id)
+
+    def _finish(self, job_id: str, state: str, problem: Json | None) -> Json:
         with self.context.database.session() as session:
             jobs.finish(session, job_id, state, problem=problem)
             return _outcome(jobs.get_job(session, job_id))
@@ -66,13 +72,16 @@ class Runner:
         self, job_id: str, name: str, task: str, params: Json, span: tuple[float, float]
     ) -> Json:
         def cancelled() -> bool:
-            with self.context.database.session() as session:
-                return jobs.is_cancelled(session, job_id)
+            try:
+                with self.context.database.session() as session:
+                    return jobs.is_cancelled(session, job_id)
+            except Unavailable:  # a database that is away for a moment cancels nothing
+                return False
 
         settings = self.context.settings.model_dump(mode="json")
         try:
             with child.machine_to_itself(self.context.settings.var_dir / "machine.lock", cancelled):
-                self._note(job_id, name, "started")
+                patiently(lambda: self._note(job_id, name, "started"))
                 value = child.run(
                     f"nas_service.worker.tasks.{task}",
                     {**params, "settings": settings, "job_id": job_id},
@@ -80,9 +89,9 @@ class Runner:
                     cancelled=cancelled,
                 )
         except NasError as error:
-            self._note(job_id, name, "failed")
+            patiently(lambda: self._note(job_id, name, "failed"))
             return {"error": error.as_dict()}
-        self._note(job_id, name, "finished")
+        patiently(lambda: self._note(job_id, name, "finished"))
         return {"value": value}
 
     def _note(self, job_id: str, name: str, event: str) -> None:
@@ -125,6 +134,17 @@ def _eta_s(job: jobs.Job, fraction: float) -> float | None:
         return None
     elapsed = time.time() - job.started_at.timestamp()
     return round(elapsed * (1.0 - fraction) / fraction, 1)
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """Do what needs the database, waiting up to five minutes for one that is away."""
+    for pause_s in (0.5, 1, 2, 4, 8, 16, 32, 64, 128):
+        try:
+            return work()
+        except Unavailable as error:
+            _log.warning("waiting for the database", reason=error.detail)
+            time.sleep(pause_s)
+    return work()
 
 
 def _outcome(job: jobs.Job) -> Json:

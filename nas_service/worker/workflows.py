@@ -17,7 +17,7 @@ from nas_service.storage import datasets, jobs, searches, supernets
 from nas_service.storage.session import Database
 from nas_service.worker.context import make_space
 from nas_service.worker.recipes import finetune_options, supernet_recipe
-from nas_service.worker.steps import Json, Runner, succeeded
+from nas_service.worker.steps import Json, Runner, patiently, succeeded
 
 _MAX_ATTEMPTS = 3
 # parts of a search's progress: tables, training, queries, winners, report
@@ -81,10 +81,7 @@ class Workflows:
             self._search(job_id, params)
 
         outcome = self._runner.job(job_id, work)
-        with self._database.session() as session:
-            searches.set_state(
-                session, params["search_id"], outcome["state"], problem=outcome["problem"]
-            )
+        patiently(lambda: self._state(params["search_id"], outcome["state"], outcome["problem"]))
         return outcome
 
     def _single(self, job_id: str, step: str, task: str, params: Json) -> Json:
@@ -206,9 +203,9 @@ class Workflows:
                 raise Cancelled("cancelled")
         return durable.enqueue_child(kind, queue, job_id, params)
 
-    def _state(self, search_id: str, state: str) -> None:
+    def _state(self, search_id: str, state: str, problem: Json | None = None) -> None:
         with self._database.session() as session:
-            searches.set_state(session, search_id, state)
+            searches.set_state(session, search_id, state, problem=problem)
 
 
 def _needed_training(database: Database, search_id: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from lookup_tables import files
 from lookup_tables.blocks import Block
 from lookup_tables.errors import InvalidTable, MissingBlocks
-from tests.lookup_tables.tables import small_table
+from tests.lookup_tables.tables import TARGET, small_table
 
 
 def test_a_written_table_reads_back_equal(tmp_path: Path) -> None:
@@ -37,7 +37,12 @@ def _edited(row: int, **values: object) -> str:
         (_edited(4, p10_ms=True), "row 4: p10_ms"),
         (_edited(5, latency=1.0), "row 5: latency: unknown field"),
         (_edited(2, block={"kind": "conv"}), "row 2: block"),
+        (_edited(3, spread=float("inf")), "row 3: spread: Infinity"),
         (_edited(1, format_version=9), "row 1: format"),
+        (_edited(1, provenance="none"), "row 1: provenance"),
+        (_edited(1, provenance={"x": float("nan")}), "row 1: x: NaN"),
+        (_edited(1, calibration={"ratio": "1"}), "row 1: calibration"),
+        (_edited(1, target={**TARGET.as_dict(), "threads": "4"}), "row 1: target.threads"),
         (files.dump(small_table()) + "not json", "row 6: not JSON"),
         ("", "empty"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,15 +17,15 @@ from lookup_tables import anchor
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import MIN_NETWORKS, fit_calibration
 from lookup_tables.errors import ProfilingFailed
-from lookup_tables.fill import design, fill
+from lookup_tables.fill import MIN_MEASURED, design, fill
 from lookup_tables.graphs import block_graph, input_names
 from lookup_tables.measure import Protocol, Timing
-from lookup_tables.profile import Profiler
+from lookup_tables.profile import Profiler, onnxruntime_version
 from lookup_tables.quantized import quantize, with_integer_borders
 from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import Target
 from nas_service.engine.child import Progress
-from nas_service.errors import StepFailed, Unsupported
+from nas_service.errors import StepFailed
 from nas_service.networks.build import build
 from nas_service.networks.export import export
 from nas_service.plugins import PROFILERS, load
@@ -32,7 +33,7 @@ from nas_service.search.cost import CostModel, all_blocks
 from nas_service.space.base import ImageShape, IntArray, SearchSpace, describe, digest, input_size
 from nas_service.space.sampling import distinct
 from nas_service.storage import devices
-from nas_service.worker.context import Context, make_space
+from nas_service.worker.context import Context, make_space, require_this_machine
 from predictors.quality import spearman
 
 MAX_BLOCKS = 240
@@ -67,10 +68,15 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     seed = int(params["seed"])
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
-        stored = devices.targets_of(session, device.id)
-    if not device.local:
-        raise Unsupported(f"device {device.name!r} is not the machine that this worker runs on")
-    targets = [one.value for one in stored if one.precision in params["precisions"]]
+        require_this_machine(device)
+        version = onnxruntime_version()
+        stored = [
+            devices.add_target(
+                session, device.id, Target(device.name, "onnxruntime", version, precision)
+            )
+            for precision in params["precisions"]
+        ]
+    targets = [one.value for one in stored]
     folder = context.scratch(f"profile-{params['job_id']}")
     try:
         made = profile_space(space, targets, float(params["budget_s"]), seed, folder, report)
@@ -80,9 +86,7 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
     versions = []
     with context.database.session() as session:
-        for one, (table, check) in zip(
-            [t for t in stored if t.precision in params["precisions"]], made, strict=True
-        ):
+        for one, (table, check) in zip(stored, made, strict=True):
             table = replace(table, provenance={**table.provenance, "device_facts": device.facts})
             added = devices.add_table(
                 session,
@@ -137,11 +141,7 @@ def profile_space(
     checked = _measure_networks(profiler, check_files, targets, None, seed + 1, anchor_file)
     made = []
     for target in targets:
-        blocks = [
-            _entry(chosen[i], timings[f"{target.precision}/{i}"])
-            for i in files
-            if timings[f"{target.precision}/{i}"].stable
-        ]
+        blocks = _entries(chosen, {i: timings[f"{target.precision}/{i}"] for i in files})
         table, filled = fill(LookupTable(target, tuple(blocks)), everything)
         model = CostModel(space, table, None)
         rows = for_fit[: len(fit_files)]
@@ -202,6 +202,16 @@ def _check(
             for e, m in zip(estimated, measured, strict=True)
         ],
     }
+
+
+def _entries(blocks: Sequence[Block], timings: dict[int, Timing]) -> list[Entry]:
+    """Measured entries; unstable ones are left to be filled, where others can stand for them."""
+    stable = Counter(blocks[i].kind for i, timing in timings.items() if timing.stable)
+    return [
+        _entry(blocks[i], timing)
+        for i, timing in timings.items()
+        if timing.stable or stable[blocks[i].kind] < 2 * MIN_MEASURED
+    ]
 
 
 def _entry(block: Block, timing: Timing) -> Entry:

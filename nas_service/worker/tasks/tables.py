@@ -69,7 +69,8 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     for target, tables in by_target:
         if target.precision not in spec.precisions or target.precision in chosen:
             continue
-        for stored in tables:
+        # a calibrated table, even an older one, knows what its limits are held against
+        for stored in sorted(tables, key=lambda table: table.calibration is None):
             try:
                 CostModel(space, devices.load_table(context.blobs, stored), None)
             except MissingBlocks as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from sqlalchemy.orm import Session
 
 from lookup_tables import anchor
 from lookup_tables.measure import Timing
@@ -19,7 +21,6 @@ from nas_service.compilation.parity import compare
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
 from nas_service.engine.child import Progress
-from nas_service.errors import Unsupported
 from nas_service.lineage import lineage
 from nas_service.networks.build import build
 from nas_service.plugins import COMPILERS, load
@@ -29,7 +30,7 @@ from nas_service.storage import artifacts, datasets, devices, searches, supernet
 from nas_service.training.data import load as load_data
 from nas_service.training.loop import TrainRecipe, recalibrate
 from nas_service.training.loop import train as train_network
-from nas_service.worker.context import Context, make_space
+from nas_service.worker.context import Context, make_space, require_this_machine
 from nas_service.worker.recipes import finetune_options, supernet_recipe
 from nas_service.worker.tasks.supernet import (
     compression_recipe,
@@ -139,15 +140,14 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         winner = searches.get_winner(session, params["winner_id"])
         search = searches.get_search(session, winner.search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
-        targets = {t.precision: t for t in devices.targets_of(session, search.device_id)}
         device = devices.get_device(session, search.device_id)
         stored = {a.name: a for a in artifacts.artifacts_of(session, winner.id)}
         tables = [devices.get_table(session, one) for one in search.facts["tables"]]
+        targets = _targets(session, search, tables)
     spec = search.value
     anchors = [t.provenance.get("anchor_p50_ms") for t in tables]
     then_ms = next((float(one) for one in anchors if one), None)
-    if not device.local:
-        raise Unsupported(f"device {device.name!r} cannot be reached; its front is predicted only")
+    require_this_machine(device)
     torch.set_num_threads(context.threads())
     data = load_data(
         context.blobs.path(dataset.sha256 or ""), max_train=spec.training.max_train_images
@@ -215,6 +215,18 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             )
         searches.update_winner(session, winner.id, results=rows, state="measured")
     return {"rows": rows}
+
+
+def _targets(
+    session: Session, search: searches.StoredSearch, tables: list[devices.StoredTable]
+) -> dict[str, devices.StoredTarget]:
+    """The targets that the search's tables are of, and fp32 beside them, by precision."""
+    found = [devices.get_target(session, table.target_id) for table in tables]
+    by_precision = {target.precision: target for target in found}
+    if "fp32" not in by_precision:
+        plain = replace(found[0].value, precision="fp32")
+        by_precision["fp32"] = devices.add_target(session, search.device_id, plain)
+    return by_precision
 
 
 def _row(

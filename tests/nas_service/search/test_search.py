@@ -180,6 +180,19 @@ def test_files_are_published_only_when_measured_better(
     assert reason in verdict.reason
 
 
+def test_int8_beside_an_unsteady_fp32_is_not_published() -> None:
+    verdict = judge(_measured("int8", latency_ms=0.5), 2.0, _measured("fp32", stable=False))
+    assert not verdict.published
+    assert "no comparison" in verdict.reason
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2", "guided"])
+def test_the_largest_seed_that_the_api_takes_works(sampler: str) -> None:
+    problem = make_problem()
+    told = run(problem, _plan(problem, sampler, 2, seed=2**31 - 1), on_batch=lambda _: True)
+    assert len(told) == 2
+
+
 def test_the_standard_error_of_a_share_by_hand() -> None:
     assert standard_error(0.9, 100) == pytest.approx(0.03)
     assert standard_error(1.0, 100) == pytest.approx(0.00995, rel=1e-3)  # never zero
