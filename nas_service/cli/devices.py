@@ -1,0 +1,83 @@
+"""`nas devices`: devices, their targets, profiling."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from nas_service.cli import output
+from nas_service.cli.options import LOCAL, JsonOption, ServerOption
+from nas_service.client import Client
+
+commands = typer.Typer(no_args_is_help=True, help="Devices and their targets.")
+
+
+@commands.command("list")
+def devices_list(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """List devices."""
+    with Client(server) as nas:
+        output.show(
+            nas.every("/v1/devices"),
+            [
+                ("name", "name"),
+                ("model", "facts.model"),
+                ("cores", "facts.n_cores"),
+                ("this machine", "local"),
+            ],
+            as_json=as_json,
+            title="devices",
+        )
+
+
+@commands.command("add")
+def devices_add(
+    name: str,
+    this_machine: Annotated[
+        bool, typer.Option("--this-machine", help="Describe the service's own machine.")
+    ] = False,
+    kind: Annotated[str, typer.Option(help="cpu, gpu, npu, mcu, phone or board.")] = "cpu",
+    model: Annotated[str | None, typer.Option(help="What it is.")] = None,
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Register a device."""
+    with Client(server) as nas:
+        added = nas.add_device(name, this_machine=this_machine, kind=kind, model=model)
+        targets = nas.get(f"/v1/devices/{name}/targets")
+    if as_json:
+        output.show_json({**added, "targets": targets})
+    else:
+        print(f"added device {added['name']} with {len(targets)} targets")
+
+
+@commands.command("show")
+def devices_show(name: str, server: ServerOption = LOCAL) -> None:
+    """Print a device and its targets as JSON."""
+    with Client(server) as nas:
+        found = nas.get(f"/v1/devices/{name}")
+        output.show_json({**found, "targets": nas.get(f"/v1/devices/{name}/targets")})
+
+
+@commands.command("profile")
+def devices_profile(
+    name: str,
+    space: Annotated[str, typer.Option(help="Search space.")] = "mbconv",
+    dataset: Annotated[str | None, typer.Option(help="Data set whose images to size for.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Or: pixels a side.")] = None,
+    profile_budget_s: Annotated[float, typer.Option(help="Seconds to spend.")] = 60.0,
+    seed: int = 0,
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure blocks and networks on a device; makes lookup tables."""
+    request: dict[str, Any] = {"space": space, "profile_budget_s": profile_budget_s, "seed": seed}
+    if image_size is not None:
+        request["image"] = {"size": image_size}
+    if dataset is not None:
+        request["dataset"] = dataset
+    with Client(server) as nas:
+        job = nas.profile(name, **request)["job"]
+        done = nas.wait(job["id"], on_progress=output.ProgressLine("profiling", quiet=as_json))
+    if as_json:
+        output.show_json(done)

@@ -1,0 +1,180 @@
+"""`nas search`, `searches`, `front` and `cancel`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nas_service.cli import output
+from nas_service.cli.archive import content_digest, packed
+from nas_service.cli.options import LOCAL, JsonOption, ServerOption
+from nas_service.client import ApiError, Client
+
+
+def search(
+    dataset: Annotated[str, typer.Option(help="Name of a data set, or PATH of one to upload.")],
+    space: Annotated[str, typer.Option(help="Search space.")] = "mbconv",
+    device: Annotated[str, typer.Option(help="Device to search for.")] = "this-machine",
+    max_latency_ms: Annotated[
+        float | None, typer.Option(help="Hard limit; the space's median unless given.")
+    ] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option(help="fp32, int8; both unless given.")
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="guided, random, tpe or nsga2.")] = "guided",
+    evaluator: Annotated[str, typer.Option(help="supernet or standalone.")] = "supernet",
+    queries: Annotated[int, typer.Option(help="Accuracy evaluations to spend.")] = 40,
+    winners: Annotated[int, typer.Option(help="Winners to compress and measure.")] = 4,
+    initial: Annotated[int, typer.Option(help="Subnets the predictor starts from.")] = 64,
+    epochs: Annotated[int | None, typer.Option(help="Supernet epochs.")] = None,
+    finetune_epochs: Annotated[int | None, typer.Option(help="Epochs for each winner.")] = None,
+    max_train_images: Annotated[int | None, typer.Option(help="Train on so many images.")] = None,
+    train_batch: Annotated[int, typer.Option(help="Images a training step.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 0.05,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror training images.")] = False,
+    image_size: Annotated[int | None, typer.Option(help="Pixels a side, for an upload.")] = None,
+    profile_budget_s: Annotated[float, typer.Option(help="Seconds to profile, if needed.")] = 60.0,
+    seed: int = 0,
+    wait: Annotated[bool, typer.Option(help="Wait for the end.")] = True,
+    out: Annotated[Path | None, typer.Option(help="Folder for report and bundle.")] = None,
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Search for a data set and a device, and show the measured front."""
+    with Client(server) as nas:
+        _have_device(nas, device)
+        name = _have_dataset(nas, dataset, image_size, quiet=as_json)
+        request: dict[str, Any] = {
+            "dataset": name,
+            "space": space,
+            "device": device,
+            "max_latency_ms": max_latency_ms,
+            "sampler": sampler,
+            "evaluator": evaluator,
+            "n_queries": queries,
+            "n_winners": winners,
+            "n_initial": initial,
+            "profile_budget_s": profile_budget_s,
+            "seed": seed,
+            "training": {
+                "epochs": epochs,
+                "finetune_epochs": finetune_epochs,
+                "max_train_images": max_train_images,
+                "batch": train_batch,
+                "learning_rate": learning_rate,
+                "flip": flip,
+            },
+        }
+        if precision:
+            request["precisions"] = precision
+        submitted = nas.submit_search(**request)
+        search_id = submitted["id"]
+        if not as_json:
+            print(f"search {search_id}: {nas.url}/searches/{search_id}")
+        if not wait:
+            if as_json:
+                output.show_json(submitted)
+            return
+        nas.wait(search_id, on_progress=output.ProgressLine("search", quiet=as_json))
+        _show_front(nas, search_id, as_json=as_json)
+        if out is not None:
+            _save(nas, search_id, out)
+
+
+def _have_device(nas: Client, name: str) -> None:
+    """Register this machine under the default name, the first time that it is asked for."""
+    if name != "this-machine":
+        return
+    try:
+        nas.get(f"/v1/devices/{name}")
+    except ApiError as error:
+        if error.problem.get("status") != 404:
+            raise
+        nas.add_device(name, this_machine=True)
+
+
+def _have_dataset(nas: Client, dataset: str, image_size: int | None, *, quiet: bool) -> str:
+    """The name of a data set; a path is uploaded under the name of its last part."""
+    path = Path(dataset)
+    if not path.exists():
+        return str(nas.get(f"/v1/datasets/{dataset}")["name"])
+    with packed(path) as archive:
+        # named by content: another folder of the same name, or edited files, is another data set
+        name = f"{path.resolve().stem}-{content_digest(archive, image_size)}"
+        if name not in {one["name"] for one in nas.every("/v1/datasets")}:
+            job = nas.upload_dataset(name, archive, image_size=image_size)["job"]["id"]
+        else:
+            found = nas.get(f"/v1/datasets/{name}")
+            if found["digest"] is not None:
+                return name
+            job = next(nas.every("/v1/jobs", subject=found["id"]))["id"]
+    nas.wait(job, on_progress=output.ProgressLine("import", quiet=quiet))
+    return name
+
+
+def _show_front(nas: Client, search_id: str, *, as_json: bool) -> None:
+    rows = [row for winner in nas.winners(search_id) for row in winner["results"]]
+    if as_json:
+        output.show_json({"front": nas.front(search_id), "winners": rows})
+        return
+    facts = nas.search(search_id)["facts"]
+    if rows:
+        title = f"front of {search_id}, limit {facts['limit_ms']:g} ms"
+        output.show(output.winner_rows(rows), output.WINNER_COLUMNS, as_json=False, title=title)
+        return
+    output.show(
+        nas.front(search_id)["front"],
+        [
+            ("precision", "precision"),
+            ("accuracy predicted", "predicted_accuracy"),
+            ("ms predicted", "predicted_latency_ms"),
+            ("size bytes", "size_bytes"),
+        ],
+        as_json=False,
+        title="predicted front; nothing measured yet",
+    )
+
+
+def _save(nas: Client, search_id: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for artifact in nas.every("/v1/artifacts", owner=search_id):
+        if artifact["owner"] == search_id:
+            nas.download(artifact["id"], folder / artifact["name"])
+            print(f"wrote {folder / artifact['name']}")
+
+
+def searches(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """List searches."""
+    with Client(server) as nas:
+        output.show(
+            nas.every("/v1/searches"),
+            [
+                ("id", "id"),
+                ("state", "state"),
+                ("data set", "spec.dataset"),
+                ("space", "spec.space"),
+                ("device", "spec.device"),
+                ("limit ms", "facts.limit_ms"),
+                ("published", "facts.n_published"),
+            ],
+            as_json=as_json,
+            title="searches",
+        )
+
+
+def front(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Show a search's front."""
+    with Client(server) as nas:
+        _show_front(nas, search_id, as_json=as_json)
+
+
+def cancel(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Cancel a search."""
+    with Client(server) as nas:
+        job = nas.cancel_search(search_id)
+    if as_json:
+        output.show_json(job)
+    else:
+        print(f"asked {search_id} to end")

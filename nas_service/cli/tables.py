@@ -1,0 +1,117 @@
+"""`nas tables` and `nas price`: lookup tables, and estimates from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas_service.cli import output
+from nas_service.cli.options import LOCAL, JsonOption, ServerOption
+from nas_service.client import Client
+from nas_service.errors import InvalidSpec
+
+commands = typer.Typer(no_args_is_help=True, help="Lookup tables.")
+
+
+@commands.command("list")
+def tables_list(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """List lookup tables."""
+    with Client(server) as nas:
+        targets = {target["id"]: target for target in nas.every("/v1/targets")}
+        rows = [
+            {**table, "target": targets[table["target_id"]]["key"]}
+            for table in nas.every("/v1/lookup-tables")
+        ]
+    output.show(
+        rows,
+        [
+            ("version", "version"),
+            ("target", "target"),
+            ("space", "provenance.space"),
+            ("entries", "n_entries"),
+            ("measured", "n_measured"),
+            ("fill error", "provenance.fill.left_out_median_error"),
+            ("check error", "latency_check.mean_error"),
+            ("check Spearman", "latency_check.spearman"),
+        ],
+        as_json=as_json,
+        title="lookup tables",
+    )
+
+
+@commands.command("add")
+def tables_add(file: Path, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Upload a lookup table file."""
+    with Client(server) as nas:
+        added = nas.upload_table(file)
+    if as_json:
+        output.show_json(added)
+    else:
+        print(f"added table {added['version']} with {added['n_entries']} entries")
+
+
+@commands.command("validate")
+def tables_validate(file: Path, as_json: JsonOption = False) -> None:
+    """Check a lookup table file; names every row and field at fault."""
+    from lookup_tables import files
+    from lookup_tables.errors import InvalidTable
+
+    try:
+        table = files.read(file)
+    except InvalidTable as error:
+        if as_json:
+            output.show_json({"valid": False, "problems": list(error.problems)})
+        else:
+            for problem in error.problems:
+                print(problem)
+        raise typer.Exit(1) from None
+    if as_json:
+        output.show_json({"valid": True, "version": table.version})
+    else:
+        print(f"valid: table {table.version} with {len(table.entries)} entries")
+
+
+@commands.command("export")
+def tables_export(table: str, file: Path, server: ServerOption = LOCAL) -> None:
+    """Save a lookup table as a file."""
+    with Client(server) as nas:
+        file.write_bytes(nas.fetch(f"/v1/lookup-tables/{table}/content"))
+    print(f"wrote {file}")
+
+
+def price(
+    architecture: Annotated[str, typer.Argument(help="Architecture JSON, or a file with it.")],
+    device: Annotated[str, typer.Option(help="Device to price on.")] = "this-machine",
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Estimate what an architecture costs on a device's targets."""
+    text = architecture
+    if not text.lstrip().startswith("{"):
+        text = Path(architecture).read_text()
+    try:
+        described = json.loads(text)
+        request = {key: described[key] for key in ("space", "image", "decisions")}
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InvalidSpec(
+            f"not an architecture with space, image and decisions: {error}"
+        ) from error
+    with Client(server) as nas:
+        prices = nas.price(device=device, **request)
+    output.show(
+        prices,
+        [
+            ("target", "target"),
+            ("table", "table_version"),
+            ("estimated ms", "estimated_latency_ms"),
+            ("upper ms", "latency_upper_ms"),
+            ("estimated bytes", "estimated_size_bytes"),
+            ("MACs", "macs"),
+            ("parameters", "parameters"),
+        ],
+        as_json=as_json,
+        title="estimates",
+    )
