@@ -117,6 +117,7 @@ def demo(
     keep: Annotated[
         bool | None, typer.Option(help="Keep serving at the end; on a terminal unless told.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the main job on the digits that ship with scikit-learn, on this machine."""
     from nas_service.cli.demo import run
@@ -129,6 +130,7 @@ def demo(
             max_latency_ms=max_latency_ms,
             port=port,
             keep=keep,
+            as_json=as_json,
         )
     )
 

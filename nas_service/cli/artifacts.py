@@ -37,19 +37,23 @@ def artifacts_list(
 
 
 @commands.command("get")
-def artifacts_get(artifact_id: str, file: Path, server: ServerOption = LOCAL) -> None:
+def artifacts_get(
+    artifact_id: str, file: Path, server: ServerOption = LOCAL, as_json: JsonOption = False
+) -> None:
     """Save an artifact."""
     with Client(server) as nas:
         nas.download(artifact_id, file)
-    print(f"wrote {file}")
+    output.tell(f"wrote {file}", {"wrote": str(file)}, as_json=as_json)
 
 
 @commands.command("delete")
-def artifacts_delete(artifact_id: str, server: ServerOption = LOCAL) -> None:
+def artifacts_delete(
+    artifact_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False
+) -> None:
     """Delete an artifact."""
     with Client(server) as nas:
         nas.delete_artifact(artifact_id)
-    print(f"deleted {artifact_id}")
+    output.tell(f"deleted {artifact_id}", {"deleted": artifact_id}, as_json=as_json)
 
 
 @commands.command("collect-garbage")

@@ -38,6 +38,7 @@ def run(
     max_latency_ms: float | None,
     port: int,
     keep: bool | None,
+    as_json: bool = False,
 ) -> int:
     """The whole demo; returns the exit status."""
     started = time.monotonic()
@@ -63,7 +64,10 @@ def run(
             "peak_rss_bytes": memory.peak_bytes,
         }
         (folder / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True))
-        _print(report, files, f"{url}/searches/{search_id}", settings)
+        if as_json:
+            output.show_json(report)
+        else:
+            _print(report, files, f"{url}/searches/{search_id}", settings)
         stays = keep if keep is not None else sys.stdout.isatty()
         if stays:
             print("serving until Ctrl-C")

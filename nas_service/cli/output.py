@@ -41,6 +41,14 @@ def show(
     console().print(table)
 
 
+def tell(text: str, value: Json, *, as_json: bool) -> None:
+    """Print a sentence, or a value as JSON."""
+    if as_json:
+        show_json(value)
+    else:
+        print(text)
+
+
 def show_json(value: Any) -> None:
     """Print a value as JSON."""
     print(json.dumps(value, indent=1, sort_keys=True))

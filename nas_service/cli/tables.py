@@ -75,11 +75,13 @@ def tables_validate(file: Path, as_json: JsonOption = False) -> None:
 
 
 @commands.command("export")
-def tables_export(table: str, file: Path, server: ServerOption = LOCAL) -> None:
+def tables_export(
+    table: str, file: Path, server: ServerOption = LOCAL, as_json: JsonOption = False
+) -> None:
     """Save a lookup table as a file."""
     with Client(server) as nas:
         file.write_bytes(nas.fetch(f"/v1/lookup-tables/{table}/content"))
-    print(f"wrote {file}")
+    output.tell(f"wrote {file}", {"wrote": str(file)}, as_json=as_json)
 
 
 def price(

@@ -116,6 +116,7 @@ def add_target(session: Session, device_id: str, target: Target) -> StoredTarget
         key=target.key,
         precision=target.precision,
         facts=target.as_dict(),
+        lineage=lineage(device=target.device),
         created_at=now(),
     )
     insert_once(session, row)

@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound
+from nas_service.lineage import lineage
 from nas_service.storage.models import IdempotencyRow, JobEventRow, JobRow, LeaseRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.session import now
@@ -68,6 +69,7 @@ def add_job(
         message="waiting for a worker",
         params=params,
         cancel_requested=False,
+        lineage=lineage(seed=params.get("seed"), subject=subject),
         created_at=now(),
     )
     insert_once(session, row)

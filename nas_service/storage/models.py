@@ -86,6 +86,7 @@ class TargetRow(Base):
     key: Mapped[str] = mapped_column(unique=True)
     precision: Mapped[str] = mapped_column(String(20))
     facts: Mapped[dict[str, Any]]
+    lineage: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 
@@ -191,6 +192,7 @@ class EvaluationRow(Base):
     genotype: Mapped[list[Any]]
     accuracy: Mapped[float] = mapped_column(Float)
     attributes: Mapped[dict[str, Any]]
+    lineage: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 
@@ -203,6 +205,7 @@ class FrontRow(Base):
     )
     revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     body: Mapped[str] = mapped_column(Text)
+    lineage: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 
@@ -220,6 +223,7 @@ class WinnerRow(Base):
     results: Mapped[list[Any] | None]
     state: Mapped[str] = mapped_column(String(20))
     problem: Mapped[dict[str, Any] | None]
+    lineage: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 
@@ -266,6 +270,7 @@ class JobRow(Base):
     params: Mapped[dict[str, Any]]
     problem: Mapped[dict[str, Any] | None]
     cancel_requested: Mapped[bool]
+    lineage: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -140,6 +140,7 @@ def evaluations_of(session: Session, search_id: str) -> list[Evaluation]:
 
 def add_evaluations(session: Session, search_id: str, batch: Sequence[Evaluation]) -> None:
     """Store a batch; evaluations that are there already stay as they are."""
+    made = get_search(session, search_id).lineage
     for one in batch:
         row = EvaluationRow(
             search_id=search_id,
@@ -149,6 +150,7 @@ def add_evaluations(session: Session, search_id: str, batch: Sequence[Evaluation
             genotype=list(one.genotype),
             accuracy=one.accuracy,
             attributes=dict(one.attributes),
+            lineage=made,
             created_at=now(),
         )
         insert_once(session, row)
@@ -165,7 +167,13 @@ def add_front(session: Session, search_id: str, body: dict[str, Any]) -> int:
     search.revision += 1
     text = json.dumps({**body, "revision": search.revision}, sort_keys=True, allow_nan=False)
     session.add(
-        FrontRow(search_id=search_id, revision=search.revision, body=text, created_at=now())
+        FrontRow(
+            search_id=search_id,
+            revision=search.revision,
+            body=text,
+            lineage=search.lineage,
+            created_at=now(),
+        )
     )
     return search.revision
 
@@ -197,6 +205,7 @@ def add_winner(
         genotype=list(genotype),
         estimates=estimates,
         state="queued",
+        lineage=get_search(session, search_id).lineage,
         created_at=now(),
     )
     insert_once(session, row)

@@ -78,6 +78,7 @@ def upgrade() -> None:
         sa.Column("params", sa.JSON(), nullable=False),
         sa.Column("problem", sa.JSON(), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
+        sa.Column("lineage", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -166,6 +167,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("precision", sa.String(length=20), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("lineage", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["device_id"],
@@ -189,6 +191,7 @@ def upgrade() -> None:
         sa.Column("genotype", sa.JSON(), nullable=False),
         sa.Column("accuracy", sa.Float(), nullable=False),
         sa.Column("attributes", sa.JSON(), nullable=False),
+        sa.Column("lineage", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["search_id"],
@@ -207,6 +210,7 @@ def upgrade() -> None:
         sa.Column("search_id", sa.String(length=40), nullable=False),
         sa.Column("revision", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("lineage", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["search_id"],
@@ -314,6 +318,7 @@ def upgrade() -> None:
         sa.Column("results", sa.JSON(), nullable=True),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("problem", sa.JSON(), nullable=True),
+        sa.Column("lineage", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["search_id"],
