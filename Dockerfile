@@ -21,7 +21,7 @@ COPY benchmarks ./benchmarks
 RUN /opt/nas/bin/python -m pip install --no-cache-dir ${PIP_ARGS} -c constraints.txt ".[postgresql]"
 
 FROM ${BASE}
-RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/nas nas
+RUN /usr/sbin/useradd --system --uid 10001 --create-home --home-dir /var/lib/nas nas
 COPY --from=build /opt/nas /opt/nas
 ENV PATH=/opt/nas/bin:$PATH \
     PYTHONUNBUFFERED=1 \
