@@ -54,7 +54,7 @@ def strides_for(size: int) -> tuple[int, ...]:
 
 
 class MbconvSpace:
-    """See the module's text; about 6e13 architectures."""
+    """See the module's text; about 6.5e13 architectures."""
 
     name = "mbconv"
     has_supernet = True
