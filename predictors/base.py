@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +11,13 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+
+_NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
+NODES: FloatArray = _NODES
+"""Standard deviations from the mean at which a prediction's distribution is looked at."""
+NODE_WEIGHTS: FloatArray = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
+"""Their probabilities (Gauss-Hermite quadrature)."""
 
 
 class PredictorError(Exception):
@@ -27,6 +35,16 @@ class Prediction:
     mean: FloatArray
     std: FloatArray
     residuals: FloatArray = field(default_factory=lambda: np.empty(0))
+    spread: Callable[[], FloatArray] | None = None
+
+    def levels(self) -> FloatArray:
+        """Accuracies at `NODES` standard deviations: `(n, len(NODES))`.
+
+        A predictor whose distribution is not symmetric hands in `spread`, which gives them.
+        """
+        if self.spread is not None:
+            return self.spread()
+        return np.asarray(self.mean[:, None] + self.std[:, None] * NODES)
 
     def interval(self, level: float) -> FloatArray:
         """Lower and upper bound `(n, 2)` that hold with probability `level`.

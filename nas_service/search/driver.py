@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.evaluate import Problem
+from nas_service.search.guided_sampler import distributions_of
 from nas_service.search.samplers import SamplerContext, SamplerFactory
 from nas_service.space.base import FloatArray, IntArray
-from nas_service.space.deployment import DeploymentSpace
 from predictors.base import AccuracyPredictor
 
-_CONSTRAINT = "constraints:latency_ms"
+_CONSTRAINT = "constraints:limits"
 """Under which Optuna notes our constraint; it is computed again when a trial is put back."""
 _MAX_IDLE_BATCHES = 20
 """So many batches in a row without a new network end a search: the sampler has run dry."""
@@ -69,7 +69,9 @@ def run(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = problem.space
-    distributions = _distributions(space)
+    distributions = distributions_of(space.decisions)
+    maximize, minimize = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
+    directions = [maximize, *[minimize] * len(problem.objectives)]
     told = list(done)
     batch_number = 1 + max((one.batch for one in told), default=-1)
     idle = 0
@@ -86,17 +88,17 @@ def run(
                 batch_size=min(plan.batch, plan.n_queries - len(told)),
             )
         )
-        study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        study = optuna.create_study(directions=directions, sampler=sampler)
         study.add_trials([_frozen(problem, one, distributions) for one in told])
         fresh = _ask(study, problem, distributions, architectures, accuracy, plan, told)
         if fresh:
             rows = np.array([genotype for _, genotype in fresh], dtype=np.int64)
             found = plan.evaluator.evaluate(rows[:, :-1], fidelity=1.0, seed=plan.seed)
-            latency = problem.latency_ms(rows)
+            costs = problem.costs_of(rows)
             made: list[Evaluation] = []
-            for (trial, genotype), value, cost in zip(fresh, found, latency, strict=True):
+            for (trial, genotype), value, cost in zip(fresh, found, costs, strict=True):
                 number = len(told) + len(made)
-                frozen = study.tell(trial, [float(value), float(cost)])
+                frozen = study.tell(trial, [float(value), *map(float, cost)])
                 noted = {k: v for k, v in frozen.system_attrs.items() if k != _CONSTRAINT}
                 made.append(Evaluation(number, batch_number, tuple(genotype), float(value), noted))
             told.extend(made)
@@ -128,17 +130,17 @@ def _ask(
         if not problem.space.valid(row)[0] or key in pending:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         elif key in known:
-            study.tell(trial, [float(known[key]), float(problem.latency_ms(row)[0])])
+            study.tell(trial, [float(known[key]), *map(float, problem.costs_of(row)[0])])
         else:
             pending.add(key)
-            trial.set_constraint("latency_ms", _excess(problem, row))
+            trial.set_constraint("limits", _excess(problem, row))
             fresh.append((trial, [int(v) for v in row[0]]))
     return fresh
 
 
 def _excess(problem: Problem, row: IntArray) -> float:
-    """How far the one network in `row` is over the limit, in ms."""
-    return float(problem.upper_ms(row)[0] - problem.limit_ms)
+    """By what share the one network in `row` is over its limits."""
+    return float(problem.excess(row)[0])
 
 
 def _evaluated(plan: Plan, told: Sequence[Evaluation]) -> tuple[IntArray, FloatArray]:
@@ -152,17 +154,6 @@ def _evaluated(plan: Plan, told: Sequence[Evaluation]) -> tuple[IntArray, FloatA
     )
 
 
-def _distributions(space: DeploymentSpace) -> dict[str, BaseDistribution]:
-    return {
-        decision.name: (
-            IntDistribution(0, decision.size - 1)
-            if decision.ordered
-            else CategoricalDistribution(list(range(decision.size)))
-        )
-        for decision in space.decisions
-    }
-
-
 def _frozen(
     problem: Problem, one: Evaluation, distributions: dict[str, BaseDistribution]
 ) -> optuna.trial.FrozenTrial:
@@ -171,7 +162,7 @@ def _frozen(
     return optuna.create_trial(
         params=dict(zip(names, one.genotype, strict=True)),
         distributions=distributions,
-        values=[one.accuracy, float(problem.latency_ms(row)[0])],
+        values=[one.accuracy, *map(float, problem.costs_of(row)[0])],
         system_attrs=dict(one.attributes),
-        constraints={"latency_ms": _excess(problem, row)},
+        constraints={"limits": _excess(problem, row)},
     )

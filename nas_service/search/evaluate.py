@@ -1,13 +1,13 @@
-"""A search problem: objectives and constraints of a batch of genotypes."""
+"""A search problem: objectives and limits of a batch of genotypes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from nas_service.errors import Infeasible
+from nas_service.errors import Infeasible, InvalidSpec
 from nas_service.search.cost import CostModel, StructureModel
 from nas_service.search.pareto import BoolArray
 from nas_service.search.shipping import ShippingModel
@@ -15,13 +15,21 @@ from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.sampling import mutate, uniform
 
+STRUCTURAL = ("size_bytes", "macs", "parameters")
+"""What follows from a network's sizes alone."""
+WORST = "worst"
+"""`latency_ms@worst` is the highest latency over all devices of the search."""
+
 
 @dataclass(frozen=True)
 class Problem:
-    """Accuracy up, latency down, latency below a limit, over architectures and precisions.
+    """Accuracy up, costs down, costs below limits, over architectures and precisions.
 
-    `costs` and `shipping` have one member a precision. The limit is held against the estimate's
-    upper bound at `limit_probability`.
+    `costs` and `shipping` have one member a precision; `others` are the cost models of further
+    devices by name. `objectives` name what is minimised beside 1 - accuracy: `latency_ms` (on the
+    search's own device), `latency_ms@DEVICE`, `latency_ms@worst`, `size_bytes`, `macs`,
+    `parameters`; `limits` bound such quantities. A latency is held against its limit at the
+    estimate's upper bound at `limit_probability`.
     """
 
     space: DeploymentSpace
@@ -30,21 +38,49 @@ class Problem:
     structure: StructureModel
     limit_ms: float
     limit_probability: float
+    objectives: tuple[str, ...] = ("latency_ms",)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    others: Mapping[str, tuple[CostModel, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.objectives:
+            raise InvalidSpec("a search needs a cost beside accuracy", field="objectives")
+        for name in (*self.objectives, *self.limits):
+            self._models(name)
 
     def latency_ms(self, genotypes: IntArray) -> FloatArray:
         """Estimated latency on the target of each row's precision: `(n,)`."""
-        return self._by_precision(
-            genotypes, lambda which, architectures: self.costs[which].latency_ms(architectures)
-        )
+        return self._latency(self.costs, genotypes)
 
     def upper_ms(self, genotypes: IntArray) -> FloatArray:
         """The latency that the measured one stays below with the limit's probability: `(n,)`."""
-        factors = np.array([cost.upper_factor(self.limit_probability) for cost in self.costs])
-        return np.asarray(self.latency_ms(genotypes) * factors[genotypes[:, -1]])
+        return self._upper(self.costs, genotypes)
+
+    def quantity(self, name: str, genotypes: IntArray) -> FloatArray:
+        """The objective or limited quantity of that name: `(n,)`."""
+        models = self._models(name)
+        if models:
+            return np.asarray(np.max([self._latency(one, genotypes) for one in models], axis=0))
+        if name == "size_bytes":
+            return self.size_bytes(genotypes)
+        return np.asarray(getattr(self.structure(genotypes[:, :-1]), name))
 
     def feasible(self, genotypes: IntArray) -> BoolArray:
-        """Rows that keep the limit: `(n,)`."""
-        return np.asarray(self.upper_ms(genotypes) <= self.limit_ms)
+        """Rows that keep every limit: `(n,)`."""
+        return np.asarray(self.excess(genotypes) <= 0)
+
+    def excess(self, genotypes: IntArray) -> FloatArray:
+        """By what share the worst limit is exceeded, 0 or less where all hold: `(n,)`."""
+        found = self.upper_ms(genotypes) / self.limit_ms - 1.0
+        for name, limit in self.limits.items():
+            models = self._models(name)
+            value = (
+                np.max([self._upper(one, genotypes) for one in models], axis=0)
+                if models
+                else self.quantity(name, genotypes)
+            )
+            found = np.maximum(found, value / limit - 1.0)
+        return np.asarray(found)
 
     def size_bytes(self, genotypes: IntArray) -> FloatArray:
         """Estimated size of the shipped file: `(n,)`."""
@@ -54,23 +90,70 @@ class Problem:
 
         return self._by_precision(genotypes, size)
 
+    def architectures(self, genotypes: IntArray) -> IntArray:
+        """What is evaluated: genotypes without their precision."""
+        return genotypes[:, :-1]
+
+    def features(self, architectures: IntArray) -> FloatArray:
+        """What predictors read of architectures."""
+        return self.space.architectures.features(architectures)
+
+    def costs_of(self, genotypes: IntArray) -> FloatArray:
+        """Every objective but accuracy: `(n, k)`."""
+        return np.column_stack([self.quantity(name, genotypes) for name in self.objectives])
+
     def shipped_accuracy(self, accuracy: FloatArray, genotypes: IntArray) -> FloatArray:
-        """Accuracy of the shipped file from that of the network under shared weights: `(n,)`."""
+        """Accuracy of the shipped file from that under shared weights: `(n,)` or `(n, q)`."""
         macs = self.structure(genotypes[:, :-1]).macs
+        if accuracy.ndim == 2:
+            macs = macs[:, None]
         shipped = np.stack([model.shipped(accuracy, macs) for model in self.shipping])
         return np.asarray(shipped[genotypes[:, -1], np.arange(len(genotypes))])
 
     def losses(self, genotypes: IntArray, accuracy: FloatArray) -> FloatArray:
-        """What is minimised, `(n, 2)`: 1 - shipped accuracy, and latency."""
+        """What is minimised, `(n, 1 + k)`: 1 - shipped accuracy, then the objectives."""
         shipped = self.shipped_accuracy(accuracy, genotypes)
-        return np.column_stack([1.0 - shipped, self.latency_ms(genotypes)])
+        return np.column_stack([1.0 - shipped, self.costs_of(genotypes)])
+
+    @property
+    def highest_costs(self) -> FloatArray | None:
+        """The limits of the objectives, where each has one."""
+        limits = {"latency_ms": self.limit_ms, **self.limits}
+        if any(name not in limits for name in self.objectives):
+            return None
+        return np.array([limits[name] for name in self.objectives])
+
+    def _models(self, name: str) -> list[tuple[CostModel, ...]]:
+        """The cost models behind a latency; none for what follows from structure."""
+        metric, at, device = name.partition("@")
+        if not at and metric in STRUCTURAL:
+            return []
+        if metric == "latency_ms" and not at:
+            return [self.costs]
+        if metric == "latency_ms" and device == WORST:
+            return [self.costs, *self.others.values()]
+        if metric == "latency_ms" and device in self.others:
+            return [self.others[device]]
+        known = ["latency_ms", *(f"latency_ms@{one}" for one in (*self.others, WORST))]
+        raise InvalidSpec(
+            f"nothing gives {name!r}; known: {', '.join([*known, *STRUCTURAL])}",
+            field="objectives",
+            known_names=[*known, *STRUCTURAL],
+        )
+
+    def _latency(self, costs: tuple[CostModel, ...], genotypes: IntArray) -> FloatArray:
+        return self._by_precision(genotypes, lambda which, rows: costs[which].latency_ms(rows))
+
+    def _upper(self, costs: tuple[CostModel, ...], genotypes: IntArray) -> FloatArray:
+        factors = np.array([cost.upper_factor(self.limit_probability) for cost in costs])
+        return np.asarray(self._latency(costs, genotypes) * factors[genotypes[:, -1]])
 
     def _by_precision(
         self, genotypes: IntArray, of: Callable[[int, IntArray], FloatArray]
     ) -> FloatArray:
         architectures, precision = self.space.split(genotypes)
         found = np.empty(len(genotypes))
-        for which in range(len(self.costs)):
+        for which in range(len(self.space.precisions)):
             rows = precision == which
             if rows.any():
                 found[rows] = of(which, architectures[rows])
@@ -93,14 +176,21 @@ def require_feasible(problem: Problem, seed: int) -> None:
     pool = np.concatenate([base.smallest()[None, :], uniform(base, 512, generator)])
     for _ in range(12):
         every = problem.space.every_precision(pool)
-        upper = problem.upper_ms(every)
-        if upper.min() <= problem.limit_ms:
+        excess = problem.excess(every)
+        if excess.min() <= 0:
             return
-        best = every[np.argsort(upper, kind="stable")[:128], :-1]
+        best = every[np.argsort(excess, kind="stable")[:128], :-1]
         pool = np.concatenate([best, mutate(base, np.repeat(best, 3, axis=0), generator, rate=0.1)])
     every = problem.space.every_precision(pool)
     fastest = float(problem.latency_ms(every).min())
     bound = float(problem.upper_ms(every).min())
+    if bound <= problem.limit_ms:
+        raise Infeasible(
+            "infeasible: no candidate keeps all of "
+            + ", ".join(f"{n} <= {v:g}" for n, v in {**problem.limits}.items())
+            + f" and {problem.limit_ms:.3g} ms together",
+            field="limits",
+        )
     raise Infeasible(
         f"infeasible: the fastest candidate takes {fastest:.3g} ms "
         f"({bound:.3g} ms at probability {problem.limit_probability:g}), "

@@ -7,16 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 from nas_service.search.pareto import BoolArray, crowding, ranks
+from nas_service.search.task import Choices
 from nas_service.space.base import FloatArray, IntArray
-from nas_service.space.deployment import DeploymentSpace
-from nas_service.space.sampling import crossover, sizes, uniform, unique
+from nas_service.space.sampling import crossover, unique
 
 Score = Callable[[IntArray], tuple[FloatArray, FloatArray]]
 """Losses `(n, m)` and constraint violations `(n,)`, zero where feasible."""
 
 
 def evolve(
-    space: DeploymentSpace,
+    space: Choices,
     score: Score,
     generator: np.random.Generator,
     *,
@@ -25,8 +25,8 @@ def evolve(
     generations: int = 25,
     rate: float = 0.05,
 ) -> IntArray:
-    """Every distinct genotype that survived some generation: `(n, d)`."""
-    pool = unique(np.concatenate([start, random_genotypes(space, population, generator)]))
+    """Every distinct genotype that was ever in the population or its offspring: `(n, d)`."""
+    pool = unique(start)
     losses, violation = score(pool)
     archive = [pool]
     for _ in range(generations):
@@ -36,18 +36,14 @@ def evolve(
         fathers = pool[generator.integers(0, len(pool), population)]
         children = _mutated(space, crossover(mothers, fathers, generator), generator, rate)
         children = unique(children[space.valid(children)])
+        if not len(children):
+            continue
         child_losses, child_violation = score(children)
         archive.append(children)
         pool = np.concatenate([pool, children])
         losses = np.concatenate([losses, child_losses])
         violation = np.concatenate([violation, child_violation])
     return unique(np.concatenate(archive))
-
-
-def random_genotypes(space: DeploymentSpace, n: int, generator: np.random.Generator) -> IntArray:
-    """Valid networks with precisions, both uniform: `(n, d)`."""
-    architectures = uniform(space.architectures, n, generator)
-    return space.join(architectures, generator.integers(0, len(space.precisions), n))
 
 
 def _select(losses: FloatArray, violation: FloatArray, n: int) -> IntArray:
@@ -70,11 +66,11 @@ def _select(losses: FloatArray, violation: FloatArray, n: int) -> IntArray:
 
 
 def _mutated(
-    space: DeploymentSpace, genotypes: IntArray, generator: np.random.Generator, rate: float
+    space: Choices, genotypes: IntArray, generator: np.random.Generator, rate: float
 ) -> IntArray:
     n, d = genotypes.shape
-    values = np.concatenate([sizes(space.architectures), [len(space.precisions)]])
+    sizes = np.array([decision.size for decision in space.decisions], dtype=np.int64)
     change = generator.random((n, d)) < rate
     change[np.arange(n), generator.integers(0, d, n)] = True
-    drawn = generator.integers(0, values, (n, d))
+    drawn = generator.integers(0, sizes, (n, d))
     return space.canonical(np.where(change, drawn, genotypes))

@@ -1,165 +1,154 @@
-"""The predictor-guided sampler: evolve on cheap scores, spend evaluations where they pay.
+"""The predictor-guided sampler: score everything cheaply, spend evaluations where they pay.
 
-Each batch refits the accuracy predictor on everything evaluated, evolves a population on its
-predictions and the cost models, and proposes the members that add most to the hypervolume at an
-optimistic accuracy, one after the other so that a batch does not crowd (greedy batches as in
-Daulton et al., 2020, without their Monte Carlo integral). One in eight is drawn at random.
-Nothing evaluated is proposed again, in whatever precision.
+Each batch refits the accuracy predictor on what was evaluated, scores the whole space (or, where
+it is too large, a population evolved on predictions and costs), and proposes the networks that are
+expected to add most to the front. Networks that were evaluated, or that equal one that was, are
+never proposed; a share of the proposals is drawn at random.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState
 
-from nas_service.search.evaluate import Problem
-from nas_service.search.evolve import evolve, random_genotypes
-from nas_service.search.pareto import improvements, non_dominated
-from nas_service.search.samplers import SamplerContext
+from nas_service.search.acquisition import Improvement, Region, greedy
+from nas_service.search.candidate_pool import Pool, random_fresh, stratified
+from nas_service.search.task import SearchTask
 from nas_service.space.base import FloatArray, IntArray
+from predictors.base import NODE_WEIGHTS, AccuracyPredictor
 
-OPTIMISM = 0.5
-"""Standard deviations added to a predicted accuracy when proposals are chosen."""
-EXPLORATION = 8
-"""One proposal in so many is drawn at random."""
-
-
-def guided(context: SamplerContext) -> optuna.samplers.BaseSampler:
-    """The sampler of one batch."""
-    mixed = np.random.SeedSequence([context.seed, 13, context.batch_number])
-    seed = int(mixed.generate_state(1)[0])
-    return GuidedSampler(propose(context), context.problem, seed=seed)
+MIN_EVALUATED = 4
+"""So few evaluations teach a predictor nothing."""
+FLOOR_QUANTILE = 0.1
+"""Accuracy that nine in ten random networks within the limits exceed: less is no gain."""
+_FLOOR_DRAWS = 1024
 
 
-def propose(context: SamplerContext) -> IntArray:
-    """The batch's genotypes `(batch_size, d)`, best first; fewer where the space is exhausted."""
-    problem = context.problem
-    generator = np.random.default_rng([context.seed, 7, context.batch_number])
-    known = {row.tobytes() for row in context.architectures.astype(np.int64)}
-    if len(context.architectures) < 4:
-        return _random_fresh(problem, known, context.batch_size, generator)
-    predictor = context.make_predictor()
-    base = problem.space.architectures
-    predictor.fit(base.features(context.architectures), context.accuracy)
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """How the guided sampler spends evaluations.
 
-    def predicted(genotypes: IntArray, optimism: float) -> FloatArray:
-        prediction = predictor.predict(base.features(genotypes[:, :-1]))
-        return problem.losses(genotypes, prediction.mean + optimism * prediction.std)
+    `exploration` is the share of proposals drawn at random; `n_initial` evaluations come first,
+    random but spread over the costs; `accuracy_floor` is the accuracy below which nothing counts
+    (by default what a tenth of random networks within the limits is predicted to stay below).
+    """
 
-    def score(genotypes: IntArray) -> tuple[FloatArray, FloatArray]:
-        excess = problem.upper_ms(genotypes) / problem.limit_ms - 1.0
-        return predicted(genotypes, 0.0), np.maximum(excess, 0.0)
-
-    evaluated = problem.space.every_precision(context.architectures)
-    evaluated = evaluated[problem.feasible(evaluated)]
-    losses = predicted(evaluated, 0.0) if len(evaluated) else np.empty((0, 2))
-    best = evaluated[non_dominated(losses)] if len(evaluated) else evaluated
-    pool = evolve(problem.space, score, generator, start=best)
-    fresh = np.array([row[:-1].tobytes() not in known for row in pool], dtype=bool)
-    pool = pool[fresh & problem.feasible(pool)]
-    n_random = context.batch_size // EXPLORATION
-    chosen = _greedy(
-        pool, predicted(pool, OPTIMISM), losses, problem, context.batch_size - n_random
-    )
-    known |= {row[:-1].tobytes() for row in chosen}
-    filler = _random_fresh(problem, known, context.batch_size - len(chosen), generator)
-    return np.concatenate([chosen, filler])
+    n_initial: int = 8
+    exploration: float = 0.05
+    accuracy_floor: float | None = None
+    population: int = 192
+    generations: int = 30
 
 
-def _greedy(
-    pool: IntArray, losses: FloatArray, front: FloatArray, problem: Problem, n: int
+def propose(
+    task: SearchTask,
+    pool: Pool,
+    make_predictor: Callable[[], AccuracyPredictor],
+    architectures: IntArray,
+    accuracy: FloatArray,
+    n: int,
+    *,
+    pending: IntArray | None = None,
+    barred: IntArray | None = None,
+    seed: Sequence[int] = (0,),
+    guidance: Guidance | None = None,
 ) -> IntArray:
-    """Rows of `pool` that add most hypervolume, each counted with those before it."""
-    reference = np.array([1.0, problem.limit_ms])
-    chosen: list[int] = []
-    taken: set[bytes] = set()
-    left = np.ones(len(pool), dtype=bool)
-    while len(chosen) < n and left.any():
-        gain = np.where(left, improvements(losses, front, reference), -1.0)
-        pick = int(np.argmax(gain))
-        if gain[pick] <= 0 and len(chosen):
-            break
-        left[pick] = False
-        key = pool[pick, :-1].tobytes()
-        if key in taken:
-            continue
-        taken.add(key)
-        chosen.append(pick)
-        front = np.concatenate([front, losses[pick][None, :]])
-    return pool[chosen]
+    """The next genotypes to evaluate `(m, d)`, best first; fewer than `n` in an exhausted space.
+
+    Args:
+        task: what is searched.
+        pool: candidates of the space.
+        make_predictor: makes an unfitted predictor.
+        architectures: evaluated so far `(e, a)`, canonical, in order.
+        accuracy: of each `(e,)`.
+        n: how many are wanted.
+        pending: genotypes under evaluation `(p, d)`, counted as had at their predicted accuracy.
+        barred: genotypes not to propose, whose accuracy is not known (failed ones).
+        seed: makes the random part repeatable.
+        guidance: how to spend them.
+    """
+    how = guidance or Guidance()
+    generator = np.random.default_rng([7, *seed])
+    none = np.empty((0, len(task.space.decisions)), np.int64)
+    busy = none if pending is None else pending
+    out = none if barred is None else barred
+    known = np.concatenate([architectures, task.architectures(busy), task.architectures(out)])
+    if len(architectures) < max(MIN_EVALUATED, how.n_initial):
+        wanted = max(MIN_EVALUATED, how.n_initial) - len(architectures) - len(busy)
+        first = stratified(task, pool, known, max(how.n_initial, 1), max(wanted, 0), generator)
+        if len(first) >= n or len(architectures) < MIN_EVALUATED:
+            return first[:n] if len(first) else random_fresh(task, pool, known, n, generator)
+        return first
+    predictor = make_predictor()
+    predictor.fit(task.features(architectures), accuracy)
+    candidates = pool.candidates(task, predictor, architectures, generator, how)
+    fresh = candidates[~pool.among(task, candidates, known) & (task.excess(candidates) <= 0)]
+    floor = how.accuracy_floor
+    if floor is None:
+        floor = _floor(task, pool, predictor, fresh, generator)
+    n_random = int((generator.random(n) < how.exploration).sum())
+    chosen = fresh[:0]
+    if len(fresh) and n > n_random:
+        had = Had(architectures, accuracy, busy, floor)
+        chosen = _best(task, pool, predictor, fresh, had, n - n_random)
+    known = np.concatenate([known, task.architectures(chosen)])
+    return np.concatenate([chosen, random_fresh(task, pool, known, n - len(chosen), generator)])
 
 
-def _random_fresh(
-    problem: Problem, known: set[bytes], n: int, generator: np.random.Generator
+def _floor(
+    task: SearchTask,
+    pool: Pool,
+    predictor: AccuracyPredictor,
+    fresh: IntArray,
+    generator: np.random.Generator,
+) -> float:
+    drawn = pool.draw(_FLOOR_DRAWS, generator)
+    inside = drawn[task.excess(drawn) <= 0]
+    if len(inside) < MIN_EVALUATED:  # a tight limit: what was found within it has to do
+        inside = fresh if len(fresh) else drawn
+    mean = predictor.predict(task.features(task.architectures(inside))).mean
+    return float(np.quantile(mean, FLOOR_QUANTILE))
+
+
+@dataclass(frozen=True, slots=True)
+class Had:
+    """What is evaluated, what is being evaluated, and the accuracy below which nothing counts."""
+
+    architectures: IntArray
+    accuracy: FloatArray
+    busy: IntArray
+    floor: float
+
+
+def _best(
+    task: SearchTask,
+    pool: Pool,
+    predictor: AccuracyPredictor,
+    fresh: IntArray,
+    had: Had,
+    n: int,
 ) -> IntArray:
-    """Up to `n` feasible genotypes whose architecture is not among `known`."""
-    found: list[IntArray] = []
-    seen = set(known)
-    for _ in range(20):
-        if len(found) >= n:
-            break
-        drawn = random_genotypes(problem.space, 64, generator)
-        for row in drawn[problem.feasible(drawn)]:
-            key = row[:-1].tobytes()
-            if key not in seen and len(found) < n:
-                seen.add(key)
-                found.append(row)
-    width = len(problem.space.decisions)
-    return np.stack(found) if found else np.empty((0, width), dtype=np.int64)
-
-
-class GuidedSampler(optuna.samplers.BaseSampler):
-    """Hands out prepared proposals one a trial, then falls back to uniform choices."""
-
-    def __init__(self, proposals: IntArray, problem: Problem, *, seed: int = 0) -> None:
-        self._proposals = list(proposals)
-        self._names = [decision.name for decision in problem.space.decisions]
-        self._fallback = optuna.samplers.RandomSampler(seed=seed)
-        self._fixed: dict[int, dict[str, Any]] = {}
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        del study, trial
-        return {}
-
-    def sample_relative(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        search_space: dict[str, BaseDistribution],
-    ) -> dict[str, Any]:
-        del study, search_space
-        if self._proposals:
-            row = self._proposals.pop(0)
-            self._fixed[trial.number] = {
-                name: int(value) for name, value in zip(self._names, row, strict=True)
-            }
-        return {}
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        fixed = self._fixed.get(trial.number, {})
-        if param_name in fixed:
-            return fixed[param_name]
-        return self._fallback.sample_independent(study, trial, param_name, param_distribution)
-
-    def after_trial(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        del study, state, values
-        self._fixed.pop(trial.number, None)
+    """The `n` of `fresh` that are expected to add most to what is had."""
+    costs = task.costs_of(fresh)
+    known = pool.deployments(had.architectures)
+    known_costs = task.costs_of(known)
+    highest = task.highest_costs
+    if highest is None:
+        highest = np.maximum(costs.max(axis=0), known_costs.max(axis=0))
+    lowest = np.minimum(costs.min(axis=0), known_costs.min(axis=0))
+    floor = float(task.shipped_accuracy(np.array([had.floor]), fresh[:1])[0])
+    prediction = predictor.predict(task.features(task.architectures(fresh)))
+    levels = task.shipped_accuracy(prediction.levels(), fresh)
+    improvement = Improvement(Region(floor, highest, lowest), costs, levels, NODE_WEIGHTS)
+    inside = task.excess(known) <= 0
+    each = len(known) // max(len(had.architectures), 1)
+    achieved = task.shipped_accuracy(np.repeat(had.accuracy, each), known)
+    improvement.add(known_costs[inside], achieved[inside])
+    if len(had.busy):
+        guessed = predictor.predict(task.features(task.architectures(had.busy))).mean
+        improvement.add(task.costs_of(had.busy), task.shipped_accuracy(guessed, had.busy))
+    twins = np.unique(pool.keys(task.architectures(fresh)), return_inverse=True)[1]
+    expected = task.shipped_accuracy(prediction.mean, fresh)
+    return fresh[greedy(improvement, costs, expected, twins, n)]

@@ -9,6 +9,8 @@ import numpy as np
 import optuna
 
 from nas_service.search.evaluate import Problem
+from nas_service.search.guided import Guidance
+from nas_service.search.guided_sampler import GuidedSampler
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import AccuracyPredictor
 
@@ -54,3 +56,26 @@ def tpe(context: SamplerContext) -> optuna.samplers.BaseSampler:
 def nsga2(context: SamplerContext) -> optuna.samplers.BaseSampler:
     """NSGA-II (Deb et al., 2002) on evaluations alone."""
     return optuna.samplers.NSGAIISampler(seed=_seed(context), population_size=20)
+
+
+def nsga3(context: SamplerContext) -> optuna.samplers.BaseSampler:
+    """NSGA-III (Deb and Jain, 2014) on evaluations alone, for many objectives."""
+    return optuna.samplers.NSGAIIISampler(seed=_seed(context), population_size=20)
+
+
+def gaussian_process(context: SamplerContext) -> optuna.samplers.BaseSampler:
+    """Optuna's Gaussian process on the decisions as numbers; seconds a trial beyond a hundred."""
+    return optuna.samplers.GPSampler(seed=_seed(context))
+
+
+def guided(context: SamplerContext) -> optuna.samplers.BaseSampler:
+    """The project's own: predictor, tables and expected hypervolume improvement."""
+    known = len(context.architectures)
+    return GuidedSampler(
+        context.problem,
+        context.make_predictor,
+        seed=_seed(context),
+        batch=context.batch_size,
+        initial=(context.architectures, context.accuracy),
+        guidance=Guidance(n_initial=min(8, max(4, known))),
+    )

@@ -112,6 +112,11 @@ class SearchSpace(Protocol):
         """What predictors read: `(n, d) -> (n, f)`; equal for equal networks."""
         ...
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What each feature is; what stands before the first dot groups them for predictors."""
+        ...
+
     def wire(self, genotype: IntArray) -> tuple[Node, ...]:
         """The blocks of one network `(d,)` with their connections, in order of execution."""
         ...

@@ -7,9 +7,7 @@ ReLU, global pooling and a linear layer.
 
 from __future__ import annotations
 
-from collections import Counter
-from functools import cache, cached_property
-from itertools import product
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,72 +15,24 @@ import numpy.typing as npt
 
 from lookup_tables.blocks import Block
 from nas_service.errors import InvalidSpec
+from nas_service.space import cell_features
 from nas_service.space.base import Decision, FloatArray, ImageShape, IntArray, Node, Slot
+from nas_service.space.expression import (
+    CONV1,
+    CONV3,
+    EDGES,
+    N_NODES,
+    NONE,
+    OPERATORS,
+    POOL,
+    SKIP,
+    WEIGHTS,
+    classes,
+    expression,
+)
 
-OPERATORS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-NONE, SKIP, CONV1, CONV3, POOL = range(5)
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-N_NODES = 4
 CHANNELS = (16, 32, 64)
 CELLS_PER_STAGE = 5
-_WEIGHTS = 5 ** np.arange(len(EDGES) - 1, -1, -1)
-
-Term = tuple[Any, ...]
-
-
-@cache
-def _expression(cell: tuple[int, ...], node: int) -> Term:
-    """What a node computes: the sorted multiset of its terms, skips flattened."""
-    if node == 0:
-        return ("x",)
-    terms: list[Any] = []
-    for (source, target), operator in zip(EDGES, cell, strict=True):
-        if target != node or operator == NONE:
-            continue
-        inner = _expression(cell, source)
-        if operator == SKIP:
-            terms.extend(inner)
-        elif inner:
-            terms.append((operator, inner))
-    return tuple(sorted(terms, key=repr))
-
-
-@cache
-def _classes() -> tuple[IntArray, npt.NDArray[np.bool_]]:
-    """For every cell the number of its class's representative, and whether it is connected.
-
-    The representative is the member with the fewest operators that cost something, then the
-    lowest number: dead edges are gone from it.
-    """
-    cells = list(product(range(5), repeat=len(EDGES)))
-    best: dict[Term, tuple[int, int, int]] = {}
-    keys = []
-    for number, cell in enumerate(cells):
-        key = _expression(cell, N_NODES - 1)
-        keys.append(key)
-        costly = sum(operator >= CONV1 for operator in cell)
-        live = sum(operator != NONE for operator in cell)
-        rank = (costly, live, number)
-        if key not in best or rank < best[key]:
-            best[key] = rank
-    representative = np.array([best[key][2] for key in keys], dtype=np.int64)
-    return representative, np.array([bool(key) for key in keys])
-
-
-def _operators_of(term: Term) -> Counter[tuple[int, int]]:
-    """Operators of an expression with the depth at which they stand below the output."""
-    counts: Counter[tuple[int, int]] = Counter()
-
-    def visit(terms: Term, depth: int) -> None:
-        for one in terms:
-            if one == "x":
-                counts[SKIP, depth] += 1
-            else:
-                counts[one[0], depth] += 1
-                visit(one[1], depth + 1)
-
-    visit(term, 0)
-    return counts
 
 
 class NasBench201Space:
@@ -123,30 +73,27 @@ class NasBench201Space:
 
     def canonical(self, genotypes: IntArray) -> IntArray:
         """The cheapest cell that computes the same function, dead edges cut."""
-        numbers = _classes()[0][np.asarray(genotypes) @ _WEIGHTS]
-        return np.asarray(numbers[:, None] // _WEIGHTS % 5, dtype=np.int64)
+        numbers = classes()[0][np.asarray(genotypes) @ WEIGHTS]
+        return np.asarray(numbers[:, None] // WEIGHTS % 5, dtype=np.int64)
 
     def valid(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:
         """Cells in which the input reaches the output."""
-        return np.asarray(_classes()[1][np.asarray(genotypes) @ _WEIGHTS])
+        return np.asarray(classes()[1][np.asarray(genotypes) @ WEIGHTS])
 
     def features(self, genotypes: IntArray) -> FloatArray:
-        """Operators of the output's expression by kind and depth, terms, distinct paths."""
-        rows = []
-        for cell in self.canonical(genotypes):
-            term = _expression(tuple(int(v) for v in cell), N_NODES - 1)
-            counts = _operators_of(term)
-            by_depth = [counts[op, depth] for op in range(1, 5) for depth in range(3)]
-            totals = [sum(counts[op, depth] for depth in range(3)) for op in range(1, 5)]
-            live = [float((cell == op).sum()) for op in range(5)]
-            rows.append([*by_depth, *totals, *live, len(term), len(set(map(repr, term)))])
-        return np.array(rows, dtype=np.float64)
+        """See `cell_features`."""
+        return cell_features.features(genotypes)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What each feature is."""
+        return cell_features.names()
 
     def wire(self, genotype: IntArray) -> tuple[Node, ...]:
         """The benchmark's network with this cell."""
         row = self.canonical(np.asarray(genotype)[None, :])[0]
         cell = tuple(int(v) for v in row)
-        if not _expression(cell, N_NODES - 1):
+        if not expression(cell):
             raise InvalidSpec("the cell's input does not reach its output")
         size = self.image.size
         nodes = [Node(Block("conv", self.image.channels, CHANNELS[0], size, size, kernel=3), (-1,))]
@@ -178,7 +125,7 @@ class _StageBlocks:
 
     def __call__(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
         cell = tuple(OPERATORS.index(value) for value in values)
-        if not _expression(cell, N_NODES - 1):
+        if not expression(cell):
             return ()
         nodes: list[Node] = [Node(Block("conv", 1, 1, 1, 1), (-1,))]  # stands for what came before
         _wire_cell(nodes, cell, self._channels, self._size)

@@ -26,6 +26,7 @@ from nas_service.space.base import (
     Slot,
     chain,
 )
+from nas_service.space.mbconv_features import MbconvFeatures
 
 STEM = 16
 STAGES = (32, 48, 64, 96)
@@ -110,31 +111,20 @@ class MbconvSpace:
         return np.ones(len(genotypes), dtype=np.bool_)
 
     def features(self, genotypes: IntArray) -> FloatArray:
-        """Global sizes; per stage its depth, gate, and masked kernels and expansions; log work."""
-        rows = self.canonical(genotypes)
-        active = self._active(rows).astype(np.float64)
-        resolution = np.array(self.decisions[_RESOLUTION].values)[rows[:, _RESOLUTION]]
-        width = np.array(WIDTHS)[rows[:, _WIDTH]]
-        columns = [np.log(resolution), np.log(width)]
-        work = np.zeros(len(rows))
-        size = np.zeros(len(rows))
-        kernels, expansions = np.array(KERNELS), np.array(EXPANSIONS)
-        for stage, base in enumerate(STAGES):
-            start = _FIRST_STAGE + stage * _PER_STAGE
-            gate = rows[:, start + 1].astype(np.float64)
-            own = start + 2 + 2 * np.arange(_MAX_DEPTH)
-            kernel = kernels[rows[:, own]] * active[:, stage]
-            expansion = expansions[rows[:, own + 1]] * active[:, stage]
-            pixels = (resolution / np.prod(self.strides[: stage + 2])) ** 2
-            channels = base * width
-            layer_work = expansion * channels[:, None] * (2 * channels[:, None] + kernel**2)
-            work += pixels * layer_work.sum(axis=1)
-            size += layer_work.sum(axis=1)
-            columns += [active[:, stage].sum(axis=1), gate, gate * expansion.sum(axis=1)]
-            columns += [kernel.sum(axis=1), expansion.sum(axis=1), np.log(layer_work.sum(axis=1))]
-            columns += list(kernel.T) + list(expansion.T)
-        columns += [np.log(work), np.log(size)]
-        return np.column_stack(columns).astype(np.float64)
+        """See `mbconv_features`."""
+        return self._features(genotypes)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What each feature is."""
+        return self._features.names
+
+    @cached_property
+    def _features(self) -> MbconvFeatures:
+        sides = np.array(self.decisions[_RESOLUTION].values, dtype=np.float64)
+        # pixels a side of the maps that a stage's layers leave, from the input's
+        shrink = [float(np.prod(self.strides[: stage + 2])) for stage in range(len(STAGES))]
+        return MbconvFeatures(sides, WIDTHS, STAGES, shrink, DEPTHS, KERNELS, EXPANSIONS)
 
     def wire(self, genotype: IntArray) -> tuple[Node, ...]:
         """The slots' blocks, one after the other."""

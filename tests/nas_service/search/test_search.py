@@ -97,7 +97,6 @@ def test_another_seed_gives_another_search() -> None:
 
 def test_guided_search_dominates_more_than_random_and_keeps_the_limit() -> None:
     problem = make_problem(limit_ms=1.0)
-    reference = np.array([1.0, problem.limit_ms])
     areas = {}
     for sampler in ("guided", "random"):
         told = run(problem, _plan(problem, sampler, 30), on_batch=lambda _: True)
@@ -108,7 +107,10 @@ def test_guided_search_dominates_more_than_random_and_keeps_the_limit() -> None:
         every = problem.space.every_precision(rows[:, :-1])
         every_accuracy = np.repeat(accuracy, 2)
         kept = problem.feasible(every)
-        areas[sampler] = hypervolume(problem.losses(every, every_accuracy)[kept], reference)
+        # a tenth faster counts the same everywhere, accuracy above what most networks reach
+        losses = problem.losses(every, every_accuracy)[kept]
+        losses[:, 1] = np.log(losses[:, 1])
+        areas[sampler] = hypervolume(losses, np.array([1.0 - 0.85, np.log(problem.limit_ms)]))
     assert areas["guided"] > areas["random"]
 
 

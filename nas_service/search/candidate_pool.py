@@ -1,0 +1,166 @@
+"""Where a sampler's candidates come from: the whole space where it is small, else evolution."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_service.search.evolve import evolve
+from nas_service.search.pareto import non_dominated
+from nas_service.search.task import BoolArray, Choices, SearchTask
+from nas_service.space.base import FloatArray, IntArray
+from predictors.base import AccuracyPredictor
+
+if TYPE_CHECKING:
+    from nas_service.search.guided import Guidance
+
+MAX_ENUMERATED = 1_000_000
+"""Genotypes of a space that is scored as a whole."""
+_DRAWS = 40
+
+
+class Pool:
+    """Candidates of one task; made once, used for every batch.
+
+    Rows are told apart by their bytes, so that finding the known ones among a million is a sort
+    and not a loop.
+    """
+
+    def __init__(self, task: SearchTask) -> None:
+        self._task = task
+        sizes = np.array([decision.size for decision in task.space.decisions], dtype=np.int64)
+        self._sizes = sizes
+        total = float(np.prod(sizes.astype(np.float64)))
+        self.whole: IntArray | None = (
+            enumerate_space(task.space) if total <= MAX_ENUMERATED else None
+        )
+        n_architecture = task.architectures(np.zeros((1, len(sizes)), np.int64)).shape[1]
+        rest = [range(int(size)) for size in sizes[n_architecture:]]
+        self.width = n_architecture
+        self._rest = np.array(list(product(*rest)), dtype=np.int64)  # one empty row for no rest
+
+    def draw(self, n: int, generator: np.random.Generator) -> IntArray:
+        """`n` valid canonical genotypes, uniform over the space's networks or its genotypes."""
+        if self.whole is not None:
+            return (
+                self.whole[generator.integers(0, len(self.whole), n)]
+                if len(self.whole)
+                else self.whole
+            )
+        found: list[IntArray] = []
+        lacking = n
+        for _ in range(_DRAWS):
+            drawn = generator.integers(0, self._sizes, (max(lacking, 8), len(self._sizes)))
+            drawn = drawn[self._task.space.valid(drawn)][:lacking]
+            found.append(drawn)
+            lacking -= len(drawn)
+            if not lacking:
+                break
+        return self._task.space.canonical(np.concatenate(found))
+
+    def deployments(self, architectures: IntArray) -> IntArray:
+        """Every genotype of each architecture, architecture by architecture."""
+        n, r = len(architectures), len(self._rest)
+        return np.column_stack(
+            [np.repeat(architectures, r, axis=0), np.tile(self._rest, (n, 1))]
+        ).astype(np.int64)
+
+    def keys(self, rows: IntArray) -> npt.NDArray[np.void]:
+        """One value a row, equal for equal rows."""
+        flat = np.ascontiguousarray(rows, dtype=np.int64)
+        return flat.view(np.dtype((np.void, flat.dtype.itemsize * max(flat.shape[1], 1)))).ravel()
+
+    def among(self, task: SearchTask, candidates: IntArray, known: IntArray) -> BoolArray:
+        """Which candidates' architectures are known: `(n,)`."""
+        return np.isin(self.keys(task.architectures(candidates)), self.keys(known))
+
+    def candidates(
+        self,
+        task: SearchTask,
+        predictor: AccuracyPredictor,
+        architectures: IntArray,
+        generator: np.random.Generator,
+        how: Guidance,
+    ) -> IntArray:
+        """The whole space, or what a population evolved on predictions and costs leaves."""
+        if self.whole is not None:
+            return self.whole
+
+        def score(genotypes: IntArray) -> tuple[FloatArray, FloatArray]:
+            mean = predictor.predict(task.features(task.architectures(genotypes))).mean
+            achieved = task.shipped_accuracy(mean, genotypes)
+            losses = np.column_stack([1.0 - achieved, task.costs_of(genotypes)])
+            return losses, np.maximum(task.excess(genotypes), 0.0)
+
+        had = self.deployments(architectures)
+        losses, violation = score(had)
+        inside = violation <= 0
+        start = had[inside][non_dominated(losses[inside])] if inside.any() else had[:0]
+        return evolve(
+            task.space,
+            score,
+            generator,
+            start=np.concatenate([start, self.draw(how.population, generator)]),
+            population=how.population,
+            generations=how.generations,
+        )
+
+
+def enumerate_space(space: Choices) -> IntArray:
+    """Every network of a space once: `(n, d)`."""
+    sizes = [decision.size for decision in space.decisions]
+    rows = np.indices(sizes).reshape(len(sizes), -1).T.astype(np.int64)
+    rows = rows[space.valid(rows)]
+    if not len(rows):
+        return rows
+    return np.asarray(np.unique(space.canonical(rows), axis=0))
+
+
+def random_fresh(
+    task: SearchTask, pool: Pool, known: IntArray, n: int, generator: np.random.Generator
+) -> IntArray:
+    """Up to `n` random feasible genotypes of different architectures, none of them known."""
+    if n <= 0:
+        return np.empty((0, len(task.space.decisions)), dtype=np.int64)
+    if pool.whole is not None:
+        return _first_of_each(task, pool, generator.permutation(pool.whole), known, n)
+    drawn = [pool.draw(16 * n + 48, generator)]
+    for _ in range(_DRAWS):
+        found = _first_of_each(task, pool, np.concatenate(drawn), known, n)
+        if len(found) == n:
+            break
+        drawn.append(pool.draw(16 * n + 48, generator))
+    return found
+
+
+def stratified(
+    task: SearchTask,
+    pool: Pool,
+    known: IntArray,
+    strata: int,
+    n: int,
+    generator: np.random.Generator,
+) -> IntArray:
+    """`n` random feasible genotypes, spread evenly over the (first) cost."""
+    drawn = pool.whole if pool.whole is not None else pool.draw(4096, generator)
+    fresh = _first_of_each(task, pool, generator.permutation(drawn), known, len(drawn))
+    if not len(fresh) or not n:
+        return fresh[:0]
+    order = np.argsort(task.costs_of(fresh)[:, 0], kind="stable")
+    parts = [part for part in np.array_split(order, min(strata, len(order))) if len(part)]
+    picks = [int(part[generator.integers(len(part))]) for part in parts]
+    return fresh[np.array(generator.permutation(picks)[:n])]
+
+
+def _first_of_each(
+    task: SearchTask, pool: Pool, genotypes: IntArray, known: IntArray, n: int
+) -> IntArray:
+    feasible = genotypes[task.excess(genotypes) <= 0] if len(genotypes) else genotypes
+    fresh = feasible[~pool.among(task, feasible, known)]
+    if not len(fresh):
+        return fresh
+    _, first = np.unique(pool.keys(task.architectures(fresh)), return_index=True)
+    return np.asarray(fresh[np.sort(first)[:n]])
