@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -25,26 +25,30 @@ class PredictorError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """Accuracies `(n,)` in [0, 1] with their standard deviations `(n,)`.
+class Latent:
+    """A normal distribution on another scale, `(n,)` each, and the way to accuracies.
 
-    `residuals` are absolute errors of the predictor on rows it had not seen while fitting; the
-    intervals rest on them (split conformal prediction, Vovk et al., 2005).
+    `back` is monotone. `residuals` are left-out errors on that scale over the deviation that was
+    predicted for them.
     """
 
     mean: FloatArray
     std: FloatArray
-    residuals: FloatArray = field(default_factory=lambda: np.empty(0))
-    spread: Callable[[], FloatArray] | None = None
+    residuals: FloatArray
+    back: Callable[[FloatArray], FloatArray]
 
-    def levels(self) -> FloatArray:
-        """Accuracies at `NODES` standard deviations: `(n, len(NODES))`.
 
-        A predictor whose distribution is not symmetric hands in `spread`, which gives them.
-        """
-        if self.spread is not None:
-            return self.spread()
-        return np.asarray(self.mean[:, None] + self.std[:, None] * NODES)
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Accuracies `(n,)` in [0, 1] with their standard deviations `(n,)`.
+
+    The intervals rest on errors of the predictor on rows that it had not seen while fitting (split
+    conformal prediction, Vovk et al., 2005), on the scale on which it predicts.
+    """
+
+    mean: FloatArray
+    std: FloatArray
+    latent: Latent | None = None
 
     def interval(self, level: float) -> FloatArray:
         """Lower and upper bound `(n, 2)` that hold with probability `level`.
@@ -53,8 +57,20 @@ class Prediction:
         """
         if not 0.0 < level < 1.0:
             raise PredictorError(f"an interval's level is between 0 and 1, not {level}")
-        width = conformal_width(self.residuals, level)
-        return np.column_stack([self.mean - width, self.mean + width])
+        width = (
+            float("inf") if self.latent is None else conformal_width(self.latent.residuals, level)
+        )
+        if self.latent is None or not np.isfinite(width):
+            return np.tile([-np.inf, np.inf], (len(self.mean), 1))
+        away = width * self.latent.std
+        ends = self.latent.mean[:, None] + np.column_stack([-away, away])
+        return np.clip(self.latent.back(ends), 0.0, 1.0)
+
+    def levels(self) -> FloatArray:
+        """Accuracies at `NODES` standard deviations: `(n, len(NODES))`."""
+        if self.latent is None:
+            return np.asarray(self.mean[:, None] + self.std[:, None] * NODES)
+        return self.latent.back(self.latent.mean[:, None] + self.latent.std[:, None] * NODES)
 
 
 def conformal_width(residuals: FloatArray, level: float) -> float:
@@ -69,6 +85,8 @@ class AccuracyPredictor(Protocol):
 
     `fit` may be called again and forgets what went before. Equal data, options and seed give
     equal predictions. Arguments are not changed. `predict` before `fit` raises `PredictorError`.
+    A plug-in is a callable that takes `seed` and `names`, the names of the features: what stands
+    before the first dot of a name is the group that the feature belongs to.
     """
 
     def fit(
@@ -94,14 +112,16 @@ class AccuracyPredictor(Protocol):
         ...
 
 
-def checked(features: FloatArray, accuracy: FloatArray) -> tuple[FloatArray, FloatArray]:
+def checked(
+    features: FloatArray, accuracy: FloatArray, minimum: int = 2
+) -> tuple[FloatArray, FloatArray]:
     """The training set as float arrays, or an error that names the first bad row."""
     x = np.asarray(features, dtype=np.float64)
     y = np.asarray(accuracy, dtype=np.float64)
     if x.ndim != 2 or y.shape != (len(x),):
         raise PredictorError(f"features {x.shape} and accuracy {y.shape} do not fit together")
-    if len(x) < 2:
-        raise PredictorError(f"a predictor needs at least 2 rows, got {len(x)}")
+    if len(x) < minimum:
+        raise PredictorError(f"this predictor needs at least {minimum} rows, got {len(x)}")
     bad = ~np.isfinite(x).all(axis=1) | ~np.isfinite(y) | (y < 0) | (y > 1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])

@@ -1,4 +1,4 @@
-"""The default: several predictors, weighted by how well each predicts rows that it has not seen."""
+"""The default: several predictors, mixed by how well each predicts rows that it has not seen."""
 
 from __future__ import annotations
 
@@ -7,70 +7,93 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import nnls
 
-from predictors.base import FloatArray, IntArray, Prediction, PredictorError, checked
+from predictors.base import FloatArray, IntArray, PredictorError
 from predictors.forest import ForestPredictor
 from predictors.gaussian_process import GaussianProcessPredictor
 from predictors.linear import RidgePredictor
 from predictors.regressor import Regressor
 
+MIN_WEIGHT = 0.1
+"""A member that would weigh less is left out: it costs time and changes little."""
 
-class EnsemblePredictor:
+
+class EnsemblePredictor(Regressor):
     """Stacking (Wolpert, 1992): non-negative weights fitted to left-out predictions.
 
-    The standard deviation joins the members' own with their disagreement.
+    The deviation joins the members' own with their disagreement.
     """
 
-    def __init__(self, *, seed: int = 0, members: Sequence[Regressor] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        names: Sequence[str] = (),
+        members: Sequence[Regressor] | None = None,
+    ) -> None:
+        super().__init__(seed=seed, names=names)
         self._members = list(
             members
             if members is not None
             else (
-                RidgePredictor(seed=seed),
-                GaussianProcessPredictor(seed=seed),
-                ForestPredictor(seed=seed),
+                RidgePredictor(seed=seed, names=names),
+                GaussianProcessPredictor(seed=seed, names=names),
+                ForestPredictor(seed=seed, names=names),
             )
         )
         self._weights: FloatArray | None = None
-        self._residuals: FloatArray = np.empty(0)
 
     @property
-    def weights(self) -> FloatArray:
-        """The members' weights, which add up to one."""
+    def weights(self) -> dict[str, float]:
+        """The members' weights by the names of their classes; they add up to one."""
         if self._weights is None:
             raise PredictorError("weights before fit")
-        return self._weights
+        return {
+            type(member).__name__: float(weight)
+            for member, weight in zip(self._members, self._weights, strict=True)
+        }
 
-    def fit(
+    def fit_scores(
         self,
         features: FloatArray,
-        accuracy: FloatArray,
+        scores: FloatArray,
         *,
         noise: FloatArray | None = None,
         group: IntArray | None = None,
     ) -> None:
-        """See `AccuracyPredictor.fit`."""
-        x, y = checked(features, accuracy)
+        """See `Regressor.fit_scores`."""
         for member in self._members:
-            member.fit(x, y, noise=noise, group=group)
-        left_out = np.column_stack([member.left_out for member in self._members])
-        errors = np.mean((left_out - y[:, None]) ** 2, axis=0)
-        prior = 1.0 / np.maximum(errors, 1e-12)
-        # a fifth of the weight goes by error alone, so that few rows cannot silence a member
-        stacked = nnls(left_out - y.mean(), y - y.mean())[0]
-        if stacked.sum() > 0:
-            weights = 0.8 * stacked / stacked.sum() + 0.2 * prior / prior.sum()
-        else:
-            weights = prior / prior.sum()
-        self._weights = weights
-        self._residuals = np.abs(left_out @ weights - y)
+            member.fit_scores(features, scores, noise=noise, group=group)
+        left_out = np.column_stack([member.left_out_mean for member in self._members])
+        weights = nnls(left_out, scores)[0]
+        if not weights.sum() > 0:  # nothing predicts anything: trust the least wrong
+            weights = 1.0 * (
+                np.arange(len(weights))
+                == np.argmin(((left_out - scores[:, None]) ** 2).sum(axis=0))
+            )
+        weights /= weights.sum()
+        weights[weights < MIN_WEIGHT] = 0.0
+        self._weights = weights / weights.sum()
+        deviations = np.column_stack([member.left_out_std for member in self._members])
+        self.left_out_mean, self.left_out_std = self._mixed(left_out.T, deviations.T)
 
-    def predict(self, features: FloatArray) -> Prediction:
-        """See `AccuracyPredictor.predict`."""
+    def predict_scores(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """See `Regressor.predict_scores`."""
         if self._weights is None:
             raise PredictorError("predict before fit")
-        parts = [member.predict(features) for member in self._members]
-        means = np.stack([part.mean for part in parts])
+        used = [
+            member.predict_scores(features) if weight else None
+            for member, weight in zip(self._members, self._weights, strict=True)
+        ]
+        present = [one for one in used if one is not None]
+        if len(present) == 1:
+            return present[0]
+        nothing = np.zeros(len(features))
+        parts = [(nothing, nothing) if one is None else one for one in used]
+        return self._mixed(np.stack([m for m, _ in parts]), np.stack([s for _, s in parts]))
+
+    def _mixed(self, means: FloatArray, deviations: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and deviation of the mixture of members `(k, n)`."""
+        assert self._weights is not None
         mean = self._weights @ means
-        own = self._weights @ np.stack([part.std for part in parts]) ** 2
-        between = self._weights @ (means - mean) ** 2
-        return Prediction(mean, np.sqrt(own + between), self._residuals)
+        within = self._weights @ deviations**2
+        return mean, np.sqrt(within + self._weights @ (means - mean) ** 2)

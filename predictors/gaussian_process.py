@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import linalg
 
-from predictors.base import NODES, FloatArray, IntArray, Prediction, PredictorError, checked
+from predictors.base import FloatArray, IntArray
 from predictors.kernel import (
     JITTER,
     Floats,
@@ -18,42 +18,16 @@ from predictors.kernel import (
     groups_of,
     learn,
 )
+from predictors.regressor import Regressor
+from predictors.scores import Scores
 
+_MIN_LEARNED = 8
 GROWTH = 1.15
 """Hyperparameters are learned again each time the data has grown by this factor."""
 _IGNORED = 0.05
 """Of the noise's variance: so much explained variance may be left out of a prediction's."""
 _CHUNK = 512
 """Rows predicted at a time: their covariances fit the processor's cache."""
-
-
-class Scores:
-    """Accuracies as normal scores and back: ranks are what the process is fitted to.
-
-    Accuracies crowd near the best and thin out below; on ranks the process need not explain the
-    few very bad ones. Between known accuracies the way back is linear, beyond them it keeps the
-    slope of the outer tenth.
-    """
-
-    def __init__(self, accuracy: FloatArray) -> None:
-        ranks = stats.rankdata(accuracy)
-        self.scores: FloatArray = stats.norm.ppf((ranks - 0.5) / len(accuracy))
-        self._y, first = np.unique(accuracy, return_index=True)
-        self._z = self.scores[first]
-
-    def accuracy(self, scores: FloatArray) -> FloatArray:
-        """Accuracies of scores, of the same shape."""
-        if len(self._y) == 1:
-            return np.full(scores.shape, self._y[0])
-        inside = np.interp(scores, self._z, self._y)
-        edge = max(1, len(self._y) // 10)
-        low = (self._y[edge] - self._y[0]) / (self._z[edge] - self._z[0])
-        high = (self._y[-1] - self._y[-1 - edge]) / (self._z[-1] - self._z[-1 - edge])
-        return np.asarray(
-            inside
-            + low * np.minimum(scores - self._z[0], 0.0)
-            + high * np.maximum(scores - self._z[-1], 0.0)
-        )
 
 
 @dataclass(frozen=True)
@@ -71,66 +45,42 @@ class _Posterior:
     linear_part: Floats
 
 
-class GaussianProcessPredictor:
-    """Fitted to normal scores of the accuracies; `names` group the features by their prefix.
+class GaussianProcessPredictor(Regressor):
+    """A process on scores; `names` group the features by their prefix.
 
     Hyperparameters are learned from the first rows, as many as the last step of a growing schedule
     allows, and are remembered for as long as those rows stay: refitting after each evaluation costs
     one factorisation, and depends on nothing but the data.
     """
 
-    minimum = 2
-
     def __init__(self, *, seed: int = 0, names: Sequence[str] = ()) -> None:
-        del seed  # nothing here is random
-        self._names = tuple(names)
+        super().__init__(seed=seed, names=names)
         self._learned: tuple[bytes, Scaling, Hyperparameters] | None = None
-        self._posterior: _Posterior | None = None
-        self._left_out: FloatArray = np.empty(0)
-        self._left_out_std: FloatArray = np.empty(0)
 
-    def fit(
+    def fit_scores(
         self,
         features: FloatArray,
-        accuracy: FloatArray,
+        scores: FloatArray,
         *,
         noise: FloatArray | None = None,
         group: IntArray | None = None,
     ) -> None:
-        """See `AccuracyPredictor.fit`; on ranks a known noise has no fixed size: one is learned."""
+        """See `Regressor.fit_scores`; on ranks a known noise has no fixed size: one is learned."""
         del noise
-        x, y = checked(features, accuracy)
-        scaling, theta = self._hyperparameters(x, y)
-        self._theta, self._scaling, self._y = theta, scaling, y
-        self._scores = Scores(y)
-        rows = scaling(x)
+        scaling, theta = self._hyperparameters(features, scores)
+        self._theta = theta
+        rows = scaling(features)
         smooth = Smooth(rows, scaling.groups, theta)
         total = smooth(rows) + theta.linear * (rows @ rows.T)
-        total += (theta.noise + JITTER) * np.eye(len(y))
+        total += (theta.noise + JITTER) * np.eye(len(scores))
         values, vectors = linalg.eigh(total, check_finite=False)
         inverse = (vectors / values) @ vectors.T
-        weights = inverse @ self._scores.scores
-        self._leave_out(inverse, weights, group)
+        weights = inverse @ scores
+        self._leave_out(scores, inverse, weights, group)
         self._posterior = _posterior(rows, scaling, theta, weights, values, vectors)
 
-    def predict(self, features: FloatArray) -> Prediction:
-        """See `AccuracyPredictor.predict`."""
-        mean, std = self.scores(features)
-        scores = self._scores
-        middle = scores.accuracy(mean)
-        upper = scores.accuracy(mean + std)
-        lower = scores.accuracy(mean - std)
-        return Prediction(
-            np.clip(middle, 0.0, 1.0),
-            (upper - lower) / 2.0,
-            np.abs(self._left_out - self._y),
-            lambda: scores.accuracy(mean[:, None] + std[:, None] * NODES),
-        )
-
-    def scores(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and deviation of each row's normal score, noise included: `(m,)` each."""
-        if self._posterior is None:
-            raise PredictorError("predict before fit")
+    def predict_scores(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """See `Regressor.predict_scores`; noise is part of the deviation."""
         held, theta = self._posterior, self._theta
         n = len(features)
         mean, variance = np.empty(n), np.empty(n)
@@ -146,37 +96,37 @@ class GaussianProcessPredictor:
             variance[part] = linear + held.smooth.variance - explained
         return mean, np.sqrt(np.maximum(variance, 0.0) + theta.noise)
 
-    @property
-    def left_out(self) -> FloatArray:
-        """Each training row as predicted without it (without its group, where given): `(n,)`."""
-        return self._left_out
-
-    def _leave_out(self, inverse: FloatArray, weights: FloatArray, group: IntArray | None) -> None:
+    def _leave_out(
+        self, scores: FloatArray, inverse: FloatArray, weights: FloatArray, group: IntArray | None
+    ) -> None:
         """Leave-one-out in closed form (Rasmussen and Williams, 2006, section 5.4.2)."""
-        scores = self._scores.scores
         if group is None:
-            left = scores - weights / np.diag(inverse)
+            variance = 1.0 / np.diag(inverse)
+            mean = scores - weights * variance
         else:
-            left = np.empty(len(scores))
+            mean, variance = np.empty(len(scores)), np.empty(len(scores))
             for one in np.unique(group):
                 rows = np.flatnonzero(group == one)
-                block = inverse[np.ix_(rows, rows)]
-                left[rows] = scores[rows] - np.linalg.solve(block, weights[rows])
-        self._left_out = np.clip(self._scores.accuracy(left), 0.0, 1.0)
+                block = np.linalg.inv(inverse[np.ix_(rows, rows)])
+                mean[rows] = scores[rows] - block @ weights[rows]
+                variance[rows] = np.diag(block)
+        self.left_out_mean = mean
+        self.left_out_std = np.sqrt(variance)
 
     def _hyperparameters(
-        self, features: FloatArray, accuracy: FloatArray
+        self, features: FloatArray, scores: FloatArray
     ) -> tuple[Scaling, Hyperparameters]:
-        n = len(accuracy)
-        # the largest step of the schedule that the data reaches
-        known = int(GROWTH ** np.floor(np.log(n) / np.log(GROWTH) + 1e-9)) if n > 8 else n
-        known = max(min(known, n), min(n, 8))
-        x, y = features[:known], accuracy[:known]
-        key = x.tobytes() + y.tobytes()
+        n = len(scores)
+        known = n
+        if n > _MIN_LEARNED:  # the largest step of the schedule that the data reaches
+            steps = np.floor(np.log(n / _MIN_LEARNED) / np.log(GROWTH) + 1e-9)
+            known = min(n, int(_MIN_LEARNED * GROWTH**steps))
+        x, order = features[:known], np.argsort(scores[:known], kind="stable")
+        key = x.tobytes() + order.tobytes()
         if self._learned is None or self._learned[0] != key:
             scaling = Scaling.of(x, groups_of(self._names, x.shape[1]))
-            rows = scaling(x)
-            self._learned = (key, scaling, learn(rows, scaling.groups, Scores(y).scores))
+            target = Scores(scores[:known]).scores  # ranks among these alone
+            self._learned = (key, scaling, learn(scaling(x), scaling.groups, target))
         return self._learned[1], self._learned[2]
 
 

@@ -151,8 +151,8 @@ def stratified(
         return fresh[:0]
     order = np.argsort(task.costs_of(fresh)[:, 0], kind="stable")
     parts = [part for part in np.array_split(order, min(strata, len(order))) if len(part)]
-    picks = [int(part[generator.integers(len(part))]) for part in parts]
-    return fresh[np.array(generator.permutation(picks)[:n])]
+    picks = np.array([part[generator.integers(len(part))] for part in parts], dtype=np.int64)
+    return np.asarray(fresh[generator.permutation(picks)[:n]])
 
 
 def _first_of_each(
@@ -163,4 +163,4 @@ def _first_of_each(
     if not len(fresh):
         return fresh
     _, first = np.unique(pool.keys(task.architectures(fresh)), return_index=True)
-    return np.asarray(fresh[np.sort(first)[:n]])
+    return fresh[np.sort(first)[:n]]
