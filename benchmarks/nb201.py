@@ -62,7 +62,7 @@ class Cells:
 
     def of(self, genotypes: IntArray) -> IntArray:
         """Which class each genotype is: `(n,)`."""
-        return self.position[space().canonical(genotypes) @ WEIGHTS]
+        return np.asarray(self.position[space().canonical(genotypes) @ WEIGHTS])
 
 
 def cells(folder: Path) -> Cells:
@@ -133,7 +133,7 @@ def front(log_cost: FloatArray, accuracy: FloatArray) -> IntArray:
     """Rows that no other dominates, cheapest first."""
     order = np.lexsort((-accuracy, log_cost))
     best = np.maximum.accumulate(accuracy[order])
-    return order[np.concatenate([[True], best[1:] > best[:-1]])]
+    return np.asarray(order[np.concatenate([[True], best[1:] > best[:-1]])])
 
 
 def dominated(log_cost: FloatArray, accuracy: FloatArray, highest: float, floor: float) -> float:

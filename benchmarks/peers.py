@@ -108,7 +108,7 @@ def optuna_method(make: Callable[[int], optuna.samplers.BaseSampler]) -> Method:
     def run(lookup: Lookup, n: int, seed: int) -> tuple[IntArray, Log]:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         log = Log(lookup, n, seed)
-        space = {
+        space: dict[str, optuna.distributions.BaseDistribution] = {
             decision.name: optuna.distributions.CategoricalDistribution(range(decision.size))
             for decision in lookup.space.decisions
         }

@@ -20,6 +20,8 @@ from lookup_tables.blocks import Block
 from lookup_tables.errors import LookupTableError
 from lookup_tables.source import CostSource, FloatArray
 
+FLOOR_OF_SUM = 0.05
+"""An estimate is never below this share of the plain sum."""
 MIN_NETWORKS = 5
 N_SUMS = 3
 
@@ -61,8 +63,13 @@ class Calibration:
 
         Never below a twentieth of the plain sum, however far a network is from the fitted ones.
         """
+        found = self.slopes(sums) + self.constant_ms
+        return np.asarray(np.maximum(found, FLOOR_OF_SUM * sums[:, 0]))
+
+    def slopes(self, sums: FloatArray) -> FloatArray:
+        """The part of the estimate that adds up over blocks: `(n, 3) -> (n,)`."""
         weights = np.array([self.ratio, self.per_block_ms, self.per_layer_ms])
-        return np.asarray(np.maximum(sums @ weights + self.constant_ms, 0.05 * sums[:, 0]))
+        return np.asarray(sums @ weights)
 
     def upper_factor(self, probability: float) -> float:
         """What to multiply an estimate by so that the measured value stays below it.

@@ -20,6 +20,8 @@ class _Boosted(Fitted):
 class BoostingPredictor(FoldedRegressor):
     """Shallow trees, each fitted to half of the rows and a third of the features."""
 
+    slow = True
+
     def train(self, features: FloatArray, scores: FloatArray, noise: FloatArray | None) -> Fitted:
         """See `FoldedRegressor.train`."""
         weights = None if noise is None else 1.0 / np.maximum(noise, 1e-4) ** 2

@@ -15,10 +15,15 @@ from predictors.regressor import Regressor
 
 MIN_WEIGHT = 0.1
 """A member that would weigh less is left out: it costs time and changes little."""
+MIN_GAIN = 0.1
+"""Share of the left-out squared error that a slow member has to take away to be used."""
 
 
 class EnsemblePredictor(Regressor):
     """Stacking (Wolpert, 1992): non-negative weights fitted to left-out predictions.
+
+    Members that are slow to predict with take part only where they take away a good deal of the
+    error: a search scores millions of candidates.
 
     The deviation joins the members' own with their disagreement.
     """
@@ -64,15 +69,15 @@ class EnsemblePredictor(Regressor):
         for member in self._members:
             member.fit_scores(features, scores, noise=noise, group=group)
         left_out = np.column_stack([member.left_out_mean for member in self._members])
-        weights = nnls(left_out, scores)[0]
-        if not weights.sum() > 0:  # nothing predicts anything: trust the least wrong
-            weights = 1.0 * (
-                np.arange(len(weights))
-                == np.argmin(((left_out - scores[:, None]) ** 2).sum(axis=0))
-            )
-        weights /= weights.sum()
-        weights[weights < MIN_WEIGHT] = 0.0
-        self._weights = weights / weights.sum()
+        quick = np.array([not member.slow for member in self._members])
+        weights = _stacked(left_out, scores)
+        if quick.any() and not quick.all():
+            without = np.zeros(len(weights))
+            without[quick] = _stacked(left_out[:, quick], scores)
+            reached = _error(left_out, weights, scores)
+            if _error(left_out, without, scores) * (1 - MIN_GAIN) <= reached:
+                weights = without
+        self._weights = weights
         deviations = np.column_stack([member.left_out_std for member in self._members])
         self.left_out_mean, self.left_out_std = self._mixed(left_out.T, deviations.T)
 
@@ -97,3 +102,18 @@ class EnsemblePredictor(Regressor):
         mean = self._weights @ means
         within = self._weights @ deviations**2
         return mean, np.sqrt(within + self._weights @ (means - mean) ** 2)
+
+
+def _stacked(left_out: FloatArray, scores: FloatArray) -> FloatArray:
+    """Weights of members `(k,)` from their left-out predictions `(n, k)`; they add up to one."""
+    weights = nnls(left_out, scores)[0]
+    if not weights.sum() > 0:  # nothing predicts anything: trust the least wrong
+        errors = ((left_out - scores[:, None]) ** 2).sum(axis=0)
+        weights = (np.arange(len(errors)) == np.argmin(errors)).astype(np.float64)
+    weights /= weights.sum()
+    weights[weights < MIN_WEIGHT] = 0.0
+    return np.asarray(weights / weights.sum())
+
+
+def _error(left_out: FloatArray, weights: FloatArray, scores: FloatArray) -> float:
+    return float(((left_out @ weights - scores) ** 2).mean())

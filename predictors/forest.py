@@ -14,6 +14,8 @@ N_TREES = 100
 class ForestPredictor(Regressor):
     """Trees vote; their disagreement joins the error on rows that trees were grown without."""
 
+    slow = True
+
     def fit_scores(
         self,
         features: FloatArray,
@@ -30,9 +32,10 @@ class ForestPredictor(Regressor):
         ).fit(features, scores, sample_weight=weights)
         rows = np.asarray(features, dtype=np.float32)
         votes = np.full((N_TREES, len(scores)), np.nan)
+        samples = self._trees.estimators_samples_  # made anew at each access
         for number, tree in enumerate(self._trees.estimators_):
             out = np.ones(len(scores), dtype=np.bool_)
-            out[self._trees.estimators_samples_[number]] = False
+            out[samples[number]] = False
             votes[number, out] = tree.tree_.predict(rows[out])[:, 0]
         count = np.isfinite(votes).sum(axis=0)
         some = np.maximum(count, 1)

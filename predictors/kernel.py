@@ -2,8 +2,9 @@
 
 A sum: a linear part over all features, a smooth part for each group of features, and a smooth part
 over all of them together, in which the groups keep their own lengths (additive processes as in
-Duvenaud et al., 2011). Groups matter because features of an architecture speak of different things
-- its sizes, what each layer holds, how its paths run - that matter to different degrees.
+Duvenaud et al., 2011); where there is one group, these two are one. Groups matter because features
+of an architecture speak of different things - its sizes, what each layer holds, how its paths run
+- that matter to different degrees.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ JITTER = 1e-6
 
 def groups_of(names: Sequence[str], n_features: int) -> tuple[IntArray, ...]:
     """Columns by what stands before the first dot of their names; one group where none is given."""
-    prefixes = [name.partition(".")[0] for name in names] or [""] * n_features
+    prefixes = [name.partition(".")[0] if "." in name else "" for name in names]
+    prefixes = prefixes or [""] * n_features
     return tuple(
         np.flatnonzero([one == prefix for one in prefixes]) for prefix in dict.fromkeys(prefixes)
     )
@@ -128,7 +130,7 @@ def learn(rows: FloatArray, groups: Sequence[IntArray], target: FloatArray) -> H
         smooth = [a * np.exp(-0.5 * d) for d, a in zip(squared, theta.amplitudes, strict=True)]
         shrink = theta.stretch**-2
         everything = sum(squared) * shrink
-        joint = theta.joint * np.exp(-0.5 * everything)
+        joint = theta.joint * np.exp(-0.5 * everything) if len(groups) > 1 else 0.0 * linear
         total = theta.linear * linear + sum(smooth) + joint + (theta.noise + JITTER) * identity
         factor = linalg.cholesky(total, lower=True, check_finite=False)
         inverse = linalg.cho_solve((factor, True), identity, check_finite=False)
@@ -189,12 +191,15 @@ class Smooth:
             left[:, -2] *= kind(-0.5)
             left[:, -1] = 1
             exponent = left @ right
-            total = exponent.copy() if total is None else np.add(total, exponent, out=total)
+            if len(self._groups) > 1:
+                total = exponent.copy() if total is None else np.add(total, exponent, out=total)
             np.exp(exponent, out=exponent)
             exponent *= kind(amplitude)
             found = exponent if found is None else np.add(found, exponent, out=found)
-        if total is None or found is None:
+        if found is None:
             raise ValueError("a covariance needs at least one group of features")
+        if total is None:
+            return found
         total *= kind(self._theta.stretch**-2)
         np.exp(total, out=total)
         total *= kind(self._theta.joint)
@@ -204,4 +209,5 @@ class Smooth:
     @property
     def variance(self) -> float:
         """Of any row with itself."""
-        return float(self._theta.amplitudes.sum() + self._theta.joint)
+        joint = self._theta.joint if len(self._groups) > 1 else 0.0
+        return float(self._theta.amplitudes.sum()) + joint

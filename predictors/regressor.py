@@ -24,6 +24,8 @@ class Regressor(ABC):
 
     minimum = 2
     """Rows without which there is nothing to fit."""
+    slow = False
+    """Whether predicting takes more than a few matrix products."""
 
     def __init__(self, *, seed: int = 0, names: Sequence[str] = ()) -> None:
         self._seed = seed

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
 from lookup_tables.blocks import Block
-from lookup_tables.calibrate import N_SUMS, Calibration, block_sums
+from lookup_tables.calibrate import FLOOR_OF_SUM, N_SUMS, Calibration, block_sums
 from lookup_tables.errors import MissingBlocks as TableLacks
 from lookup_tables.source import CostSource
 from lookup_tables.target import Target
@@ -23,36 +24,79 @@ Price = Callable[[list[Block]], FloatArray]
 """Blocks to `(len(blocks), prices)`."""
 
 
+MAX_TABLE = 65_536
+"""Combinations of decisions that slots are joined up to: fewer lookups, tables that fit a cache."""
+
+
 class SlotSums:
     """Sums over the blocks of a network, for several prices of a block at once.
 
-    Every combination that a slot's decisions can take is priced once; then a batch of networks
-    is one array lookup a slot and a sum.
+    Every combination that a slot's decisions can take is priced once, and slots that read much the
+    same decisions are joined; then a batch of networks is a few array lookups and a sum.
     """
 
     def __init__(self, space: SearchSpace, price: Price) -> None:
         self._space = space
-        self._slots: list[tuple[IntArray, IntArray, FloatArray]] = []
         combinations_of = _combinations(space)
         everything = _distinct(combinations_of)
         position = {block: row for row, block in enumerate(everything)}
         table = price(everything)
+        sizes = tuple(decision.size for decision in space.decisions)
+        joined: list[tuple[tuple[int, ...], FloatArray]] = []
         for slot, combinations in combinations_of:
             rows = np.zeros((len(combinations), table.shape[1]))
             for number, blocks in enumerate(combinations):
                 if blocks:
                     rows[number] = table[[position[block] for block in blocks]].sum(axis=0)
-            sizes = np.array([space.decisions[i].size for i in slot.reads], dtype=np.int64)
-            strides = np.cumprod(np.concatenate([[1], sizes[::-1]]))[:-1][::-1].astype(np.int64)
-            self._slots.append((np.array(slot.reads, dtype=np.int64), strides, rows))
+            _join(joined, slot.reads, rows, sizes)
+        self._tables = [np.ascontiguousarray(rows) for _, rows in joined]
+        # where a network's decisions stand in each table: one product for all tables
+        self._places = np.zeros((len(sizes), len(joined)))
+        for number, (reads, _) in enumerate(joined):
+            stride = 1
+            for decision in reversed(reads):
+                self._places[decision, number] = stride
+                stride *= sizes[decision]
 
     def __call__(self, genotypes: IntArray) -> FloatArray:
         """Sum of each price over each network's blocks: `(n, d) -> (n, prices)`."""
         rows = self._space.canonical(genotypes)
-        total = np.zeros((len(rows), self._slots[0][2].shape[1]))
-        for reads, strides, values in self._slots:
-            total += values[rows[:, reads] @ strides]
+        places = (rows.astype(np.float64) @ self._places).astype(np.int64)
+        total = self._tables[0][places[:, 0]]
+        for number, table in enumerate(self._tables[1:], start=1):
+            total += table[places[:, number]]
         return total
+
+
+def _join(
+    joined: list[tuple[tuple[int, ...], FloatArray]],
+    reads: tuple[int, ...],
+    rows: FloatArray,
+    sizes: tuple[int, ...],
+) -> None:
+    """Add a slot's table to one of `joined` where the two together stay small, else append it."""
+    for number, (other, table) in enumerate(joined):
+        union = tuple(sorted({*other, *reads}))
+        if math.prod(sizes[one] for one in union) <= MAX_TABLE:
+            both = _spread(other, table, union, sizes) + _spread(reads, rows, union, sizes)
+            joined[number] = (union, both)
+            return
+    order = tuple(sorted(reads))
+    joined.append((order, _spread(reads, rows, order, sizes)))
+
+
+def _spread(
+    reads: tuple[int, ...], rows: FloatArray, union: tuple[int, ...], sizes: tuple[int, ...]
+) -> FloatArray:
+    """A table over the decisions `reads` as one over all decisions of `union`."""
+    grid = rows.reshape(*(sizes[one] for one in reads), -1)
+    by_number = np.argsort(reads, kind="stable")
+    grid = grid.transpose(*by_number, len(reads))
+    shape = [sizes[one] if one in reads else 1 for one in union]
+    wide = np.broadcast_to(
+        grid.reshape(*shape, -1), (*(sizes[one] for one in union), grid.shape[-1])
+    )
+    return np.asarray(wide.reshape(-1, grid.shape[-1]))
 
 
 @dataclass(frozen=True)
@@ -129,6 +173,38 @@ class CostModel:
             return 1.0
         factor = self._calibration.upper_factor(probability)
         return factor if np.isfinite(factor) else 1.0
+
+
+class CostBank:
+    """Latencies of networks on several targets at once: one lookup serves them all."""
+
+    def __init__(
+        self, space: SearchSpace, sources: Sequence[tuple[CostSource, Calibration | None]]
+    ) -> None:
+        self._models = [CostModel(space, source, one) for source, one in sources]
+
+        def price(blocks: list[Block]) -> FloatArray:
+            columns = []
+            for source, calibration in sources:
+                sums = block_sums(source, blocks)
+                columns.append(sums[:, 0])
+                columns.append(sums[:, 0] if calibration is None else calibration.slopes(sums))
+            return np.column_stack(columns)
+
+        self._sums = SlotSums(space, price)
+        constants = [0.0 if one is None else one.constant_ms for _, one in sources]
+        self._constants = np.array(constants)
+
+    @property
+    def targets(self) -> list[Target]:
+        """In the order of the columns."""
+        return [model.target for model in self._models]
+
+    def latency_ms(self, genotypes: IntArray) -> FloatArray:
+        """Estimated latency of each network on each target: `(n, targets)`."""
+        sums = self._sums(genotypes)
+        found = sums[:, 1::2] + self._constants
+        return np.asarray(np.maximum(found, FLOOR_OF_SUM * sums[:, 0::2]))
 
 
 def all_blocks(space: SearchSpace) -> list[Block]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,8 @@ SQUEEZE = 4
 _MAX_DEPTH = DEPTHS[-1]
 _PER_STAGE = 2 + 2 * _MAX_DEPTH  # depth, squeeze-excitation, then kernel and expansion a layer
 _RESOLUTION, _WIDTH, _FIRST_STAGE = 0, 1, 2
+_KEPT = np.repeat(np.arange(_MAX_DEPTH) < np.array(DEPTHS)[:, None], 2, axis=1).astype(np.int64)
+"""For each depth's index, which of a stage's kernels and expansions count."""
 
 
 def scaled(channels: int, width: float) -> int:
@@ -99,11 +101,9 @@ class MbconvSpace:
     def canonical(self, genotypes: IntArray) -> IntArray:
         """Layers beyond a stage's depth take index 0."""
         found = np.array(genotypes, dtype=np.int64, copy=True)
-        active = self._active(found)
         for stage in range(len(STAGES)):
-            for layer in range(_MAX_DEPTH):
-                own = _FIRST_STAGE + stage * _PER_STAGE + 2 + 2 * layer
-                found[~active[:, stage, layer], own : own + 2] = 0
+            start = _FIRST_STAGE + stage * _PER_STAGE
+            found[:, start + 2 : start + _PER_STAGE] *= _KEPT[found[:, start]]
         return found
 
     def valid(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:
@@ -111,8 +111,8 @@ class MbconvSpace:
         return np.ones(len(genotypes), dtype=np.bool_)
 
     def features(self, genotypes: IntArray) -> FloatArray:
-        """See `mbconv_features`."""
-        return self._features(genotypes)
+        """See `mbconv_features`; in single precision."""
+        return cast(FloatArray, self._features(genotypes))
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -141,12 +141,6 @@ class MbconvSpace:
     def smallest(self) -> IntArray:
         """The first value of every decision."""
         return np.zeros(len(self.decisions), dtype=np.int64)
-
-    def _active(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:
-        """Which layers exist: `(n, stages, layers)`."""
-        depth_at = _FIRST_STAGE + _PER_STAGE * np.arange(len(STAGES))
-        depths = np.array(DEPTHS)[genotypes[:, depth_at]]
-        return np.asarray(np.arange(_MAX_DEPTH)[None, None, :] < depths[:, :, None])
 
     def _size_after(self, resolution: int, places: int) -> int:
         """Pixels a side after the first `places` of stem and stages."""

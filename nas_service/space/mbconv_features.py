@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from nas_service.space.base import FloatArray, IntArray
 
@@ -28,11 +29,17 @@ class MbconvFeatures:
         expansions: Sequence[int],
     ) -> None:
         layers = max(depths)
-        self._per_stage = 2 + 2 * layers
         self._globals = np.log(sides), np.log(np.array(widths))
         grid = [len(sides), len(widths), len(depths), 2]
         grid += [len(kernels), len(expansions)] * layers
-        self._strides = np.cumprod([1, *grid[::-1]])[:-1][::-1].astype(np.int64)
+        strides = np.cumprod([1, *grid[::-1]])[:-1][::-1]
+        per_stage = len(grid) - 2
+        # where a network's decisions stand in each stage's table: one product for all stages
+        self._places = np.zeros((2 + per_stage * len(stages), len(stages)))
+        for stage in range(len(stages)):
+            start = 2 + stage * per_stage
+            self._places[:2, stage] = strides[:2]
+            self._places[start : start + per_stage, stage] = strides[2:]
         rows = np.indices(grid).reshape(len(grid), -1)
         active = np.arange(layers) < np.array(depths)[rows[2]][:, None]
         gate = rows[3].astype(np.float64)
@@ -58,26 +65,25 @@ class MbconvFeatures:
                 ]
             )
             self._tables.append(table.astype(np.float32))
-        per_stage = ["depth", "gate", "gated", "kernels", "expansions", "log_work"]
-        names = ["network.log_resolution", "network.log_width"]
+        of_stage = ["depth", "gate", "gated", "kernels", "expansions", "log_work"]
+        names = ["log_resolution", "log_width"]
         for stage in range(1, len(stages) + 1):
-            names += [f"network.stage{stage}_{name}" for name in per_stage]
+            names += [f"stage{stage}_{name}" for name in of_stage]
             for what in ("kernel", "expansion"):
-                names += [f"layers.stage{stage}_{what}{n}" for n in range(1, layers + 1)]
-        self.names = (*names, "network.log_work", "network.log_size")
+                names += [f"stage{stage}_{what}{n}" for n in range(1, layers + 1)]
+        self.names = (*names, "log_work", "log_size")
 
-    def __call__(self, genotypes: IntArray) -> FloatArray:
-        """Look them up."""
+    def __call__(self, genotypes: IntArray) -> npt.NDArray[np.float32]:
+        """Look them up, in single precision: there are many of them."""
         rows = np.asarray(genotypes)
+        places = (rows.astype(np.float64) @ self._places).astype(np.int64)
         width = self._tables[0].shape[1] - 2
-        found = np.empty((len(rows), 4 + width * len(self._tables)))
+        found = np.empty((len(rows), 4 + width * len(self._tables)), dtype=np.float32)
         found[:, 0] = self._globals[0][rows[:, 0]]
         found[:, 1] = self._globals[1][rows[:, 1]]
-        shared = rows[:, :2] @ self._strides[:2]
-        total = np.zeros((len(rows), 2))
+        total = np.zeros((len(rows), 2), dtype=np.float32)
         for stage, table in enumerate(self._tables):
-            start = 2 + stage * self._per_stage
-            part = table[shared + rows[:, start : start + self._per_stage] @ self._strides[2:]]
+            part = table[places[:, stage]]
             found[:, 2 + stage * width : 2 + (stage + 1) * width] = part[:, :-2]
             total += part[:, -2:]
         found[:, -2:] = np.log(total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from nas_service.errors import Infeasible
 from nas_service.space.base import IntArray, SearchSpace
@@ -41,8 +42,15 @@ def distinct(space: SearchSpace, n: int, generator: np.random.Generator) -> IntA
 
 def unique(genotypes: IntArray) -> IntArray:
     """The distinct rows, in order of first appearance."""
-    _, first = np.unique(genotypes, axis=0, return_index=True)
+    _, first = np.unique(_hashed(genotypes), return_index=True)
     return genotypes[np.sort(first)]
+
+
+def _hashed(genotypes: IntArray) -> npt.NDArray[np.uint64]:
+    """A number a row: equal for equal rows, and for others by a chance of 1 in 2^64."""
+    factors = np.random.default_rng(64).integers(1, 2**63, genotypes.shape[1], dtype=np.uint64)
+    rows = genotypes.astype(np.uint64) + np.uint64(1)
+    return np.asarray((rows * (2 * factors + np.uint64(1))).sum(axis=1, dtype=np.uint64))
 
 
 def mutate(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from predictors.base import Prediction, PredictorError, conformal_width
+from predictors.base import Latent, Prediction, PredictorError, conformal_width
 from predictors.ensemble import EnsemblePredictor
 from predictors.quality import coverage, kendall, spearman, top_k_regret
 from predictors.saved import SavedPredictor
@@ -35,8 +35,10 @@ def test_conformal_width_by_hand() -> None:
 
 
 def test_coverage_counts_what_lies_inside() -> None:
-    prediction = Prediction(np.zeros(4), np.zeros(4), np.array([0.1, 0.2, 0.3, 0.4]))
-    assert coverage(prediction, np.array([0.0, 0.25, -0.3, 0.5]), 0.6) == 0.75
+    residuals = np.array([0.1, 0.2, 0.3, 0.4])
+    latent = Latent(np.full(4, 0.5), np.ones(4), residuals, lambda scores: scores)
+    prediction = Prediction(np.full(4, 0.5), np.zeros(4), latent)
+    assert coverage(prediction, np.array([0.5, 0.75, 0.2, 1.0]), 0.6) == 0.75
 
 
 def test_intervals_cover_about_as_often_as_they_say() -> None:

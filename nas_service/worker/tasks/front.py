@@ -66,7 +66,7 @@ def all_candidates(
         architectures = np.concatenate([architectures, rows])
         accuracy = np.concatenate([accuracy, np.array([one.accuracy for one in told])])
     space = problem.space.architectures
-    predictor = load(PREDICTORS, spec.predictor)(seed=spec.seed)
+    predictor = load(PREDICTORS, spec.predictor)(seed=spec.seed, names=space.feature_names)
     features = space.features(architectures)
     predictor.fit(features, accuracy)
     prediction = predictor.predict(features)

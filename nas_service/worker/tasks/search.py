@@ -35,7 +35,7 @@ def run_search(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     make = load(PREDICTORS, spec.predictor)
     plan = Plan(
         sampler=load(SAMPLERS, spec.sampler),
-        make_predictor=lambda: make(seed=spec.seed),
+        make_predictor=lambda: make(seed=spec.seed, names=space.feature_names),
         evaluator=evaluator,
         n_queries=spec.n_queries,
         batch=spec.batch,

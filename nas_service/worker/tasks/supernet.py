@@ -161,7 +161,7 @@ def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     features = space.features(genotypes)
     make = load(PREDICTORS, stored.name)
     fit_part, held = slice(0, n_initial), slice(n_initial, None)
-    predictor = make(seed=shared.seed)
+    predictor = make(seed=shared.seed, names=space.feature_names)
     predictor.fit(features[fit_part], accuracy[fit_part])
     quality = _quality(
         predictor.predict(features[held]), accuracy[held], accuracy[fit_part], len(data.validation)
@@ -169,7 +169,8 @@ def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     folder = context.scratch(f"predictor-{stored.id}")
     path = folder / "predictor.zip"
     saved = np.concatenate([genotypes.astype(np.float64), features], axis=1)
-    SavedPredictor(stored.name, shared.seed, saved, accuracy, {}).save(path)
+    options = {"names": list(space.feature_names)}
+    SavedPredictor(stored.name, shared.seed, saved, accuracy, options).save(path)
     sha256 = context.blobs.put(path)
     with context.database.session() as session:
         supernets.set_fitted(session, stored.id, sha256=sha256, quality=quality)
