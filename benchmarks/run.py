@@ -11,6 +11,7 @@ BENCHMARKS = {
     "latency": "profile this machine and compare estimates with measured networks",
     "search": "queries that samplers need to find the front, on NAS-Bench-201",
     "throughput": "candidates scored, evolved and stored a second",
+    "supernet": "samplers on a supernet of real images",
     "sharing": "accuracy by shared weights against stand-alone training",
 }
 
