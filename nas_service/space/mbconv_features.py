@@ -66,12 +66,12 @@ class MbconvFeatures:
             )
             self._tables.append(table.astype(np.float32))
         of_stage = ["depth", "gate", "gated", "kernels", "expansions", "log_work"]
-        names = ["log_resolution", "log_width"]
+        names = ["size.log_resolution", "size.log_width"]
         for stage in range(1, len(stages) + 1):
-            names += [f"stage{stage}_{name}" for name in of_stage]
+            names += [f"layers.stage{stage}_{name}" for name in of_stage]
             for what in ("kernel", "expansion"):
-                names += [f"stage{stage}_{what}{n}" for n in range(1, layers + 1)]
-        self.names = (*names, "log_work", "log_size")
+                names += [f"layers.stage{stage}_{what}{n}" for n in range(1, layers + 1)]
+        self.names = (*names, "size.log_work", "size.log_size")
 
     def __call__(self, genotypes: IntArray) -> npt.NDArray[np.float32]:
         """Look them up, in single precision: there are many of them."""
