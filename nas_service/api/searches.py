@@ -20,6 +20,7 @@ from nas_service.api.problems import stored_problem
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load
+from nas_service.search.evaluate import check_quantity
 from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.space.base import SearchSpace, describe
 from nas_service.storage import datasets, devices, jobs, searches
@@ -61,6 +62,10 @@ class SearchIn(Strict):
     n_probes: int = Field(default=5, ge=1, le=50)
     profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
     seed: int = Field(default=0, ge=0, lt=2**31)
+    objectives: tuple[str, ...] = Field(default=("latency_ms",), min_length=1, max_length=8)
+    limits: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict, max_length=8)
+    also_devices: tuple[str, ...] = Field(default=(), max_length=32)
+    patience: int | None = Field(default=None, ge=1, le=1000)
     training: TrainingIn = TrainingIn()
 
     def to_spec(self) -> SearchSpec:
@@ -71,6 +76,14 @@ class SearchIn(Strict):
         check(PREDICTORS, self.predictor)
         if len(set(self.precisions)) < len(self.precisions):
             raise InvalidSpec("precisions: the same one twice", field="precisions")
+        for name in ("objectives", "also_devices"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise InvalidSpec(f"{name}: the same one twice", field=name)
+        for name in (*self.objectives, *self.limits):
+            check_quantity(name, self.also_devices)
+        if "latency_ms" in self.limits:
+            raise InvalidSpec("the limit on latency_ms is max_latency_ms", field="limits")
         values = self.model_dump()
         return SearchSpec(**{**values, "training": TrainingSpec(**values["training"])})
 
@@ -131,6 +144,9 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
     with with_.database.session() as session:
         dataset = datasets.get_dataset(session, spec.dataset)
         device = devices.get_device(session, spec.device)
+        for other in spec.also_devices:
+            if devices.get_device(session, other).id == device.id:
+                raise InvalidSpec(f"{other!r} is the search's own device", field="also_devices")
         if not dataset.ready:
             raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
         space: SearchSpace = load(SPACES, spec.space)(dataset.image)

@@ -11,6 +11,7 @@ from nas_service.cli import output
 from nas_service.cli.archive import content_digest, packed
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
 from nas_service.client import ApiError, Client
+from nas_service.errors import InvalidSpec
 
 
 def search(
@@ -23,8 +24,10 @@ def search(
     precision: Annotated[
         list[str] | None, typer.Option(help="fp32, int8; both unless given.")
     ] = None,
-    sampler: Annotated[str, typer.Option(help="guided, random, tpe or nsga2.")] = "guided",
-    evaluator: Annotated[str, typer.Option(help="supernet or standalone.")] = "supernet",
+    sampler: Annotated[
+        str, typer.Option(help="guided, random, tpe, nsga2, nsga3, gaussian_process.")
+    ] = "guided",
+    evaluator: Annotated[str, typer.Option(help="supernet, standalone or tabular.")] = "supernet",
     queries: Annotated[int, typer.Option(help="Accuracy evaluations to spend.")] = 40,
     winners: Annotated[int, typer.Option(help="Winners to compress and measure.")] = 4,
     initial: Annotated[int, typer.Option(help="Subnets the predictor starts from.")] = 64,
@@ -36,6 +39,19 @@ def search(
     flip: Annotated[bool, typer.Option("--flip", help="Mirror training images.")] = False,
     image_size: Annotated[int | None, typer.Option(help="Pixels a side, for an upload.")] = None,
     profile_budget_s: Annotated[float, typer.Option(help="Seconds to profile, if needed.")] = 60.0,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(help="Minimised beside the error: latency_ms, size_bytes, macs, ..."),
+    ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, an upper bound; may be repeated.")
+    ] = None,
+    also_device: Annotated[
+        list[str] | None, typer.Option(help="A further device: latency_ms@NAME, latency_ms@worst.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="End after so many batches without a better front.")
+    ] = None,
     seed: int = 0,
     wait: Annotated[bool, typer.Option(help="Wait for the end.")] = True,
     out: Annotated[Path | None, typer.Option(help="Folder for report and bundle.")] = None,
@@ -43,6 +59,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Search for a data set and a device, and show the measured front."""
+    limits = dict(_limit(one) for one in limit or [])
     with Client(server) as nas:
         _have_device(nas, device)
         name = _have_dataset(nas, dataset, image_size, quiet=as_json)
@@ -69,6 +86,13 @@ def search(
         }
         if precision:
             request["precisions"] = precision
+        if objective:
+            request["objectives"] = objective
+        if also_device:
+            request["also_devices"] = also_device
+        if patience is not None:
+            request["patience"] = patience
+        request["limits"] = limits
         submitted = nas.submit_search(**request)
         search_id = submitted["id"]
         if not as_json:
@@ -81,6 +105,14 @@ def search(
         _show_front(nas, search_id, as_json=as_json)
         if out is not None:
             _save(nas, search_id, out)
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, equals, value = text.partition("=")
+    try:
+        return name, float(value if equals else "")
+    except ValueError as error:
+        raise InvalidSpec(f"--limit takes NAME=VALUE, not {text!r}", field="limit") from error
 
 
 def _have_device(nas: Client, name: str) -> None:

@@ -27,6 +27,8 @@ class Candidate:
     size_bytes: int
     macs: int
     parameters: int
+    objectives: dict[str, float]
+    keeps_limits: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -51,6 +53,8 @@ def candidates_of(
     upper = problem.upper_ms(genotypes)
     size = problem.size_bytes(genotypes)
     structure = problem.structure(genotypes[:, :-1])
+    costs = problem.costs_of(genotypes)
+    feasible = problem.feasible(genotypes)
     found = []
     for i, row in enumerate(genotypes):
         which = int(row[-1])
@@ -67,18 +71,27 @@ def candidates_of(
                 size_bytes=int(size[i]),
                 macs=int(structure.macs[i]),
                 parameters=int(structure.parameters[i]),
+                objectives={
+                    name: round(float(cost), 6)
+                    for name, cost in zip(problem.objectives, costs[i], strict=True)
+                },
+                keeps_limits=bool(feasible[i]),
             )
         )
     return found
 
 
 def front_of(problem: Problem, candidates: list[Candidate]) -> ParetoFront:
-    """The front among candidates that keep the limit."""
-    feasible = [one for one in candidates if one.latency_upper_ms <= problem.limit_ms]
-    reference = np.array([1.0, problem.limit_ms])
+    """The front among candidates that keep every limit, over all objectives of the problem."""
+    feasible = [one for one in candidates if one.keeps_limits]
     if not feasible:
         return ParetoFront((), 0.0, problem.limit_ms)
-    losses = np.array([[1.0 - c.predicted_accuracy, c.predicted_latency_ms] for c in feasible])
+    losses = np.array(
+        [[1.0 - c.predicted_accuracy, *c.objectives.values()] for c in feasible], dtype=np.float64
+    )
     members = [one for one, keep in zip(feasible, non_dominated(losses), strict=True) if keep]
     members.sort(key=lambda one: (one.predicted_latency_ms, one.genotype))
-    return ParetoFront(tuple(members), hypervolume(losses, reference), problem.limit_ms)
+    highest = problem.highest_costs
+    costs = losses[:, 1:].max(axis=0) if highest is None else highest
+    area = hypervolume(losses, np.array([1.0, *costs]))
+    return ParetoFront(tuple(members), area, problem.limit_ms)

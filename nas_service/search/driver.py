@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.evaluate import Problem
 from nas_service.search.guided_sampler import distributions_of
+from nas_service.search.pareto import hypervolume
 from nas_service.search.samplers import SamplerContext, SamplerFactory
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import AccuracyPredictor
@@ -44,7 +45,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Plan:
-    """How far and how to search; `initial` are evaluations made before, which are no queries."""
+    """How far and how to search; `initial` are evaluations made before, which are no queries.
+
+    With `patience`, a search ends early when so many batches in a row added nothing to the front.
+    """
 
     sampler: SamplerFactory
     make_predictor: Callable[[], AccuracyPredictor]
@@ -54,6 +58,7 @@ class Plan:
     seed: int
     initial_architectures: IntArray
     initial_accuracy: FloatArray
+    patience: int | None = None
 
 
 def run(
@@ -76,6 +81,8 @@ def run(
     batch_number = 1 + max((one.batch for one in told), default=-1)
     idle = 0
     while len(told) < plan.n_queries and idle < _MAX_IDLE_BATCHES:
+        if plan.patience is not None and plateaued(problem, told, plan.patience):
+            break
         architectures, accuracy = _evaluated(plan, told)
         sampler = plan.sampler(
             SamplerContext(
@@ -107,6 +114,30 @@ def run(
         idle = 0 if fresh else idle + 1
         batch_number += 1
     return told
+
+
+PLATEAU = 1e-3
+"""A front that grew by less than this share has not grown."""
+
+
+def plateaued(problem: Problem, told: Sequence[Evaluation], patience: int) -> bool:
+    """Whether the last `patience` batches left the front's hypervolume where it was.
+
+    Measured in accuracy and logarithms of costs, against the worst of what was told.
+    """
+    last = max((one.batch for one in told), default=0)
+    before = [one for one in told if one.batch <= last - patience]
+    if not before:
+        return False
+    rows = np.array([one.genotype for one in told], dtype=np.int64)
+    losses = problem.losses(rows, np.array([one.accuracy for one in told]))
+    losses[:, 1:] = np.log(np.maximum(losses[:, 1:], 1e-12))
+    reference = losses.max(axis=0) + 1e-9
+    feasible = problem.feasible(rows)
+    early = np.array([one.batch <= last - patience for one in told])
+    now = hypervolume(losses[feasible], reference)
+    then = hypervolume(losses[feasible & early], reference)
+    return then > 0 and now <= then * (1.0 + PLATEAU)
 
 
 def _ask(

@@ -21,6 +21,20 @@ WORST = "worst"
 """`latency_ms@worst` is the highest latency over all devices of the search."""
 
 
+def check_quantity(name: str, also_devices: Sequence[str]) -> None:
+    """Raise `InvalidSpec`, which lists the known ones, where nothing gives a quantity."""
+    latencies = ["latency_ms"]
+    if also_devices:
+        latencies += [f"latency_ms@{one}" for one in (*also_devices, WORST)]
+    known = [*latencies, *STRUCTURAL]
+    if name not in known:
+        raise InvalidSpec(
+            f"no cost source gives {name!r}; known: {', '.join(known)}",
+            field="objectives",
+            known_names=known,
+        )
+
+
 @dataclass(frozen=True)
 class Problem:
     """Accuracy up, costs down, costs below limits, over architectures and precisions.
@@ -46,7 +60,7 @@ class Problem:
         if not self.objectives:
             raise InvalidSpec("a search needs a cost beside accuracy", field="objectives")
         for name in (*self.objectives, *self.limits):
-            self._models(name)
+            check_quantity(name, tuple(self.others))
 
     def latency_ms(self, genotypes: IntArray) -> FloatArray:
         """Estimated latency on the target of each row's precision: `(n,)`."""
@@ -125,21 +139,13 @@ class Problem:
 
     def _models(self, name: str) -> list[tuple[CostModel, ...]]:
         """The cost models behind a latency; none for what follows from structure."""
+        check_quantity(name, tuple(self.others))
         metric, at, device = name.partition("@")
-        if not at and metric in STRUCTURAL:
+        if metric in STRUCTURAL:
             return []
-        if metric == "latency_ms" and not at:
+        if not at:
             return [self.costs]
-        if metric == "latency_ms" and device == WORST:
-            return [self.costs, *self.others.values()]
-        if metric == "latency_ms" and device in self.others:
-            return [self.others[device]]
-        known = ["latency_ms", *(f"latency_ms@{one}" for one in (*self.others, WORST))]
-        raise InvalidSpec(
-            f"nothing gives {name!r}; known: {', '.join([*known, *STRUCTURAL])}",
-            field="objectives",
-            known_names=[*known, *STRUCTURAL],
-        )
+        return [self.costs, *self.others.values()] if device == WORST else [self.others[device]]
 
     def _latency(self, costs: tuple[CostModel, ...], genotypes: IntArray) -> FloatArray:
         return self._by_precision(genotypes, lambda which, rows: costs[which].latency_ms(rows))

@@ -19,10 +19,16 @@ def non_dominated(losses: FloatArray) -> BoolArray:
     keep: BoolArray = np.asarray(~np.isnan(losses).any(axis=1))
     if losses.shape[1] == 2:
         return _non_dominated_2d(losses, keep)
-    for row in np.flatnonzero(keep):
-        if keep[row]:
-            better = (losses[keep] <= losses[row]).all(axis=1) & (losses[keep] < losses[row]).any(1)
-            keep[row] = not better.any()
+    rows = np.flatnonzero(keep)
+    # whoever dominates a row has a smaller sum: front members come first, and one pass each is all
+    left = rows[np.argsort(losses[rows].sum(axis=1), kind="stable")]
+    keep[:] = False
+    while len(left):
+        first = losses[left[0]]
+        keep[left[0]] = True
+        same = (losses[left] == first).all(axis=1)
+        keep[left[same]] = True
+        left = left[~((losses[left] >= first).all(axis=1))]
     return keep
 
 
@@ -60,14 +66,26 @@ def ranks(losses: FloatArray) -> IntArray:
 
 
 def hypervolume(losses: FloatArray, reference: FloatArray) -> float:
-    """Area that rows `(n, 2)` dominate below `reference` `(2,)`; rows beyond it add nothing."""
+    """Volume that rows `(n, m)` dominate below `reference` `(m,)`; rows beyond it add nothing.
+
+    Exact, by slices along the last loss: for the few hundred points of a front.
+    """
     inside = losses[(losses < reference).all(axis=1)]
     if not len(inside):
         return 0.0
-    front = inside[non_dominated(inside)]
-    front = np.unique(front, axis=0)
-    heights = np.concatenate([[reference[1]], front[:-1, 1]]) - front[:, 1]
-    return float(((reference[0] - front[:, 0]) * heights).sum())
+    front = np.unique(inside[non_dominated(inside)], axis=0)
+    if losses.shape[1] == 2:
+        heights = np.concatenate([[reference[1]], front[:-1, 1]]) - front[:, 1]
+        return float(((reference[0] - front[:, 0]) * heights).sum())
+    front = front[np.argsort(front[:, -1], kind="stable")]
+    depths = np.diff(np.append(front[:, -1], reference[-1]))
+    return float(
+        sum(
+            depth * hypervolume(front[: number + 1, :-1], reference[:-1])
+            for number, depth in enumerate(depths)
+            if depth > 0
+        )
+    )
 
 
 def improvements(points: FloatArray, front: FloatArray, reference: FloatArray) -> FloatArray:

@@ -21,7 +21,12 @@ class TrainingSpec:
 
 @dataclass(frozen=True, slots=True)
 class SearchSpec:
-    """What to search, on which data, for which device, under which limit."""
+    """What to search, on which data, for which device, under which limits.
+
+    `objectives` are minimised beside 1 - accuracy, `limits` bound further quantities; both are
+    named as in `Problem`. `also_devices` are devices whose tables price a search beside its own.
+    With `patience`, a search ends when so many batches in a row added nothing to the front.
+    """
 
     dataset: str
     space: str
@@ -40,11 +45,20 @@ class SearchSpec:
     n_probes: int = 5
     profile_budget_s: float = 60.0
     seed: int = 0
+    objectives: tuple[str, ...] = ("latency_ms",)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    also_devices: tuple[str, ...] = ()
+    patience: int | None = None
     training: TrainingSpec = field(default_factory=TrainingSpec)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**asdict(self), "precisions": list(self.precisions)}
+        return {
+            **asdict(self),
+            "precisions": list(self.precisions),
+            "objectives": list(self.objectives),
+            "also_devices": list(self.also_devices),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SearchSpec:
@@ -53,6 +67,8 @@ class SearchSpec:
             **{
                 **values,
                 "precisions": tuple(values["precisions"]),
+                "objectives": tuple(values.get("objectives", ("latency_ms",))),
+                "also_devices": tuple(values.get("also_devices", ())),
                 "training": TrainingSpec(**values["training"]),
             }
         )

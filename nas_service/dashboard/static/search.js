@@ -3,6 +3,7 @@
 import { poll, read } from "./api.js";
 import { drawFront } from "./front-plot.js";
 import { showMessage } from "./format.js";
+import { showPredictor } from "./predictor.js";
 import { showFacts, showProgress } from "./progress.js";
 import { showBundle, showWinners } from "./winners.js";
 
@@ -16,7 +17,10 @@ async function look() {
   showFacts(search);
   showProgress(search, progress);
   const { body: front, changed } = await read(`${base}/front`);
-  if (changed) drawFront(front);
+  if (changed) {
+    drawFront(front);
+    showPredictor(front.predictor);
+  }
   const { body: winners } = await read(`${base}/winners`);
   showWinners(winners);
   if (ended.has(search.state)) {

@@ -19,6 +19,7 @@ from nas_service.storage import searches, supernets
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context
 from nas_service.worker.tasks.tables import open_problem
+from predictors.quality import report_card
 from predictors.saved import SavedPredictor
 
 Evaluated = tuple[IntArray, FloatArray]
@@ -40,12 +41,13 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     problem = open_problem(context, search)
     known = evaluated_before(context, search, problem.space.architectures)
     candidates = all_candidates(problem, spec, known, told)
+    card = predictor_card(problem, spec, known, told)
     front = front_of(problem, candidates)
     chosen = winners.choose(front, spec.n_winners, barred=barred)
     by_key = {(one.genotype[:-1], one.precision): one for one in candidates}
     ids = []
     with context.database.session() as session:
-        searches.add_front(session, search.id, front_document(problem, candidates, len(told)))
+        searches.add_front(session, search.id, front_document(problem, candidates, len(told), card))
         for rank, one in enumerate(chosen):
             estimates = {
                 precision: by_key[one.genotype[:-1], precision].as_dict()
@@ -60,11 +62,7 @@ def all_candidates(
     problem: Problem, spec: SearchSpec, known: Evaluated, told: Sequence[Evaluation]
 ) -> list[Candidate]:
     """Everything evaluated on this data, in each precision, as the predictor now sees it."""
-    architectures, accuracy = known
-    if told:
-        rows = np.array([one.genotype[:-1] for one in told], dtype=np.int64)
-        architectures = np.concatenate([architectures, rows])
-        accuracy = np.concatenate([accuracy, np.array([one.accuracy for one in told])])
+    architectures, accuracy = _together(known, told)
     space = problem.space.architectures
     predictor = load(PREDICTORS, spec.predictor)(seed=spec.seed, names=space.feature_names)
     features = space.features(architectures)
@@ -77,13 +75,43 @@ def all_candidates(
     )
 
 
-def front_document(problem: Problem, candidates: list[Candidate], n: int) -> dict[str, Any]:
+def predictor_card(
+    problem: Problem, spec: SearchSpec, known: Evaluated, told: Sequence[Evaluation]
+) -> dict[str, Any]:
+    """How the search's predictor does on what it has not seen, among all that was evaluated."""
+    architectures, accuracy = _together(known, told)
+    space = problem.space.architectures
+    make = load(PREDICTORS, spec.predictor)
+    card = report_card(
+        lambda: make(seed=spec.seed, names=space.feature_names),
+        space.features(architectures),
+        accuracy,
+        spec.seed,
+    )
+    return {"name": spec.predictor, **card}
+
+
+def _together(known: Evaluated, told: Sequence[Evaluation]) -> Evaluated:
+    architectures, accuracy = known
+    if told:
+        rows = np.array([one.genotype[:-1] for one in told], dtype=np.int64)
+        architectures = np.concatenate([architectures, rows])
+        accuracy = np.concatenate([accuracy, np.array([one.accuracy for one in told])])
+    return architectures, accuracy
+
+
+def front_document(
+    problem: Problem, candidates: list[Candidate], n: int, card: dict[str, Any]
+) -> dict[str, Any]:
     """The front as clients poll it: predicted points alone; measured ones are added later."""
     front = front_of(problem, candidates)
     on_front = {(one.genotype, one.precision) for one in front.candidates}
     return {
         "limit_ms": problem.limit_ms,
         "n_evaluations": n,
+        "objectives": list(problem.objectives),
+        "limits": dict(problem.limits),
+        "predictor": card,
         "hypervolume": round(front.hypervolume, 6),
         "tables": [cost.target.key for cost in problem.costs],
         "front": [one.as_dict() for one in front.candidates],

@@ -16,7 +16,12 @@ from nas_service.training.data import load as load_data
 from nas_service.training.loop import TrainRecipe
 from nas_service.worker.context import Context
 from nas_service.worker.recipes import supernet_recipe
-from nas_service.worker.tasks.front import all_candidates, evaluated_before, front_document
+from nas_service.worker.tasks.front import (
+    all_candidates,
+    evaluated_before,
+    front_document,
+    predictor_card,
+)
 from nas_service.worker.tasks.supernet import open_supernet
 from nas_service.worker.tasks.tables import open_problem
 
@@ -42,15 +47,19 @@ def run_search(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         seed=spec.seed,
         initial_architectures=known[0],
         initial_accuracy=known[1],
+        patience=spec.patience,
     )
     told = list(done)
 
     def on_batch(batch: list[Evaluation]) -> bool:
         told.extend(batch)
         candidates = all_candidates(problem, spec, known, told)
+        card = predictor_card(problem, spec, known, told)
         with context.database.session() as session:
             searches.add_evaluations(session, search.id, batch)
-            searches.add_front(session, search.id, front_document(problem, candidates, len(told)))
+            searches.add_front(
+                session, search.id, front_document(problem, candidates, len(told), card)
+            )
         report(len(told) / spec.n_queries, f"{len(told)} of {spec.n_queries} queries")
         return True
 

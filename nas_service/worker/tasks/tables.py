@@ -9,6 +9,7 @@ from nas_service.errors import InvalidSpec, MissingBlocks
 from nas_service.search.cost import CostModel, StructureModel
 from nas_service.search.evaluate import Problem, median_latency_ms, require_feasible
 from nas_service.search.shipping import ShippingModel
+from nas_service.space.base import SearchSpace
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.storage import datasets, devices, searches, supernets
 from nas_service.storage.searches import StoredSearch
@@ -21,21 +22,22 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
     with context.database.session() as session:
         dataset = datasets.get_dataset(session, search.dataset_id)
         tables = [devices.get_table(session, one) for one in search.facts["tables"]]
+        other_tables = {
+            device: [devices.get_table(session, one) for one in versions]
+            for device, versions in search.facts.get("other_tables", {}).items()
+        }
         shipping: dict[str, Any] = {}
         if search.facts.get("predictor_id"):
             predictor = supernets.get_predictor(session, search.facts["predictor_id"])
             shipping = predictor.shipping.get("models", {})
     space = make_space(spec.space, dataset.image)
-    costs = []
-    for stored in tables:
-        table = devices.load_table(context.blobs, stored)
-        costs.append(CostModel(space, table, table.calibration))
+    costs = _models(context, space, tables)
     precisions = tuple(cost.target.precision for cost in costs)
     deployment = DeploymentSpace(space, precisions)
     limit = spec.max_latency_ms or round(median_latency_ms(deployment, costs, spec.seed), 4)
     return Problem(
         space=deployment,
-        costs=tuple(costs),
+        costs=costs,
         shipping=tuple(
             ShippingModel.from_dict(shipping[p]) if p in shipping else ShippingModel()
             for p in precisions
@@ -43,7 +45,20 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         structure=StructureModel(space),
         limit_ms=limit,
         limit_probability=spec.limit_probability,
+        objectives=spec.objectives,
+        limits=spec.limits,
+        others={name: _models(context, space, one) for name, one in other_tables.items()},
     )
+
+
+def _models(
+    context: Context, space: SearchSpace, tables: list[devices.StoredTable]
+) -> tuple[CostModel, ...]:
+    found = []
+    for stored in tables:
+        table = devices.load_table(context.blobs, stored)
+        found.append(CostModel(space, table, table.calibration))
+    return tuple(found)
 
 
 def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -58,16 +73,50 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         search = searches.get_search(session, params["search_id"])
         device = devices.get_device(session, search.device_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
-        by_target = [
-            (target, devices.tables_of_target(session, target.id))
-            for target in devices.targets_of(session, device.id)
-        ]
     spec = search.value
     space = make_space(spec.space, dataset.image)
+    chosen, problem = _covering(context, device.id, space, spec.precisions)
+    missing = [p for p in spec.precisions if p not in chosen]
+    if missing and not device.local:
+        if problem is not None:
+            raise problem
+        raise InvalidSpec(
+            f"device {device.name!r} has no lookup table in {', '.join(missing)}; "
+            "upload one or profile the device",
+            field="device",
+        )
+    others: dict[str, list[str]] = {}
+    for name in spec.also_devices:
+        with context.database.session() as session:
+            other = devices.get_device(session, name)
+        found, problem = _covering(context, other.id, space, spec.precisions)
+        if lacking := [p for p in spec.precisions if p not in found]:
+            raise problem or InvalidSpec(
+                f"device {name!r} has no lookup table in {', '.join(lacking)}; "
+                "upload one or profile the device",
+                field="also_devices",
+            )
+        others[name] = [found[p] for p in spec.precisions]
+    if not missing:
+        tables_in_order = [chosen[p] for p in spec.precisions]
+        with context.database.session() as session:
+            searches.add_facts(session, search.id, tables=tables_in_order, other_tables=others)
+    return {"missing": missing, "image": dataset.image.as_dict(), "device_id": device.id}
+
+
+def _covering(
+    context: Context, device_id: str, space: SearchSpace, precisions: tuple[str, ...]
+) -> tuple[dict[str, str], MissingBlocks | None]:
+    """The device's newest table in each precision that covers the space, and what lacks blocks."""
+    with context.database.session() as session:
+        by_target = [
+            (target, devices.tables_of_target(session, target.id))
+            for target in devices.targets_of(session, device_id)
+        ]
     chosen: dict[str, str] = {}
     problem: MissingBlocks | None = None
     for target, tables in by_target:
-        if target.precision not in spec.precisions or target.precision in chosen:
+        if target.precision not in precisions or target.precision in chosen:
             continue
         # a calibrated table, even an older one, knows what its limits are held against
         for stored in sorted(tables, key=lambda table: table.calibration is None):
@@ -78,20 +127,7 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 continue
             chosen[target.precision] = stored.version
             break
-    missing = [p for p in spec.precisions if p not in chosen]
-    if missing and not device.local:
-        if problem is not None:
-            raise problem
-        raise InvalidSpec(
-            f"device {device.name!r} has no lookup table in {', '.join(missing)}; "
-            "upload one or profile the device",
-            field="device",
-        )
-    if not missing:
-        tables_in_order = [chosen[p] for p in spec.precisions]
-        with context.database.session() as session:
-            searches.add_facts(session, search.id, tables=tables_in_order)
-    return {"missing": missing, "image": dataset.image.as_dict(), "device_id": device.id}
+    return chosen, problem
 
 
 def check_feasible(params: dict[str, Any], report: Progress) -> dict[str, Any]:
