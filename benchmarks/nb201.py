@@ -104,7 +104,7 @@ def devices(folder: Path, index: IntArray) -> dict[str, FloatArray]:
     seen: set[bytes] = set()
     kept = {}
     for name, cost in found.items():
-        key = np.round(cost, 6).tobytes()
+        key = np.round(np.log(cost), 5).tobytes()  # files differ in how they round
         if key not in seen:
             seen.add(key)
             kept[name] = cost

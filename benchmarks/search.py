@@ -22,7 +22,7 @@ from nas_service.errors import InvalidSpec
 from nas_service.settings import Settings
 from nas_service.space.base import FloatArray
 
-SLOW = {"Optuna GP": (2, 1), "Optuna TPE": (12, 2)}
+SLOW = {"Optuna GP": (2, 1), "Optuna TPE": (6, 2)}
 """Methods measured on fewer devices (0: all) and seeds, because of their own time."""
 
 Run = tuple[str, str, str, int]

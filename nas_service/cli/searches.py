@@ -24,10 +24,8 @@ def search(
     precision: Annotated[
         list[str] | None, typer.Option(help="fp32, int8; both unless given.")
     ] = None,
-    sampler: Annotated[
-        str, typer.Option(help="guided, random, tpe, nsga2, nsga3, gaussian_process.")
-    ] = "guided",
-    evaluator: Annotated[str, typer.Option(help="supernet, standalone or tabular.")] = "supernet",
+    sampler: Annotated[str, typer.Option(help="guided, random, tpe, nsga2, nsga3 ...")] = "guided",
+    evaluator: Annotated[str, typer.Option(help="supernet or standalone.")] = "supernet",
     queries: Annotated[int, typer.Option(help="Accuracy evaluations to spend.")] = 40,
     winners: Annotated[int, typer.Option(help="Winners to compress and measure.")] = 4,
     initial: Annotated[int, typer.Option(help="Subnets the predictor starts from.")] = 64,

@@ -39,6 +39,9 @@ class SearchSpaceContract:
         raw = raw[space.valid(raw)]
         assert np.array_equal(space.features(raw), space.features(space.canonical(raw)))
 
+    def test_every_feature_has_a_name_of_its_own(self, space: SearchSpace) -> None:
+        assert space.features(samples(space, 3)).shape[1] == len(set(space.feature_names))
+
     def test_a_batch_gives_what_its_rows_give(self, space: SearchSpace) -> None:
         rows = samples(space)
         alone = np.concatenate([space.features(row[None]) for row in rows])

@@ -27,12 +27,16 @@ class TestLookupTable(CostSourceContract):
         return [entry.block for entry in small_table().entries]
 
 
-@pytest.mark.parametrize("make", ["ridge", "forest", "gaussian_process", "ensemble"], indirect=True)
+@pytest.mark.parametrize(
+    "make",
+    ["ridge", "forest", "gaussian_process", "boosting", "network", "ensemble"],
+    indirect=True,
+)
 class TestPredictors(AccuracyPredictorContract):
     @pytest.fixture
     def make(self, request: pytest.FixtureRequest) -> Callable[[], AccuracyPredictor]:
         kind = load(PREDICTORS, request.param)
-        return lambda: kind(seed=3)
+        return lambda: kind(seed=3, names=())
 
 
 @pytest.mark.parametrize("space", ["mbconv", "nasbench201"], indirect=True)

@@ -1,0 +1,352 @@
+"""The guided sampler and what it chooses by, against brute force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas_service.errors import InvalidData, InvalidSpec
+from nas_service.search.accuracy import PredictorEvaluator, TabularEvaluator
+from nas_service.search.acquisition import Improvement, Region
+from nas_service.search.candidate_pool import Pool, enumerate_space
+from nas_service.search.cost import CostBank, StructureModel
+from nas_service.search.driver import Evaluation, plateaued, run
+from nas_service.search.evaluate import Problem
+from nas_service.search.guided import Guidance, propose
+from nas_service.search.guided_sampler import GuidedSampler, distributions_of
+from nas_service.search.pareto import hypervolume, non_dominated
+from nas_service.search.task import Task
+from nas_service.space.base import Decision, FloatArray, ImageShape, IntArray
+from nas_service.space.cell import NasBench201Space
+from nas_service.space.sampling import distinct
+from predictors.gaussian_process import GaussianProcessPredictor
+from predictors.linear import RidgePredictor
+from tests.nas_service.search.problems import make_problem, table_of
+from tests.nas_service.search.test_search import _plan
+
+
+class Grid:
+    """Two ordered decisions; the second does nothing where the first is 0."""
+
+    decisions = (Decision("a", (1, 2, 3, 4)), Decision("b", ("x", "y", "z"), ordered=False))
+
+    def canonical(self, genotypes: IntArray) -> IntArray:
+        found = genotypes.copy()
+        found[found[:, 0] == 0, 1] = 0
+        return found
+
+    def valid(self, genotypes: IntArray) -> np.ndarray:
+        return np.ones(len(genotypes), dtype=bool)
+
+    def features(self, genotypes: IntArray) -> FloatArray:
+        return self.canonical(genotypes).astype(float)
+
+
+def _cost(genotypes: IntArray) -> FloatArray:
+    return 1.0 + genotypes[:, 0] + 0.1 * genotypes[:, 1]
+
+
+def _accuracy(genotype: IntArray) -> float:
+    return float(0.5 + 0.1 * genotype[0] - 0.01 * genotype[1])
+
+
+def test_expected_improvement_on_one_cost_is_that_of_simulation() -> None:
+    generator = np.random.default_rng(0)
+    front_cost, front = np.array([[1.0], [2.0], [5.0]]), np.array([0.5, 0.6, 0.7])
+    costs = np.array([[0.8], [1.5], [3.0], [6.0], [20.0]])
+    levels = np.sort(generator.uniform(0.3, 0.9, (5, 4)), axis=1)
+    weights = np.array([0.1, 0.4, 0.3, 0.2])
+    region = Region(0.45, np.array([10.0]), np.array([0.5]))
+    improvement = Improvement(region, costs, levels, weights)
+    improvement.add(front_cost, front)
+
+    def area(c: FloatArray, a: FloatArray) -> float:
+        reference = np.array([1 - 0.45, np.log(10.0)])
+        return hypervolume(np.column_stack([1 - a, np.log(c)]), reference)
+
+    before = area(front_cost[:, 0], front)
+    expected = [
+        sum(
+            weight * (area(np.append(front_cost, cost), np.append(front, level)) - before)
+            for weight, level in zip(weights, row, strict=True)
+        )
+        for cost, row in zip(costs[:, 0], levels, strict=True)
+    ]
+    assert np.allclose(improvement.expected(), expected, atol=1e-12)
+
+
+def test_expected_improvement_on_three_costs_follows_the_exact_volume() -> None:
+    generator = np.random.default_rng(1)
+    high, low = np.full(3, np.e**2), np.ones(3)
+    front_costs = np.exp(generator.uniform(0, 2, (6, 3)))
+    front = generator.uniform(0.5, 0.8, 6)
+    costs = np.exp(generator.uniform(0, 1.5, (40, 3)))
+    level = generator.uniform(0.5, 0.9, (40, 1))
+    improvement = Improvement(Region(0.4, high, low), costs, level, np.ones(1))
+    improvement.add(front_costs, front)
+    reference = np.array([0.6, 2.0, 2.0, 2.0])
+    known = np.column_stack([1 - front, np.log(front_costs)])
+    before = hypervolume(known, reference)
+    exact = [
+        hypervolume(np.vstack([known, [1 - a, *np.log(c)]]), reference) - before
+        for a, c in zip(level[:, 0], costs, strict=True)
+    ]
+    found = improvement.expected() * 8.0  # shares of a box of volume 2 x 2 x 2
+    assert np.allclose(found, exact, atol=0.12)
+    assert np.corrcoef(found, exact)[0, 1] > 0.99
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 4), st.integers(1, 12), st.integers(0, 1000))
+def test_hypervolume_in_any_dimension_is_the_share_of_random_points_below(
+    m: int, n: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    losses = generator.random((n, m))
+    points = generator.random((20_000, m))
+    below = np.zeros(len(points), dtype=bool)
+    for row in losses:
+        below |= (row <= points).all(axis=1)
+    assert hypervolume(losses, np.ones(m)) == pytest.approx(below.mean(), abs=0.02)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 4), st.integers(1, 40), st.integers(0, 1000))
+def test_non_dominated_rows_by_their_definition(m: int, n: int, seed: int) -> None:
+    losses = np.random.default_rng(seed).integers(0, 5, (n, m)).astype(float)
+    expected = [
+        not any((other <= row).all() and (other < row).any() for other in losses) for row in losses
+    ]
+    assert non_dominated(losses).tolist() == expected
+
+
+def test_no_cell_and_no_twin_is_proposed_twice_in_the_whole_of_nasbench201() -> None:
+    space = NasBench201Space(ImageShape(32, 3, 10))
+    structure = StructureModel(space)
+    task = Task(space, {"macs": lambda rows: structure(rows).macs})
+    pool = Pool(task)
+    assert pool.whole is not None
+    assert len(pool.whole) == 4929
+    predictor = GaussianProcessPredictor(names=space.feature_names)
+    rows, accuracy = np.empty((0, 6), dtype=np.int64), np.empty(0)
+    while len(rows) < 120:
+        fresh = propose(task, pool, lambda: predictor, rows, accuracy, 8, seed=(1, len(rows)))
+        law = 0.05 * np.log(structure(fresh).macs) - 0.03 * (fresh == 4).sum(axis=1)
+        rows = np.concatenate([rows, fresh])
+        accuracy = np.concatenate([accuracy, np.clip(law, 0, 1)])
+    assert space.valid(rows).all()
+    assert len(np.unique(space.canonical(rows), axis=0)) == len(rows)
+
+
+def _study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+
+
+def test_any_optuna_study_can_use_it_with_plain_values() -> None:
+    sampler = GuidedSampler(Task(Grid(), [_cost]), RidgePredictor, seed=1)
+    study = _study(sampler)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        a = trial.suggest_int("a", 1, 4)
+        b = trial.suggest_categorical("b", ["x", "y", "z"])
+        row = np.array([a - 1, "xyz".index(str(b))])
+        return _accuracy(row), float(_cost(row[None])[0])
+
+    study.optimize(objective, n_trials=10)
+    met = [(t.params["a"], t.params["b"]) for t in study.trials]
+    # ten networks: with a = 1, b does nothing
+    assert len({(a, b if a > 1 else "x") for a, b in met}) == 10
+
+
+def test_a_study_that_is_stopped_and_loaded_goes_on_as_if_it_had_not_been() -> None:
+    def trials(interrupted: bool) -> list[dict[str, int]]:
+        study = _study(GuidedSampler(Task(Grid(), [_cost]), RidgePredictor, seed=2, batch=1))
+        for number in range(9):
+            if interrupted and number == 5:
+                rest = study.get_trials()
+                study = _study(
+                    GuidedSampler(Task(Grid(), [_cost]), RidgePredictor, seed=2, batch=1)
+                )
+                study.add_trials(rest)
+            trial = study.ask(distributions_of(Grid.decisions))
+            row = np.array([trial.params["a"], trial.params["b"]])
+            study.tell(trial, [_accuracy(row), float(_cost(row[None])[0])])
+        return [trial.params for trial in study.trials]
+
+    assert trials(interrupted=True) == trials(interrupted=False)
+
+
+def test_a_failed_network_is_not_proposed_again() -> None:
+    study = _study(GuidedSampler(Task(Grid(), [_cost]), RidgePredictor, seed=3, batch=1))
+    met = []
+    for number in range(9):
+        trial = study.ask(distributions_of(Grid.decisions))
+        row = Grid().canonical(np.array([[trial.params["a"], trial.params["b"]]]))[0]
+        met.append(tuple(row))
+        if number % 3 == 0:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, [_accuracy(row), float(_cost(row[None])[0])])
+    assert len(set(met)) == 9
+
+
+def test_a_parameter_that_is_no_decision_of_the_space_is_named() -> None:
+    study = _study(GuidedSampler(Task(Grid(), [_cost]), RidgePredictor, seed=1))
+    with pytest.raises(InvalidSpec, match=r"a takes \[1, 2, 3, 4\]"):
+        study.optimize(lambda t: (t.suggest_int("a", 10, 20) / 20, 1.0), n_trials=1)
+
+
+def test_a_hard_limit_is_never_exceeded() -> None:
+    task = Task(Grid(), {"ms": _cost}, limits={"ms": 3.0})
+    study = _study(GuidedSampler(task, RidgePredictor, seed=4))
+    for _ in range(5):  # so many networks keep it
+        trial = study.ask(distributions_of(Grid.decisions))
+        row = np.array([trial.params["a"], trial.params["b"]])
+        assert _cost(row[None])[0] <= 3.0
+        study.tell(trial, [_accuracy(row), float(_cost(row[None])[0])])
+
+
+def test_a_space_of_one_network_is_proposed_once() -> None:
+    class One(Grid):
+        decisions = (Decision("a", (1,)), Decision("b", ("x",)))
+
+    task = Task(One(), [_cost])
+    pool = Pool(task)
+    assert enumerate_space(One()).tolist() == [[0, 0]]
+    none = np.empty((0, 2), dtype=np.int64)
+    first = propose(task, pool, RidgePredictor, none, np.empty(0), 4)
+    assert first.tolist() == [[0, 0]]
+    assert len(propose(task, pool, RidgePredictor, first, np.array([0.5]), 4)) == 0
+
+
+def test_costs_and_limits_have_to_fit_together() -> None:
+    with pytest.raises(InvalidSpec, match="at least one cost"):
+        Task(Grid(), [])
+    with pytest.raises(InvalidSpec, match="limit on 'mj', but the costs are ms"):
+        Task(Grid(), {"ms": _cost}, limits={"mj": 1.0})
+
+
+def test_objectives_without_a_cost_source_are_named() -> None:
+    given_ = make_problem()
+    with pytest.raises(InvalidSpec, match="no cost source gives 'energy_mj'; known: latency_ms"):
+        Problem(**{**vars(given_), "objectives": ("latency_ms", "energy_mj")})
+
+
+def test_the_worst_device_is_the_slower_one_for_each_network() -> None:
+    base = make_problem()
+    slow = Problem(
+        **{
+            **vars(base),
+            "others": {"board2": tuple(reversed(base.costs))},
+            "objectives": ("latency_ms", "latency_ms@board2", "latency_ms@worst", "size_bytes"),
+        }
+    )
+    rows = distinct(base.space.architectures, 20, np.random.default_rng(0))
+    every = base.space.every_precision(rows)
+    costs = slow.costs_of(every)
+    assert np.array_equal(costs[:, 2], np.maximum(costs[:, 0], costs[:, 1]))
+    assert np.array_equal(costs[:, 3], base.size_bytes(every))
+    front = run(slow, _plan(slow, "guided", 12), on_batch=lambda _: True)
+    assert len({one.genotype[:-1] for one in front}) == 12
+
+
+def test_a_further_limit_makes_networks_infeasible() -> None:
+    base = make_problem()
+    rows = base.space.every_precision(
+        distinct(base.space.architectures, 40, np.random.default_rng(0))
+    )
+    size = float(np.median(base.size_bytes(rows)))
+    held = Problem(**{**vars(base), "limits": {"size_bytes": size}})
+    expected = base.feasible(rows) & (base.size_bytes(rows) <= size)
+    assert np.array_equal(held.feasible(rows), expected)
+    assert 0 < expected.sum() < len(rows)
+
+
+def test_a_bank_prices_every_target_as_its_own_model_does() -> None:
+    problem = make_problem()
+    space = problem.space.architectures
+    bank = CostBank(space, [(table_of(space, p), None) for p in ("fp32", "int8")])
+    rows = distinct(space, 30, np.random.default_rng(3))
+    expected = np.column_stack([cost.latency_ms(rows) for cost in problem.costs])
+    assert np.allclose(bank.latency_ms(rows), expected)
+
+
+def test_a_search_ends_when_its_front_has_stopped_growing() -> None:
+    problem = make_problem()
+    best = problem.space.join(problem.space.architectures.largest()[None], np.array([0]))
+    easy = Problem(**{**vars(problem), "limit_ms": 1e6})
+    told = [Evaluation(0, 0, tuple(int(v) for v in best[0]), 0.9)]
+    small = problem.space.join(problem.space.architectures.smallest()[None], np.array([0]))
+    told.append(Evaluation(1, 0, tuple(int(v) for v in small[0]), 0.5))
+    middle = best.copy()
+    middle[0, 1] = 0
+    for batch in (1, 2, 3):
+        told.append(Evaluation(len(told), batch, tuple(int(v) for v in middle[0]), 0.4))
+        middle[0, 3] += 1 - middle[0, 3]
+    assert plateaued(easy, told, patience=3)
+    assert not plateaued(easy, told, patience=4)
+    told.append(Evaluation(len(told), 4, tuple(int(v) for v in middle[0]), 0.95))
+    assert not plateaued(easy, told, patience=1)
+
+
+def test_a_table_answers_for_every_genotype_of_a_network(tmp_path: Path) -> None:
+    space = NasBench201Space(ImageShape(32, 3, 10))
+    names = [decision.name for decision in space.decisions]
+    path = tmp_path / "cells.csv"
+    cells = [
+        ["none", "none", "none", "nor_conv_3x3", "none", "none", "0.5"],
+        ["none", "none", "nor_conv_1x1", "nor_conv_3x3", "none", "none", "0.7"],  # a dead edge
+        ["skip_connect", "none", "none", "none", "nor_conv_1x1", "none", "0.6"],
+    ]
+    path.write_text("\n".join(",".join(row) for row in [[*names, "accuracy"], *cells]))
+    evaluator = TabularEvaluator.read(space, path, "accuracy")
+    found = evaluator.evaluate(
+        np.array([[0, 0, 0, 3, 0, 0], [0, 0, 0, 2, 0, 0]]), fidelity=1.0, seed=0
+    )
+    assert found.tolist() == [pytest.approx(0.6), pytest.approx(0.6)]
+    with pytest.raises(InvalidData, match=r"the table has no network \[3"):
+        evaluator.evaluate(np.array([[3, 3, 3, 3, 3, 3]]), fidelity=1.0, seed=0)
+    path.write_text(path.read_text().replace("nor_conv_1x1,none,0.6", "magic,none,0.6"))
+    with pytest.raises(InvalidData, match="row 2: op_13 cannot be 'magic'"):
+        TabularEvaluator.read(space, path, "accuracy")
+    with pytest.raises(InvalidData, match="no column 'loss'"):
+        TabularEvaluator.read(space, path, "loss")
+
+
+def test_a_predictor_can_stand_for_the_evaluations() -> None:
+    problem = make_problem()
+    space = problem.space.architectures
+    rows = distinct(space, 30, np.random.default_rng(0))
+    predictor = RidgePredictor(names=space.feature_names)
+    predictor.fit(space.features(rows), np.linspace(0.1, 0.9, 30))
+    found = PredictorEvaluator(space, predictor).evaluate(rows, fidelity=1.0, seed=0)
+    assert np.array_equal(found, predictor.predict(space.features(rows)).mean)
+
+
+def test_exploration_is_a_share_of_random_proposals() -> None:
+    problem = make_problem()
+    task, pool = problem, Pool(problem)
+    rows = distinct(problem.space.architectures, 16, np.random.default_rng(1))
+    accuracy = np.linspace(0.2, 0.8, 16)
+    both = [
+        propose(
+            task,
+            pool,
+            lambda: RidgePredictor(names=problem.space.architectures.feature_names),
+            rows,
+            accuracy,
+            8,
+            seed=(1,),
+            guidance=Guidance(exploration=share),
+        )
+        for share in (0.0, 1.0)
+    ]
+    assert all(len(one) == 8 for one in both)
+    assert problem.feasible(both[1]).all()
+    assert not np.array_equal(both[0], both[1])
