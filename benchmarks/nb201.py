@@ -101,12 +101,10 @@ def devices(folder: Path, index: IntArray) -> dict[str, FloatArray]:
                         found["/".join([name, *case, column])] = cost
     if not found:
         raise InvalidSpec(f"no latency or energy columns in {folder}")
-    seen: set[bytes] = set()
-    kept = {}
+    kept: dict[str, FloatArray] = {}
     for name, cost in found.items():
-        key = np.round(np.log(cost), 5).tobytes()  # files differ in how they round
-        if key not in seen:
-            seen.add(key)
+        # files differ in how they round
+        if not any(np.allclose(cost, other, rtol=1e-5, atol=0) for other in kept.values()):
             kept[name] = cost
     return kept
 
