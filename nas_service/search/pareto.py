@@ -88,20 +88,6 @@ def hypervolume(losses: FloatArray, reference: FloatArray) -> float:
     )
 
 
-def improvements(points: FloatArray, front: FloatArray, reference: FloatArray) -> FloatArray:
-    """What each of `points` `(n, 2)` alone would add to the hypervolume of `front`: `(n,)`."""
-    inside = front[(front < reference).all(axis=1)]
-    if len(inside):
-        inside = np.unique(inside[non_dominated(inside)], axis=0)
-    # the staircase between front members: on [left, right) the best second loss is `height`
-    left = np.concatenate([[-np.inf], inside[:, 0]]) if len(inside) else np.array([-np.inf])
-    right = np.concatenate([inside[:, 0], [reference[0]]]) if len(inside) else reference[:1]
-    height = np.concatenate([[reference[1]], inside[:, 1]]) if len(inside) else reference[1:]
-    width = np.clip(right - np.maximum(left, points[:, :1]), 0.0, None)
-    gain = np.clip(height - points[:, 1:], 0.0, None)
-    return np.asarray((width * gain).sum(axis=1))
-
-
 def crowding(losses: FloatArray) -> FloatArray:
     """Crowding distance of each row among all given (Deb et al., 2002): `(n,)`."""
     n, m = losses.shape

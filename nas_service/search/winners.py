@@ -6,33 +6,35 @@ from collections.abc import Collection
 
 import numpy as np
 
+from nas_service.search.acquisition import Improvement, Region
 from nas_service.search.candidates import Candidate, ParetoFront
-from nas_service.search.pareto import improvements
 
 
 def choose(
     front: ParetoFront, n: int, *, barred: Collection[tuple[int, ...]] = ()
 ) -> list[Candidate]:
-    """Up to `n` members of different architectures, those that span the most area together.
+    """Up to `n` members of different architectures, those that span the most volume together.
 
     The most accurate member comes first; every next one adds most to the hypervolume of those
-    before it. Architectures in `barred` are passed over: offsets were learned on them.
+    before it, in accuracy and logarithms of the objectives. Architectures in `barred` are passed
+    over: offsets were learned on them.
     """
     members = [one for one in front.candidates if one.genotype[:-1] not in barred]
     if not members:
         return []
-    losses = np.array([[1.0 - one.predicted_accuracy, one.predicted_latency_ms] for one in members])
-    reference = losses.max(axis=0) * 1.05 + 1e-9
-    order = [int(np.argmin(losses[:, 0]))]
-    taken = {members[order[0]].genotype[:-1]}
-    while len(order) < n:
-        gain = improvements(losses, losses[order], reference)
-        for i, one in enumerate(members):
-            if one.genotype[:-1] in taken:
-                gain[i] = -1.0
-        pick = int(np.argmax(gain))
-        if gain[pick] < 0:
-            break
+    accuracy = np.array([one.predicted_accuracy for one in members])
+    costs = np.array([list(one.objectives.values()) for one in members], dtype=np.float64)
+    # a little beyond the worst, so that the ends of the front count
+    floor = float(accuracy.min() - 0.05 * (np.ptp(accuracy) + 1e-3))
+    region = Region(floor, costs.max(axis=0) * 1.05 + 1e-9, costs.min(axis=0))
+    improvement = Improvement(region, costs, accuracy[:, None], np.ones(1))
+    order: list[int] = []
+    left = np.ones(len(members), dtype=np.bool_)
+    while len(order) < n and left.any():
+        gain = improvement.expected() if order else accuracy
+        pick = int(np.argmax(np.where(left, gain, -1.0)))
         order.append(pick)
-        taken.add(members[pick].genotype[:-1])
+        improvement.add(costs[pick : pick + 1], accuracy[pick : pick + 1])
+        architecture = members[pick].genotype[:-1]
+        left &= np.array([one.genotype[:-1] != architecture for one in members])
     return [members[i] for i in order]

@@ -95,6 +95,13 @@ def test_an_unknown_field_is_refused_by_name(api: TestClient) -> None:
         ({"space": "nasbench201"}, 422, "shares no weights"),
         ({"precisions": ["fp32", "fp32"]}, 422, "the same one twice"),
         ({"precisions": ["int3"]}, 422, "precisions"),
+        ({"objectives": ["latency_ms", "energy_mj"]}, 422, "no cost source gives 'energy_mj'"),
+        ({"objectives": ["latency_ms@phone"]}, 422, "known: latency_ms, size_bytes"),
+        ({"objectives": ["macs", "macs"]}, 422, "objectives: the same one twice"),
+        ({"limits": {"latency_ms": 1}}, 422, "max_latency_ms"),
+        ({"limits": {"macs": -1}}, 422, "limits.macs"),
+        ({"also_devices": ["phone"]}, 404, "no device 'phone'"),
+        ({"patience": 0}, 422, "patience"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused_by_name(

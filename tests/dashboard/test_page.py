@@ -67,6 +67,14 @@ def _point(**values: Any) -> dict[str, Any]:
 FRONT: dict[str, Any] = {
     "limit_ms": 1.0,
     "n_evaluations": 8,
+    "predictor": {
+        "name": "ensemble",
+        "n": 72,
+        "folds": 5,
+        "kendall": 0.6912,
+        "mean_error": 0.0123,
+        "coverage": {"0.8": 0.81, "0.9": None},
+    },
     "hypervolume": 0.5,
     "front": [_point(), _point(predicted_accuracy=0.8, predicted_latency_ms=0.3)],
     "dominated": [_point(predicted_accuracy=0.5)],
@@ -106,6 +114,10 @@ def test_the_page_follows_a_search(browser: Browser, service: Service, tmp_path:
     with database.session() as session:
         searches.add_front(session, search, {**FRONT, "measured": [measured]})
     database.close()
+    card = page.locator("#predictor-card")
+    expect(card).to_contain_text("ensemble on 72 networks")
+    expect(card).to_contain_text("Kendall's tau 0.69, mean error 1.2 points")
+    expect(card).to_contain_text("80 % intervals held 81 %, 90 % intervals held unknown")
     expect(page.locator("#front-note")).to_contain_text("1 measured", timeout=20_000)
     assert page.locator("#front .points path").count() == 4
     fills = page.eval_on_selector_all(

@@ -1,9 +1,9 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nas_service.search.pareto import hypervolume, improvements, non_dominated, ranks
+from nas_service.search.pareto import hypervolume, non_dominated, ranks
 
 # few distinct values, so that ties and copies are common
 points = st.integers(1, 30).flatmap(
@@ -54,17 +54,6 @@ def test_hypervolume_by_hand() -> None:
 
 def test_nothing_inside_the_reference_has_no_hypervolume() -> None:
     assert hypervolume(np.array([[5.0, 5.0]]), np.array([4.0, 4.0])) == 0.0
-
-
-@settings(max_examples=50)
-@given(points, points)
-def test_an_improvement_is_the_difference_of_hypervolumes(
-    front: np.ndarray, new: np.ndarray
-) -> None:
-    reference = np.array([5.0, 5.0])
-    base = hypervolume(front, reference)
-    expected = [hypervolume(np.vstack([front, p]), reference) - base for p in new]
-    assert np.allclose(improvements(new, front, reference), expected)
 
 
 @given(points)
