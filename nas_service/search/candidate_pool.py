@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +12,6 @@ from nas_service.search.pareto import non_dominated
 from nas_service.search.task import BoolArray, Choices, SearchTask
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import AccuracyPredictor
-
-if TYPE_CHECKING:
-    from nas_service.search.guided import Guidance
 
 MAX_ENUMERATED = 1_000_000
 """Genotypes of a space that is scored as a whole."""
@@ -83,7 +79,9 @@ class Pool:
         predictor: AccuracyPredictor,
         architectures: IntArray,
         generator: np.random.Generator,
-        how: Guidance,
+        *,
+        population: int,
+        generations: int,
     ) -> IntArray:
         """The whole space, or what a population evolved on predictions and costs leaves."""
         if self.whole is not None:
@@ -103,9 +101,9 @@ class Pool:
             task.space,
             score,
             generator,
-            start=np.concatenate([start, self.draw(how.population, generator)]),
-            population=how.population,
-            generations=how.generations,
+            start=np.concatenate([start, self.draw(population, generator)]),
+            population=population,
+            generations=generations,
         )
 
 

@@ -83,7 +83,14 @@ def propose(
         return first
     predictor = make_predictor()
     predictor.fit(task.features(architectures), accuracy)
-    candidates = pool.candidates(task, predictor, architectures, generator, how)
+    candidates = pool.candidates(
+        task,
+        predictor,
+        architectures,
+        generator,
+        population=how.population,
+        generations=how.generations,
+    )
     fresh = candidates[~pool.among(task, candidates, known) & (task.excess(candidates) <= 0)]
     floor = how.accuracy_floor
     if floor is None:
