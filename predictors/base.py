@@ -28,13 +28,13 @@ class PredictorError(Exception):
 class Latent:
     """A normal distribution on another scale, `(n,)` each, and the way to accuracies.
 
-    `back` is monotone. `residuals` are left-out errors on that scale over the deviation that was
-    predicted for them.
+    `back` is monotone. `residuals` gives errors on that scale, of rows not seen while fitting, over
+    the deviation that was predicted for them; it is asked when an interval is.
     """
 
     mean: FloatArray
     std: FloatArray
-    residuals: FloatArray
+    residuals: Callable[[], FloatArray]
     back: Callable[[FloatArray], FloatArray]
 
 
@@ -42,8 +42,10 @@ class Latent:
 class Prediction:
     """Accuracies `(n,)` in [0, 1] with their standard deviations `(n,)`.
 
-    The intervals rest on errors of the predictor on rows that it had not seen while fitting (split
-    conformal prediction, Vovk et al., 2005), on the scale on which it predicts.
+    The intervals rest on errors of the predictor on rows that it had not seen while fitting
+    (conformal prediction, Vovk et al., 2005), on the scale on which it predicts. The rows are left
+    out in turns, not split off, so that the level is met closely and not by theorem (the jackknife+
+    of Barber et al., 2021, is the form that has one).
     """
 
     mean: FloatArray
@@ -58,7 +60,7 @@ class Prediction:
         if not 0.0 < level < 1.0:
             raise PredictorError(f"an interval's level is between 0 and 1, not {level}")
         width = (
-            float("inf") if self.latent is None else conformal_width(self.latent.residuals, level)
+            float("inf") if self.latent is None else conformal_width(self.latent.residuals(), level)
         )
         if self.latent is None or not np.isfinite(width):
             return np.tile([-np.inf, np.inf], (len(self.mean), 1))

@@ -49,6 +49,11 @@ class EnsemblePredictor(Regressor):
         )
         self._weights: FloatArray | None = None
 
+    def fresh(self) -> EnsemblePredictor:
+        """See `Regressor.fresh`."""
+        members = [member.fresh() for member in self._members]
+        return EnsemblePredictor(seed=self._seed, names=self._names, members=members)
+
     @property
     def weights(self) -> dict[str, float]:
         """The members' weights by the names of their classes; they add up to one."""

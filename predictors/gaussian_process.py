@@ -25,8 +25,8 @@ _MIN_LEARNED = 8
 GROWTH = 1.15
 """Hyperparameters are learned again each time the data has grown by this factor."""
 _IGNORED = 0.05
-"""Of the noise's variance: so much explained variance may be left out of a prediction's."""
-_CHUNK = 512
+"""Of a left-out prediction's variance: so much may be added to that of predictions."""
+_CHUNK = 1024
 """Rows predicted at a time: their covariances fit the processor's cache."""
 
 
@@ -77,7 +77,8 @@ class GaussianProcessPredictor(Regressor):
         inverse = (vectors / values) @ vectors.T
         weights = inverse @ scores
         self._leave_out(scores, inverse, weights, group)
-        self._posterior = _posterior(rows, scaling, theta, weights, values, vectors)
+        spared = _IGNORED * float(np.mean(self.left_out_std**2))
+        self._posterior = _posterior(rows, scaling, theta, weights, values, vectors, spared)
 
     def predict_scores(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         """See `Regressor.predict_scores`; noise is part of the deviation."""
@@ -137,11 +138,12 @@ def _posterior(
     weights: FloatArray,
     values: FloatArray,
     vectors: FloatArray,
+    spared: float,
 ) -> _Posterior:
     # K^-1 = V diag(1/lambda) V'. What a direction explains of a row like the known ones is, on
     # average, (lambda - noise)^2 / (n lambda): the smallest are left out
     explained = np.maximum(values - theta.noise, 0.0) ** 2 / values / len(values)
-    kept = np.cumsum(explained) > _IGNORED * theta.noise
+    kept = np.cumsum(explained) > spared
     factor = vectors[:, kept] / np.sqrt(values[kept])
     smooth_part = np.column_stack([weights, factor])
     scale = np.where(np.isfinite(scaling.scale), 1.0 / scaling.scale, 0.0)

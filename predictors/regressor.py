@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache, partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from predictors.base import (
     checked,
     folds_of,
 )
+from predictors.calibration import residuals
 from predictors.scores import Scores
 
 
@@ -65,7 +67,8 @@ class Regressor(ABC):
         self._scores = None
         scores = Scores(y)
         self.fit_scores(x, scores.scores, noise=noise, group=group)
-        self._residuals = np.abs(self.left_out_mean - scores.scores) / self.left_out_std
+        closed = np.abs(self.left_out_mean - scores.scores) / self.left_out_std
+        self._residuals = cache(partial(residuals, self.fresh, x, y, noise, group, closed))
         self._scores = scores
 
     def predict(self, features: FloatArray) -> Prediction:
@@ -80,6 +83,16 @@ class Regressor(ABC):
             (upper - lower) / 2.0,
             Latent(mean, std, self._residuals, back),
         )
+
+    def fresh(self) -> Regressor:
+        """An unfitted one of the same kind and options."""
+        return type(self)(seed=self._seed, names=self._names)
+
+    def scores_of(self, accuracy: FloatArray) -> FloatArray:
+        """Accuracies `(n,)` on the scale on which this predictor predicts."""
+        if self._scores is None:
+            raise PredictorError("scores_of before fit")
+        return self._scores.of(accuracy)
 
     @property
     def left_out(self) -> FloatArray:

@@ -26,12 +26,21 @@ class Scores:
         """Accuracies of scores, of the same shape; monotone."""
         if len(self._y) == 1:
             return np.full(scores.shape, self._y[0])
-        inside = np.interp(scores, self._z, self._y)
-        edge = max(1, len(self._y) // 10)
-        low = (self._y[edge] - self._y[0]) / (self._z[edge] - self._z[0])
-        high = (self._y[-1] - self._y[-1 - edge]) / (self._z[-1] - self._z[-1 - edge])
-        return np.asarray(
-            inside
-            + low * np.minimum(scores - self._z[0], 0.0)
-            + high * np.maximum(scores - self._z[-1], 0.0)
-        )
+        return _along(self._z, self._y, scores)
+
+    def of(self, accuracy: FloatArray) -> FloatArray:
+        """Scores of any accuracies, the way back undone; infinite where only one was known."""
+        if len(self._y) == 1:
+            away = np.asarray(accuracy) - self._y[0]
+            return np.asarray(np.where(away == 0, self._z[0], np.copysign(np.inf, away)))
+        return _along(self._y, self._z, np.asarray(accuracy))
+
+
+def _along(x: FloatArray, y: FloatArray, at: FloatArray) -> FloatArray:
+    """The line through rising points, straight beyond them with the slope of the outer tenth."""
+    edge = max(1, len(y) // 10)
+    low = (y[edge] - y[0]) / (x[edge] - x[0])
+    high = (y[-1] - y[-1 - edge]) / (x[-1] - x[-1 - edge])
+    return np.asarray(
+        np.interp(at, x, y) + low * np.minimum(at - x[0], 0.0) + high * np.maximum(at - x[-1], 0.0)
+    )

@@ -36,7 +36,7 @@ def test_conformal_width_by_hand() -> None:
 
 def test_coverage_counts_what_lies_inside() -> None:
     residuals = np.array([0.1, 0.2, 0.3, 0.4])
-    latent = Latent(np.full(4, 0.5), np.ones(4), residuals, lambda scores: scores)
+    latent = Latent(np.full(4, 0.5), np.ones(4), lambda: residuals, lambda scores: scores)
     prediction = Prediction(np.full(4, 0.5), np.zeros(4), latent)
     assert coverage(prediction, np.array([0.5, 0.75, 0.2, 1.0]), 0.6) == 0.75
 
