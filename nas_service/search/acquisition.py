@@ -100,24 +100,36 @@ def greedy(
     """Up to `n` candidates that add most together; equal numbers in `twins` are taken once.
 
     A taken candidate counts as had at its `expected` accuracy `(c,)`. What the others add can only
-    shrink by that, so only those that were best at first are looked at again.
+    shrink by that, so a shortlist is enough for as long as its best beats what the rest added at
+    first; then all are looked at again.
     """
-    first = improvement.expected()
-    shortlist = np.argsort(-first, kind="stable")[: max(256, 16 * n)]
+    size = max(256, 16 * n)
+    left = np.ones(len(costs), dtype=np.bool_)
     chosen: list[int] = []
-    left = np.ones(len(shortlist), dtype=np.bool_)
-    gains = first[shortlist]
-    while len(chosen) < n and left.any():
-        pick = int(np.argmax(np.where(left, gains, -1.0)))
-        if gains[pick] <= 0.0 and chosen:
+    shortlist, gains, bound = _best(improvement.expected(), size)
+    while len(chosen) < n:
+        now = np.where(left[shortlist], gains, -1.0)
+        pick = int(np.argmax(now))
+        if now[pick] < bound:
+            everything = np.where(left, improvement.expected(), -1.0)
+            shortlist, now, bound = _best(everything, size)
+            pick = 0
+        if now[pick] <= 0.0:
             break
         row = int(shortlist[pick])
         chosen.append(row)
-        left &= twins[shortlist] != twins[row]
+        left &= twins != twins[row]
         if len(chosen) < n:
             improvement.add(costs[row : row + 1], expected[row : row + 1])
             gains = improvement.expected(shortlist)
     return chosen
+
+
+def _best(gains: FloatArray, size: int) -> tuple[IntArray, FloatArray, float]:
+    """The rows of the largest gains, those gains, and the largest of the others."""
+    order = np.argsort(-gains, kind="stable")
+    rest = float(gains[order[size]]) if len(order) > size else -np.inf
+    return order[:size], gains[order[:size]], rest
 
 
 def _logs(costs: FloatArray | Sequence[float]) -> FloatArray:

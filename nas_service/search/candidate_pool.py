@@ -134,23 +134,19 @@ def random_fresh(
     return found
 
 
-def stratified(
-    task: SearchTask,
-    pool: Pool,
-    known: IntArray,
-    strata: int,
-    n: int,
-    generator: np.random.Generator,
+def initial_design(
+    task: SearchTask, pool: Pool, n: int, generator: np.random.Generator
 ) -> IntArray:
-    """`n` random feasible genotypes, spread evenly over the (first) cost."""
+    """`n` random feasible genotypes, one from each n-th of them by the (first) cost, shuffled."""
     drawn = pool.whole if pool.whole is not None else pool.draw(4096, generator)
-    fresh = _first_of_each(task, pool, generator.permutation(drawn), known, len(drawn))
-    if not len(fresh) or not n:
-        return fresh[:0]
+    none = np.empty((0, pool.width), dtype=np.int64)
+    fresh = _first_of_each(task, pool, generator.permutation(drawn), none, len(drawn))
+    if not len(fresh):
+        return fresh
     order = np.argsort(task.costs_of(fresh)[:, 0], kind="stable")
-    parts = [part for part in np.array_split(order, min(strata, len(order))) if len(part)]
+    parts = [part for part in np.array_split(order, n) if len(part)]
     picks = np.array([part[generator.integers(len(part))] for part in parts], dtype=np.int64)
-    return np.asarray(fresh[generator.permutation(picks)[:n]])
+    return np.asarray(fresh[generator.permutation(picks)])
 
 
 def _first_of_each(

@@ -155,6 +155,9 @@ def _ask(
     pending: set[bytes] = set()
     for _ in range(min(plan.batch, plan.n_queries - len(told))):
         trial = study.ask(distributions)
+        if getattr(study.sampler, "exhausted", False):
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            break
         raw = np.array([[trial.params[d.name] for d in problem.space.decisions]], dtype=np.int64)
         row = problem.space.canonical(raw)
         key = row[0, :-1].tobytes()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas_service.search.acquisition import Improvement, Region, greedy
-from nas_service.search.candidate_pool import Pool, random_fresh, stratified
+from nas_service.search.candidate_pool import Pool, initial_design, random_fresh
 from nas_service.search.task import SearchTask
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import NODE_WEIGHTS, AccuracyPredictor
@@ -55,7 +55,9 @@ def propose(
     seed: Sequence[int] = (0,),
     guidance: Guidance | None = None,
 ) -> IntArray:
-    """The next genotypes to evaluate `(m, d)`, best first; fewer than `n` in an exhausted space.
+    """The next genotypes to evaluate `(m, d)`, best first.
+
+    Fewer than `n` while the initial evaluations come in, none in an exhausted space.
 
     Args:
         task: what is searched.
@@ -66,7 +68,8 @@ def propose(
         n: how many are wanted.
         pending: genotypes under evaluation `(p, d)`, counted as had at their predicted accuracy.
         barred: genotypes not to propose, whose accuracy is not known (failed ones).
-        seed: makes the random part repeatable.
+        seed: makes the random part repeatable; its first number alone plans the initial
+            evaluations, so that they are spread the same whether asked for one by one or at once.
         guidance: how to spend them.
     """
     how = guidance or Guidance()
@@ -75,12 +78,15 @@ def propose(
     busy = none if pending is None else pending
     out = none if barred is None else barred
     known = np.concatenate([architectures, task.architectures(busy), task.architectures(out)])
-    if len(architectures) < max(MIN_EVALUATED, how.n_initial):
-        wanted = max(MIN_EVALUATED, how.n_initial) - len(architectures) - len(busy)
-        first = stratified(task, pool, known, max(how.n_initial, 1), max(wanted, 0), generator)
-        if len(first) >= n or len(architectures) < MIN_EVALUATED:
-            return first[:n] if len(first) else random_fresh(task, pool, known, n, generator)
-        return first
+    wanted = max(MIN_EVALUATED, how.n_initial)
+    if len(architectures) < wanted:
+        planned = initial_design(task, pool, wanted, np.random.default_rng([7, seed[0]]))
+        planned = planned[~pool.among(task, planned, known)]
+        first = planned[: max(min(n, wanted - len(architectures) - len(busy)), 0)]
+        if len(first):
+            return first
+        if len(architectures) < MIN_EVALUATED:
+            return random_fresh(task, pool, known, n, generator)
     predictor = make_predictor()
     predictor.fit(task.features(architectures), accuracy)
     candidates = pool.candidates(
@@ -115,6 +121,8 @@ def _floor(
     inside = drawn[task.excess(drawn) <= 0]
     if len(inside) < MIN_EVALUATED:  # a tight limit: what was found within it has to do
         inside = fresh if len(fresh) else drawn
+    if not len(inside):
+        return 0.0
     mean = predictor.predict(task.features(task.architectures(inside))).mean
     return float(np.quantile(mean, FLOOR_QUANTILE))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -33,10 +35,13 @@ def distributions_of(decisions: Sequence[Decision]) -> dict[str, BaseDistributio
 class GuidedSampler(optuna.samplers.BaseSampler):
     """Proposes networks that are expected to add most to the front of accuracy against costs.
 
-    It reads nothing but the study's trials: a study that is stopped and loaded again goes on as if
-    it had not been. Parameters are the decisions of the space by name, each either a position among
-    the decision's values (`distributions_of`) or, for categorical ones, the value itself. The
-    trial's first value is the accuracy, a fraction; failed trials are proposed again by nobody.
+    It reads nothing but the study's trials: a study that is stopped between batches and loaded
+    again goes on as if it had not been (what was left of a batch is proposed anew). Trials may run
+    in parallel in threads of one process. Parameters are the decisions of the space by name, each
+    either a position among the decision's values (`distributions_of`) or, for categorical ones, the
+    value itself. The trial's first value is the accuracy, a fraction; failed trials are proposed
+    again by nobody.
+    Once no network within the limits is left, `exhausted` is True and `study.optimize` stops.
 
     Args:
         task: the space, its costs and limits (`Task`).
@@ -69,6 +74,8 @@ class GuidedSampler(optuna.samplers.BaseSampler):
         self._initial = initial or (np.empty((0, width), dtype=np.int64), np.empty(0))
         self._queue: list[IntArray] = []
         self._rows: dict[int, IntArray] = {}
+        self._lock = RLock()
+        self.exhausted = False
         self._positions = {d.name: i for i, d in enumerate(task.space.decisions)}
         self._fallback = optuna.samplers.RandomSampler(seed=seed)
 
@@ -84,10 +91,15 @@ class GuidedSampler(optuna.samplers.BaseSampler):
     ) -> dict[str, Any]:
         """Take the next network for this trial; its decisions are handed out one by one."""
         del search_space
-        if not self._queue:
-            self._queue = list(self._next(study))
-        if self._queue:
-            self._rows[trial.number] = self._queue.pop(0)
+        with self._lock:
+            if not self._queue:
+                self._queue = list(self._next(study, trial))
+            if self._queue:
+                self._rows[trial.number] = self._queue.pop(0)
+                return {}
+        self.exhausted = True
+        with suppress(RuntimeError):  # asked by hand, outside of `optimize`
+            study.stop()
         return {}
 
     def sample_independent(
@@ -114,14 +126,20 @@ class GuidedSampler(optuna.samplers.BaseSampler):
     ) -> None:
         """Forget what the trial was given."""
         del study, state, values
-        self._rows.pop(trial.number, None)
+        with self._lock:
+            self._rows.pop(trial.number, None)
 
-    def _next(self, study: optuna.Study) -> IntArray:
+    def reseed_rng(self) -> None:
+        """Nothing: proposals depend on the seed and on what was evaluated."""
+
+    def _next(self, study: optuna.Study, asking: FrozenTrial) -> IntArray:
         trials = study.get_trials(deepcopy=False)
         architectures, accuracy = self._initial
         rows: dict[TrialState, list[list[int]]] = {}
         told: list[float] = []
         for trial in trials:
+            if trial.number == asking.number or trial.number in self._rows:
+                continue
             row = self._row(trial)
             if row is not None:
                 rows.setdefault(trial.state, []).append(row)
@@ -134,7 +152,9 @@ class GuidedSampler(optuna.samplers.BaseSampler):
             _, first = np.unique(self._pool.keys(architectures), return_index=True)
             keep = np.sort(first)
             architectures, accuracy = architectures[keep], accuracy[keep]
-        pending = self._canonical(rows.get(TrialState.RUNNING, []))
+        # a trial of this process may not have suggested all of its decisions yet
+        handed_out = [[int(v) for v in row] for row in self._rows.values()]
+        pending = self._canonical([*rows.get(TrialState.RUNNING, []), *handed_out])
         given_up = [*rows.get(TrialState.FAIL, []), *rows.get(TrialState.PRUNED, [])]
         return propose(
             self._task,
@@ -171,6 +191,8 @@ def _by_position(decision: Decision, distribution: BaseDistribution) -> bool:
     Raises:
         InvalidSpec: it is neither.
     """
+    if distribution == distribution_of(decision):
+        return True
     if isinstance(distribution, CategoricalDistribution):
         if set(distribution.choices) <= set(decision.values):
             return False

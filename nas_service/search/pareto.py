@@ -20,8 +20,9 @@ def non_dominated(losses: FloatArray) -> BoolArray:
     if losses.shape[1] == 2:
         return _non_dominated_2d(losses, keep)
     rows = np.flatnonzero(keep)
-    # whoever dominates a row has a smaller sum: front members come first, and one pass each is all
-    left = rows[np.argsort(losses[rows].sum(axis=1), kind="stable")]
+    # whoever dominates a row comes before it in lexical order: front members come first, and one
+    # pass each is all
+    left = rows[np.lexsort(losses[rows].T[::-1])]
     keep[:] = False
     while len(left):
         first = losses[left[0]]

@@ -9,7 +9,6 @@ import numpy as np
 import optuna
 
 from nas_service.search.evaluate import Problem
-from nas_service.search.guided import Guidance
 from nas_service.search.guided_sampler import GuidedSampler
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import AccuracyPredictor
@@ -70,12 +69,10 @@ def gaussian_process(context: SamplerContext) -> optuna.samplers.BaseSampler:
 
 def guided(context: SamplerContext) -> optuna.samplers.BaseSampler:
     """The project's own: predictor, tables and expected hypervolume improvement."""
-    known = len(context.architectures)
     return GuidedSampler(
         context.problem,
         context.make_predictor,
-        seed=_seed(context),
+        seed=context.seed,
         batch=context.batch_size,
         initial=(context.architectures, context.accuracy),
-        guidance=Guidance(n_initial=min(8, max(4, known))),
     )

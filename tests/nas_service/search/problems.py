@@ -9,7 +9,7 @@ from lookup_tables.target import Target
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
 from nas_service.search.evaluate import Problem
 from nas_service.search.shipping import ShippingModel
-from nas_service.space.base import FloatArray, ImageShape, IntArray
+from nas_service.space.base import Decision, FloatArray, ImageShape, IntArray
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.mbconv import MbconvSpace
 
@@ -46,3 +46,28 @@ class LawEvaluator:
         macs = self._problem.structure(genotypes).macs
         gates = genotypes[:, [3, 11, 19, 27]].sum(axis=1)
         return np.clip(0.3 + 0.04 * np.log(macs) + 0.005 * gates, 0.0, 0.99)
+
+
+class Grid:
+    """Two ordered decisions; the second does nothing where the first is 0."""
+
+    decisions = (Decision("a", (1, 2, 3, 4)), Decision("b", ("x", "y", "z"), ordered=False))
+
+    def canonical(self, genotypes: IntArray) -> IntArray:
+        found = genotypes.copy()
+        found[found[:, 0] == 0, 1] = 0
+        return found
+
+    def valid(self, genotypes: IntArray) -> np.ndarray:
+        return np.ones(len(genotypes), dtype=bool)
+
+    def features(self, genotypes: IntArray) -> FloatArray:
+        return self.canonical(genotypes).astype(float)
+
+
+def cost_of_grid(genotypes: IntArray) -> FloatArray:
+    return 1.0 + genotypes[:, 0] + 0.1 * genotypes[:, 1]
+
+
+def accuracy_of_grid(genotype: IntArray) -> float:
+    return float(0.5 + 0.1 * genotype[0] - 0.01 * genotype[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,46 +12,20 @@ from hypothesis import strategies as st
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.search.accuracy import PredictorEvaluator, TabularEvaluator
 from nas_service.search.acquisition import Improvement, Region
-from nas_service.search.candidate_pool import Pool, enumerate_space
+from nas_service.search.candidate_pool import Pool
 from nas_service.search.cost import CostBank, StructureModel
 from nas_service.search.driver import Evaluation, plateaued, run
 from nas_service.search.evaluate import Problem
 from nas_service.search.guided import Guidance, propose
-from nas_service.search.guided_sampler import GuidedSampler, distributions_of
 from nas_service.search.pareto import hypervolume, non_dominated
 from nas_service.search.task import Task
-from nas_service.space.base import Decision, FloatArray, ImageShape, IntArray
+from nas_service.space.base import FloatArray, ImageShape
 from nas_service.space.cell import NasBench201Space
 from nas_service.space.sampling import distinct
 from predictors.gaussian_process import GaussianProcessPredictor
 from predictors.linear import RidgePredictor
-from tests.nas_service.search.problems import make_problem, table_of
+from tests.nas_service.search.problems import Grid, cost_of_grid, make_problem, table_of
 from tests.nas_service.search.test_search import _plan
-
-
-class Grid:
-    """Two ordered decisions; the second does nothing where the first is 0."""
-
-    decisions = (Decision("a", (1, 2, 3, 4)), Decision("b", ("x", "y", "z"), ordered=False))
-
-    def canonical(self, genotypes: IntArray) -> IntArray:
-        found = genotypes.copy()
-        found[found[:, 0] == 0, 1] = 0
-        return found
-
-    def valid(self, genotypes: IntArray) -> np.ndarray:
-        return np.ones(len(genotypes), dtype=bool)
-
-    def features(self, genotypes: IntArray) -> FloatArray:
-        return self.canonical(genotypes).astype(float)
-
-
-def _cost(genotypes: IntArray) -> FloatArray:
-    return 1.0 + genotypes[:, 0] + 0.1 * genotypes[:, 1]
-
-
-def _accuracy(genotype: IntArray) -> float:
-    return float(0.5 + 0.1 * genotype[0] - 0.01 * genotype[1])
 
 
 def test_expected_improvement_on_one_cost_is_that_of_simulation() -> None:
@@ -143,93 +116,11 @@ def test_no_cell_and_no_twin_is_proposed_twice_in_the_whole_of_nasbench201() -> 
     assert len(np.unique(space.canonical(rows), axis=0)) == len(rows)
 
 
-def _study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
-
-
-def test_any_optuna_study_can_use_it_with_plain_values() -> None:
-    sampler = GuidedSampler(Task(Grid(), [_cost]), RidgePredictor, seed=1)
-    study = _study(sampler)
-
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        a = trial.suggest_int("a", 1, 4)
-        b = trial.suggest_categorical("b", ["x", "y", "z"])
-        row = np.array([a - 1, "xyz".index(str(b))])
-        return _accuracy(row), float(_cost(row[None])[0])
-
-    study.optimize(objective, n_trials=10)
-    met = [(t.params["a"], t.params["b"]) for t in study.trials]
-    # ten networks: with a = 1, b does nothing
-    assert len({(a, b if a > 1 else "x") for a, b in met}) == 10
-
-
-def test_a_study_that_is_stopped_and_loaded_goes_on_as_if_it_had_not_been() -> None:
-    def trials(interrupted: bool) -> list[dict[str, int]]:
-        study = _study(GuidedSampler(Task(Grid(), [_cost]), RidgePredictor, seed=2, batch=1))
-        for number in range(9):
-            if interrupted and number == 5:
-                rest = study.get_trials()
-                study = _study(
-                    GuidedSampler(Task(Grid(), [_cost]), RidgePredictor, seed=2, batch=1)
-                )
-                study.add_trials(rest)
-            trial = study.ask(distributions_of(Grid.decisions))
-            row = np.array([trial.params["a"], trial.params["b"]])
-            study.tell(trial, [_accuracy(row), float(_cost(row[None])[0])])
-        return [trial.params for trial in study.trials]
-
-    assert trials(interrupted=True) == trials(interrupted=False)
-
-
-def test_a_failed_network_is_not_proposed_again() -> None:
-    study = _study(GuidedSampler(Task(Grid(), [_cost]), RidgePredictor, seed=3, batch=1))
-    met = []
-    for number in range(9):
-        trial = study.ask(distributions_of(Grid.decisions))
-        row = Grid().canonical(np.array([[trial.params["a"], trial.params["b"]]]))[0]
-        met.append(tuple(row))
-        if number % 3 == 0:
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        else:
-            study.tell(trial, [_accuracy(row), float(_cost(row[None])[0])])
-    assert len(set(met)) == 9
-
-
-def test_a_parameter_that_is_no_decision_of_the_space_is_named() -> None:
-    study = _study(GuidedSampler(Task(Grid(), [_cost]), RidgePredictor, seed=1))
-    with pytest.raises(InvalidSpec, match=r"a takes \[1, 2, 3, 4\]"):
-        study.optimize(lambda t: (t.suggest_int("a", 10, 20) / 20, 1.0), n_trials=1)
-
-
-def test_a_hard_limit_is_never_exceeded() -> None:
-    task = Task(Grid(), {"ms": _cost}, limits={"ms": 3.0})
-    study = _study(GuidedSampler(task, RidgePredictor, seed=4))
-    for _ in range(5):  # so many networks keep it
-        trial = study.ask(distributions_of(Grid.decisions))
-        row = np.array([trial.params["a"], trial.params["b"]])
-        assert _cost(row[None])[0] <= 3.0
-        study.tell(trial, [_accuracy(row), float(_cost(row[None])[0])])
-
-
-def test_a_space_of_one_network_is_proposed_once() -> None:
-    class One(Grid):
-        decisions = (Decision("a", (1,)), Decision("b", ("x",)))
-
-    task = Task(One(), [_cost])
-    pool = Pool(task)
-    assert enumerate_space(One()).tolist() == [[0, 0]]
-    none = np.empty((0, 2), dtype=np.int64)
-    first = propose(task, pool, RidgePredictor, none, np.empty(0), 4)
-    assert first.tolist() == [[0, 0]]
-    assert len(propose(task, pool, RidgePredictor, first, np.array([0.5]), 4)) == 0
-
-
 def test_costs_and_limits_have_to_fit_together() -> None:
     with pytest.raises(InvalidSpec, match="at least one cost"):
         Task(Grid(), [])
     with pytest.raises(InvalidSpec, match="limit on 'mj', but the costs are ms"):
-        Task(Grid(), {"ms": _cost}, limits={"mj": 1.0})
+        Task(Grid(), {"ms": cost_of_grid}, limits={"mj": 1.0})
 
 
 def test_objectives_without_a_cost_source_are_named() -> None:
