@@ -173,7 +173,11 @@ def _names(lookup: Lookup) -> tuple[str, ...]:
 
 
 def guided(lookup: Lookup, n: int, seed: int) -> tuple[IntArray, Log]:
-    """Ours: batches grow with the evaluations, a 25th of them, one to eight."""
+    """Ours: batches grow with the evaluations, a 25th of them, one to eight.
+
+    The predictor is the Gaussian process alone, which the default mostly consists of: thousands of
+    runs are made here, and the default tries trees, too, at each refit.
+    """
     log = Log(lookup, n, seed)
     task = lookup.task()
     pool = Pool(task)
@@ -196,8 +200,8 @@ def guided(lookup: Lookup, n: int, seed: int) -> tuple[IntArray, Log]:
 def nsga2_on_ours(lookup: Lookup, n: int, seed: int) -> tuple[IntArray, Log]:
     """NSGA-II on our predictor and tables: what they alone are worth, without our choice.
 
-    The predictor is refitted after every 20 queries; the 20 of NSGA-II's last generations that come
-    first by front and crowding, and were not queried, are queried next.
+    The predictor is refitted after every 20 queries; of all networks that NSGA-II met since, the 20
+    that come first by front and crowding, and were not queried, are queried next.
     """
     generator = np.random.default_rng([seed, 5])
     log = Log(lookup, n, seed)

@@ -127,8 +127,8 @@ def _cifar100(
         def gcn(train: IntArray, rest: IntArray, seed: int) -> tuple[FloatArray, dict[str, float]]:
             return pairwise_gcn(cells[train], accuracy[train], cells[rest], seed), {}
 
-        methods["pairwise GCN (as BRP-NAS)"] = gcn
-        counts["pairwise GCN (as BRP-NAS)"] = 2
+        methods["pairwise GCN"] = gcn
+        counts["pairwise GCN"] = 2
     case = "nasbench201, cifar100"
     rows = _measured(case, methods, accuracy, sizes, counts)
     few = [n for n in sizes if n <= 200]
@@ -190,6 +190,7 @@ def _ninapro(known: nb201.Cells, seeds: int) -> list[Row]:
         "one-hot ridge": _peer(one_hot_ridge, one_hot, actual[there]),
         "random forest, one-hot": _peer(random_forest, one_hot, actual[there]),
         "CatBoost, one-hot": _peer(catboost, one_hot, actual[there]),
+        "CatBoost, our features": _peer(catboost, inputs.features, actual[there]),
     }
     return _measured("nasbench201, ninapro", methods, actual[there], [100], {"guided": seeds})
 
@@ -221,6 +222,7 @@ def _macro(folder: Path, seeds: int) -> list[Row]:
         "one-hot ridge": _peer(one_hot_ridge, one_hot, actual),
         "random forest, one-hot": _peer(random_forest, one_hot, actual),
         "CatBoost, one-hot": _peer(catboost, one_hot, actual),
+        "CatBoost, our features": _peer(catboost, inputs.features, actual),
     }
     return _measured("NAS-Bench-Macro, cifar10", methods, actual, [100], {"guided": seeds})
 

@@ -7,10 +7,12 @@ The space has one cell a class of cells that compute the same (4,929).
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,17 @@ from nas_service.errors import InvalidSpec
 from nas_service.settings import Settings
 from nas_service.space.base import FloatArray
 
-SLOW = {"Optuna GP": (2, 1), "Optuna TPE": (6, 2)}
-"""Methods measured on fewer devices (0: all) and seeds, because of their own time."""
+
+@dataclass(frozen=True)
+class Share:
+    """What a method that takes long itself is measured on."""
+
+    devices: int
+    seeds: int
+    queries: int
+
+
+SLOW = {"Optuna GP": Share(2, 1, 100), "Optuna TPE": Share(6, 2, 200)}
 
 Run = tuple[str, str, str, int]
 
@@ -54,9 +65,9 @@ def main(arguments: list[str]) -> int:
     tasks = given.task or list(nb201.TASKS)
     runs: list[Run] = []
     for method in given.method or [one for one in METHODS if one not in given.without]:
-        n_devices, n_seeds = SLOW.get(method, (0, given.peer_seeds))
-        some = names[:: max(1, len(names) // n_devices)][:n_devices] if n_devices else names
-        n_seeds = given.seeds if method == "guided" else min(n_seeds, given.peer_seeds)
+        share = SLOW.get(method, Share(len(names), given.peer_seeds, marks[-1]))
+        some = names[:: max(1, len(names) // share.devices)][: share.devices]
+        n_seeds = given.seeds if method == "guided" else min(share.seeds, given.peer_seeds)
         runs += [(t, d, method, s) for t in tasks for d in some for s in range(n_seeds)]
     found = _all(folder, runs, marks, given.jobs)
     report(_rows(found, tasks, marks, per_device=given.per_device), given.out)
@@ -67,17 +78,25 @@ def _all(folder: Path, runs: list[Run], marks: list[int], jobs: int) -> dict[Run
     """Every run's figures, in as many processes as asked for."""
     found: dict[Run, FloatArray] = {}
     started = time.monotonic()
+    # read by numpy when it is imported, so workers start afresh
     os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
     # long runs are spread over all workers by mixing the order
     mixed = [runs[i] for i in np.random.default_rng(0).permutation(len(runs))]
-    with ProcessPoolExecutor(jobs, initializer=_prepare, initargs=(folder,)) as workers:
-        waiting = {workers.submit(_one, run, marks): run for run in mixed}
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, spawn, _prepare, (folder,)) as workers:
+        waiting = {workers.submit(_one, run, _reached(run[2], marks)): run for run in mixed}
         for number, future in enumerate(as_completed(waiting), start=1):
             found[waiting[future]] = future.result()
             if number % max(1, len(runs) // 50) == 0:
                 left = (time.monotonic() - started) / number * (len(runs) - number)
                 print(f"{number} of {len(runs)} runs, {left:.0f} s left", file=sys.stderr)
     return {run: found[run] for run in runs}
+
+
+def _reached(method: str, marks: list[int]) -> list[int]:
+    """The marks that a method is taken to; the first one at least."""
+    last = SLOW[method].queries if method in SLOW else marks[-1]
+    return [mark for mark in marks if mark <= last] or marks[:1]
 
 
 _KNOWN: dict[str, object] = {}
@@ -116,27 +135,41 @@ def _rows(
     found: dict[Run, FloatArray], tasks: list[str], marks: list[int], *, per_device: bool
 ) -> list[Row]:
     rows = []
+    methods = list(dict.fromkeys(run[2] for run in found))
+    for task in tasks:
+        mine = {m: {r: v for r, v in found.items() if r[::2] == (task, m)} for m in methods}
+        met = {m: tuple(dict.fromkeys(run[1] for run in mine[m])) for m in methods}
+        every = max(met.values(), key=len)
+        for method in methods:
+            rows += _of(task, method, mine[method], met[method], _reached(method, marks))
+            if per_device:
+                for device in met[method]:
+                    own = _reached(method, marks)
+                    rows += _of(task, method, mine[method], (device,), own, device)
+        # a method on fewer devices is to be compared with ours on those
+        for devices in dict.fromkeys(met.values()):
+            if devices != every and "guided" in met:
+                rows += _of(task, "guided", mine["guided"], devices, marks)
+    return rows
+
+
+def _of(
+    task: str,
+    method: str,
+    runs: dict[Run, FloatArray],
+    devices: tuple[str, ...],
+    marks: list[int],
+    label: str | None = None,
+) -> list[Row]:
+    """One method's rows: means over devices, with the deviation of that mean over seeds."""
+    seeds = sorted({run[3] for run in runs})
+    values = np.array([[runs[task, d, method, s] for s in seeds] for d in devices])
     metrics = [*(("share", n) for n in marks), ("front_found", marks[-1])]
     metrics += [("repeats", marks[-1]), ("cpu_s", marks[-1])]
-    for task in tasks:
-        for method in dict.fromkeys(run[2] for run in found):
-            mine = {run: value for run, value in found.items() if run[::2] == (task, method)}
-            if not mine:
-                continue
-            devices = list(dict.fromkeys(run[1] for run in mine))
-            seeds = sorted({run[3] for run in mine})
-            values = np.array([[mine[task, d, method, s] for s in seeds] for d in devices])
-            case = f"{task}, {len(devices)} devices"
-            for column, (metric, n) in enumerate(metrics):
-                # the deviation over seeds of the mean over devices
-                means = values[:, :, column].mean(axis=0)
-                std = float(means.std(ddof=1)) if len(seeds) > 1 else None
-                mean = float(means.mean())
-                rows.append(Row("search", case, method, metric, n, mean, std, len(seeds)))
-                if per_device:
-                    for device, own in zip(devices, values[:, :, column], strict=True):
-                        std = float(own.std(ddof=1)) if len(seeds) > 1 else None
-                        mean = float(own.mean())
-                        label = f"{task}, {device}"
-                        rows.append(Row("search", label, method, metric, n, mean, std, len(seeds)))
+    rows = []
+    for column, (metric, n) in enumerate(metrics):
+        means = values[:, :, column].mean(axis=0)
+        std = float(means.std(ddof=1)) if len(seeds) > 1 else None
+        case = f"{task}, {label or f'{len(devices)} devices'}"
+        rows.append(Row("search", case, method, metric, n, float(means.mean()), std, len(seeds)))
     return rows
