@@ -17,6 +17,7 @@ import optuna
 from nas_service.search.candidate_pool import Pool
 from nas_service.search.evolve import evolve
 from nas_service.search.guided import propose
+from nas_service.search.promotion import Promotion, promoted
 from nas_service.search.task import Task
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.cell import NasBench201Space
@@ -27,13 +28,17 @@ MAX_PROPOSALS = 20
 
 @dataclass(frozen=True)
 class Lookup:
-    """A benchmark: the class of any genotype (-1: not a network), and each class's values."""
+    """A benchmark: the class of any genotype (-1: not a network), and each class's values.
+
+    `cheap` are accuracies after a short training.
+    """
 
     space: NasBench201Space
     class_of: Callable[[IntArray], IntArray]
     genotypes: IntArray
     accuracy: FloatArray
     cost: FloatArray
+    cheap: FloatArray
 
     def task(self) -> Task:
         """The benchmark as a sampler sees it: costs are known, accuracies are not."""
@@ -172,25 +177,35 @@ def _names(lookup: Lookup) -> tuple[str, ...]:
     return lookup.space.feature_names
 
 
-def guided(lookup: Lookup, n: int, seed: int) -> tuple[IntArray, Log]:
+def guided(lookup: Lookup, n: int, seed: int, candidates: int = 1) -> tuple[IntArray, Log]:
     """Ours: batches grow with the evaluations, a 25th of them, one to eight.
 
     The predictor is the Gaussian process alone, which the default mostly consists of: thousands of
-    runs are made here, and the default tries trees, too, at each refit.
+    runs are made here, and the default tries trees, too, at each refit. With more `candidates` than
+    one a query, all get a cheap look and the most promising of them are queried.
     """
     log = Log(lookup, n, seed)
     task = lookup.task()
     pool = Pool(task)
     predictor = GaussianProcessPredictor(names=_names(lookup))
+    promotion = Promotion(
+        12 / 200, candidates, lambda names: GaussianProcessPredictor(names=names), _names(lookup)
+    )
     rows = np.empty((0, len(lookup.space.decisions)), dtype=np.int64)
     accuracy = np.empty(0)
     while len(rows) < n:
         size = min(max(1, min(8, len(rows) // 25)), n - len(rows))
         proposed = propose(
-            task, pool, lambda: predictor, rows, accuracy, size, seed=(seed, len(rows))
+            task, pool, lambda: predictor, rows, accuracy, size * candidates, seed=(seed, len(rows))
         )
         if not len(proposed):
             break
+        if candidates > 1:
+            look, known = lookup.cheap[lookup.class_of(proposed)], np.empty(0)
+            if len(rows):
+                known = lookup.cheap[lookup.class_of(rows)]
+            kept = promoted(task, pool, promotion, rows, accuracy, known, proposed, look, size)
+            proposed = proposed[kept]
         answers = [log.ask(row) for row in proposed]
         rows = np.concatenate([rows, proposed])
         accuracy = np.concatenate([accuracy, [one[0] for one in answers if one is not None]])
@@ -247,6 +262,9 @@ def evolve_order(losses: FloatArray) -> IntArray:
 
 METHODS: dict[str, Method] = {
     "guided": guided,
+    "guided, 12-epoch looks at three a query": lambda lookup, n, seed: guided(
+        lookup, n, seed, candidates=3
+    ),
     "random": random,
     "random, stratified by cost": stratified,
     "NSGA-II on our predictor and tables": nsga2_on_ours,

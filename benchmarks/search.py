@@ -115,7 +115,8 @@ def _one(run: Run, marks: list[int]) -> FloatArray:
     assert isinstance(known, nb201.Cells)
     assert isinstance(costs, dict)
     accuracy, cost = known.accuracy(task), costs[device]
-    lookup = Lookup(nb201.space(), known.of, known.genotypes, accuracy, cost)
+    cheap = known.columns[nb201.CHEAP[task]] / 100.0
+    lookup = Lookup(nb201.space(), known.of, known.genotypes, accuracy, cost, cheap)
     started = time.process_time()
     order, log = METHODS[method](lookup, marks[-1], seed)
     spent = time.process_time() - started

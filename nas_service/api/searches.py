@@ -29,6 +29,10 @@ from nas_service.storage.searches import StoredSearch
 router = APIRouter(prefix="/v1", tags=["searches"])
 
 
+MAX_OBJECTIVES = 4
+"""Beside accuracy: the time of an exact hypervolume grows by a power with each further one."""
+
+
 class TrainingIn(Strict):
     """How long to train; what is left out follows from the size of the data."""
 
@@ -62,10 +66,14 @@ class SearchIn(Strict):
     n_probes: int = Field(default=5, ge=1, le=50)
     profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
     seed: int = Field(default=0, ge=0, lt=2**31)
-    objectives: tuple[str, ...] = Field(default=("latency_ms",), min_length=1, max_length=8)
+    objectives: tuple[str, ...] = Field(
+        default=("latency_ms",), min_length=1, max_length=MAX_OBJECTIVES
+    )
     limits: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict, max_length=8)
     also_devices: tuple[str, ...] = Field(default=(), max_length=32)
     patience: int | None = Field(default=None, ge=1, le=1000)
+    cheap_fidelity: float | None = Field(default=None, gt=0, lt=1)
+    candidates_per_query: int = Field(default=3, ge=2, le=20)
     training: TrainingIn = TrainingIn()
 
     def to_spec(self) -> SearchSpec:

@@ -50,6 +50,10 @@ def search(
     patience: Annotated[
         int | None, typer.Option(help="End after so many batches without a better front.")
     ] = None,
+    cheap_fidelity: Annotated[
+        float | None,
+        typer.Option(help="Look at three candidates a query with this share of the effort first."),
+    ] = None,
     seed: int = 0,
     wait: Annotated[bool, typer.Option(help="Wait for the end.")] = True,
     out: Annotated[Path | None, typer.Option(help="Folder for report and bundle.")] = None,
@@ -90,6 +94,8 @@ def search(
             request["also_devices"] = also_device
         if patience is not None:
             request["patience"] = patience
+        if cheap_fidelity is not None:
+            request["cheap_fidelity"] = cheap_fidelity
         request["limits"] = limits
         submitted = nas.submit_search(**request)
         search_id = submitted["id"]

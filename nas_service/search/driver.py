@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,19 @@ import optuna
 from optuna.distributions import BaseDistribution
 
 from nas_service.search.accuracy import AccuracyEvaluator
+from nas_service.search.candidate_pool import Pool
 from nas_service.search.evaluate import Problem
 from nas_service.search.guided_sampler import distributions_of
 from nas_service.search.pareto import hypervolume
+from nas_service.search.promotion import Promotion, promoted
 from nas_service.search.samplers import SamplerContext, SamplerFactory
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import AccuracyPredictor
 
 _CONSTRAINT = "constraints:limits"
 """Under which Optuna notes our constraint; it is computed again when a trial is put back."""
+_CHEAP = "low_fidelity_accuracy"
+"""Under which an evaluation notes what it was worth at a first look."""
 _MAX_IDLE_BATCHES = 20
 """So many batches in a row without a new network end a search: the sampler has run dry."""
 
@@ -48,6 +53,7 @@ class Plan:
     """How far and how to search; `initial` are evaluations made before, which are no queries.
 
     With `patience`, a search ends early when so many batches in a row added nothing to the front.
+    With `promotion`, candidates are looked at cheaply first.
     """
 
     sampler: SamplerFactory
@@ -59,6 +65,7 @@ class Plan:
     initial_architectures: IntArray
     initial_accuracy: FloatArray
     patience: int | None = None
+    promotion: Promotion | None = None
 
 
 def run(
@@ -79,6 +86,7 @@ def run(
     directions = [maximize, *[minimize] * len(problem.objectives)]
     told = list(done)
     batch_number = 1 + max((one.batch for one in told), default=-1)
+    pool = cache(lambda: Pool(problem))
     idle = 0
     while len(told) < plan.n_queries and idle < _MAX_IDLE_BATCHES:
         if plan.patience is not None and plateaued(problem, told, plan.patience):
@@ -92,13 +100,15 @@ def run(
                 accuracy=accuracy,
                 seed=plan.seed,
                 batch_number=batch_number,
-                batch_size=min(plan.batch, plan.n_queries - len(told)),
+                batch_size=_asked(plan, told),
+                pool=pool,
             )
         )
         study = optuna.create_study(directions=directions, sampler=sampler)
         study.add_trials([_frozen(problem, one, distributions) for one in told])
         fresh = _ask(study, problem, distributions, architectures, accuracy, plan, told)
         if fresh:
+            fresh, cheap = _promoted(problem, pool, plan, fresh, told)
             rows = np.array([genotype for _, genotype in fresh], dtype=np.int64)
             found = plan.evaluator.evaluate(rows[:, :-1], fidelity=1.0, seed=plan.seed)
             costs = problem.costs_of(rows)
@@ -107,6 +117,8 @@ def run(
                 number = len(told) + len(made)
                 frozen = study.tell(trial, [float(value), *map(float, cost)])
                 noted = {k: v for k, v in frozen.system_attrs.items() if k != _CONSTRAINT}
+                if len(cheap):
+                    noted[_CHEAP] = float(cheap[len(made)])
                 made.append(Evaluation(number, batch_number, tuple(genotype), float(value), noted))
             told.extend(made)
             if not on_batch(made):
@@ -153,7 +165,7 @@ def _ask(
     known = {row.tobytes(): value for row, value in zip(architectures, accuracy, strict=True)}
     fresh: list[tuple[optuna.Trial, list[int]]] = []
     pending: set[bytes] = set()
-    for _ in range(min(plan.batch, plan.n_queries - len(told))):
+    for _ in range(_asked(plan, told)):
         trial = study.ask(distributions)
         if getattr(study.sampler, "exhausted", False):
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -170,6 +182,40 @@ def _ask(
             trial.set_constraint("limits", _excess(problem, row))
             fresh.append((trial, [int(v) for v in row[0]]))
     return fresh
+
+
+def _asked(plan: Plan, told: Sequence[Evaluation]) -> int:
+    """How many networks a batch asks the sampler for."""
+    each = plan.promotion.candidates if plan.promotion else 1
+    return each * min(plan.batch, plan.n_queries - len(told))
+
+
+def _promoted(
+    problem: Problem,
+    pool: Callable[[], Pool],
+    plan: Plan,
+    fresh: list[tuple[optuna.Trial, list[int]]],
+    told: Sequence[Evaluation],
+) -> tuple[list[tuple[optuna.Trial, list[int]]], FloatArray]:
+    """The trials to evaluate in full, and what each was worth at a first look (if it had one)."""
+    if plan.promotion is None:
+        return fresh, np.empty(0)
+    rows = np.array([genotype for _, genotype in fresh], dtype=np.int64)
+    cheap = plan.evaluator.evaluate(rows[:, :-1], fidelity=plan.promotion.fidelity, seed=plan.seed)
+    architectures, accuracy = _evaluated(plan, told)
+    before = [float("nan")] * len(plan.initial_accuracy)
+    kept = promoted(
+        problem,
+        pool(),
+        plan.promotion,
+        architectures,
+        accuracy,
+        np.array([*before, *(one.attributes.get(_CHEAP, float("nan")) for one in told)]),
+        rows,
+        cheap,
+        min(plan.batch, plan.n_queries - len(told)),
+    )
+    return [fresh[one] for one in kept], cheap[kept]
 
 
 def _excess(problem: Problem, row: IntArray) -> float:
@@ -197,6 +243,6 @@ def _frozen(
         params=dict(zip(names, one.genotype, strict=True)),
         distributions=distributions,
         values=[one.accuracy, *map(float, problem.costs_of(row)[0])],
-        system_attrs=dict(one.attributes),
+        system_attrs={k: v for k, v in one.attributes.items() if k != _CHEAP},
         constraints={"limits": _excess(problem, row)},
     )

@@ -9,7 +9,7 @@ never proposed; a share of the proposals is drawn at random.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from nas_service.search.acquisition import Improvement, Region, greedy
 from nas_service.search.candidate_pool import Pool, initial_design, random_fresh
 from nas_service.search.task import SearchTask
 from nas_service.space.base import FloatArray, IntArray
-from predictors.base import NODE_WEIGHTS, AccuracyPredictor
+from predictors.base import NODE_WEIGHTS, AccuracyPredictor, Prediction
 
 MIN_EVALUATED = 4
 """So few evaluations teach a predictor nothing."""
@@ -104,8 +104,11 @@ def propose(
     n_random = int((generator.random(n) < how.exploration).sum())
     chosen = fresh[:0]
     if len(fresh) and n > n_random:
-        had = Had(architectures, accuracy, busy, floor)
-        chosen = _best(task, pool, predictor, fresh, had, n - n_random)
+        had = Had(architectures, accuracy, floor, busy)
+        if len(busy):
+            had = replace(had, busy_accuracy=_mean(task, predictor, busy))
+        prediction = predictor.predict(task.features(task.architectures(fresh)))
+        chosen = fresh[most_gain(task, pool, fresh, prediction, had, n - n_random)]
     known = np.concatenate([known, task.architectures(chosen)])
     return np.concatenate([chosen, random_fresh(task, pool, known, n - len(chosen), generator)])
 
@@ -123,29 +126,31 @@ def _floor(
         inside = fresh if len(fresh) else drawn
     if not len(inside):
         return 0.0
-    mean = predictor.predict(task.features(task.architectures(inside))).mean
-    return float(np.quantile(mean, FLOOR_QUANTILE))
+    return float(np.quantile(_mean(task, predictor, inside), FLOOR_QUANTILE))
+
+
+def _mean(task: SearchTask, predictor: AccuracyPredictor, genotypes: IntArray) -> FloatArray:
+    return predictor.predict(task.features(task.architectures(genotypes))).mean
 
 
 @dataclass(frozen=True, slots=True)
 class Had:
-    """What is evaluated, what is being evaluated, and the accuracy below which nothing counts."""
+    """What is evaluated, the accuracy below which nothing counts, and what is being evaluated.
+
+    `busy` are genotypes whose accuracies are guessed.
+    """
 
     architectures: IntArray
     accuracy: FloatArray
-    busy: IntArray
     floor: float
+    busy: IntArray
+    busy_accuracy: FloatArray = field(default_factory=lambda: np.empty(0))
 
 
-def _best(
-    task: SearchTask,
-    pool: Pool,
-    predictor: AccuracyPredictor,
-    fresh: IntArray,
-    had: Had,
-    n: int,
-) -> IntArray:
-    """The `n` of `fresh` that are expected to add most to what is had."""
+def most_gain(
+    task: SearchTask, pool: Pool, fresh: IntArray, prediction: Prediction, had: Had, n: int
+) -> list[int]:
+    """Which `n` of the genotypes `fresh` are expected to add most to what is had."""
     costs = task.costs_of(fresh)
     known = pool.deployments(had.architectures)
     known_costs = task.costs_of(known)
@@ -154,7 +159,6 @@ def _best(
         highest = np.maximum(costs.max(axis=0), known_costs.max(axis=0))
     lowest = np.minimum(costs.min(axis=0), known_costs.min(axis=0))
     floor = float(task.shipped_accuracy(np.array([had.floor]), fresh[:1])[0])
-    prediction = predictor.predict(task.features(task.architectures(fresh)))
     levels = task.shipped_accuracy(prediction.levels(), fresh)
     improvement = Improvement(Region(floor, highest, lowest), costs, levels, NODE_WEIGHTS)
     inside = task.excess(known) <= 0
@@ -162,8 +166,8 @@ def _best(
     achieved = task.shipped_accuracy(np.repeat(had.accuracy, each), known)
     improvement.add(known_costs[inside], achieved[inside])
     if len(had.busy):
-        guessed = predictor.predict(task.features(task.architectures(had.busy))).mean
-        improvement.add(task.costs_of(had.busy), task.shipped_accuracy(guessed, had.busy))
+        guessed = task.shipped_accuracy(had.busy_accuracy, had.busy)
+        improvement.add(task.costs_of(had.busy), guessed)
     twins = np.unique(pool.keys(task.architectures(fresh)), return_inverse=True)[1]
     expected = task.shipped_accuracy(prediction.mean, fresh)
-    return fresh[greedy(improvement, costs, expected, twins, n)]
+    return greedy(improvement, costs, expected, twins, n)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 
+from nas_service.search.candidate_pool import Pool
 from nas_service.search.evaluate import Problem
 from nas_service.search.guided_sampler import GuidedSampler
 from nas_service.space.base import FloatArray, IntArray
@@ -32,6 +33,8 @@ class SamplerContext:
     seed: int
     batch_number: int
     batch_size: int
+    pool: Callable[[], Pool]
+    """The candidates of a search, made once and when first asked for."""
 
 
 SamplerFactory = Callable[[SamplerContext], optuna.samplers.BaseSampler]
@@ -75,4 +78,5 @@ def guided(context: SamplerContext) -> optuna.samplers.BaseSampler:
         seed=context.seed,
         batch=context.batch_size,
         initial=(context.architectures, context.accuracy),
+        pool=context.pool(),
     )

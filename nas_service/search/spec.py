@@ -25,7 +25,9 @@ class SearchSpec:
 
     `objectives` are minimised beside 1 - accuracy, `limits` bound further quantities; both are
     named as in `Problem`. `also_devices` are devices whose tables price a search beside its own.
-    With `patience`, a search ends when so many batches in a row added nothing to the front.
+    With `patience`, a search ends when so many batches in a row added nothing to the front. With
+    `cheap_fidelity`, `candidates_per_query` networks are evaluated with that share of the effort
+    for each one that is evaluated in full.
     """
 
     dataset: str
@@ -49,6 +51,8 @@ class SearchSpec:
     limits: Mapping[str, float] = field(default_factory=dict)
     also_devices: tuple[str, ...] = ()
     patience: int | None = None
+    cheap_fidelity: float | None = None
+    candidates_per_query: int = 3
     training: TrainingSpec = field(default_factory=TrainingSpec)
 
     def as_dict(self) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from nas_service.training.data import Data, Split, augment
 from nas_service.training.distillation import distillation_loss
 
 _BATCH = 250
+RECALIBRATION = 256
+"""Training images that normalisation statistics are set from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ def accuracy(network: nn.Module, data: Data, split: Split, size: int) -> float:
     return right / len(split)
 
 
-def recalibrate(network: nn.Module, data: Data, size: int, *, n_images: int = 256) -> None:
+def recalibrate(
+    network: nn.Module, data: Data, size: int, *, n_images: int = RECALIBRATION
+) -> None:
     """Set normalisation statistics from training images: their average over batches."""
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
@@ -112,11 +116,12 @@ def train(
     *,
     seed: int,
     teacher: Callable[[Tensor], Tensor] | None = None,
-    on_epoch: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[int, int], bool | None] | None = None,
 ) -> None:
     """Train in place; with a `teacher` the loss is shared with its softened answers.
 
-    `teacher` takes the batch as uint8 images and gives logits.
+    `teacher` takes the batch as uint8 images and gives logits. `on_epoch` is told how many epochs
+    are done, of how many; where it says False, training ends.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
     optimizer = optimizer_for(network, recipe)
@@ -137,6 +142,6 @@ def train(
             loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
             optimizer.step()
             step += 1
-        if on_epoch is not None:
-            on_epoch(epoch + 1, recipe.epochs)
+        if on_epoch is not None and on_epoch(epoch + 1, recipe.epochs) is False:
+            break
     network.eval()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import math
+
 import numpy as np
+import torch
+from torch import nn
 
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, input_size
 from nas_service.training.data import Data, Split
-from nas_service.training.loop import TrainRecipe, accuracy, recalibrate, train
+from nas_service.training.loop import RECALIBRATION, TrainRecipe, accuracy, recalibrate, train
 
 MAX_VALIDATION = 2_000
 """Validation images that a search looks at: beyond them the standard error hardly falls."""
+_MIN_VALIDATION = 100
 
 
-def validation_part(data: Data) -> Split:
-    """The first validation images, up to the maximum."""
-    return Split(data.validation.images[:MAX_VALIDATION], data.validation.labels[:MAX_VALIDATION])
+def validation_part(data: Data, fidelity: float = 1.0) -> Split:
+    """The first validation images, up to the maximum; at less fidelity that share of them."""
+    n = min(MAX_VALIDATION, len(data.validation))
+    n = max(min(_MIN_VALIDATION, n), round(n * fidelity))
+    return Split(data.validation.images[:n], data.validation.labels[:n])
 
 
 class SupernetEvaluator:
@@ -25,22 +33,26 @@ class SupernetEvaluator:
     def __init__(self, supernet: Supernet, data: Data) -> None:
         self._supernet = supernet
         self._data = data
-        self._part = validation_part(data)
 
     def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
-        """See `AccuracyEvaluator.evaluate`; nothing here is random or cheaper at less fidelity."""
-        del fidelity, seed
+        """See `AccuracyEvaluator.evaluate`; fidelity is the share of images. Nothing is random."""
+        del seed
+        part = validation_part(self._data, fidelity)
+        n_images = max(64, round(RECALIBRATION * fidelity))
         found = []
         for genotype in genotypes:
             size = input_size(self._supernet.space, genotype)
             network = self._supernet.subnet(genotype)
-            recalibrate(network, self._data, size)
-            found.append(accuracy(network, self._data, self._part, size))
+            recalibrate(network, self._data, size, n_images=n_images)
+            found.append(accuracy(network, self._data, part, size))
         return np.array(found, dtype=np.float64)
 
 
 class StandaloneEvaluator:
-    """Accuracy on validation data after training each network by itself."""
+    """Accuracy on validation data after training each network by itself.
+
+    A run that is no better than guessing after a third of its epochs is hopeless and ends there.
+    """
 
     def __init__(self, space: SearchSpace, data: Data, recipe: TrainRecipe) -> None:
         self._space = space
@@ -56,6 +68,24 @@ class StandaloneEvaluator:
         for genotype in genotypes:
             size = input_size(self._space, genotype)
             network = build(self._space, genotype, seed=seed)
-            train(network, self._data, size, recipe, seed=seed)
+
+            def on_epoch(
+                epoch: int, epochs: int, network: nn.Module = network, size: int = size
+            ) -> bool:
+                if epoch != math.ceil(epochs / 3) or epoch == epochs:
+                    return True
+                # running statistics lag behind early in training, on a copy they are set
+                settled = copy.deepcopy(network)
+                recalibrate(settled, self._data, size)
+                reached = accuracy(settled, self._data, self._part, size)
+                return not hopeless(reached, self._part)
+
+            train(network, self._data, size, recipe, seed=seed, on_epoch=on_epoch)
             found.append(accuracy(network, self._data, self._part, size))
         return np.array(found, dtype=np.float64)
+
+
+def hopeless(reached: float, part: Split) -> bool:
+    """Whether an accuracy is within two standard errors of always naming the commonest class."""
+    share = float(torch.bincount(part.labels).max()) / len(part)
+    return reached <= share + 2.0 * math.sqrt(share * (1.0 - share) / len(part))

@@ -102,6 +102,8 @@ def test_an_unknown_field_is_refused_by_name(api: TestClient) -> None:
         ({"limits": {"macs": -1}}, 422, "limits.macs"),
         ({"also_devices": ["phone"]}, 404, "no device 'phone'"),
         ({"patience": 0}, 422, "patience"),
+        ({"cheap_fidelity": 1.0}, 422, "cheap_fidelity"),
+        ({"objectives": ["latency_ms", "size_bytes", "macs", "a", "b"]}, 422, "objectives"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused_by_name(

@@ -20,7 +20,7 @@ def _train_and_test(row: np.ndarray) -> float:
 
 
 def test_the_guide_to_predictors_and_sampler_runs() -> None:
-    first, second, third = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.S)
+    first, second, third, fourth = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.S)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     names: dict[str, Any] = {"train_and_test": _train_and_test}
     exec(first, names)  # noqa: S102
@@ -33,3 +33,7 @@ def test_the_guide_to_predictors_and_sampler_runs() -> None:
     exec(third.replace("n_trials=50", "n_trials=12"), names)  # noqa: S102
     asked = {tuple(trial.params.values()) for trial in names["study"].trials}
     assert len(asked) == 12
+    valid = names["everything"][space.valid(names["everything"])]
+    names["benchmark_accuracy"] = 0.5 + 0.05 * (valid == 3).mean(axis=1)
+    exec(fourth, names)  # noqa: S102
+    assert len(np.unique(space.canonical(names["rows"]), axis=0)) == len(names["rows"]) == 24

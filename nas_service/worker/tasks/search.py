@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nas_service.engine.child import Progress
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, load
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.driver import Evaluation, Plan, run
+from nas_service.search.promotion import Promotion
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import SearchSpace
 from nas_service.storage import datasets, searches, supernets
@@ -24,6 +26,9 @@ from nas_service.worker.tasks.front import (
 )
 from nas_service.worker.tasks.supernet import open_supernet
 from nas_service.worker.tasks.tables import open_problem
+
+CARD_GROWTH = 1.25
+"""The predictor is examined anew when the data has grown by this factor, and at the end."""
 
 
 def run_search(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -48,13 +53,16 @@ def run_search(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         initial_architectures=known[0],
         initial_accuracy=known[1],
         patience=spec.patience,
+        promotion=_promotion(spec, space.feature_names),
     )
     told = list(done)
+    card: dict[str, Any] = {}
 
     def on_batch(batch: list[Evaluation]) -> bool:
         told.extend(batch)
         candidates = all_candidates(problem, spec, known, told)
-        card = predictor_card(problem, spec, known, told)
+        if not card or len(known[1]) + len(told) >= CARD_GROWTH * card["n"]:
+            card.update(predictor_card(problem, spec, known, told))
         with context.database.session() as session:
             searches.add_evaluations(session, search.id, batch)
             searches.add_front(
@@ -65,6 +73,18 @@ def run_search(params: dict[str, Any], report: Progress) -> dict[str, Any]:
 
     run(problem, plan, done=done, on_batch=on_batch)
     return {"n_evaluations": len(told)}
+
+
+def _promotion(spec: SearchSpec, names: Sequence[str]) -> Promotion | None:
+    if spec.cheap_fidelity is None:
+        return None
+    make = load(PREDICTORS, spec.predictor)
+    return Promotion(
+        fidelity=spec.cheap_fidelity,
+        candidates=spec.candidates_per_query,
+        make=lambda named: make(seed=spec.seed, names=named),
+        names=names,
+    )
 
 
 def _evaluator(context: Context, search: StoredSearch, space: SearchSpace) -> AccuracyEvaluator:

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,9 +17,16 @@ from nas_service.networks.supernet import Supernet
 from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.training import ingest
-from nas_service.training.data import Data, load
+from nas_service.training.data import Data, Split, load
 from nas_service.training.loop import TrainRecipe, accuracy, recalibrate, train
 from nas_service.training.sandwich import train_supernet
+from nas_service.worker import evaluators
+from nas_service.worker.evaluators import (
+    StandaloneEvaluator,
+    SupernetEvaluator,
+    hopeless,
+    validation_part,
+)
 
 SPACE = MbconvSpace(ImageShape(8, 1, 2))
 RECIPE = TrainRecipe(epochs=3, batch=24, learning_rate=0.05, shift=0)
@@ -34,6 +43,56 @@ def test_training_learns_what_can_be_learned(toy: Data) -> None:
     train(network, toy, 6, RECIPE, seed=0)
     recalibrate(network, toy, 6)
     assert accuracy(network, toy, toy.validation, 6) > 0.9
+
+
+def test_less_fidelity_looks_at_fewer_images(toy: Data) -> None:
+    images = torch.zeros(1000, 1, 8, 8, dtype=torch.uint8)
+    many = replace(toy, validation=Split(images, torch.zeros(1000, dtype=torch.long)))
+    assert len(validation_part(many)) == 1000
+    assert len(validation_part(many, 0.3)) == 300
+    assert len(validation_part(many, 0.01)) == 100
+    rows = np.stack([SPACE.smallest(), SPACE.largest()])
+    evaluator = SupernetEvaluator(Supernet(SPACE, seed=1), toy)
+    for fidelity in (0.2, 1.0):
+        first, again = (evaluator.evaluate(rows, fidelity=fidelity, seed=s) for s in (0, 1))
+        assert np.array_equal(first, again)
+        assert np.all((first >= 0) & (first <= 1))
+
+
+def test_no_better_than_the_commonest_class_is_hopeless() -> None:
+    labels = torch.tensor([0] * 60 + [1] * 40)
+    part = Split(torch.zeros(100, 1, 8, 8, dtype=torch.uint8), labels)
+    # two standard errors of .6 on 100 images are .098
+    assert hopeless(0.5, part)
+    assert hopeless(0.69, part)
+    assert not hopeless(0.70, part)
+
+
+def test_a_hopeless_run_ends_after_a_third_of_its_epochs(
+    toy: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent: list[int] = []
+
+    def counted(network, data, size, recipe, *, seed, on_epoch):
+        def noted(epoch: int, epochs: int) -> bool:
+            spent.append(epoch)
+            return on_epoch(epoch, epochs)
+
+        train(network, data, size, recipe, seed=seed, on_epoch=noted)
+
+    monkeypatch.setattr(evaluators, "train", counted)
+    unlearnable = replace(RECIPE, epochs=6, learning_rate=1e-12)
+    StandaloneEvaluator(SPACE, toy, unlearnable).evaluate(
+        SPACE.smallest()[None], fidelity=1.0, seed=0
+    )
+    assert spent == [1, 2]
+    spent.clear()
+    learnable = replace(RECIPE, epochs=6)
+    found = StandaloneEvaluator(SPACE, toy, learnable).evaluate(
+        SPACE.smallest()[None], fidelity=1.0, seed=0
+    )
+    assert spent == [1, 2, 3, 4, 5, 6]
+    assert found[0] > 0.9
 
 
 def test_a_supernet_that_was_cut_off_ends_as_if_it_had_not_been(toy: Data, tmp_path: Path) -> None:
