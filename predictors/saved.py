@@ -15,18 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from predictors.base import AccuracyPredictor, FloatArray, PredictorError
+from predictors.base import AccuracyPredictor, FloatArray, IntArray, PredictorError
 
 
 @dataclass(frozen=True)
 class SavedPredictor:
-    """Training rows `(n, f)`, accuracies `(n,)`, and how to fit them."""
+    """Training rows `(n, f)`, accuracies `(n,)`, and how to fit them.
+
+    `genotypes` `(n, d)` say which networks the rows are, for those who want to add to them.
+    """
 
     name: str
     seed: int
     features: FloatArray
     accuracy: FloatArray
     options: Mapping[str, Any] = field(default_factory=dict)
+    genotypes: IntArray | None = None
 
     def fitted(self, make: Callable[..., AccuracyPredictor]) -> AccuracyPredictor:
         """A predictor made by `make(seed=..., **options)` and fitted on the saved rows."""
@@ -38,7 +42,10 @@ class SavedPredictor:
         """Write the file at `path`."""
         head = {"name": self.name, "seed": self.seed, "options": dict(self.options)}
         arrays = io.BytesIO()
-        np.savez_compressed(arrays, features=self.features, accuracy=self.accuracy)
+        columns: dict[str, Any] = {"features": self.features, "accuracy": self.accuracy}
+        if self.genotypes is not None:
+            columns["genotypes"] = self.genotypes
+        np.savez_compressed(arrays, **columns)
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("predictor.json", json.dumps(head, sort_keys=True))
             archive.writestr("training.npz", arrays.getvalue())
@@ -56,6 +63,11 @@ class SavedPredictor:
                     features=np.asarray(arrays["features"], dtype=np.float64),
                     accuracy=np.asarray(arrays["accuracy"], dtype=np.float64),
                     options=head["options"],
+                    genotypes=(
+                        np.asarray(arrays["genotypes"], dtype=np.int64)
+                        if "genotypes" in arrays
+                        else None
+                    ),
                 )
         except (zipfile.BadZipFile, KeyError, ValueError) as error:
             raise PredictorError(f"{path.name} is not a saved predictor: {error}") from error

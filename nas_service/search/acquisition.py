@@ -20,6 +20,8 @@ from nas_service.space.base import FloatArray, IntArray
 N_POINTS = 512
 """Points that fill the box of two or more costs."""
 _TINY = 1e-12
+_CHUNK = 65_536
+"""Candidates looked at together: a million at once would need gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,15 @@ class Improvement:
     def expected(self, rows: IntArray | slice = slice(None)) -> FloatArray:
         """Expected improvement of the candidates in `rows`, in accuracy times log costs."""
         costs, levels = self._costs[rows], self._levels[rows]
-        heights, widths = self._line(costs) if costs.shape[1] == 1 else self._volume(costs)
         found = np.zeros(len(costs))
-        for number, weight in enumerate(self._weights):
-            gain = levels[:, number, None] - heights
-            np.maximum(gain, 0.0, out=gain)
-            found += weight * np.einsum("nh,nh->n", gain, widths)
+        for start in range(0, len(costs), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            one = costs[part]
+            heights, widths = self._line(one) if one.shape[1] == 1 else self._volume(one)
+            for number, weight in enumerate(self._weights):
+                gain = levels[part, number, None] - heights
+                np.maximum(gain, 0.0, out=gain)
+                found[part] += weight * np.einsum("nh,nh->n", gain, widths)
         return found
 
     def _line(self, costs: FloatArray) -> tuple[FloatArray, FloatArray]:

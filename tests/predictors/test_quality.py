@@ -53,10 +53,12 @@ def test_intervals_cover_about_as_often_as_they_say() -> None:
 
 def test_a_saved_predictor_predicts_as_before(tmp_path) -> None:
     features, accuracy = learnable(40, 1)
-    SavedPredictor("ensemble", 5, features, accuracy).save(tmp_path / "p.zip")
+    rows = np.arange(80).reshape(40, 2)
+    SavedPredictor("ensemble", 5, features, accuracy, genotypes=rows).save(tmp_path / "p.zip")
     first = SavedPredictor("ensemble", 5, features, accuracy).fitted(EnsemblePredictor)
     again = SavedPredictor.load(tmp_path / "p.zip").fitted(EnsemblePredictor)
     fresh = learnable(10, 2)[0]
+    assert np.array_equal(SavedPredictor.load(tmp_path / "p.zip").genotypes, rows)
     assert np.array_equal(first.predict(fresh).mean, again.predict(fresh).mean)
 
 

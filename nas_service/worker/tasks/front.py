@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nas_service.engine.child import Progress
+from nas_service.errors import InvalidData
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search import winners
 from nas_service.search.candidates import Candidate, candidates_of, front_of
@@ -142,5 +143,6 @@ def training_set(
 ) -> Evaluated:
     """Genotypes `(n, d)` and accuracies `(n,)` that a stored predictor rests on."""
     saved = SavedPredictor.load(context.blobs.path(stored.sha256 or ""))
-    d = len(space.decisions)
-    return np.rint(saved.features[:, :d]).astype(np.int64), saved.accuracy
+    if saved.genotypes is None or saved.genotypes.shape[1] != len(space.decisions):
+        raise InvalidData(f"predictor {stored.id} does not say which networks it was fitted on")
+    return saved.genotypes, saved.accuracy

@@ -168,9 +168,8 @@ def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     )
     folder = context.scratch(f"predictor-{stored.id}")
     path = folder / "predictor.zip"
-    saved = np.concatenate([genotypes.astype(np.float64), features], axis=1)
     options = {"names": list(space.feature_names)}
-    SavedPredictor(stored.name, shared.seed, saved, accuracy, options).save(path)
+    SavedPredictor(stored.name, shared.seed, features, accuracy, options, genotypes).save(path)
     sha256 = context.blobs.put(path)
     with context.database.session() as session:
         supernets.set_fitted(session, stored.id, sha256=sha256, quality=quality)
