@@ -13,6 +13,8 @@ BENCHMARKS = {
     "predictor": "accuracy predictors on NAS-Bench-201 and NAS-Bench-Macro",
     "throughput": "candidates scored, evolved and stored a second",
     "supernet": "samplers on a supernet of real images",
+    "certify": "limits that hold: certified winners under noisy measurements",
+    "transfer": "a new device from k measured networks",
     "sharing": "accuracy by shared weights against stand-alone training",
 }
 

@@ -27,7 +27,7 @@ from predictors.gaussian_process import GaussianProcessPredictor
 from predictors.regressor import Regressor
 
 N_TARGETS = 6
-CHUNK = 8192
+CHUNK = 16384
 """Candidates scored at a time: what they need stays in the processor's cache."""
 
 

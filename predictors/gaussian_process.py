@@ -24,7 +24,7 @@ from predictors.scores import Scores
 _MIN_LEARNED = 8
 GROWTH = 1.15
 """Hyperparameters are learned again each time the data has grown by this factor."""
-_IGNORED = 0.05
+_IGNORED = 0.1
 """Of a left-out prediction's variance: so much may be added to that of predictions."""
 _CHUNK = 1024
 """Rows predicted at a time: their covariances fit the processor's cache."""

@@ -12,7 +12,8 @@ import torch
 
 from nas_service.networks.build import build
 
-GUIDE = Path(__file__).parents[2] / "docs" / "predictors-and-sampler.md"
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = DOCS / "predictors-and-sampler.md"
 
 
 def _train_and_test(row: np.ndarray) -> float:
@@ -37,3 +38,22 @@ def test_the_guide_to_predictors_and_sampler_runs() -> None:
     names["benchmark_accuracy"] = 0.5 + 0.05 * (valid == 3).mean(axis=1)
     exec(fourth, names)  # noqa: S102
     assert len(np.unique(space.canonical(names["rows"]), axis=0)) == len(names["rows"]) == 24
+
+
+def test_the_guide_to_transfer_and_certificates_runs() -> None:
+    text = (DOCS / "lookup-tables.md").read_text()
+    transfer, certify = re.findall(r"```python\n(.*?)```", text, re.S)[-2:]
+    generator = np.random.default_rng(0)
+    counts = generator.integers(0, 5, (400, 3)).astype(float)
+    cost = 1.0 + counts @ np.exp(generator.normal(0, 0.4, (3, 4)))
+    names: dict[str, Any] = {"counts": counts, "latencies_elsewhere": cost[:, :3]}
+    names["latency_here"] = cost[:10, 3]
+    exec(transfer, names)  # noqa: S102
+    assert np.median(np.abs(names["found"].latency / cost[:, 3] - 1.0)) < 0.02
+    names["limit"] = float(np.median(cost[:, 3]))
+    names["predicted_accuracy"] = 0.5 + 0.05 * np.log(cost[:, 3])
+    names["measure"] = lambda row: float(cost[row, 3] * np.exp(generator.normal(0, 0.01)))
+    exec(certify, names)  # noqa: S102
+    best = names["certifier"].best()
+    assert best is not None
+    assert cost[best, 3] <= names["limit"]
