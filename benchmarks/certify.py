@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -91,9 +92,11 @@ def _device(
 ) -> list[tuple[float, str, Figures]]:
     """All noises and limits of one device under one seed."""
     truth = part.columns[target]
-    generator = np.random.default_rng([seed, 11])
+    device = crc32(target.encode())
+    generator = np.random.default_rng([seed, 11, device])
     first = generator.permutation(len(truth))[:ONBOARDING]
-    estimate = _transferred(part, target, first, truth[first]).latency
+    seen = _Noise(0.03, "normal", np.random.default_rng([seed, 12, device]))(truth[first])
+    estimate = _transferred(part, target, first, seen).latency
     accuracy = known.accuracy("cifar100")
     space = nb201.space()
     lookup = Lookup(space, known.of, known.genotypes, accuracy, estimate, accuracy)
@@ -109,7 +112,7 @@ def _device(
             steps = np.unique(truth)
             at = int(quantile * (len(steps) - 1))
             limit = float(steps[at : at + 2].mean())
-            noise = _Noise(size, kind, np.random.default_rng([seed, int(1000 * size), at]))
+            noise = _Noise(size, kind, np.random.default_rng([seed, int(1000 * size), at, device]))
             run = _certify(part, target, first, noise, limit, predicted, accuracy)
             found.append((size, kind, run))
     return found
@@ -168,12 +171,16 @@ def _certify(
     figures: Figures = {
         "predictor_part": best - float(accuracy[feasible][np.argmax(predicted[feasible])])
     }
-    for name, margin in (("uncertified", 0.0), ("margin", MARGIN)):
-        inside = onboarded.latency * np.exp(margin * spread) <= limit
-        if inside.any():
-            chosen = np.flatnonzero(inside)[np.argmax(predicted[inside])]
-            figures[f"{name}_violation"] = float(truth[chosen] > limit)
-            figures[f"{name}_regret"] = best - float(accuracy[chosen])
+    for name, margin in (("uncertified", 0.0), ("margin", MARGIN), ("once", 0.0)):
+        inside = np.flatnonzero(onboarded.latency * np.exp(margin * spread) <= limit)
+        ranked = inside[np.argsort(-predicted[inside], kind="stable")]
+        if name == "once":  # the same budget: the ten most promising, each measured once
+            ranked = ranked[:FURTHER]
+            ranked = ranked[noise(truth[ranked]) <= limit]
+        if len(ranked):
+            figures[f"{name}_violation"] = float(truth[ranked[0]] > limit)
+            if truth[ranked[0]] <= limit:  # what breaks the limit has no regret
+                figures[f"{name}_regret"] = best - float(accuracy[ranked[0]])
     winner = certifier.best()
     figures["certified"] = float(winner is not None)
     if winner is not None:
@@ -195,6 +202,8 @@ def _rows(found: dict[str, list[tuple[float, str, Figures]]], seeds: int) -> lis
             ("certified", "regret_of_predictor", "predictor_part"),
             ("search without certificates", "violation_rate", "uncertified_violation"),
             ("search without certificates", "regret", "uncertified_regret"),
+            ("ten measured once, the best kept", "violation_rate", "once_violation"),
+            ("ten measured once, the best kept", "regret", "once_regret"),
             ("margin of 1.645 sigma", "violation_rate", "margin_violation"),
             ("margin of 1.645 sigma", "regret", "margin_regret"),
         ):

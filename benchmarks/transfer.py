@@ -212,7 +212,8 @@ def _doubts(
     for name, which in (("doubted_of_poor", true < POOR), ("doubted_of_good", true >= GOOD)):
         if which.any():
             share = float(said[which].mean())
-            case = f"{space}, all k"
+            groups = dict.fromkeys(GROUPS.get(t.partition("/")[0], t) for t in done)
+            case = f"{space}, {' and '.join(groups)}, all k"
             rows.append(
                 Row("transfer", case, "transfer", name, int(which.sum()), share, None, seeds)
             )

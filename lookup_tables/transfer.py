@@ -114,7 +114,7 @@ class Transferred:
     @property
     def doubtful(self) -> bool:
         """Whether too few networks were measured to trust the order of the others."""
-        return self.expected_spearman < TRUSTED
+        return not self.expected_spearman >= TRUSTED
 
     def interval(self, level: float) -> FloatArray:
         """Bounds `(n, 2)` that hold a network's latency with probability `level`.

@@ -105,7 +105,9 @@ def pseudo_targets(
     n, r = references.shape
     generator = np.random.default_rng(0)
     others = np.setdiff1d(generator.permutation(n)[: _LOOKED_AT + len(measured)], measured)
-    found = []
+    found: list[list[tuple[FloatArray, FloatArray]]] = []
+    if not len(others):
+        return found
     for column in generator.permutation(r)[:_MAX_PSEUDO]:
         rest = [j for j in range(r) if hardware[j] != hardware[column]]
         if not rest:

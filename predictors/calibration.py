@@ -39,6 +39,29 @@ class Calibrated(Protocol):
         """Accuracies `(n,)` on the scale of the fitted predictor."""
 
 
+class Residuals:
+    """`residuals` of one fit, worked out when first asked for."""
+
+    def __init__(
+        self,
+        fresh: Callable[[], Calibrated],
+        features: FloatArray,
+        accuracy: FloatArray,
+        noise: FloatArray | None,
+        group: IntArray | None,
+        closed: FloatArray,
+    ) -> None:
+        """See `residuals`."""
+        self._fit = fresh, features, accuracy, noise, group, closed
+        self._found: FloatArray | None = None
+
+    def __call__(self) -> FloatArray:
+        """The residuals `(n,)`."""
+        if self._found is None:
+            self._found = residuals(*self._fit)
+        return self._found
+
+
 def residuals(
     fresh: Callable[[], Calibrated],
     features: FloatArray,

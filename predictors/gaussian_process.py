@@ -25,7 +25,7 @@ _MIN_LEARNED = 8
 GROWTH = 1.15
 """Hyperparameters are learned again each time the data has grown by this factor."""
 _IGNORED = 0.1
-"""Of a left-out prediction's variance: so much may be added to that of predictions."""
+"""Of a typical left-out variance: so much may on average be added to that of predictions."""
 _CHUNK = 1024
 """Rows predicted at a time: their covariances fit the processor's cache."""
 
@@ -77,7 +77,7 @@ class GaussianProcessPredictor(Regressor):
         inverse = (vectors / values) @ vectors.T
         weights = inverse @ scores
         self._leave_out(scores, inverse, weights, group)
-        spared = _IGNORED * float(np.mean(self.left_out_std**2))
+        spared = _IGNORED * float(np.median(self.left_out_std)) ** 2
         self._posterior = _posterior(rows, scaling, theta, weights, values, vectors, spared)
 
     def predict_scores(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -122,11 +122,11 @@ class GaussianProcessPredictor(Regressor):
         if n > _MIN_LEARNED:  # the largest step of the schedule that the data reaches
             steps = np.floor(np.log(n / _MIN_LEARNED) / np.log(GROWTH) + 1e-9)
             known = min(n, int(_MIN_LEARNED * GROWTH**steps))
-        x, order = features[:known], np.argsort(scores[:known], kind="stable")
-        key = x.tobytes() + order.tobytes()
+        x = features[:known]
+        target = Scores(scores[:known]).scores  # ranks among these alone
+        key = x.tobytes() + target.tobytes()
         if self._learned is None or self._learned[0] != key:
             scaling = Scaling.of(x, groups_of(self._names, x.shape[1]))
-            target = Scores(scores[:known]).scores  # ranks among these alone
             self._learned = (key, scaling, learn(scaling(x), scaling.groups, target))
         return self._learned[1], self._learned[2]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cache, partial
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from predictors.base import (
     checked,
     folds_of,
 )
-from predictors.calibration import residuals
+from predictors.calibration import Residuals
 from predictors.scores import Scores
 
 
@@ -63,12 +62,12 @@ class Regressor(ABC):
         group: IntArray | None = None,
     ) -> None:
         """See `AccuracyPredictor.fit`."""
-        x, y = checked(features, accuracy, self.minimum)
+        x, y = (part.copy() for part in checked(features, accuracy, self.minimum))
         self._scores = None
         scores = Scores(y)
         self.fit_scores(x, scores.scores, noise=noise, group=group)
         closed = np.abs(self.left_out_mean - scores.scores) / self.left_out_std
-        self._residuals = cache(partial(residuals, self.fresh, x, y, noise, group, closed))
+        self._residuals = Residuals(self.fresh, x, y, noise, group, closed)
         self._scores = scores
 
     def predict(self, features: FloatArray) -> Prediction:

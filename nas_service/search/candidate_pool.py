@@ -149,6 +149,19 @@ def initial_design(
     return np.asarray(fresh[generator.permutation(picks)])
 
 
+def evolved_into_limits(
+    task: SearchTask, pool: Pool, known: IntArray, n: int, generator: np.random.Generator
+) -> IntArray:
+    """Up to `n` feasible genotypes where random ones hardly ever are: evolved to the limits."""
+
+    def score(genotypes: IntArray) -> tuple[FloatArray, FloatArray]:
+        violation = np.maximum(task.excess(genotypes), 0.0)
+        return violation[:, None], violation
+
+    met = evolve(task.space, score, generator, start=pool.draw(192, generator), population=192)
+    return _first_of_each(task, pool, generator.permutation(met), known, n)
+
+
 def _first_of_each(
     task: SearchTask, pool: Pool, genotypes: IntArray, known: IntArray, n: int
 ) -> IntArray:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 from scipy.special import logsumexp
 
@@ -30,15 +31,28 @@ MIN_REPEATS = 2
 _TAIL = 4.0
 """Degrees of freedom of the noise of a measurement."""
 _MODEL_TAIL = 3.0
-_STEP, _REACH = 1e-3, 0.5
-_GRID: FloatArray = np.arange(-_REACH + _STEP / 2, _REACH, _STEP)
-"""Logarithms of true cost over the limit; the limit lies between two points."""
-_OVER = _GRID > 0
+_STEP, _REACH, _FURTHEST = 1e-3, 0.3, 5.0
+"""Of the grids of true cost over the limit, in logarithms: beyond all that is known of a row."""
 _NOISES: FloatArray = np.geomspace(0.003, 0.15, 18)
 _NOISE_PRIOR = (np.log(0.025), 0.8)
 """Measurements on quiet machines are off by one to five percent."""
 _MAX_REPEATS = 4
 _MIN_SPREAD = 0.01
+
+
+Beliefs = tuple[dict[int, tuple[FloatArray, FloatArray]], FloatArray]
+"""Of each measured candidate a grid and probabilities `(noises, grid)`; those of the noises."""
+
+
+@dataclass(frozen=True)
+class _State:
+    """What is believed of all candidates `(n,)`, and the size of the noise."""
+
+    centre: FloatArray
+    spread: FloatArray
+    repeats: IntArray
+    done: npt.NDArray[np.bool_]
+    size: float
 
 
 @dataclass
@@ -59,7 +73,8 @@ class Certifier:
     spread: float
     risk: float = RISK
     _measured: dict[int, list[float]] = field(default_factory=dict)
-    _known: tuple[dict[int, FloatArray], FloatArray] | None = None
+    _priors: dict[int, tuple[float, float]] = field(default_factory=dict)
+    _known: Beliefs | None = None
 
     def __post_init__(self) -> None:
         if not (self.limit > 0 and np.isfinite(self.limit)):
@@ -68,7 +83,11 @@ class Certifier:
             raise InvalidSpec("accuracies and estimates are one a candidate", field="estimate")
 
     def revise(self, estimate: FloatArray, spread: float) -> None:
-        """Take new estimates, as of a calibration that learned from the measurements."""
+        """Take new estimates, as of a calibration that learned from the measurements.
+
+        A network that was measured keeps the estimate it had before: the new one has seen its
+        measurements, which would count twice.
+        """
         self.estimate, self.spread = estimate, spread
         self._known = None
 
@@ -76,6 +95,9 @@ class Certifier:
         """Note that candidate `row` was measured at `value`."""
         if not (value > 0 and np.isfinite(value)):
             raise InvalidSpec(f"measured {value}, not a positive number", field="value")
+        if row not in self._measured:
+            spread = max(self.spread, _MIN_SPREAD)
+            self._priors[row] = float(np.log(self.estimate[row] / self.limit)), spread
         self._measured.setdefault(row, []).append(float(np.log(value / self.limit)))
         self._known = None
 
@@ -91,7 +113,8 @@ class Certifier:
     def probability_over(self, row: int) -> float:
         """Probability that a measured candidate truly costs more than the limit."""
         belief, noise = self._beliefs()
-        return float(noise @ belief[row][:, _OVER].sum(axis=1))
+        grid, each = belief[row]
+        return float(noise @ each[:, grid > 0].sum(axis=1))
 
     def certified(self) -> dict[int, float]:
         """Certified candidates with their probabilities of being over the limit."""
@@ -111,53 +134,74 @@ class Certifier:
         """Which candidate to measure next with `left` measurements to go; None to stop."""
         if left < 1:
             return None
+        state = self._state()
+        best = self.best()
+        if best is not None:
+            return self._worth(float(self.accuracy[best]), state, left)
+        # without a certificate every network that keeps the limit is a gain, but first those of the
+        # better half are tried
+        below = state.centre <= 0
+        inside = self.accuracy[below] if below.any() else self.accuracy
+        half = float(np.quantile(inside, 0.5))
+        nothing = float(self.accuracy.min()) - float(np.ptp(self.accuracy)) - 1e-3
+        first = self._worth(half, state, left)
+        if first is not None and state.centre[first] < 2.0 * state.spread[first]:
+            return first
+        return self._worth(nothing, state, left)
+
+    def _state(self) -> _State:
+        n = len(self.accuracy)
         centre = np.log(self.estimate / self.limit)
-        spread = np.full(len(centre), max(self.spread, _MIN_SPREAD))
-        repeats = np.zeros(len(centre), dtype=np.int64)
+        spread = np.full(n, max(self.spread, _MIN_SPREAD))
+        repeats, done = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.bool_)
         size = float(np.exp(_NOISE_PRIOR[0]))
-        done = np.zeros(len(centre), dtype=np.bool_)
         if self._measured:
             belief, noise = self._beliefs()
             size = float(noise @ _NOISES)
-            for row, each in belief.items():
+            for row, (grid, each) in belief.items():
                 mixed = noise @ each
-                centre[row] = mixed @ _GRID
-                spread[row] = np.sqrt(max(mixed @ _GRID**2 - centre[row] ** 2, 1e-8))
+                centre[row] = mixed @ grid
+                spread[row] = np.sqrt(max(mixed @ (grid - centre[row]) ** 2, 1e-8))
                 repeats[row] = len(self._measured[row])
             done[list(self.certified())] = True
-        best = self.best()
-        # without a certificate, any network that is expected to keep the limit is a gain
-        inside = self.accuracy[centre <= 0] if (centre <= 0).any() else self.accuracy
-        floor = float(np.quantile(inside, 0.5)) if best is None else float(self.accuracy[best])
-        gain = np.where(done, 0.0, np.maximum(self.accuracy - floor, 0.0))
-        if not (gain > 0).any():
-            return None
+        return _State(centre, spread, repeats, done, size)
+
+    def _worth(self, floor: float, state: _State, left: int) -> int | None:
+        """The candidate of the highest gain over `floor` times chance, or None where there is none.
+
+        A candidate counts by what up to a few repeats would tell, for their number's root.
+        """
+        gain = np.where(state.done, 0.0, np.maximum(self.accuracy - floor, 0.0))
         quantile = float(-stats.norm.ppf(self.risk))
-        value = np.zeros(len(centre))
+        value = np.zeros(len(gain))
         for more in range(1, min(left, _MAX_REPEATS) + 1):
-            after = 1.0 / np.sqrt(1.0 / spread**2 + more / size**2)
-            learned = np.sqrt(np.maximum(spread**2 - after**2, 1e-12))
-            chance = stats.norm.cdf((-quantile * after - centre) / learned)
-            chance = np.where(repeats + more >= MIN_REPEATS, chance, 0.0)
+            after = 1.0 / np.sqrt(1.0 / state.spread**2 + more / state.size**2)
+            learned = np.sqrt(np.maximum(state.spread**2 - after**2, 1e-12))
+            chance = stats.norm.cdf((-quantile * after - state.centre) / learned)
+            chance = np.where(state.repeats + more >= MIN_REPEATS, chance, 0.0)
             value = np.maximum(value, gain * chance / np.sqrt(more))
         return int(np.argmax(value)) if value.max() > 0 else None
 
-    def _beliefs(self) -> tuple[dict[int, FloatArray], FloatArray]:
-        """Of each measured candidate, probabilities `(noises, grid)`; and those of the noises."""
+    def _beliefs(self) -> Beliefs:
         if self._known is not None:
             return self._known
         weight = -0.5 * ((np.log(_NOISES) - _NOISE_PRIOR[0]) / _NOISE_PRIOR[1]) ** 2
-        found = {}
+        found: dict[int, tuple[FloatArray, FloatArray]] = {}
         for row, values in self._measured.items():
-            off = _GRID - np.log(self.estimate[row] / self.limit)
-            prior = _log_t(off / max(self.spread, _MIN_SPREAD), _MODEL_TAIL)
-            away = (np.array(values)[:, None, None] - _GRID) / _NOISES[None, :, None]
+            centre, spread = self._priors[row]
+            low, high = min(0.0, centre, *values) - _REACH, max(0.0, centre, *values) + _REACH
+            first = np.floor(max(low, -_FURTHEST) / _STEP)
+            # the limit, 0, lies between two points
+            last = np.ceil(min(high, _FURTHEST) / _STEP)
+            grid = np.asarray((np.arange(first, last) + 0.5) * _STEP, dtype=np.float64)
+            prior = _log_t((grid - centre) / spread, _MODEL_TAIL)
+            away = (np.array(values)[:, None, None] - grid) / _NOISES[None, :, None]
             likelihood = _log_t(away, _TAIL).sum(axis=0)
             likelihood -= len(values) * np.log(_NOISES)[:, None]
             joint = likelihood + prior
             evidence = logsumexp(joint, axis=1)
             weight = weight + evidence
-            found[row] = np.exp(joint - evidence[:, None])
+            found[row] = grid, np.exp(joint - evidence[:, None])
         self._known = found, np.asarray(np.exp(weight - logsumexp(weight)))
         return self._known
 

@@ -87,6 +87,7 @@ def run(
     told = list(done)
     batch_number = 1 + max((one.batch for one in told), default=-1)
     pool = cache(lambda: Pool(problem))
+    looks: dict[bytes, float] = {}
     idle = 0
     while len(told) < plan.n_queries and idle < _MAX_IDLE_BATCHES:
         if plan.patience is not None and plateaued(problem, told, plan.patience):
@@ -108,7 +109,7 @@ def run(
         study.add_trials([_frozen(problem, one, distributions) for one in told])
         fresh = _ask(study, problem, distributions, architectures, accuracy, plan, told)
         if fresh:
-            fresh, cheap = _promoted(problem, pool, plan, fresh, told)
+            fresh, cheap = _promoted(problem, pool, plan, fresh, told, looks)
             rows = np.array([genotype for _, genotype in fresh], dtype=np.int64)
             found = plan.evaluator.evaluate(rows[:, :-1], fidelity=1.0, seed=plan.seed)
             costs = problem.costs_of(rows)
@@ -123,6 +124,8 @@ def run(
             told.extend(made)
             if not on_batch(made):
                 break
+        if not fresh and getattr(sampler, "exhausted", False):
+            break
         idle = 0 if fresh else idle + 1
         batch_number += 1
     return told
@@ -196,12 +199,23 @@ def _promoted(
     plan: Plan,
     fresh: list[tuple[optuna.Trial, list[int]]],
     told: Sequence[Evaluation],
+    looks: dict[bytes, float],
 ) -> tuple[list[tuple[optuna.Trial, list[int]]], FloatArray]:
-    """The trials to evaluate in full, and what each was worth at a first look (if it had one)."""
+    """The trials to evaluate in full, and what each was worth at a first look (if it had one).
+
+    `looks` remembers first looks: a network that was not promoted may be proposed again.
+    """
     if plan.promotion is None:
         return fresh, np.empty(0)
     rows = np.array([genotype for _, genotype in fresh], dtype=np.int64)
-    cheap = plan.evaluator.evaluate(rows[:, :-1], fidelity=plan.promotion.fidelity, seed=plan.seed)
+    keys = [row.tobytes() for row in rows[:, :-1]]
+    new = [place for place, key in enumerate(keys) if key not in looks]
+    if new:
+        values = plan.evaluator.evaluate(
+            rows[new, :-1], fidelity=plan.promotion.fidelity, seed=plan.seed
+        )
+        looks.update({keys[place]: float(value) for place, value in zip(new, values, strict=True)})
+    cheap = np.array([looks[key] for key in keys])
     architectures, accuracy = _evaluated(plan, told)
     before = [float("nan")] * len(plan.initial_accuracy)
     kept = promoted(

@@ -14,7 +14,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nas_service.search.acquisition import Improvement, Region, greedy
-from nas_service.search.candidate_pool import Pool, initial_design, random_fresh
+from nas_service.search.candidate_pool import (
+    Pool,
+    evolved_into_limits,
+    initial_design,
+    random_fresh,
+)
 from nas_service.search.task import SearchTask
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import NODE_WEIGHTS, AccuracyPredictor, Prediction
@@ -86,7 +91,10 @@ def propose(
         if len(first):
             return first
         if len(architectures) < MIN_EVALUATED:
-            return random_fresh(task, pool, known, n, generator)
+            fresh = random_fresh(task, pool, known, n, generator)
+            if len(fresh) or pool.whole is not None:
+                return fresh
+            return evolved_into_limits(task, pool, known, n, generator)
     predictor = make_predictor()
     predictor.fit(task.features(architectures), accuracy)
     candidates = pool.candidates(

@@ -41,7 +41,8 @@ class GuidedSampler(optuna.samplers.BaseSampler):
     either a position among the decision's values (`distributions_of`) or, for categorical ones, the
     value itself. The trial's first value is the accuracy, a fraction; failed trials are proposed
     again by nobody.
-    Once no network within the limits is left, `exhausted` is True and `study.optimize` stops.
+    Once no network within the limits is left in a space that is scored whole, `exhausted` is True
+    and `study.optimize` stops.
 
     Args:
         task: the space, its costs and limits (`Task`).
@@ -97,6 +98,8 @@ class GuidedSampler(optuna.samplers.BaseSampler):
             if self._queue:
                 self._rows[trial.number] = self._queue.pop(0)
                 return {}
+        if self._pool.whole is None:  # nothing was found, which does not say that nothing is there
+            return {}
         self.exhausted = True
         with suppress(RuntimeError):  # asked by hand, outside of `optimize`
             study.stop()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas_service.search.candidate_pool import Pool
-from nas_service.search.guided import Had, most_gain
+from nas_service.search.guided import FLOOR_QUANTILE, Had, most_gain
 from nas_service.search.task import SearchTask
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import AccuracyPredictor
@@ -71,8 +71,15 @@ def promoted(
     )
     predictor = promotion.make(inputs.names)
     predictor.fit(inputs.features[: len(accuracy)], accuracy)
-    prediction = predictor.predict(inputs.features[len(accuracy) :])
     none = candidates[:0]
-    had = Had(architectures, accuracy, float(accuracy.min()), none)
-    best = most_gain(task, pool, candidates, prediction, had, n)
-    return [*best, *(one for one in order if one not in best)][:n]
+    # what was evaluated is better than random: its own lowest tenth is the floor here
+    had = Had(architectures, accuracy, float(np.quantile(accuracy, FLOOR_QUANTILE)), none)
+    excess = task.excess(candidates)
+    inside = np.flatnonzero(excess <= 0)
+    best: list[int] = []
+    if len(inside):
+        prediction = predictor.predict(inputs.features[len(accuracy) :][inside])
+        chosen = most_gain(task, pool, candidates[inside], prediction, had, n)
+        best = [int(inside[one]) for one in chosen]
+    rest = sorted((one for one in order if one not in best), key=lambda one: max(excess[one], 0.0))
+    return [*best, *rest][:n]

@@ -20,7 +20,8 @@ class SamplerContext:
     """All that a sampler may use for one batch.
 
     A fresh sampler is made for every batch from the told trials alone, seeded by the search's seed
-    and the batch's number: a search killed between batches goes on as if it had not been.
+    and the batch's number (the guided one by the seed and what was evaluated): a search killed
+    between batches goes on as if it had not been.
 
     `architectures` `(n, d)` and their `accuracy` `(n,)` under shared weights are all that was
     evaluated on this data, in this search or before it.

@@ -81,6 +81,8 @@ class StandaloneEvaluator:
                 return not hopeless(reached, self._part)
 
             train(network, self._data, size, recipe, seed=seed, on_epoch=on_epoch)
+            if fidelity < 1.0:
+                recalibrate(network, self._data, size)
             found.append(accuracy(network, self._data, self._part, size))
         return np.array(found, dtype=np.float64)
 

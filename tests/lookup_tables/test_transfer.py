@@ -70,6 +70,14 @@ def test_a_device_that_no_feature_explains_is_doubtful() -> None:
     assert found.doubtful
 
 
+def test_when_all_are_measured_nothing_is_left_to_judge_by() -> None:
+    counts, references, new = _world(10)
+    known = Known({"operators": counts[:12]}, references[:12], list("abcdef"))
+    found = transfer(known, np.arange(12), new[:12])
+    assert np.isfinite(found.latency).all()
+    assert np.allclose(found.latency, new[:12], rtol=0.05)
+
+
 def test_units_do_not_matter() -> None:
     counts, references, new = _world(6)
     measured = np.arange(12)

@@ -58,9 +58,10 @@ def test_the_process_predicts_what_its_definition_says() -> None:
     )
     found, std = predictor.predict_scores(fresh)
     assert np.allclose(found, mean, atol=2e-4)
-    # a share of the explained variance, at most 5 % of the noise's, is left out on average
+    # of the explained variance as much may be missing as a tenth of a typical left-out one
     assert np.all(std**2 >= variance + theta.noise - 1e-3)
-    assert np.mean(std**2 - variance - theta.noise) <= 0.06 * theta.noise + 1e-3
+    typical = float(np.median(predictor.left_out_std)) ** 2
+    assert np.mean(std**2 - variance - theta.noise) <= 0.12 * typical + 1e-3
 
 
 def test_leaving_a_row_out_in_closed_form_is_fitting_without_it() -> None:
@@ -166,6 +167,29 @@ def test_intervals_cover_what_they_say_when_rows_are_few(n: int) -> None:
         low, high = predictor.predict(features[n:]).interval(0.8).T
         inside.append((low <= accuracy[n:]) & (accuracy[n:] <= high))
     assert abs(np.mean(inside) - 0.8) < 0.04
+
+
+def test_what_becomes_of_the_arguments_later_changes_nothing() -> None:
+    features, accuracy = learnable(30, 1)
+    fresh = learnable(5, 2)[0]
+    one, other = GaussianProcessPredictor(), GaussianProcessPredictor()
+    one.fit(features, accuracy)
+    other.fit(features.copy(), accuracy.copy())
+    features[:], accuracy[:] = 0.0, 0.5
+    assert np.array_equal(one.predict(fresh).interval(0.8), other.predict(fresh).interval(0.8))
+
+
+def test_fitting_again_forgets_which_accuracies_were_equal() -> None:
+    features, accuracy = learnable(20, 1)
+    tied = accuracy.copy()
+    order = np.argsort(accuracy)
+    tied[order[5:8]] = tied[order[5]]
+    used, new = GaussianProcessPredictor(), GaussianProcessPredictor()
+    used.fit(features, tied)
+    used.fit(features, accuracy)
+    new.fit(features, accuracy)
+    fresh = learnable(5, 2)[0]
+    assert np.array_equal(used.predict(fresh).mean, new.predict(fresh).mean)
 
 
 def test_names_that_do_not_fit_the_features_are_refused() -> None:

@@ -143,6 +143,9 @@ def training_set(
 ) -> Evaluated:
     """Genotypes `(n, d)` and accuracies `(n,)` that a stored predictor rests on."""
     saved = SavedPredictor.load(context.blobs.path(stored.sha256 or ""))
+    d = len(space.decisions)
+    if saved.genotypes is None and saved.features.shape[1] == d + len(space.feature_names):
+        return np.rint(saved.features[:, :d]).astype(np.int64), saved.accuracy  # as first stored
     if saved.genotypes is None or saved.genotypes.shape[1] != len(space.decisions):
         raise InvalidData(f"predictor {stored.id} does not say which networks it was fitted on")
     return saved.genotypes, saved.accuracy

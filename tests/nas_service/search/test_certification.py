@@ -88,6 +88,45 @@ def test_a_certified_network_is_improved_on_or_left_alone() -> None:
     assert two.next(5) is None  # the other is less accurate
 
 
+def test_the_only_network_inside_is_measured_and_certified() -> None:
+    one = _one(estimate=0.5)
+    for left in (10, 9):
+        assert one.next(left) == 0
+        one.add(0, 0.5)
+    assert one.best() == 0
+
+
+def test_a_wrong_favourite_does_not_end_the_search() -> None:
+    """The better one is thought to be inside and is not; the other one is."""
+    two = Certifier(1.0, np.array([0.9, 0.8]), np.array([0.8, 0.7]), 0.05)
+    truth = (1.3, 0.7)
+    for left in range(10, 0, -1):
+        row = two.next(left)
+        if row is None:
+            break
+        two.add(row, truth[row])
+    assert two.best() == 1
+
+
+def test_a_network_far_from_the_limit_says_nothing_about_noise() -> None:
+    doubts = []
+    for far in (0.7, 0.2, 6.0):
+        two = Certifier(1.0, np.array([0.9, 0.8]), np.array([0.93, far]), 0.05)
+        for step in (-0.005, 0.005):
+            two.add(0, 0.93 * np.exp(step))
+            two.add(1, far * np.exp(step))
+        doubts.append(two.probability_over(0))
+    assert max(doubts) < 1.5 * min(doubts)
+
+
+def test_estimates_that_saw_a_measurement_are_no_second_witness() -> None:
+    one = _one(estimate=1.0)
+    one.add(0, 0.97)
+    before = one.probability_over(0)
+    one.revise(np.array([0.97]), 0.01)
+    assert one.probability_over(0) == before
+
+
 @pytest.mark.parametrize("tails", [None, 3])
 def test_limits_hold_in_simulation(tails: int | None) -> None:
     """120 devices, model errors of 6 % and noise of 1 to 5 %: about 1 % violations or fewer."""

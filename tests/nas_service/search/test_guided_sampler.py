@@ -118,6 +118,25 @@ def test_an_exhausted_space_ends_the_study() -> None:
     assert len(met) == len(inside) + 1  # Optuna finishes the trial in which it is told to stop
 
 
+def test_a_limit_that_random_networks_hardly_ever_keep_is_found_by_evolution() -> None:
+    problem = make_problem()
+    space = problem.space.architectures
+
+    def macs(rows: np.ndarray) -> np.ndarray:
+        return problem.structure(rows).macs
+
+    limit = float(macs(space.smallest()[None])[0]) * 1.02
+    task = Task(space, {"macs": macs}, limits={"macs": limit})
+    sampler = GuidedSampler(task, RidgePredictor, seed=1)
+    study = _study(sampler)
+    for _ in range(3):
+        trial = study.ask(distributions_of(space.decisions))
+        row = np.array([[trial.params[d.name] for d in space.decisions]])
+        assert task.excess(space.canonical(row))[0] <= 0
+        study.tell(trial, [0.5, float(macs(row)[0])])
+    assert not sampler.exhausted
+
+
 def test_threads_of_one_study_never_share_a_network() -> None:
     problem = make_problem()
     space = problem.space.architectures

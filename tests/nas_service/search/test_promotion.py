@@ -69,6 +69,29 @@ def test_until_enough_is_known_the_sampler_has_its_way() -> None:
     assert kept == [0, 1, 2]
 
 
+def test_networks_within_the_limits_come_first() -> None:
+    problem = make_problem(limit_ms=1.0)
+    rows = _networks(problem, 500, 4)
+    excess = problem.excess(rows)
+    inside, outside = rows[excess <= 0], rows[excess > 0]
+    assert len(inside) >= 23
+    assert len(outside) >= 6
+    candidates = np.concatenate([outside[:6], inside[20:23]])
+    kept = promoted(
+        problem,
+        Pool(problem),
+        _promotion(problem),
+        inside[:20, :-1],
+        np.linspace(0.3, 0.8, 20),
+        np.linspace(0.3, 0.8, 20),
+        candidates,
+        np.linspace(0.9, 0.5, 9),
+        5,
+    )
+    assert set(kept[:3]) == {6, 7, 8}
+    assert len(set(kept)) == 5
+
+
 class _Twice(LawEvaluator):
     """Notes at what fidelity it was asked; a cheap look is 5 points too low."""
 
