@@ -47,12 +47,9 @@ def report(rows: list[Row], out: Path | None) -> None:
         table.add_row(row.case, row.method, row.metric, str(row.n), f"{row.value:.4g}", std)
     Console(width=120).print(table)
     device = this_device("this-machine")
-    print(f"{device.model}, {device.n_cores} cores, {platform.system()}")
+    machine = f"{device.model}, {device.n_cores} cores, {platform.system()}"
+    print(machine)
     if out is not None:
-        document = {
-            "device": device.as_dict(),
-            "versions": versions(),
-            "rows": [asdict(row) for row in rows],
-        }
-        out.write_text(json.dumps(document, indent=1))
+        where = {"machine": machine, "versions": versions()}
+        out.write_text(json.dumps([asdict(row) | where for row in rows], indent=1))
         print(f"wrote {out}")

@@ -34,6 +34,7 @@ CHUNK = 16384
 def main(arguments: list[str]) -> int:
     """Run and report."""
     options = parser("throughput", __doc__ or "")
+    options.add_argument("--data", help="not needed: accepted as by the other benchmarks")
     options.add_argument("--candidates", type=int, default=200_000)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--without-peers", action="store_true")

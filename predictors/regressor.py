@@ -76,7 +76,7 @@ class Regressor(ABC):
             raise PredictorError("predict before fit")
         back = self._scores.accuracy
         mean, std = self.predict_scores(np.asarray(features))
-        middle, upper, lower = back(np.stack([mean, mean + std, mean - std]))
+        middle, upper, lower = self._scores.nearly(np.stack([mean, mean + std, mean - std]))
         return Prediction(
             np.clip(middle, 0.0, 1.0),
             (upper - lower) / 2.0,

@@ -144,6 +144,17 @@ def test_scores_go_back_to_the_accuracies_they_came_from(values: list[float]) ->
     assert np.all(np.diff(line) >= 0)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
+def test_the_table_of_scores_is_within_a_step_of_the_line(values: list[float]) -> None:
+    scores = Scores(np.array(values))
+    anywhere = np.linspace(-5, 5, 997)
+    found, step = scores.nearly(anywhere), 1 / 512
+    assert np.all(found >= scores.accuracy(anywhere - step) - 1e-12)
+    assert np.all(found <= scores.accuracy(anywhere + step) + 1e-12)
+    assert np.all(np.diff(found) >= 0)
+
+
 @given(st.lists(st.floats(0.1, 0.9), min_size=2, max_size=30, unique_by=lambda v: round(v, 3)))
 def test_any_accuracy_has_a_score_that_leads_back_to_it(values: list[float]) -> None:
     known = np.round(np.array(values), 3)
