@@ -43,7 +43,8 @@ def test_guided_search_finds_more_of_the_front_than_random(
     assert search.main(arguments) == 0
     rows = json.loads(out.read_text())
     assert set(rows[0]) == {
-        "benchmark", "case", "method", "metric", "n", "value", "std", "seeds", "machine", "versions",
+        "benchmark", "case", "method", "metric", "n", "value", "std", "seeds",
+        "machine", "versions",
     }  # fmt: skip
     share = {row["method"]: row["value"] for row in rows if row["metric"] == "share"}
     assert share["guided"] > share["random"] + 0.05
