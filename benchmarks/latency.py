@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.rows import Row, parser, report
-from lookup_tables.profile import onnxruntime_version
+from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import PRECISIONS, Target
 from nas_service.plugins import SPACES, load
 from nas_service.space.base import ImageShape
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--budget-s", type=float, default=60.0)
     given = options.parse_args(arguments)
     space = load(SPACES, given.space)(ImageShape(given.size, 3, 10))
-    version = onnxruntime_version()
+    version = runtime_versions()["onnxruntime"]
     targets = [Target("this-machine", "onnxruntime", version, p) for p in PRECISIONS]
 
     def say(fraction: float, message: str) -> None:

@@ -18,6 +18,9 @@ from lookup_tables.table import FILLED, MEASURED, Entry, LookupTable
 MIN_MEASURED = 8
 """Fewer measured blocks of a kind than this cannot stand for the others."""
 
+ABSURD = 10.0
+"""A block so many times off what its sizes ask for is set aside."""
+
 
 @dataclass(frozen=True, slots=True)
 class FillReport:
@@ -111,6 +114,36 @@ def fill(table: LookupTable, blocks: Sequence[Block]) -> tuple[LookupTable, Fill
         p90_error=float(np.quantile(errors, 0.9)) if errors else 0.0,
     )
     return replace(table, entries=(*table.entries, *filled)), report
+
+
+def absurd_entries(table: LookupTable) -> dict[str, float]:
+    """Measured blocks ten times off what others of their kind say of them: key and measured ms.
+
+    A result that no block like it supports is more likely a slip of the device than a fact. The
+    others speak through a linear trend of log latency over sizes, fitted again without those that
+    are far from it.
+    """
+    found = {}
+    for kind in sorted({entry.block.kind for entry in table.entries}):
+        known = [e for e in table.entries if e.block.kind == kind and e.source == MEASURED]
+        if len(known) < MIN_MEASURED:
+            continue
+        features = block_features([entry.block for entry in known])
+        spread = features.std(axis=0)
+        scaled = features[:, spread > 0] / spread[spread > 0]
+        logs = np.log([entry.p10_ms for entry in known])
+        design_matrix = np.column_stack([np.ones(len(scaled)), scaled])
+        usual = np.abs(logs - np.median(logs)) <= 3.0 * np.median(np.abs(logs - np.median(logs)))
+        for _ in range(3):
+            if usual.sum() < MIN_MEASURED:
+                break
+            off = logs - design_matrix @ _ridge(scaled[usual], logs[usual])
+            usual = np.abs(off) <= 0.5 * np.log(ABSURD)
+        off = logs - design_matrix @ _ridge(scaled[usual], logs[usual])
+        for entry, one in zip(known, off, strict=True):
+            if abs(one) > np.log(ABSURD):
+                found[entry.block.key] = entry.p10_ms
+    return found
 
 
 class _Regression:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +47,8 @@ class Timing:
     measured_at: str
     cpu_ratio: float = field(default=1.0)
     """Processor time over wall time: well below 1 when something else held the core."""
+    energy_mj: float | None = None
+    """Of one run, the machine's idle share included; None where nothing measures it."""
 
     def as_dict(self) -> dict[str, Any]:
         """The timing as plain JSON values."""
@@ -60,14 +62,17 @@ def measure(
     seed: int = 0,
     budget_s: float | None = None,
     on_round: Callable[[int, int], None] | None = None,
+    meter: Callable[[], float] | None = None,
 ) -> dict[str, Timing]:
     """Time each runner by the protocol; runners not yet stable get extra rounds.
 
-    With a `budget_s` extra rounds, and rounds beyond the third, end when it is spent.
+    With a `budget_s` extra rounds, and rounds beyond the third, end when it is spent. `meter` gives
+    the joules used so far.
     """
     order = random.Random(seed)  # noqa: S311  # the order of turns is no secret
     samples: dict[str, list[float]] = {name: [] for name in runners}
     shares: dict[str, list[float]] = {name: [] for name in runners}
+    joules: dict[str, float] = dict.fromkeys(runners, 0.0)
     started = time.monotonic()
 
     def spent() -> bool:
@@ -83,18 +88,32 @@ def measure(
                 break
         order.shuffle(turn)
         for name in turn:
+            _warm_up(runners[name], protocol)
+            before = meter() if meter else 0.0
             _take(runners[name], protocol, samples[name], shares[name])
+            joules[name] += meter() - before if meter else 0.0
         if on_round is not None:
             on_round(number + 1, protocol.rounds)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {name: _timing(samples[name], shares[name], protocol, now) for name in runners}
+    found = {name: _timing(samples[name], shares[name], protocol, now) for name in runners}
+    if meter is None:
+        return found
+    return {
+        name: replace(one, energy_mj=round(1e3 * joules[name] / one.n, 6))
+        if joules[name] > 0
+        else one
+        for name, one in found.items()
+    }
+
+
+def _warm_up(runner: Callable[[], object], protocol: Protocol) -> None:
+    for _ in range(protocol.warmups):
+        runner()
 
 
 def _take(
     runner: Callable[[], object], protocol: Protocol, samples: list[float], shares: list[float]
 ) -> None:
-    for _ in range(protocol.warmups):
-        runner()
     cpu = time.thread_time_ns()
     wall = time.perf_counter_ns()
     for _ in range(protocol.repeats):

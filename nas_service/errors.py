@@ -2,6 +2,7 @@
 
 NasError
 ├── NotFound        no such thing
+├── Unauthorized    who asks has not said who it is
 ├── Conflict        the state of something forbids it
 ├── InvalidSpec     the request says something that cannot be
 ├── Infeasible      nothing meets the constraints
@@ -35,6 +36,10 @@ class NasError(Exception):
 
 class NotFound(NasError):
     """No such thing."""
+
+
+class Unauthorized(NasError):
+    """Who asks has not said who it is."""
 
 
 class Conflict(NasError):
@@ -81,6 +86,7 @@ _KINDS: dict[str, type[NasError]] = {
     kind.__name__: kind
     for kind in (
         NotFound,
+        Unauthorized,
         Conflict,
         InvalidSpec,
         UnknownPlugin,

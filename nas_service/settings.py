@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     lease_s: float = Field(
         default=6.0, gt=0, description="After this long without a sign a worker counts as dead."
     )
+    agent_patience_s: float = Field(
+        default=120.0, gt=0, description="After this long without a sign a device is unreachable."
+    )
     bench_data: Path = Field(
         default=Path("../shared/data"),
         description="Public benchmark data for tests and benchmarks.",

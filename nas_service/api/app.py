@@ -9,7 +9,17 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from nas_service import __version__
-from nas_service.api import artifacts, datasets, devices, health, jobs, searches, spaces, tables
+from nas_service.api import (
+    agent,
+    artifacts,
+    datasets,
+    devices,
+    health,
+    jobs,
+    searches,
+    spaces,
+    tables,
+)
 from nas_service.api.dependencies import Services
 from nas_service.api.problems import MEDIA_TYPE, install
 from nas_service.engine.durable import Client
@@ -17,7 +27,7 @@ from nas_service.settings import Settings
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.session import Database
 
-RESOURCES = (devices, tables, datasets, spaces, searches, jobs, artifacts, health)
+RESOURCES = (devices, agent, tables, datasets, spaces, searches, jobs, artifacts, health)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -45,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses={
             status: {"description": text, "content": {MEDIA_TYPE: {}}}
             for status, text in {
+                401: "No token, or one that no device has",
                 404: "Not found",
                 409: "Conflict",
                 422: "The request says something that cannot be",

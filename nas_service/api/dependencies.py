@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from nas_service.engine.durable import Client
-from nas_service.engine.queues import QUEUE_OF
+from nas_service.engine.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.blobs import FileBlobs
@@ -33,7 +33,7 @@ class Services:
 
     def enqueue(self, job: Job) -> None:
         """Hand a stored job to the engine; if this fails, a worker does it when it starts."""
-        self.engine.enqueue(job.kind, QUEUE_OF[job.kind], job.id, job.params)
+        self.engine.enqueue(job.kind, queue_of(job.kind, job.params), job.id, job.params)
 
 
 def services(request: Request) -> Services:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from importlib.metadata import version
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Response
-from pydantic import Field, model_validator
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, Field, model_validator
 
 from lookup_tables.target import PRECISIONS, Device, Target, this_device
 from nas_service.api.dependencies import (
@@ -22,7 +23,7 @@ from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.plugins import SPACES, load
 from nas_service.space.base import ImageShape
-from nas_service.storage import datasets, devices, jobs
+from nas_service.storage import agents, datasets, devices, jobs
 from nas_service.storage.devices import StoredDevice, StoredTarget
 from nas_service.storage.session import new_id
 
@@ -53,6 +54,26 @@ class DeviceIn(Strict):
             self.memory_bytes,
             self.instruction_sets,
         )
+
+
+class TokenOut(BaseModel):
+    """An agent's token, shown this once, and the command to give it to."""
+
+    device: str
+    token: str
+    command: str
+
+
+class DeviceOut(BaseModel):
+    """A device, and its agent where it has one."""
+
+    id: str
+    name: str
+    facts: dict[str, Any]
+    local: bool
+    lineage: dict[str, Any]
+    created_at: datetime
+    agent: dict[str, Any] | None
 
 
 class ImageIn(Strict):
@@ -104,10 +125,32 @@ def list_devices(with_: With, page: Paging) -> Listing[StoredDevice]:
 
 
 @router.get("/devices/{name}")
-def get_device(name: str, with_: With) -> StoredDevice:
-    """One device, by name or id."""
+def get_device(name: str, with_: With) -> DeviceOut:
+    """One device, by name or id, with what its agent last said."""
     with with_.database.session() as session:
-        return devices.get_device(session, name)
+        found = devices.get_device(session, name)
+        agent = agents.get_agent(session, found.id)
+    told = None if agent is None else {"seen_at": agent.seen_at, **agent.facts}
+    return DeviceOut(
+        **{k: getattr(found, k) for k in DeviceOut.model_fields if k != "agent"}, agent=told
+    )
+
+
+@router.post("/devices/{name}:token", status_code=201)
+def token(name: Annotated[str, Path()], with_: With, request: Request) -> TokenOut:
+    """Make a token for the device's agent; the token before it ends."""
+    with with_.database.session() as session:
+        device = devices.get_device(session, name)
+        if device.local:
+            raise InvalidSpec(
+                f"device {name!r} is this machine: its workers measure, it needs no agent",
+                field="name",
+            )
+        made = agents.make_token(session, device.id)
+    server = str(request.base_url).rstrip("/")
+    return TokenOut(
+        device=device.name, token=made, command=f"nas agent --server {server} --token {made}"
+    )
 
 
 @router.get("/devices/{name}/targets")
@@ -135,8 +178,11 @@ def profile(
     """Measure blocks and networks of a space on a device and make lookup tables of them."""
     with with_.database.session() as session:
         device = devices.get_device(session, name)
-        if not device.local:
-            raise Unsupported(f"device {name!r} is not this machine; upload tables measured on it")
+        if not device.local and agents.get_agent(session, device.id) is None:
+            raise Unsupported(
+                f"device {name!r} has no agent: `nas devices token {name}` makes a token for one, "
+                "or upload tables measured on it"
+            )
         if body.image is not None:
             image = ImageShape(body.image.size, body.image.channels, body.image.n_classes)
         else:
@@ -158,6 +204,7 @@ def profile(
                 "precisions": list(body.precisions),
                 "budget_s": body.profile_budget_s,
                 "seed": body.seed,
+                "remote": not device.local,
             },
         )
     with_.enqueue(job)

@@ -21,6 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[type[errors.NasError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.InvalidSpec: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Infeasible: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -51,7 +51,7 @@ class SearchIn(Strict):
     space: str
     device: str
     max_latency_ms: float | None = Field(default=None, gt=0, le=1e6)
-    limit_probability: float = Field(default=0.9, gt=0.5, lt=1)
+    limit_probability: float = Field(default=0.95, gt=0.5, lt=1)
     precisions: tuple[Literal["fp32", "int8"], ...] = Field(
         default=("fp32", "int8"), min_length=1, max_length=2
     )
@@ -74,6 +74,8 @@ class SearchIn(Strict):
     patience: int | None = Field(default=None, ge=1, le=1000)
     cheap_fidelity: float | None = Field(default=None, gt=0, lt=1)
     candidates_per_query: int = Field(default=3, ge=2, le=20)
+    measuring_budget: int = Field(default=10, ge=0, le=200)
+    follows: tuple[Annotated[str, Field(max_length=200)], ...] = Field(default=(), max_length=32)
     training: TrainingIn = TrainingIn()
 
     def to_spec(self) -> SearchSpec:

@@ -77,7 +77,7 @@ def serve(
 def worker(
     queues: Annotated[
         str, typer.Option(help="Queues to work on, joined by commas.")
-    ] = "control,cpu,device",
+    ] = "control,cpu,device,agent",
     var_dir: Annotated[Path | None, typer.Option(help="Where data live.")] = None,
 ) -> None:
     """Run a worker process."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from lookup_tables import anchor
-from lookup_tables.measure import Protocol, Timing, measure
+from lookup_tables.measure import Protocol, Timing
 from nas_service.compilation.base import Executable, FloatArray32
 
 PROTOCOL = Protocol(rounds=20, warmups=3, repeats=10)
@@ -29,28 +29,28 @@ class Benchmark:
     attempts: int
 
 
+def runners_of(executables: Mapping[str, tuple[Executable, FloatArray32]]) -> dict[str, Runner]:
+    """What runs each executable once on its own prepared image."""
+    return {name: _bound(executable, image) for name, (executable, image) in executables.items()}
+
+
 def benchmark(
-    executables: Mapping[str, tuple[Executable, FloatArray32]],
-    *,
-    anchor_runner: Runner,
+    take: Callable[[int], dict[str, Timing]],
     anchor_then_ms: float | None,
-    protocol: Protocol = PROTOCOL,
+    *,
     seed: int = 0,
+    attempts: int = ATTEMPTS,
     pause: Callable[[float], None] = time.sleep,
 ) -> Benchmark:
-    """Time each executable on its own prepared image, with the anchor among them.
+    """Time some files, with the anchor among them: `take(seed)` measures all of them once.
 
     Where the anchor is not as fast as when the machine was profiled, the measurement waits and is
     taken again; the steadiest attempt nearest to the profile counts.
     """
-    runners: dict[str, Runner] = {
-        name: _bound(executable, image) for name, (executable, image) in executables.items()
-    }
-    runners[anchor.NAME] = anchor_runner
     best: Benchmark | None = None
     best_rank: tuple[bool, int, float] | None = None
-    for attempt in range(1, ATTEMPTS + 1):
-        found = measure(runners, protocol, seed=seed + attempt)
+    for attempt in range(1, attempts + 1):
+        found = take(seed + attempt)
         now = found.pop(anchor.NAME)
         if anchor_then_ms is None:
             return Benchmark(found, None, attempt)
@@ -64,7 +64,7 @@ def benchmark(
             best, best_rank = Benchmark(found, round(shift, 4), attempt), rank
         if not any(rank[:2]):  # as fast as when it was profiled, and steady
             break
-        if attempt < ATTEMPTS:
+        if attempt < attempts:
             pause(PAUSE_S)
     assert best is not None
     moved = abs(best.machine_shift or 0.0) > anchor.MAX_SHIFT

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from lookup_tables.profile import session_options
+from lookup_tables.runtimes import session_options
 from lookup_tables.target import Target
 from nas_service.compilation.base import Executable, FloatArray32
 from nas_service.errors import Unsupported

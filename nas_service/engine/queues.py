@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 CONTROL = "control"
 """Jobs that wait for others: searches."""
 CPU = "cpu"
 """Jobs that train or convert."""
 DEVICE = "device"
 """Jobs that measure on the machine of their worker."""
+AGENT = "agent"
+"""Jobs that wait for a device's agent; a slow device must not hold up another one."""
 
-CONCURRENCY = {CONTROL: 8, CPU: 1, DEVICE: 1}
+CONCURRENCY = {CONTROL: 16, CPU: 1, DEVICE: 1, AGENT: 32}
 
 QUEUE_OF = {
     "dataset": CPU,
     "profile": DEVICE,
     "supernet": CPU,
     "compress": CPU,
+    "certify": DEVICE,
     "measure": DEVICE,
     "search": CONTROL,
 }
+
+_MEASURING = {kind for kind, queue in QUEUE_OF.items() if queue == DEVICE}
+
+
+def queue_of(kind: str, params: Mapping[str, Any]) -> str:
+    """Where a job goes; those for the device of an agent wait on a queue of their own."""
+    return AGENT if kind in _MEASURING and params.get("remote") else QUEUE_OF[kind]

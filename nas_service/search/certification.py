@@ -116,6 +116,29 @@ class Certifier:
         grid, each = belief[row]
         return float(noise @ each[:, grid > 0].sum(axis=1))
 
+    def interval(self, row: int, level: float) -> tuple[float, float]:
+        """Bounds between which a measured candidate's true cost lies with probability `level`."""
+        belief, noise = self._beliefs()
+        grid, each = belief[row]
+        below = np.cumsum(noise @ each)
+        low, high = np.searchsorted(below, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+        last = len(grid) - 1
+        return (
+            float(self.limit * np.exp(grid[min(low, last)])),
+            float(self.limit * np.exp(grid[min(high, last)])),
+        )
+
+    @property
+    def noise(self) -> float:
+        """Typical relative error of one measurement, as learned from repeats."""
+        if not self._measured:
+            return float(np.exp(_NOISE_PRIOR[0]))
+        return float(self._beliefs()[1] @ _NOISES)
+
+    def values(self, row: int) -> list[float]:
+        """What a candidate was measured at, in order."""
+        return [float(self.limit * np.exp(one)) for one in self._measured.get(row, [])]
+
     def certified(self) -> dict[int, float]:
         """Certified candidates with their probabilities of being over the limit."""
         found = {row: self.probability_over(row) for row in self._measured}

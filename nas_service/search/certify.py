@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nas_service.search.certificates import CERTIFIED, Certificate
+
 MAX_INT8_LOSS = 0.03
 """Accuracy that int8 may lose against the fp32 file of the same network."""
 
@@ -43,9 +45,10 @@ def standard_error(accuracy: float, n: int) -> float:
     return float((spread / n) ** 0.5)
 
 
-def judge(measured: Measured, limit_ms: float, reference: Measured | None) -> Verdict:
+def judge(measured: Measured, certificate: Certificate, reference: Measured | None) -> Verdict:
     """Decide on one file; `reference` is the fp32 file of the same network, where there is one."""
-    holds = measured.latency_ms <= limit_ms if measured.stable else None
+    found_ms = certificate.measured_ms
+    holds = None if found_ms is None else found_ms <= certificate.limit_ms
     if not measured.parity_ok:
         return Verdict(
             False,
@@ -53,14 +56,8 @@ def judge(measured: Measured, limit_ms: float, reference: Measured | None) -> Ve
             f"not the same network: outputs differ by {measured.parity_max_abs:.3g}, "
             f"predictions agree on {measured.agreement:.1%}",
         )
-    if holds is None:
-        return Verdict(False, None, "the measurement was not stable, so there is no verdict")
-    if not holds:
-        return Verdict(
-            False,
-            False,
-            f"measured {measured.latency_ms:.4g} ms, over the limit of {limit_ms:.4g} ms",
-        )
+    if certificate.verdict != CERTIFIED:
+        return Verdict(False, holds, certificate.reason)
     if reference is not None and reference is not measured:
         if not reference.stable:
             reason = f"{reference.precision} was not measured stably, so there is no comparison"

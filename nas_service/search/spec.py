@@ -27,14 +27,16 @@ class SearchSpec:
     named as in `Problem`. `also_devices` are devices whose tables price a search beside its own.
     With `patience`, a search ends when so many batches in a row added nothing to the front. With
     `cheap_fidelity`, `candidates_per_query` networks are evaluated with that share of the effort
-    for each one that is evaluated in full.
+    for each one that is evaluated in full. `measuring_budget` measurements are spent on candidates
+    near the limit before winners are chosen. `follows` names devices whose new or changed tables
+    open the search again for them: `all`, `name:PATTERN` or `label:KEY=VALUE`.
     """
 
     dataset: str
     space: str
     device: str
     max_latency_ms: float | None = None
-    limit_probability: float = 0.9
+    limit_probability: float = 0.95
     precisions: tuple[str, ...] = ("fp32", "int8")
     sampler: str = "guided"
     evaluator: str = "supernet"
@@ -53,6 +55,8 @@ class SearchSpec:
     patience: int | None = None
     cheap_fidelity: float | None = None
     candidates_per_query: int = 3
+    measuring_budget: int = 10
+    follows: tuple[str, ...] = ()
     training: TrainingSpec = field(default_factory=TrainingSpec)
 
     def as_dict(self) -> dict[str, Any]:
@@ -62,6 +66,7 @@ class SearchSpec:
             "precisions": list(self.precisions),
             "objectives": list(self.objectives),
             "also_devices": list(self.also_devices),
+            "follows": list(self.follows),
         }
 
     @classmethod
@@ -73,6 +78,7 @@ class SearchSpec:
                 "precisions": tuple(values["precisions"]),
                 "objectives": tuple(values.get("objectives", ("latency_ms",))),
                 "also_devices": tuple(values.get("also_devices", ())),
+                "follows": tuple(values.get("follows", ())),
                 "training": TrainingSpec(**values["training"]),
             }
         )

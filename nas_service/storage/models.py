@@ -109,6 +109,39 @@ class TableRow(Base):
     created_at: Mapped[datetime]
 
 
+class AgentRow(Base):
+    """The agent of a device: the digest of its token, what it said of itself, when it was heard."""
+
+    __tablename__ = "agents"
+    device_id: Mapped[str] = mapped_column(
+        ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True
+    )
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    facts: Mapped[dict[str, Any]]
+    seen_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class DeviceTaskRow(Base):
+    """Files that an agent is to time; `result` is what it reported."""
+
+    __tablename__ = "device_tasks"
+    id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"), index=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    payload: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    attempts: Mapped[int]
+    lease: Mapped[str | None] = mapped_column(String(40))
+    lease_expires_at: Mapped[datetime | None]
+    fraction: Mapped[float]
+    result: Mapped[dict[str, Any] | None]
+    problem: Mapped[str | None] = mapped_column(Text)
+    lineage: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
 class DatasetRow(Base):
     """A data set: its arrays are a blob named by `sha256` once it is imported."""
 
@@ -169,6 +202,8 @@ class SearchRow(Base):
     revision: Mapped[int]
     device_id: Mapped[str] = mapped_column(ForeignKey("devices.id"), index=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    follows: Mapped[list[Any] | None]
+    reopens: Mapped[str | None] = mapped_column(String(40), index=True)
     facts: Mapped[dict[str, Any]]
     problem: Mapped[dict[str, Any] | None]
     lineage: Mapped[dict[str, Any]]
@@ -253,6 +288,65 @@ class MeasurementRow(Base):
     values: Mapped[dict[str, Any]]
     measured_at: Mapped[str] = mapped_column(String(40))
     lineage: Mapped[dict[str, Any]]
+
+
+class CertificateRow(Base):
+    """What was promised of an artifact on a target; only `stale` is ever changed."""
+
+    __tablename__ = "certificates"
+    __table_args__ = (UniqueConstraint("artifact_id", "target_id", "issued_at"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    search_id: Mapped[str] = mapped_column(
+        ForeignKey("searches.id", ondelete="CASCADE"), index=True
+    )
+    artifact_id: Mapped[str] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"))
+    target_id: Mapped[str] = mapped_column(ForeignKey("targets.id", ondelete="CASCADE"), index=True)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    verdict: Mapped[str] = mapped_column(String(20))
+    body: Mapped[dict[str, Any]]
+    stale: Mapped[str | None] = mapped_column(Text)
+    issued_at: Mapped[datetime]
+    lineage: Mapped[dict[str, Any]]
+
+
+class WebhookRow(Base):
+    """An address that is told of events."""
+
+    __tablename__ = "webhooks"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    events: Mapped[list[Any]]
+    created_at: Mapped[datetime]
+
+
+class DeliveryRow(Base):
+    """One event on its way to one address."""
+
+    __tablename__ = "deliveries"
+    id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    webhook_id: Mapped[str] = mapped_column(
+        ForeignKey("webhooks.id", ondelete="CASCADE"), index=True
+    )
+    event: Mapped[str] = mapped_column(String(40))
+    body: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    attempts: Mapped[int]
+    next_at: Mapped[datetime]
+    answer: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class ScheduleRow(Base):
+    """A search that runs again by the clock."""
+
+    __tablename__ = "schedules"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    search_id: Mapped[str] = mapped_column(
+        ForeignKey("searches.id", ondelete="CASCADE"), index=True
+    )
+    cron: Mapped[str]
+    next_at: Mapped[datetime] = mapped_column(index=True)
+    created_at: Mapped[datetime]
 
 
 class JobRow(Base):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lookup_tables.target import this_device
+from nas_service.engine.child import machine_to_itself
 from nas_service.errors import Unsupported
 from nas_service.plugins import SPACES, load
 from nas_service.settings import Settings
@@ -41,6 +44,20 @@ class Context:
         folder = self.settings.scratch_dir / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @property
+    def machine_lock(self) -> Path:
+        """The file that is locked by whoever has this machine to itself."""
+        return self.settings.var_dir / "machine.lock"
+
+    @contextmanager
+    def building(self, params: dict[str, Any]) -> Iterator[None]:
+        """Have the machine for as long as files are built, in a step that did not come with it."""
+        if not params.get("remote"):
+            yield
+            return
+        with machine_to_itself(self.machine_lock, lambda: False):
+            yield
 
     def threads(self) -> int:
         """Threads of a training step."""

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from nas_service.engine import durable
 from nas_service.engine.leases import Keeper
-from nas_service.engine.queues import CONCURRENCY, QUEUE_OF
+from nas_service.engine.queues import CONCURRENCY, queue_of
 from nas_service.errors import InvalidSpec
 from nas_service.settings import Settings
 from nas_service.storage import jobs
@@ -93,6 +93,6 @@ def _repair(settings: Settings, found: list[jobs.Job]) -> None:
         for job in found:
             if job.id not in known:
                 _log.warning("enqueueing a job that was lost", job=job.id)
-                client.enqueue(job.kind, QUEUE_OF[job.kind], job.id, job.params)
+                client.enqueue(job.kind, queue_of(job.kind, job.params), job.id, job.params)
     finally:
         client.close()

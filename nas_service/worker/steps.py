@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,6 +60,9 @@ class Runner:
     ) -> Json:
         """Run one checkpointed step in a child process; `span` is its part of the job.
 
+        A step has the machine to itself, unless it is for the device of an agent (`remote`): that
+        one mostly waits, and takes the machine only while it builds files.
+
         Raises:
             NasError: what the task raised, in a first run and in a replay alike.
         """
@@ -80,7 +84,11 @@ class Runner:
 
         settings = self.context.settings.model_dump(mode="json")
         try:
-            with child.machine_to_itself(self.context.settings.var_dir / "machine.lock", cancelled):
+            with (
+                contextlib.nullcontext()
+                if params.get("remote")
+                else child.machine_to_itself(self.context.machine_lock, cancelled)
+            ):
                 patiently(lambda: self._note(job_id, name, "started"))
                 value = child.run(
                     f"nas_service.worker.tasks.{task}",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nas_service.engine import durable
-from nas_service.engine.queues import CPU, DEVICE, QUEUE_OF
+from nas_service.engine.queues import QUEUE_OF, queue_of
 from nas_service.errors import Cancelled, NasError, StepFailed, from_dict
 from nas_service.space.base import digest
 from nas_service.storage import datasets, jobs, searches, supernets
@@ -20,8 +20,8 @@ from nas_service.worker.recipes import finetune_options, supernet_recipe
 from nas_service.worker.steps import Json, Runner, patiently, succeeded
 
 _MAX_ATTEMPTS = 3
-# parts of a search's progress: tables, training, queries, winners, report
-_PROFILED, _TRAINED, _SEARCHED, _SHIPPED = 0.2, 0.62, 0.72, 0.98
+# parts of a search's progress: tables, training, queries, candidates, winners, more winners
+_PROFILED, _TRAINED, _SEARCHED, _CERTIFIED, _SHIPPED, _REPLACED = 0.2, 0.6, 0.7, 0.75, 0.96, 0.98
 
 
 def register(runner: Runner) -> None:
@@ -72,7 +72,11 @@ class Workflows:
 
     def measure(self, job_id: str, params: Json) -> Json:
         """Compile and measure a winner's files."""
-        return self._single(job_id, "measure", "winner:measure", params)
+        return self._single(job_id, "measure", "measure:measure", params)
+
+    def certify(self, job_id: str, params: Json) -> Json:
+        """Measure candidates near the limit."""
+        return self._single(job_id, "certify", "certify:measure_candidates", params)
 
     def search(self, job_id: str, params: Json) -> Json:
         """A search from its tables to its report."""
@@ -105,10 +109,19 @@ class Workflows:
         self._train(job_id, search_id)
         self._state(search_id, "searching")
         step(job_id, "search", "search:run_search", params, (_TRAINED, _SEARCHED))
-        chosen = step(job_id, "winners", "front:choose_winners", params, (_SEARCHED, _SEARCHED))
+        self._state(search_id, "certifying")
+        task = {**params, "remote": found["remote"]}
+        span = (_SEARCHED, _CERTIFIED)
+        wait = self._below("certify", job_id, f"{search_id}-certify", task, span)
+        succeeded(wait(), "measuring candidates")
+        chosen = step(job_id, "winners", "front:choose_winners", params, (_CERTIFIED, _CERTIFIED))
         self._state(search_id, "compressing")
-        self._ship(job_id, chosen["winners"])
-        step(job_id, "report", "report:finish", params, (_SHIPPED, 1.0))
+        span = (_CERTIFIED, _SHIPPED)
+        self._ship(job_id, chosen["winners"], span, remote=found["remote"])
+        again = {**params, "replace": True}
+        more = step(job_id, "replacements", "front:choose_winners", again, (_SHIPPED, _SHIPPED))
+        self._ship(job_id, more["winners"], (_SHIPPED, _REPLACED), remote=found["remote"])
+        step(job_id, "report", "report:finish", params, (_REPLACED, 1.0))
 
     def _profile(self, job_id: str, search_id: str, found: Json) -> None:
         with self._database.session() as session:
@@ -120,8 +133,10 @@ class Workflows:
             "precisions": list(spec.precisions),
             "budget_s": spec.profile_budget_s,
             "seed": spec.seed,
+            "remote": found["remote"],
         }
-        wait = self._below("profile", DEVICE, job_id, f"{search_id}-profile", params, (0.01, 0.19))
+        job = f"{search_id}-profile"
+        wait = self._below("profile", job_id, job, params, (0.01, 0.19))
         succeeded(wait(), "profiling")
 
     def _train(self, job_id: str, search_id: str) -> None:
@@ -135,7 +150,7 @@ class Workflows:
             if not needed["job"]:
                 return
             span = (0.21, _TRAINED)
-            wait = self._below("supernet", CPU, job_id, needed["job"], needed["params"], span)
+            wait = self._below("supernet", job_id, needed["job"], needed["params"], span)
             outcome = wait()
             with self._database.session() as session:
                 if jobs.is_cancelled(session, job_id):
@@ -147,29 +162,23 @@ class Workflows:
                 return
         raise StepFailed(f"training was cancelled {_MAX_ATTEMPTS} times by other searches")
 
-    def _ship(self, job_id: str, winners: list[str]) -> None:
-        width = (_SHIPPED - _SEARCHED) / max(1, 2 * len(winners))
-        at = _SEARCHED
+    def _ship(
+        self, job_id: str, winners: list[str], span: tuple[float, float], *, remote: bool
+    ) -> None:
+        width = (span[1] - span[0]) / max(1, 2 * len(winners))
+        at = span[0]
         waiting: list[tuple[str, Callable[[], Json]]] = []
         for winner in winners:
             params = {"winner_id": winner}
-            wait = self._below(
-                "compress", CPU, job_id, f"{winner}-compress", params, (at, at + width)
-            )
+            wait = self._below("compress", job_id, f"{winner}-compress", params, (at, at + width))
             waiting.append((winner, wait))
             at += width
         measuring: list[tuple[str, Callable[[], Json]]] = []
         for winner, wait in waiting:
             if not self._note_failure(winner, wait(), job_id):
                 continue
-            wait = self._below(
-                "measure",
-                DEVICE,
-                job_id,
-                f"{winner}-measure",
-                {"winner_id": winner},
-                (at, at + width),
-            )
+            task: Json = {"winner_id": winner, "remote": remote}
+            wait = self._below("measure", job_id, f"{winner}-measure", task, (at, at + width))
             measuring.append((winner, wait))
             at += width
         for winner, wait in measuring:
@@ -188,7 +197,6 @@ class Workflows:
     def _below(
         self,
         kind: str,
-        queue: str,
         parent: str,
         job_id: str,
         params: Json,
@@ -201,7 +209,7 @@ class Workflows:
             jobs.add_job(session, job_id, kind, subject=parent, params=params, parent=parent)
             if cancelled:
                 raise Cancelled("cancelled")
-        return durable.enqueue_child(kind, queue, job_id, params)
+        return durable.enqueue_child(kind, queue_of(kind, params), job_id, params)
 
     def _state(self, search_id: str, state: str, problem: Json | None = None) -> None:
         with self._database.session() as session:

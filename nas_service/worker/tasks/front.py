@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidData
 from nas_service.plugins import PREDICTORS, load
-from nas_service.search import winners
+from nas_service.search import certificates, winners
 from nas_service.search.candidates import Candidate, candidates_of, front_of
 from nas_service.search.driver import Evaluation
 from nas_service.search.evaluate import Problem
@@ -28,12 +29,17 @@ Evaluated = tuple[IntArray, FloatArray]
 
 
 def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
-    """Take winners from the last front; returns their ids."""
+    """Take winners from the last front; returns their ids.
+
+    With `replace`, one more is taken for each winner of which no file could be certified.
+    """
     del report
     context = Context.from_params(params)
     with context.database.session() as session:
         search = searches.get_search(session, params["search_id"])
         told = searches.evaluations_of(session, search.id)
+        before = searches.winners_of(session, search.id) if params.get("replace") else []
+        before = before[: search.facts.get("n_chosen", 0)]  # the same again if it is run again
         barred: set[tuple[int, ...]] = set()
         if search.facts.get("predictor_id"):
             stored = supernets.get_predictor(session, search.facts["predictor_id"])
@@ -43,20 +49,56 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     known = evaluated_before(context, search, problem.space.architectures)
     candidates = all_candidates(problem, spec, known, told)
     card = predictor_card(problem, spec, known, told)
-    front = front_of(problem, candidates)
-    chosen = winners.choose(front, spec.n_winners, barred=barred)
+    # the front that is shown stays what was predicted; winners are taken from what is left of it
+    front = front_of(problem, judged(problem, candidates, search.facts.get("certification", {})))
+    barred |= {tuple(one.genotype[:-1]) for one in before}
+    wanted = spec.n_winners if not before else _n_failed(before)
+    chosen = winners.choose(front, wanted, barred=barred)
     by_key = {(one.genotype[:-1], one.precision): one for one in candidates}
     ids = []
     with context.database.session() as session:
         searches.add_front(session, search.id, front_document(problem, candidates, len(told), card))
-        for rank, one in enumerate(chosen):
+        for rank, one in enumerate(chosen, start=len(before)):
             estimates = {
                 precision: by_key[one.genotype[:-1], precision].as_dict()
                 for precision in problem.space.precisions
             }
             added = searches.add_winner(session, search.id, rank, one.genotype, estimates)
             ids.append(added.id)
+        if not params.get("replace"):
+            searches.add_facts(session, search.id, n_chosen=len(ids))
     return {"winners": ids}
+
+
+def _n_failed(before: Sequence[searches.StoredWinner]) -> int:
+    """Winners that were measured, of which no file keeps its limit for certain."""
+    return sum(
+        bool(one.results)
+        and one.state == "measured"
+        and all(row["verdict"] != certificates.CERTIFIED for row in one.results or [])
+        for one in before
+    )
+
+
+def judged(
+    problem: Problem, candidates: list[Candidate], certification: dict[str, Any]
+) -> list[Candidate]:
+    """Candidates as measurements before shipping leave them: refused ones keep no limit."""
+    verdicts = {tuple(one["genotype"]): one for one in certification.get("measured", [])}
+    if not verdicts:
+        return candidates
+    genotypes = np.array([one.genotype for one in candidates], dtype=np.int64)
+    otherwise = replace(problem, limit_ms=np.inf).feasible(genotypes)
+    found = []
+    for one, rest in zip(candidates, otherwise, strict=True):
+        told = verdicts.get(one.genotype)
+        if told is not None:
+            keeps = one.keeps_limits and told["probability_over"] <= 0.5
+            keeps = bool(rest) if told["certified"] else keeps
+            found.append(replace(one, keeps_limits=keeps))
+        else:
+            found.append(one)
+    return found
 
 
 def all_candidates(

@@ -5,60 +5,49 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from lookup_tables import anchor
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import MIN_NETWORKS, fit_calibration
 from lookup_tables.errors import ProfilingFailed
-from lookup_tables.fill import MIN_MEASURED, design, fill
-from lookup_tables.graphs import block_graph, input_names
+from lookup_tables.fill import MIN_MEASURED, absurd_entries, design, fill
 from lookup_tables.measure import Protocol, Timing
-from lookup_tables.profile import Profiler, onnxruntime_version
-from lookup_tables.quantized import quantize, with_integer_borders
+from lookup_tables.profile import LocalProfiler, Profiler
+from lookup_tables.runtimes import runtime_versions
 from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import Target
 from nas_service.engine.child import Progress
-from nas_service.errors import StepFailed
-from nas_service.networks.build import build
-from nas_service.networks.export import export
+from nas_service.errors import StepFailed, Unsupported
 from nas_service.plugins import PROFILERS, load
 from nas_service.search.cost import CostModel, all_blocks
-from nas_service.space.base import ImageShape, IntArray, SearchSpace, describe, digest, input_size
+from nas_service.space.base import ImageShape, IntArray, SearchSpace, describe, digest
 from nas_service.space.sampling import distinct
 from nas_service.storage import devices
 from nas_service.worker.context import Context, make_space, require_this_machine
+from nas_service.worker.remote import AgentProfiler, require_agent
+from nas_service.worker.tasks.profile_files import (
+    BLOCKS_SHARE,
+    NETWORKS_SHARE,
+    Clock,
+    block_files,
+    network_files,
+)
 from predictors.quality import spearman
 
+RUNTIME = "onnxruntime"
 MAX_BLOCKS = 240
-N_CALIBRATION = 24
-N_CHECK = 20
-BLOCKS_SHARE, NETWORKS_SHARE = 0.45, 0.9
-"""Parts of the budget by which blocks, then calibration networks, are built and measured."""
+N_CALIBRATION, N_CHECK = 24, 20
+N_CALIBRATION_REMOTE, N_CHECK_REMOTE = 13, 7
+"""Fewer whole networks on the devices of agents, where each one takes longer."""
 BLOCK_PROTOCOL = Protocol(rounds=12, warmups=2, repeats=10)
 NETWORK_PROTOCOL = Protocol(rounds=16, warmups=2, repeats=10)
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """How much of the budget is gone."""
-
-    started: float
-    budget_s: float
-
-    def left(self, share: float) -> float:
-        """Seconds until this share of the budget is spent; never below a hundredth of it."""
-        end = self.started + share * self.budget_s
-        return max(end - time.monotonic(), 0.01 * self.budget_s)
-
-    def past(self, share: float) -> bool:
-        return time.monotonic() > self.started + share * self.budget_s
 
 
 def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -68,18 +57,33 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     seed = int(params["seed"])
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
-        require_this_machine(device)
-        version = onnxruntime_version()
+    version, point, profiler = _measured_by(context, device, params["job_id"])
+    with context.database.session() as session:
+        device = devices.get_device(session, device.id)
         stored = [
             devices.add_target(
-                session, device.id, Target(device.name, "onnxruntime", version, precision)
+                session,
+                device.id,
+                Target(device.name, RUNTIME, version, precision, operating_point=point),
             )
             for precision in params["precisions"]
         ]
     targets = [one.value for one in stored]
     folder = context.scratch(f"profile-{params['job_id']}")
     try:
-        made = profile_space(space, targets, float(params["budget_s"]), seed, folder, report)
+        made = profile_space(
+            space,
+            targets,
+            float(params["budget_s"]),
+            seed,
+            folder,
+            report,
+            profiler=profiler,
+            networks=(N_CALIBRATION, N_CHECK)
+            if device.local
+            else (N_CALIBRATION_REMOTE, N_CHECK_REMOTE),
+            building=lambda: context.building(params),
+        )
     except ProfilingFailed as error:
         raise StepFailed(str(error)) from error
     finally:
@@ -101,6 +105,22 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     return {"tables": versions}
 
 
+def _measured_by(
+    context: Context, device: devices.StoredDevice, job_id: str
+) -> tuple[str, str, Profiler]:
+    """The runtime's version on a device, its operating point, and who measures there."""
+    if device.local:
+        require_this_machine(device)
+        return runtime_versions()[RUNTIME], "", load(PROFILERS, RUNTIME)()
+    facts = require_agent(context, device)
+    if RUNTIME not in facts["runtimes"]:
+        raise Unsupported(
+            f"the agent of device {device.name!r} has no {RUNTIME}: pip install {RUNTIME} there"
+        )
+    profiler = AgentProfiler(context, device, job_id)
+    return facts["runtimes"][RUNTIME], facts["operating_point"], profiler
+
+
 def profile_space(
     space: SearchSpace,
     targets: Sequence[Target],
@@ -108,41 +128,59 @@ def profile_space(
     seed: int,
     folder: Path,
     report: Progress,
+    *,
+    profiler: Profiler | None = None,
+    networks: tuple[int, int] = (N_CALIBRATION, N_CHECK),
+    building: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[tuple[LookupTable, dict[str, Any]]]:
-    """A table a target, each with a check on networks that were in no fit."""
-    clock = _Clock(time.monotonic(), budget_s)
-    profiler: Profiler = load(PROFILERS, targets[0].runtime)()
+    """A table a target, each with a check on networks that were in no fit.
+
+    `networks` are how many to calibrate with and to check on; `building` is entered while files
+    are made.
+    """
+    clock = Clock(time.monotonic(), budget_s)
+    profiler = profiler or LocalProfiler()
+    n_fit, n_check = networks
     everything = all_blocks(space)
     chosen = design(everything, MAX_BLOCKS, seed=seed)
-    files = _block_files(chosen, targets, folder, clock, report)
-    report(0.25, f"measuring {len(files)} of {len(everything)} blocks")
+    with building():
+        files = block_files(chosen, targets, folder, clock, report)
+    what = f"measuring {len(files)} of {len(everything)} blocks"
+    report(0.25, what)
     timings = profiler.measure(
         {f"{t.precision}/{i}": paths[t.precision] for i, paths in files.items() for t in targets},
         targets[0],
         protocol=BLOCK_PROTOCOL,
         budget_s=clock.left(BLOCKS_SHARE),
         seed=seed,
+        on_round=lambda done, of: report(0.25 + 0.15 * min(done / of, 1.0), what),
     )
     generator = np.random.default_rng([seed, 11])
-    networks = distinct(space, N_CALIBRATION + N_CHECK, generator)
-    for_fit = np.concatenate([space.smallest()[None, :], networks[: N_CALIBRATION - 1]])
-    for_check = networks[N_CALIBRATION - 1 : N_CALIBRATION - 1 + N_CHECK]
-    fit_files = _network_files(
-        space, for_fit, targets, folder / "fit", report, (0.4, 0.6), clock, MIN_NETWORKS
-    )
-    anchor_file = anchor.write_anchor(folder)
+    samples = distinct(space, n_fit + n_check, generator)
+    for_fit = np.concatenate([space.smallest()[None, :], samples[: n_fit - 1]])
+    for_check = samples[n_fit - 1 : n_fit - 1 + n_check]
+    with building():
+        fit_files = network_files(
+            space, for_fit, targets, folder / "fit", report, (0.4, 0.6), clock, MIN_NETWORKS
+        )
+        anchor_file = anchor.write_anchor(folder)
     fitted = _measure_networks(
         profiler, fit_files, targets, clock.left(NETWORKS_SHARE), seed, anchor_file
     )
-    check_files = _network_files(
-        space, for_check, targets, folder / "check", report, (0.65, 0.85), None, N_CHECK
-    )
+    with building():
+        check_files = network_files(
+            space, for_check, targets, folder / "check", report, (0.65, 0.85), None, n_check
+        )
     report(0.9, f"checking on {len(check_files)} networks")
     checked = _measure_networks(profiler, check_files, targets, None, seed + 1, anchor_file)
     made = []
     for target in targets:
         blocks = _entries(chosen, {i: timings[f"{target.precision}/{i}"] for i in files})
         table, filled = fill(LookupTable(target, tuple(blocks)), everything)
+        absurd = absurd_entries(table)
+        if absurd:
+            kept = tuple(one for one in blocks if one.block.key not in absurd)
+            table, filled = fill(LookupTable(target, kept), everything)
         model = CostModel(space, table, None)
         rows = for_fit[: len(fit_files)]
         measured = np.array([fitted[f"{target.precision}/{i}"].p50_ms for i in range(len(rows))])
@@ -159,6 +197,7 @@ def profile_space(
             "runtime": f"{target.runtime} {target.runtime_version}",
             "anchor_p50_ms": fitted[anchor.NAME].p50_ms,
             "n_unstable_left_out": len(files) - len(blocks),
+            "quarantined": absurd,
             "fill": {
                 "n_measured": filled.n_measured,
                 "n_filled": filled.n_filled,
@@ -225,76 +264,8 @@ def _entry(block: Block, timing: Timing) -> Entry:
         n=timing.n,
         stable=timing.stable,
         measured_at=timing.measured_at,
+        energy_mj=timing.energy_mj,
     )
-
-
-def _block_files(
-    blocks: Sequence[Block],
-    targets: Sequence[Target],
-    folder: Path,
-    clock: _Clock,
-    report: Progress,
-) -> dict[int, dict[str, Path]]:
-    """Graphs of as many blocks as half the blocks' time allows, a file a precision."""
-    folder.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(0)
-    files: dict[int, dict[str, Path]] = {}
-    for number, block in enumerate(blocks):
-        if clock.past(BLOCKS_SHARE / 2) and number >= 32:
-            break
-        if number % 20 == 0:
-            report(0.25 * number / len(blocks), f"building block {number} of {len(blocks)}")
-        plain = folder / f"block{number}.onnx"
-        onnx.save(block_graph(block, seed=number), plain)
-        files[number] = {"fp32": plain}
-        if any(target.precision == "int8" for target in targets):
-            shape = (1, block.in_channels, block.height, block.width)
-            batches = [
-                {n: generator.standard_normal(shape, dtype=np.float32) for n in input_names(block)}
-                for _ in range(2)
-            ]
-            quantised = folder / f"block{number}.int8.onnx"
-            quantize(plain, quantised, batches)
-            with_integer_borders(quantised)
-            files[number]["int8"] = quantised
-    return files
-
-
-def _network_files(
-    space: SearchSpace,
-    genotypes: IntArray,
-    targets: Sequence[Target],
-    folder: Path,
-    report: Progress,
-    between: tuple[float, float],
-    clock: _Clock | None,
-    at_least: int,
-) -> dict[int, dict[str, Path]]:
-    """Whole networks with random weights, a file a precision; fewer where time runs out."""
-    folder.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(1)
-    files: dict[int, dict[str, Path]] = {}
-    for number, genotype in enumerate(genotypes):
-        if clock is not None and number >= at_least and clock.past(NETWORKS_SHARE - 0.1):
-            break
-        done = number / len(genotypes)
-        report(
-            between[0] + (between[1] - between[0]) * done,
-            f"building network {number + 1} of {len(genotypes)}",
-        )
-        size = input_size(space, genotype)
-        plain = folder / f"network{number}.onnx"
-        network = build(space, genotype, seed=number)
-        export(network, plain, channels=space.image.channels, size=size)
-        files[number] = {"fp32": plain}
-        if any(target.precision == "int8" for target in targets):
-            shape = (1, space.image.channels, size, size)
-            batches = [
-                {"input": generator.standard_normal(shape, dtype=np.float32)} for _ in range(4)
-            ]
-            files[number]["int8"] = folder / f"network{number}.int8.onnx"
-            quantize(plain, files[number]["int8"], batches)
-    return files
 
 
 def _measure_networks(

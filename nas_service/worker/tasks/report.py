@@ -32,6 +32,7 @@ _MEASURED_POINT = (
     "measured_latency_ms",
     "size_bytes",
     "limit_holds",
+    "verdict",
     "published",
     "reason",
 )
@@ -71,6 +72,7 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             spec_precision: table.latency_check or {}
             for spec_precision, table in zip(search.value.precisions, tables, strict=True)
         },
+        "certification": search.facts.get("certification", {}),
         "winners": rows,
         "failed_winners": [
             {"winner": one.id, "problem": one.problem} for one in found if one.problem

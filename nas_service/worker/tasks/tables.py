@@ -11,7 +11,7 @@ from nas_service.search.evaluate import Problem, median_latency_ms, require_feas
 from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import SearchSpace
 from nas_service.space.deployment import DeploymentSpace
-from nas_service.storage import datasets, devices, searches, supernets
+from nas_service.storage import agents, datasets, devices, searches, supernets
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context, make_space
 
@@ -64,8 +64,8 @@ def _models(
 def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     """Choose the newest table of each precision that covers the space.
 
-    Gives `missing` precisions where the device is this machine and can be profiled; for any other
-    device a table that lacks blocks is an error that names them.
+    Gives `missing` precisions where the device can be profiled: it is this machine, or has an
+    agent. For any other device a table that lacks blocks is an error that names them.
     """
     del report
     context = Context.from_params(params)
@@ -77,7 +77,7 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     space = make_space(spec.space, dataset.image)
     chosen, problem = _covering(context, device.id, space, spec.precisions)
     missing = [p for p in spec.precisions if p not in chosen]
-    if missing and not device.local:
+    if missing and not device.local and not _has_agent(context, device.id):
         if problem is not None:
             raise problem
         raise InvalidSpec(
@@ -101,7 +101,18 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         tables_in_order = [chosen[p] for p in spec.precisions]
         with context.database.session() as session:
             searches.add_facts(session, search.id, tables=tables_in_order, other_tables=others)
-    return {"missing": missing, "image": dataset.image.as_dict(), "device_id": device.id}
+    return {
+        "missing": missing,
+        "image": dataset.image.as_dict(),
+        "device_id": device.id,
+        "remote": not device.local,
+    }
+
+
+def _has_agent(context: Context, device_id: str) -> bool:
+    with context.database.session() as session:
+        agent = agents.get_agent(session, device_id)
+    return agent is not None and agent.seen_at is not None
 
 
 def _covering(

@@ -8,6 +8,8 @@ from nas_service.errors import Infeasible, MissingBlocks
 from nas_service.plugins import SAMPLERS, load
 from nas_service.search import winners
 from nas_service.search.candidates import candidates_of, front_of
+from nas_service.search.certificates import MIN_SESSIONS, Certificate, certificate_of
+from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured, judge, standard_error
 from nas_service.search.cost import CostModel
 from nas_service.search.driver import Evaluation, Plan, run
@@ -163,12 +165,21 @@ def _measured(precision: str, **values: object) -> Measured:
     return Measured(**{**given, **values})  # type: ignore[arg-type]
 
 
+def _certificate(one: Measured) -> Certificate:
+    """Of three sessions, all at what `one` was measured at; of none where it was not stable."""
+    certifier = Certifier(2.0, np.ones(1), np.array([one.latency_ms]), 0.03)
+    for _ in range(MIN_SESSIONS if one.stable else 0):
+        certifier.add(0, one.latency_ms)
+    return certificate_of(certifier, 0, 0.95, one.latency_ms, 0.03)
+
+
 @pytest.mark.parametrize(
     ("one", "published", "holds", "reason"),
     [
         (_measured("int8", latency_ms=0.8), True, True, ""),
         (_measured("int8", latency_ms=1.2), False, True, "not faster than fp32 as measured"),
         (_measured("int8", latency_ms=2.5), False, False, "over the limit of 2 ms"),
+        (_measured("int8", latency_ms=1.995), False, True, "too near the limit of 2 ms"),
         (_measured("int8", latency_ms=0.8, accuracy=0.8), False, True, "loses 10.0 points"),
         (_measured("int8", latency_ms=0.8, stable=False), False, None, "not stable"),
         (_measured("int8", latency_ms=0.8, parity_ok=False), False, True, "not the same network"),
@@ -177,13 +188,14 @@ def _measured(precision: str, **values: object) -> Measured:
 def test_files_are_published_only_when_measured_better(
     one: Measured, published: bool, holds: bool | None, reason: str
 ) -> None:
-    verdict = judge(one, 2.0, _measured("fp32"))
+    verdict = judge(one, _certificate(one), _measured("fp32"))
     assert (verdict.published, verdict.limit_holds) == (published, holds)
     assert reason in verdict.reason
 
 
 def test_int8_beside_an_unsteady_fp32_is_not_published() -> None:
-    verdict = judge(_measured("int8", latency_ms=0.5), 2.0, _measured("fp32", stable=False))
+    one = _measured("int8", latency_ms=0.5)
+    verdict = judge(one, _certificate(one), _measured("fp32", stable=False))
     assert not verdict.published
     assert "no comparison" in verdict.reason
 

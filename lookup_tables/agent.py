@@ -1,0 +1,289 @@
+"""The agent: runs on a device, pulls work from the service, measures, reports.
+
+    python -m lookup_tables.agent --server URL --token TOKEN
+
+It opens connections and accepts none, so it works behind a router. It needs Python, numpy and the
+runtimes it is to measure. Work is small: a few dozen files, then a report. Files and reports that
+the service has not acknowledged yet lie in a folder, so that an agent that was killed goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib import error, request
+
+import numpy as np
+
+from lookup_tables.conditions import conditions, meter_of_this_machine, operating_point
+from lookup_tables.errors import LookupTableError
+from lookup_tables.measure import Protocol, measure
+from lookup_tables.runtimes import load, random_inputs, runtime_versions
+from lookup_tables.target import Target, this_device
+
+TIMEOUT_S = 60.0
+_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_SIGN_EVERY_S = 5.0
+
+Json = dict[str, Any]
+
+
+class Refused(Exception):
+    """The service said no; `status` is HTTP's."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class Cancelled(Exception):
+    """Nobody waits for this work any more."""
+
+
+class Service:
+    """The service's side of the agent, over HTTP; waits out what passes."""
+
+    def __init__(
+        self, url: str, token: str, *, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise LookupTableError(f"--server {url!r} is not an http address")
+        self._url = url.rstrip("/")
+        self._token = token
+        self._pause = pause
+
+    def call(self, path: str, body: Json | None = None) -> Json:
+        """POST a JSON value, or GET without one; an empty answer is an empty dictionary."""
+        data = None if body is None else json.dumps(body).encode()
+        content = self._patiently(path, data)
+        found: Json = json.loads(content) if content else {}
+        return found
+
+    def fetch(self, sha256: str, place: Path) -> None:
+        """Download a file; one whose digest is another is not kept."""
+        content = self._patiently(f"/v1/agent/files/{sha256}", None)
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise LookupTableError(f"file {sha256} arrived damaged")
+        partial = place.with_name(f"{place.name}.partial")
+        partial.write_bytes(content)
+        partial.replace(place)
+
+    def _patiently(self, path: str, data: bytes | None) -> bytes:
+        attempt = 0
+        while True:
+            try:
+                return self._send(path, data)
+            except Refused as refused:
+                if refused.status < 500:
+                    raise
+                reason: object = refused
+            except (error.URLError, TimeoutError, ConnectionError) as away:
+                reason = away
+            wait = _PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]
+            attempt += 1
+            say(f"the service does not answer ({reason}); trying again in {wait:g} s")
+            self._pause(wait)
+
+    def _send(self, path: str, data: bytes | None) -> bytes:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        asked = request.Request(self._url + path, data=data, headers=headers)  # noqa: S310
+        opener = request.build_opener(request.ProxyHandler({}))
+        try:
+            with opener.open(asked, timeout=TIMEOUT_S) as answer:
+                content: bytes = answer.read()
+                return content
+        except error.HTTPError as refused:
+            with refused:
+                raise Refused(refused.code, _detail(refused.read())) from None
+
+
+def hello() -> Json:
+    """What the service is told of this machine."""
+    device = this_device("agent")
+    return {
+        "model": device.model,
+        "n_cores": device.n_cores,
+        "memory_bytes": device.memory_bytes,
+        "instruction_sets": list(device.instruction_sets),
+        "machine": device.labels["machine"],
+        "system": device.labels["system"],
+        "runtimes": runtime_versions(),
+        "operating_point": operating_point(),
+        "measures_energy": meter_of_this_machine() is not None,
+        "conditions": conditions(),
+    }
+
+
+def run(service: Service, folder: Path, *, once: bool = False) -> None:
+    """Work until told to stop; with `once`, until there is nothing to do.
+
+    Raises:
+        Refused: the token is not known any more.
+    """
+    files, reports = folder / "files", folder / "reports"
+    for one in (files, reports):
+        one.mkdir(parents=True, exist_ok=True)
+    known = service.call("/v1/agent:hello", hello())
+    say(f"connected as device {known['device']}")
+    for left in sorted(reports.glob("*.json")):  # measured before, never acknowledged
+        _deliver(service, left)
+    while True:
+        task = service.call("/v1/agent/tasks:take", {"wait_s": 0 if once else 20})
+        if not task:
+            if once:
+                return
+            continue
+        say(f"task {task['id']}: {len(task['models'])} files on {task['target']['runtime']}")
+        report = reports / f"{task['id']}.json"
+        try:
+            found = _work(service, task, files)
+        except Cancelled:
+            say("not wanted any more")
+            continue
+        except Exception as failed:  # noqa: BLE001  # a broken file must not end the agent
+            found = {"lease": task["lease"], "problem": f"{type(failed).__name__}: {failed}"}
+            say(found["problem"])
+        partial = report.with_suffix(".partial")
+        partial.write_text(json.dumps(found))
+        partial.replace(report)
+        _deliver(service, report)
+        for one in files.iterdir():
+            one.unlink(missing_ok=True)
+
+
+def _work(service: Service, task: Json, files: Path) -> Json:
+    """Time the task's files; a sign of life goes out every few seconds."""
+    target = Target(**task["target"])
+    places = {name: _place(service, files, sha) for name, sha in task["models"].items()}
+    last = time.monotonic()
+
+    def sign(done: int, of: int) -> None:
+        nonlocal last
+        if time.monotonic() - last < _SIGN_EVERY_S:
+            return
+        last = time.monotonic()
+        share = min(done / max(of, 1), 1.0)
+        known = service.call(
+            f"/v1/agent/tasks/{task['id']}:progress", {"lease": task["lease"], "fraction": share}
+        )
+        if known["cancelled"]:
+            raise Cancelled
+
+    before = conditions()
+    runners: dict[str, Callable[[], object]] = {}
+    outputs: Json = {}
+    given = _inputs(service, files, task.get("inputs"))
+    for number, (name, place) in enumerate(places.items()):
+        model = load(place, target)
+        if name in task.get("outputs_of", ()):
+            outputs[name] = _pack(_outputs(model, given))
+        feeds = random_inputs(model.inputs)
+        runners[name] = _bound(model, feeds)
+        sign(number, 4 * len(places))
+    protocol = Protocol(**task["protocol"])
+    timings = measure(
+        runners,
+        protocol,
+        seed=int(task["seed"]),
+        budget_s=task.get("budget_s"),
+        on_round=sign,
+        meter=meter_of_this_machine(),
+    )
+    return {
+        "lease": task["lease"],
+        "timings": {name: one.as_dict() for name, one in timings.items()},
+        "outputs": outputs,
+        "conditions": {"before": before, "after": conditions()},
+        "runtime_version": runtime_versions().get(target.runtime, ""),
+    }
+
+
+def _bound(model: Any, feeds: Mapping[str, Any]) -> Callable[[], object]:
+    return lambda: model.run(feeds)
+
+
+def _outputs(model: Any, given: Any) -> Any:
+    """First output of each prepared image `(n, c, s, s)`, one at a time."""
+    (name,) = model.inputs
+    return np.concatenate([np.array(model.run({name: one[None]})[0]) for one in given])
+
+
+def _pack(values: Any) -> Json:
+    flat = np.ascontiguousarray(values, dtype="<f4")
+    return {"shape": list(flat.shape), "float32": base64.b64encode(flat.tobytes()).decode()}
+
+
+def _inputs(service: Service, files: Path, sha256: str | None) -> Any:
+    if sha256 is None:
+        return ()
+    with np.load(_place(service, files, sha256), allow_pickle=False) as arrays:
+        return arrays["images"]
+
+
+def _place(service: Service, files: Path, sha256: str) -> Path:
+    place = files / sha256
+    if not place.exists():
+        service.fetch(sha256, place)
+    return place
+
+
+def _deliver(service: Service, report: Path) -> None:
+    """Send a report; one that the service refuses is of no use to anybody."""
+    try:
+        service.call(f"/v1/agent/tasks/{report.stem}:finish", json.loads(report.read_text()))
+    except Refused as refused:
+        if refused.status in {401, 403}:
+            raise
+        say(f"report of {report.stem} was refused: {refused}")
+    report.unlink()
+
+
+def _detail(content: bytes) -> str:
+    try:
+        document = json.loads(content)
+        return str(document.get("detail") or document)
+    except ValueError:
+        return content.decode(errors="replace")[:200]
+
+
+def say(text: str) -> None:
+    """A line for whoever watches."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)  # noqa: T201
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; the token may come from `NAS_AGENT_TOKEN`."""
+    options = argparse.ArgumentParser(prog="agent", description=__doc__)
+    options.add_argument("--server", required=True, help="address of the service")
+    options.add_argument("--token", default=os.environ.get("NAS_AGENT_TOKEN"))
+    options.add_argument("--folder", type=Path, default=Path.home() / ".cache" / "nas-agent")
+    options.add_argument("--once", action="store_true", help="end when there is nothing to do")
+    options.add_argument("--forget", action="store_true", help="remove the folder first")
+    given = options.parse_args(arguments)
+    if not given.token:
+        options.error("--token, or NAS_AGENT_TOKEN, is needed: nas devices token NAME makes one")
+    # reports of another token are not this agent's to send
+    folder = given.folder / hashlib.sha256(given.token.encode()).hexdigest()[:12]
+    if given.forget:
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        run(Service(given.server, given.token), folder, once=given.once)
+    except (Refused, LookupTableError) as failed:
+        print(f"agent: {failed}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

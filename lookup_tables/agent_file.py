@@ -1,0 +1,32 @@
+"""The agent as one file: `python agent.pyz --server URL --token TOKEN`."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from functools import lru_cache
+from importlib.resources import files
+
+MODULES = ("__init__", "agent", "conditions", "errors", "measure", "runtimes", "target")
+"""All that the agent imports of this package."""
+_MAIN = "import sys\nfrom lookup_tables.agent import main\nsys.exit(main())\n"
+_AT = (2020, 1, 1, 0, 0, 0)
+
+
+@lru_cache(maxsize=1)
+def agent_file() -> bytes:
+    """A zip that Python runs; the same bytes for the same sources."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        package = files("lookup_tables")
+        sources = {f"lookup_tables/{one}.py": package.joinpath(f"{one}.py") for one in MODULES}
+        for name, source in sorted(sources.items()):
+            archive.writestr(_entry(name), source.read_bytes())
+        archive.writestr(_entry("__main__.py"), _MAIN)
+    return b"#!/usr/bin/env python3\n" + content.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _AT)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry

@@ -1,0 +1,210 @@
+"""Model files made ready to run, by the name of their runtime.
+
+A runtime is imported when a file of it is loaded, so that a device needs none but its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from lookup_tables.errors import LookupTableError
+from lookup_tables.target import Target
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a model reads: a shape without unknown sizes, and a type."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class Model(Protocol):
+    """A loaded model; used from one thread at a time."""
+
+    @property
+    def inputs(self) -> Mapping[str, Input]: ...
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """Outputs of one run; arrays may be overwritten by the next."""
+        ...
+
+
+PACKAGES = {
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "litert": "ai-edge-litert",
+    "executorch": "executorch",
+}
+"""Runtimes by name, and the package of each."""
+
+
+def runtime_versions() -> dict[str, str]:
+    """The runtimes that are installed, with their versions."""
+    found = {}
+    for name, package in PACKAGES.items():
+        try:
+            found[name] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def load(path: Path, target: Target) -> Model:
+    """Load a file with the target's settings.
+
+    Raises:
+        LookupTableError: no such runtime, or its package is not installed.
+    """
+    if target.runtime not in _LOADERS:
+        known = ", ".join(_LOADERS)
+        raise LookupTableError(f"no runtime {target.runtime!r}; known: {known}")
+    try:
+        return _LOADERS[target.runtime](path, target)
+    except ModuleNotFoundError as error:
+        package = PACKAGES[target.runtime]
+        raise LookupTableError(
+            f"runtime {target.runtime} is not installed here: pip install {package}"
+        ) from error
+
+
+def runner(path: Path, target: Target, seed: int = 0) -> Callable[[], object]:
+    """Loads a file; each call runs it once on inputs drawn from a seed."""
+    model = load(path, target)
+    feeds = random_inputs(model.inputs, seed)
+    return lambda: model.run(feeds)
+
+
+def random_inputs(inputs: Mapping[str, Input], seed: int = 0) -> dict[str, Array]:
+    """Inputs of these shapes and types."""
+    generator = np.random.default_rng(seed)
+    found: dict[str, Array] = {}
+    for name, one in inputs.items():
+        if one.dtype.kind == "f":
+            found[name] = generator.standard_normal(one.shape).astype(one.dtype)
+        else:
+            found[name] = generator.integers(0, 127, one.shape).astype(one.dtype)
+    return found
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """The session settings that tables and measurements of this project are made with."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return options
+
+
+class OrtModel:
+    """ONNX Runtime's CPU provider."""
+
+    def __init__(self, path: Path, target: Target) -> None:
+        import onnxruntime
+
+        kinds = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
+        self._session = onnxruntime.InferenceSession(
+            str(path), session_options(target.threads), providers=["CPUExecutionProvider"]
+        )
+        self.inputs = {
+            one.name: Input(tuple(one.shape), np.dtype(kinds[one.type]))
+            for one in self._session.get_inputs()
+        }
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """See `Model.run`."""
+        found: list[Array] = self._session.run(None, dict(feeds))
+        return found
+
+
+class OpenVinoModel:
+    """OpenVINO's CPU plug-in; reads its own format and ONNX."""
+
+    def __init__(self, path: Path, target: Target) -> None:
+        import openvino
+
+        hint = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "fp16": "f16"}[target.precision]
+        settings = {
+            "INFERENCE_NUM_THREADS": target.threads,
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": hint,
+        }
+        compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+        self._request = compiled.create_infer_request()
+        self._n_outputs = len(compiled.outputs)
+        self.inputs = {
+            one.any_name: Input(tuple(one.shape), np.dtype(one.element_type.to_dtype()))
+            for one in compiled.inputs
+        }
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """See `Model.run`."""
+        self._request.infer(dict(feeds))
+        return [self._request.get_output_tensor(i).data for i in range(self._n_outputs)]
+
+
+class LiteRtModel:
+    """LiteRT's interpreter with XNNPACK."""
+
+    def __init__(self, path: Path, target: Target) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_path=str(path), num_threads=target.threads)
+        self._interpreter.allocate_tensors()
+        details = self._interpreter.get_input_details()
+        self._places = {one["name"]: one["index"] for one in details}
+        self._outputs = [one["index"] for one in self._interpreter.get_output_details()]
+        self.inputs = {
+            one["name"]: Input(tuple(int(v) for v in one["shape"]), np.dtype(one["dtype"]))
+            for one in details
+        }
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """See `Model.run`."""
+        for name, values in feeds.items():
+            self._interpreter.set_tensor(self._places[name], values)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+class ExecuTorchModel:
+    """ExecuTorch's portable runtime; it takes torch tensors and uses one pool of threads."""
+
+    def __init__(self, path: Path, target: Target) -> None:
+        import torch
+        from executorch.extension.pybindings import portable_lib
+
+        portable_lib._unsafe_reset_threadpool(target.threads)
+        self._torch = torch
+        self._module = portable_lib._load_for_executorch(str(path))
+        meta = self._module.method_meta("forward")
+        self.inputs = {
+            f"input{i}": Input(tuple(meta.input_tensor_meta(i).sizes()), np.dtype(np.float32))
+            for i in range(meta.num_inputs())
+        }
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """See `Model.run`."""
+        tensors = [self._torch.from_numpy(feeds[name]) for name in self.inputs]
+        return [np.asarray(one) for one in self._module.forward(tensors)]
+
+
+_LOADERS: dict[str, Callable[[Path, Target], Model]] = {
+    "onnxruntime": OrtModel,
+    "openvino": OpenVinoModel,
+    "litert": LiteRtModel,
+    "executorch": ExecuTorchModel,
+}

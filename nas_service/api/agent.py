@@ -1,0 +1,226 @@
+"""What device agents call, and the file that they are; each knows its own device alone."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from itertools import pairwise
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from lookup_tables.agent_file import agent_file
+from nas_service.api.dependencies import Strict, With
+from nas_service.errors import InvalidSpec, NotFound, Unauthorized
+from nas_service.storage import agents, devices
+from nas_service.storage.session import now
+
+router = APIRouter(tags=["agents"])
+_POLL_S = 0.5
+MAX_SKEW_S = 60.0
+_PERCENTILES = ("p10_ms", "p50_ms", "p90_ms", "p99_ms")
+Lease = Annotated[str, Field(min_length=8, max_length=64)]
+
+
+def device_of(with_: With, authorization: Annotated[str | None, Header()] = None) -> str:
+    """The device whose token the request carries."""
+    kind, _, token = (authorization or "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise Unauthorized("an agent sends its token: Authorization: Bearer TOKEN")
+    with with_.database.session() as session:
+        found = agents.device_of_token(session, token.strip())
+        agents.note_seen(session, found)
+    return found
+
+
+Mine = Annotated[str, Depends(device_of)]
+
+
+class HelloIn(Strict):
+    """What an agent says of its machine."""
+
+    model: str | None = Field(default=None, max_length=200)
+    n_cores: int | None = Field(default=None, ge=1)
+    memory_bytes: int | None = Field(default=None, ge=1)
+    instruction_sets: tuple[str, ...] = ()
+    machine: str = Field(default="", max_length=40)
+    system: str = Field(default="", max_length=40)
+    runtimes: dict[str, str]
+    operating_point: str = Field(default="", max_length=80)
+    measures_energy: bool = False
+    conditions: dict[str, Any] = Field(default_factory=dict)
+
+
+class HelloOut(BaseModel):
+    """Who the agent is here, and how far its clock is off."""
+
+    device: str
+    clock_skew_s: float | None
+
+
+class TakeIn(Strict):
+    """How long to wait for work."""
+
+    wait_s: float = Field(default=20.0, ge=0, le=30)
+
+
+class TaskOut(BaseModel):
+    """Files to time on one target."""
+
+    id: str
+    lease: str
+    target: dict[str, Any]
+    models: dict[str, str]
+    protocol: dict[str, Any]
+    seed: int
+    budget_s: float | None
+    inputs: str | None
+    outputs_of: list[str]
+
+
+class ProgressIn(Strict):
+    """A sign of life."""
+
+    lease: Lease
+    fraction: float = Field(ge=0, le=1)
+
+
+class ProgressOut(BaseModel):
+    """Whether to go on."""
+
+    cancelled: bool
+
+
+class TimingIn(Strict):
+    """A `Timing` as the agent reports it."""
+
+    p10_ms: float = Field(gt=0, lt=1e9)
+    p50_ms: float = Field(gt=0, lt=1e9)
+    p90_ms: float = Field(gt=0, lt=1e9)
+    p99_ms: float = Field(gt=0, lt=1e9)
+    spread: float = Field(ge=0, lt=1e9)
+    n: int = Field(ge=1)
+    stable: bool
+    measured_at: str = Field(max_length=40)
+    cpu_ratio: float = Field(ge=0, le=100)
+    energy_mj: float | None = Field(default=None, gt=0, lt=1e12)
+
+
+class FinishIn(Strict):
+    """A report: timings and outputs, or the problem that prevented them."""
+
+    lease: Lease
+    timings: dict[str, TimingIn] = Field(default_factory=dict)
+    outputs: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    conditions: dict[str, Any] = Field(default_factory=dict)
+    runtime_version: str = Field(default="", max_length=80)
+    problem: str | None = Field(default=None, max_length=4000)
+
+
+@router.get("/agent.pyz", response_class=Response)
+def agent_as_a_file() -> Response:
+    """The agent as one file that Python runs; it needs numpy and a runtime."""
+    headers = {"Content-Disposition": 'attachment; filename="agent.pyz"'}
+    return Response(agent_file(), media_type="application/zip", headers=headers)
+
+
+@router.post("/v1/agent:hello")
+def hello(body: HelloIn, with_: With, mine: Mine) -> HelloOut:
+    """An agent starts and says what machine it is on."""
+    said = body.conditions.get("at")
+    skew = None
+    if isinstance(said, int | float) and math.isfinite(said):
+        skew = round(float(said) - time.time(), 1)
+    with with_.database.session() as session:
+        facts = {**body.model_dump(mode="json"), "clock_skew_s": skew}
+        agents.note_hello(session, mine, facts)
+        name = devices.get_device(session, mine).name
+    return HelloOut(device=name, clock_skew_s=skew)
+
+
+@router.post(
+    "/v1/agent/tasks:take",
+    response_model=TaskOut,
+    responses={204: {"description": "Nothing to do"}},
+)
+async def take(body: TakeIn, with_: With, mine: Mine) -> Any:
+    """Lease the next task; waits for one as long as asked."""
+
+    def look() -> agents.DeviceTask | None:
+        with with_.database.session() as session:
+            agents.note_seen(session, mine)
+            return agents.take_task(session, mine)
+
+    until = time.monotonic() + body.wait_s
+    while True:  # waiting agents must not hold the threads that other requests need
+        found = await run_in_threadpool(look)
+        if found is not None:
+            return TaskOut(id=found.id, lease=found.lease or "", **found.payload)
+        if time.monotonic() >= until:
+            return Response(status_code=204)
+        await asyncio.sleep(_POLL_S)
+
+
+@router.get("/v1/agent/files/{sha256}", response_class=FileResponse)
+def file(sha256: str, with_: With, mine: Mine) -> FileResponse:
+    """A file of one of this device's open tasks."""
+    with with_.database.session() as session:
+        if sha256 not in agents.files_of_open_tasks(session, mine):
+            raise NotFound(f"no open task of this device has a file {sha256}")
+    return FileResponse(with_.blobs.path(sha256), media_type="application/octet-stream")
+
+
+@router.post("/v1/agent/tasks/{task_id}:progress")
+def progress(task_id: str, body: ProgressIn, with_: With, mine: Mine) -> ProgressOut:
+    """Prolong a lease."""
+    with with_.database.session() as session:
+        task = agents.task_of_device(session, task_id, mine)
+        kept = agents.keep_task(session, task, body.lease, body.fraction)
+    return ProgressOut(cancelled=not kept)
+
+
+@router.post("/v1/agent/tasks/{task_id}:finish")
+def finish(task_id: str, body: FinishIn, with_: With, mine: Mine) -> ProgressOut:
+    """Report; a report that says too little or the impossible counts as a failed run."""
+    with with_.database.session() as session:
+        task = agents.task_of_device(session, task_id, mine)
+        problem = body.problem or _wrong_with(body, task.payload)
+        if problem is not None:
+            agents.fail_task(session, task, body.lease, problem)
+        else:
+            agents.finish_task(session, task, body.lease, _result(session, body, mine))
+    if problem is not None and body.problem is None:
+        raise InvalidSpec(problem, field="timings")
+    return ProgressOut(cancelled=False)
+
+
+def _result(session: Session, body: FinishIn, mine: str) -> dict[str, Any]:
+    """The report under this machine's clock where the agent's is wrong."""
+    agent = agents.get_agent(session, mine)
+    skew = None if agent is None else agent.facts.get("clock_skew_s")
+    result = body.model_dump(mode="json", exclude={"lease", "problem"})
+    received = now().isoformat(timespec="seconds")
+    if skew is None or abs(skew) > MAX_SKEW_S:
+        for one in result["timings"].values():
+            one["measured_at"] = received
+    return {**result, "received_at": received}
+
+
+def _wrong_with(body: FinishIn, payload: dict[str, Any]) -> str | None:
+    """Why a report cannot be what was asked for."""
+    if lacking := sorted(set(payload["models"]) - set(body.timings)):
+        return f"timings of {', '.join(lacking[:5])} are missing"
+    if unknown := sorted(set(body.timings) - set(payload["models"])):
+        return f"timings of {', '.join(unknown[:5])} were not asked for"
+    if lacking := sorted(set(payload["outputs_of"]) - set(body.outputs)):
+        return f"outputs of {', '.join(lacking[:5])} are missing"
+    for name, timing in body.timings.items():
+        values = [getattr(timing, one) for one in _PERCENTILES]
+        if not all(a <= b * (1 + 1e-9) for a, b in pairwise(values)):
+            return f"{name}: percentiles {values} do not rise"
+    return None

@@ -1,0 +1,227 @@
+"""Agents of devices and the tasks they take, one agent a task, each until its lease ends."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from nas_service.errors import Conflict, NotFound, Unauthorized
+from nas_service.lineage import lineage
+from nas_service.storage.models import AgentRow, DeviceRow, DeviceTaskRow, JobRow
+from nas_service.storage.rows import insert_once, value_of
+from nas_service.storage.session import now
+
+LEASE_S = 60.0
+MAX_ATTEMPTS = 5
+OPEN = ("queued", "leased")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Who measures on a device; `seen_at` is None until it was heard for the first time."""
+
+    device_id: str
+    facts: dict[str, Any]
+    seen_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTask:
+    """Files to time on a device, and what came of it."""
+
+    id: str
+    device_id: str
+    job_id: str
+    payload: dict[str, Any]
+    state: str
+    attempts: int
+    lease: str | None
+    fraction: float
+    result: dict[str, Any] | None
+    problem: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+def make_token(session: Session, device_id: str) -> str:
+    """A new token for a device's agent; the one before, if any, is worth nothing from now on."""
+    token = secrets.token_urlsafe(32)
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    row = session.get(AgentRow, device_id)
+    if row is None:
+        session.add(AgentRow(device_id=device_id, token_sha256=digest, facts={}, created_at=now()))
+    else:
+        row.token_sha256 = digest
+    session.flush()
+    return token
+
+
+def device_of_token(session: Session, token: str) -> str:
+    """Whose token it is; `Unauthorized` where it is nobody's."""
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    found = session.scalar(select(AgentRow.device_id).where(AgentRow.token_sha256 == digest))
+    if found is None:
+        raise Unauthorized("no device has this token; `nas devices token NAME` makes one")
+    return found
+
+
+def get_agent(session: Session, device_id: str) -> Agent | None:
+    """The device's agent; None where no token was made."""
+    row = session.get(AgentRow, device_id, populate_existing=True)
+    return None if row is None else value_of(Agent, row)
+
+
+def note_hello(session: Session, device_id: str, facts: dict[str, Any]) -> bool:
+    """Store what an agent says of its device; says whether the device was unknown until now."""
+    agent = session.get_one(AgentRow, device_id)
+    first = agent.seen_at is None
+    agent.facts, agent.seen_at = facts, now()
+    device = session.get_one(DeviceRow, device_id)
+    known = {k: facts[k] for k in ("model", "n_cores", "memory_bytes", "instruction_sets")}
+    device.facts = {**device.facts, **{k: v for k, v in known.items() if v}}
+    return first
+
+
+def note_seen(session: Session, device_id: str) -> None:
+    """Note a sign of life."""
+    session.execute(update(AgentRow).where(AgentRow.device_id == device_id).values(seen_at=now()))
+
+
+def add_task(
+    session: Session, task_id: str, *, device_id: str, job_id: str, payload: dict[str, Any]
+) -> DeviceTask:
+    """Store a task, or give back the one of that id; one that failed gets another chance."""
+    row = DeviceTaskRow(
+        id=task_id,
+        device_id=device_id,
+        job_id=job_id,
+        payload=payload,
+        state="queued",
+        attempts=0,
+        fraction=0.0,
+        lineage=lineage(seed=payload.get("seed"), job=job_id),
+        created_at=now(),
+    )
+    if not insert_once(session, row):
+        again: dict[str, Any] = {"state": "queued", "attempts": 0, "problem": None, "fraction": 0.0}
+        failed = DeviceTaskRow.state == "failed"
+        session.execute(
+            update(DeviceTaskRow).where(DeviceTaskRow.id == task_id, failed).values(**again)
+        )
+    return get_task(session, task_id)
+
+
+def get_task(session: Session, task_id: str) -> DeviceTask:
+    """The task of that id."""
+    row = session.get(DeviceTaskRow, task_id, populate_existing=True)
+    if row is None:
+        raise NotFound(f"no task {task_id!r}")
+    return value_of(DeviceTask, row)
+
+
+def task_of_device(session: Session, task_id: str, device_id: str) -> DeviceTask:
+    """The task of that id, for the agent of its own device alone."""
+    found = get_task(session, task_id)
+    if found.device_id != device_id:
+        raise NotFound(f"no task {task_id!r} for this device")
+    return found
+
+
+def take_task(session: Session, device_id: str) -> DeviceTask | None:
+    """Lease the oldest open task of a device whose job still waits for it."""
+    at = now()
+    free = or_(
+        DeviceTaskRow.state == "queued",
+        and_(DeviceTaskRow.state == "leased", DeviceTaskRow.lease_expires_at < at),
+    )
+    wanted = and_(JobRow.state.in_(("queued", "running")), JobRow.cancel_requested.is_(False))
+    query = (
+        select(DeviceTaskRow)
+        .join(JobRow, JobRow.id == DeviceTaskRow.job_id)
+        .where(DeviceTaskRow.device_id == device_id, free, wanted)
+        .order_by(DeviceTaskRow.created_at, DeviceTaskRow.id)
+        .limit(8)
+    )
+    for row in session.scalars(query).all():
+        if row.attempts >= MAX_ATTEMPTS:
+            problem = row.problem or f"the agent vanished {row.attempts} times over it"
+            _set(session, row.id, state="failed", problem=problem, finished_at=at)
+            continue
+        lease = secrets.token_hex(16)
+        taken = session.execute(
+            update(DeviceTaskRow)
+            .where(
+                DeviceTaskRow.id == row.id,
+                DeviceTaskRow.attempts == row.attempts,
+                DeviceTaskRow.state.in_(OPEN),
+            )
+            .values(
+                state="leased",
+                lease=lease,
+                lease_expires_at=at + timedelta(seconds=LEASE_S),
+                attempts=row.attempts + 1,
+            )
+            .returning(DeviceTaskRow.id)
+        )
+        if taken.first() is not None:
+            return get_task(session, row.id)
+    return None
+
+
+def keep_task(session: Session, task: DeviceTask, lease: str, fraction: float) -> bool:
+    """Prolong a lease; False where nobody waits any more or another agent has the task."""
+    job = session.get(JobRow, task.job_id, populate_existing=True)
+    wanted = job is not None and job.state in {"queued", "running"} and not job.cancel_requested
+    if task.state != "leased" or task.lease != lease or not wanted:
+        return False
+    until = now() + timedelta(seconds=LEASE_S)
+    _set(session, task.id, lease_expires_at=until, fraction=fraction)
+    return True
+
+
+def finish_task(session: Session, task: DeviceTask, lease: str, result: dict[str, Any]) -> None:
+    """Store a result; the first one counts, and the same one again changes nothing.
+
+    Raises:
+        Conflict: the lease is not the one that the task was last given out with.
+    """
+    if task.state == "done":
+        if task.lease == lease:
+            return
+        raise Conflict(f"task {task.id} was finished by another run of the agent", field="lease")
+    if task.lease != lease:
+        raise Conflict(f"task {task.id} was given to another run of the agent", field="lease")
+    _set(session, task.id, state="done", result=result, fraction=1.0, finished_at=now())
+
+
+def fail_task(session: Session, task: DeviceTask, lease: str, problem: str) -> None:
+    """Note that a run failed; the task is open again until it has failed too often."""
+    if task.lease != lease or task.state != "leased":
+        return
+    ended = task.attempts >= 2
+    state = "failed" if ended else "queued"
+    _set(session, task.id, state=state, problem=problem, finished_at=now() if ended else None)
+
+
+def files_of_open_tasks(session: Session, device_id: str | None = None) -> set[str]:
+    """Digests of all files that agents may still ask for."""
+    query = select(DeviceTaskRow.payload).where(DeviceTaskRow.state.in_(OPEN))
+    if device_id is not None:
+        query = query.where(DeviceTaskRow.device_id == device_id)
+    found: set[str] = set()
+    for payload in session.scalars(query):
+        found.update(payload["models"].values())
+        if payload.get("inputs"):
+            found.add(payload["inputs"])
+    return found
+
+
+def _set(session: Session, task_id: str, **values: Any) -> None:
+    session.execute(update(DeviceTaskRow).where(DeviceTaskRow.id == task_id).values(**values))

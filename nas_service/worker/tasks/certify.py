@@ -1,0 +1,252 @@
+"""Measure candidates near the limit before any is fine-tuned: who keeps it, and what it is worth.
+
+What a network computes does not change how long it takes, so random weights do. The certifier
+says which candidate to measure next; every measurement also corrects the calibration of the table.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookup_tables.calibrate import Calibration, fit_calibration
+from lookup_tables.quantized import quantize
+from lookup_tables.table import LookupTable
+from nas_service.engine.child import Progress
+from nas_service.networks.build import build
+from nas_service.networks.export import export
+from nas_service.search import certificates
+from nas_service.search.candidates import Candidate
+from nas_service.search.certification import Certifier
+from nas_service.search.cost import CostModel
+from nas_service.search.evaluate import Problem
+from nas_service.space.base import SearchSpace, describe, input_size, parse
+from nas_service.storage import devices, searches
+from nas_service.storage.devices import StoredDevice, StoredTable
+from nas_service.storage.searches import StoredSearch
+from nas_service.worker.bench import Bench, open_bench
+from nas_service.worker.context import Context
+from nas_service.worker.remote import reachable
+from nas_service.worker.tasks.front import all_candidates, evaluated_before
+from nas_service.worker.tasks.measure import anchor_of, spread_of
+from nas_service.worker.tasks.tables import open_problem
+
+NEAR = 1.25
+"""Candidates expected to take longer than this many limits are not worth a measurement."""
+MAX_CANDIDATES = 2000
+
+
+def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Spend the measuring budget of `search_id`; what was found is kept with the search."""
+    context = Context.from_params(params)
+    with context.database.session() as session:
+        search = searches.get_search(session, params["search_id"])
+        device = devices.get_device(session, search.device_id)
+        tables = [devices.get_table(session, one) for one in search.facts["tables"]]
+        told = searches.evaluations_of(session, search.id)
+    spec = search.value
+    budget = spec.measuring_budget
+    if budget == 0 or not reachable(context, device):
+        state = "not asked for" if budget == 0 else certificates.PREDICTED_ONLY
+        return _note(context, search.id, {"state": state, "measured": []})
+    problem = open_problem(context, search)
+    known = evaluated_before(context, search, problem.space.architectures)
+    candidates = worth_measuring(problem, all_candidates(problem, spec, known, told))
+    if not candidates:
+        return _note(context, search.id, {"state": "nothing near the limit", "measured": []})
+    folder = context.scratch(f"certify-{search.id}")
+    work = _Work(context, params, search, device, tables, problem, folder)
+    spreads = [one for table in tables if (one := spread_of(table)) is not None]
+    certifier = Certifier(
+        limit=problem.limit_ms,
+        accuracy=np.array([one.predicted_accuracy for one in candidates]),
+        estimate=np.array([one.predicted_latency_ms for one in candidates]),
+        spread=max(spreads, default=0.1),
+        risk=certificates.risk_of(spec.limit_probability),
+    )
+    spent = unstable = 0
+    while spent + unstable < budget:
+        row = certifier.next(budget - spent)
+        if row is None:
+            break
+        report(spent / budget, f"measurement {spent + 1} of at most {budget}")
+        value = work.measure(candidates[row], spent + unstable)
+        if value is None:  # what is not stable says nothing, but costs time
+            unstable += 1
+            continue
+        certifier.add(row, value)
+        spent += 1
+        work.revise(certifier, candidates)
+    tables_made = work.store_calibrations()
+    shutil.rmtree(folder, ignore_errors=True)
+    measured = [
+        {
+            "genotype": list(candidates[row].genotype),
+            "architecture": candidates[row].architecture,
+            "precision": candidates[row].precision,
+            "predicted_latency_ms": candidates[row].predicted_latency_ms,
+            "measured_latency_ms": round(certifier.mean(row), 6),
+            "n": len(certifier.values(row)),
+            "probability_over": float(f"{certifier.probability_over(row):.3g}"),
+            "certified": row in certifier.certified(),
+        }
+        for row in map(int, certifier.measured)
+    ]
+    found = {
+        "state": "measured",
+        "budget": budget,
+        "spent": spent,
+        "unstable": unstable,
+        "noise": round(certifier.noise, 4),
+        "recalibrated_tables": tables_made,
+        "measured": measured,
+    }
+    return _note(context, search.id, found)
+
+
+def worth_measuring(problem: Problem, candidates: list[Candidate]) -> list[Candidate]:
+    """Candidates that may keep the latency limit and keep every other one, best first."""
+    genotypes = np.array([one.genotype for one in candidates], dtype=np.int64)
+    others = replace(problem, limit_ms=NEAR * problem.limit_ms, limit_probability=0.5)
+    keeps = others.feasible(genotypes)
+    found = [one for one, keep in zip(candidates, keeps, strict=True) if keep]
+    found.sort(key=lambda one: (-one.predicted_accuracy, one.genotype))
+    return found[:MAX_CANDIDATES]
+
+
+def _note(context: Context, search_id: str, found: dict[str, Any]) -> dict[str, Any]:
+    with context.database.session() as session:
+        searches.add_facts(session, search_id, certification=found)
+    return {"spent": found.get("spent", 0)}
+
+
+@dataclass
+class _Work:
+    """Measures candidates and corrects calibrations with what comes out."""
+
+    context: Context
+    params: dict[str, Any]
+    search: StoredSearch
+    device: StoredDevice
+    tables: list[StoredTable]
+    problem: Problem
+    folder: Path
+    benches: dict[tuple[int, ...], Bench] = field(default_factory=dict)
+    seen: dict[str, dict[tuple[int, ...], list[float]]] = field(default_factory=dict)
+    revised: dict[str, tuple[LookupTable, Calibration]] = field(default_factory=dict)
+
+    def measure(self, one: Candidate, number: int) -> float | None:
+        """p50 of one more session; None where it was not stable."""
+        if one.genotype not in self.benches:
+            self.benches[one.genotype] = self._bench(one, number)
+        seed = self.search.value.seed + 7919 * number
+        timing = self.benches[one.genotype].session(seed).timings[one.precision]
+        if not timing.stable:
+            return None
+        self.seen.setdefault(one.precision, {}).setdefault(one.genotype, []).append(timing.p50_ms)
+        return timing.p50_ms
+
+    def _bench(self, one: Candidate, number: int) -> Bench:
+        space = self.problem.space.architectures
+        genotype = np.array(one.genotype[:-1], dtype=np.int64)
+        size = input_size(space, genotype)
+        folder = self.folder / f"candidate{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.context.building(self.params):
+            graph = folder / "fp32.onnx"
+            network = build(space, genotype, seed=number)
+            export(network, graph, channels=space.image.channels, size=size)
+            if one.precision == "int8":
+                generator = np.random.default_rng(number)
+                shape = (1, space.image.channels, size, size)
+                batches = [
+                    {"input": generator.standard_normal(shape, dtype=np.float32)} for _ in range(4)
+                ]
+                quantize(graph, folder / "int8.onnx", batches)
+                graph = folder / "int8.onnx"
+        target = self.problem.costs[one.genotype[-1]].target
+        return open_bench(
+            self.context,
+            self.device,
+            self.params["job_id"],
+            {one.precision: graph},
+            {one.precision: target},
+            folder,
+            anchor_then_ms=anchor_of(self.tables),
+        )
+
+    def revise(self, certifier: Certifier, candidates: list[Candidate]) -> None:
+        """Fit calibrations again, measured candidates among the networks, and estimate anew."""
+        costs = list(self.problem.costs)
+        for which, stored in enumerate(self.tables):
+            precision = self.problem.space.precisions[which]
+            table = devices.load_table(self.context.blobs, stored)
+            known = calibration_set(self.problem.space.architectures, table)
+            if known is None or precision not in self.seen:
+                continue
+            rows, measured = known
+            more = self.seen[precision]
+            every = np.concatenate([rows, np.array([g[:-1] for g in more], dtype=np.int64)])
+            values = np.concatenate([measured, [float(np.median(v)) for v in more.values()]])
+            calibration = fit_calibration(costs[which].sums(every), values)
+            self.revised[precision] = (table, calibration)
+            costs[which] = CostModel(self.problem.space.architectures, table, calibration)
+        genotypes = np.array([one.genotype for one in candidates], dtype=np.int64)
+        estimate = replace(self.problem, costs=tuple(costs)).latency_ms(genotypes)
+        certifier.revise(estimate, certifier.spread)
+
+    def store_calibrations(self) -> list[str]:
+        """Keep corrected calibrations as new versions of their tables; returns the versions."""
+        versions = []
+        space = self.problem.space.architectures
+        for which, stored in enumerate(self.tables):
+            precision = self.problem.space.precisions[which]
+            if precision not in self.revised:
+                continue
+            table, calibration = self.revised[precision]
+            networks = [
+                *table.provenance["calibration_networks"],
+                *(
+                    {
+                        "architecture": describe(space, np.array(g[:-1], dtype=np.int64))[
+                            "decisions"
+                        ],
+                        "p50_ms": round(float(np.median(values)), 6),
+                        "n_sessions": len(values),
+                    }
+                    for g, values in self.seen[precision].items()
+                ),
+            ]
+            provenance = {
+                **table.provenance,
+                "calibration_networks": networks,
+                "recalibrated": {"from": stored.version, "search": self.search.id},
+            }
+            corrected = replace(table, calibration=calibration, provenance=provenance)
+            with self.context.database.session() as session:
+                added = devices.add_table(
+                    session,
+                    self.context.blobs,
+                    corrected,
+                    stored.target_id,
+                    spaces=list(stored.spaces),
+                    latency_check=stored.latency_check,
+                    seed=self.search.value.seed,
+                )
+            versions.append(added.version)
+        return versions
+
+
+def calibration_set(
+    space: SearchSpace, table: LookupTable
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.float64]]] | None:
+    """The networks that a table's calibration was fitted on, or None where it does not say."""
+    networks = table.provenance.get("calibration_networks")
+    if not networks:
+        return None
+    rows = np.array([parse(space, one["architecture"]) for one in networks], dtype=np.int64)
+    return rows, np.array([float(one["p50_ms"]) for one in networks])

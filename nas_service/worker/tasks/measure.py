@@ -1,0 +1,295 @@
+"""Measure a winner's files on their device, compare them with the torch module, certify limits."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sqlalchemy.orm import Session
+
+from lookup_tables.measure import Timing
+from nas_service.compilation.benchmark import PROTOCOL
+from nas_service.compilation.parity import parity_of
+from nas_service.engine.child import Progress
+from nas_service.lineage import lineage
+from nas_service.search import certificates
+from nas_service.search.certificates import Certificate
+from nas_service.search.certification import Certifier
+from nas_service.search.certify import Measured, judge, standard_error
+from nas_service.space.base import input_size
+from nas_service.storage import artifacts, certified, datasets, devices, searches
+from nas_service.storage.devices import StoredTable, StoredTarget
+from nas_service.storage.searches import StoredSearch, StoredWinner
+from nas_service.training.data import load as load_data
+from nas_service.worker.bench import Bench, open_bench
+from nas_service.worker.context import Context, make_space
+from nas_service.worker.remote import reachable
+from nas_service.worker.tasks.supernet import shipped_accuracy
+
+
+def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Compile, compare, measure and judge the files of `winner_id`; certificates are issued."""
+    context = Context.from_params(params)
+    with context.database.session() as session:
+        winner = searches.get_winner(session, params["winner_id"])
+        search = searches.get_search(session, winner.search_id)
+        dataset = datasets.get_dataset(session, search.dataset_id)
+        device = devices.get_device(session, search.device_id)
+        stored = {a.name: a for a in artifacts.artifacts_of(session, winner.id)}
+        tables = [devices.get_table(session, one) for one in search.facts["tables"]]
+        targets = targets_of(session, search, tables)
+    spec = search.value
+    spreads = {spec.precisions[i]: spread_of(table) for i, table in enumerate(tables)}
+    if not reachable(context, device):
+        return _unreached(context, search, winner, spreads)
+    torch.set_num_threads(context.threads())
+    folder = context.scratch(f"measure-{winner.id}")
+    with context.building(params):
+        data = load_data(
+            context.blobs.path(dataset.sha256 or ""), max_train=spec.training.max_train_images
+        )
+        size = input_size(
+            make_space(spec.space, dataset.image), np.array(winner.genotype[:-1], dtype=np.int64)
+        )
+        with np.load(context.blobs.path(stored["parity.npz"].sha256), allow_pickle=False) as given:
+            images, logits = given["images"], given["logits"]
+        # fp32 is always measured beside the others: it is what they have to be faster than
+        precisions = ("fp32", *(p for p in spec.precisions if p != "fp32"))
+        graphs = {}
+        for precision in precisions:
+            graphs[precision] = folder / f"{precision}.onnx"
+            path = context.blobs.path(stored[f"{precision}.onnx"].sha256)
+            shutil.copyfile(path, graphs[precision])
+        report(0.1, "compiling")
+        accuracy = {one: shipped_accuracy(graphs[one], data, data.test, size) for one in precisions}
+    bench = open_bench(
+        context,
+        device,
+        params["job_id"],
+        graphs,
+        {one: targets[one].value for one in precisions},
+        folder,
+        images=images,
+        anchor_then_ms=anchor_of(tables),
+    )
+    certifier = _certify(bench, winner, search, spreads, report)
+    timings = {one: _typical(bench, one) for one in precisions}
+    report(0.9, "checking parity")
+    measured: dict[str, Measured] = {}
+    for precision in precisions:
+        same = parity_of(bench.outputs[precision], logits, precision)
+        measured[precision] = Measured(
+            precision=precision,
+            accuracy=accuracy[precision],
+            n_test=len(data.test),
+            latency_ms=timings[precision].p50_ms,
+            stable=timings[precision].stable,
+            size_bytes=bench.compiled[precision].stat().st_size,
+            parity_ok=same.ok,
+            parity_max_abs=same.max_abs,
+            agreement=same.agreement,
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    rows = []
+    with context.database.session() as session:
+        for number, precision in enumerate(spec.precisions):
+            estimate = winner.estimates[precision]
+            certificate = certificates.certificate_of(
+                certifier,
+                number,
+                spec.limit_probability,
+                estimate["predicted_latency_ms"],
+                spreads.get(precision),
+            )
+            row = {
+                **_row(winner, measured[precision], measured["fp32"], certificate),
+                "latency": timings[precision].as_dict(),
+                "machine_shift": bench.sessions[-1].machine_shift,
+                "measuring_attempts": sum(one.attempts for one in bench.sessions),
+            }
+            rows.append(row)
+            artifacts.add_measurement(
+                session,
+                artifact_id=stored[f"{precision}.onnx"].id,
+                target_id=targets[precision].id,
+                values=timings[precision].as_dict(),
+                lineage=lineage(seed=spec.seed, protocol=PROTOCOL.as_dict()),
+            )
+            certified.issue(
+                session,
+                search_id=search.id,
+                artifact=stored[f"{precision}.onnx"],
+                target_id=targets[precision].id,
+                verdict=certificate.verdict,
+                body=_body(row, certificate, targets[precision].key, search.facts["tables"]),
+            )
+        searches.update_winner(session, winner.id, results=rows, state="measured")
+    return {"rows": rows}
+
+
+def targets_of(
+    session: Session, search: StoredSearch, tables: list[StoredTable]
+) -> dict[str, StoredTarget]:
+    """The targets that the search's tables are of, and fp32 beside them, by precision."""
+    found = [devices.get_target(session, table.target_id) for table in tables]
+    by_precision = {target.precision: target for target in found}
+    if "fp32" not in by_precision:
+        plain = replace(found[0].value, precision="fp32")
+        by_precision["fp32"] = devices.add_target(session, search.device_id, plain)
+    return by_precision
+
+
+def anchor_of(tables: list[StoredTable]) -> float | None:
+    """How fast the anchor was when the tables were made."""
+    found = [table.provenance.get("anchor_p50_ms") for table in tables]
+    return next((float(one) for one in found if one), None)
+
+
+def spread_of(table: StoredTable) -> float | None:
+    """Typical relative error of a table's estimates; None where nothing tells."""
+    if not table.calibration:
+        return None
+    return float(np.sqrt(np.mean(np.square(table.calibration["relative_errors"]))))
+
+
+def _certify(
+    bench: Bench,
+    winner: StoredWinner,
+    search: StoredSearch,
+    spreads: dict[str, float | None],
+    report: Progress,
+) -> Certifier:
+    """Measure sessions until every verdict is settled; row i is the i-th precision."""
+    spec = search.value
+    known = [one for one in spreads.values() if one is not None]
+    certifier = Certifier(
+        limit=float(search.facts["limit_ms"]),
+        accuracy=np.ones(len(spec.precisions)),
+        estimate=np.array([winner.estimates[p]["predicted_latency_ms"] for p in spec.precisions]),
+        spread=max(known, default=0.1),
+        risk=certificates.risk_of(spec.limit_probability),
+    )
+    rows = list(range(len(spec.precisions)))
+    for number in range(certificates.MAX_SESSIONS):
+        report(0.2 + 0.6 * number / certificates.MAX_SESSIONS, f"measuring, session {number + 1}")
+        found = bench.session(spec.seed).timings
+        for row, precision in enumerate(spec.precisions):
+            if found[precision].stable:
+                certifier.add(row, found[precision].p50_ms)
+        if settled_or_hopeless(certifier, rows, number + 1):
+            break
+    return certifier
+
+
+def settled_or_hopeless(certifier: Certifier, rows: list[int], n: int) -> bool:
+    """Whether to stop: all verdicts stand, or after a few sessions nothing was stable at all."""
+    unstable = all(not certifier.values(row) for row in rows)
+    if unstable:
+        return n >= certificates.MIN_SESSIONS
+    return certificates.settled(certifier, [row for row in rows if certifier.values(row)])
+
+
+def _typical(bench: Bench, precision: str) -> Timing:
+    """The middle one of the stable sessions' timings, of all where none was stable."""
+    every = [one.timings[precision] for one in bench.sessions]
+    stable = sorted((one for one in every if one.stable), key=lambda one: one.p50_ms)
+    chosen = stable or sorted(every, key=lambda one: one.p50_ms)
+    return chosen[(len(chosen) - 1) // 2]
+
+
+def _unreached(
+    context: Context,
+    search: StoredSearch,
+    winner: StoredWinner,
+    spreads: dict[str, float | None],
+) -> dict[str, Any]:
+    """Rows of estimates alone: nothing is published, nothing certified."""
+    spec = search.value
+    rows = []
+    for precision in spec.precisions:
+        estimate = winner.estimates[precision]
+        certificate = certificates.predicted_only(
+            float(search.facts["limit_ms"]),
+            spec.limit_probability,
+            estimate["predicted_latency_ms"],
+            spreads.get(precision),
+        )
+        rows.append(_row(winner, None, None, certificate, precision))
+    with context.database.session() as session:
+        searches.update_winner(session, winner.id, results=rows, state="predicted")
+    return {"rows": rows}
+
+
+def _row(
+    winner: StoredWinner,
+    one: Measured | None,
+    reference: Measured | None,
+    certificate: Certificate,
+    precision: str | None = None,
+) -> dict[str, Any]:
+    """Estimates and measurements side by side, each under a name of its own."""
+    estimate = winner.estimates[precision or (one.precision if one else "")]
+    row = {
+        "winner": winner.id,
+        "rank": winner.rank,
+        "architecture": estimate["architecture"],
+        "target": estimate["target"],
+        "precision": estimate["precision"],
+        "predicted_accuracy": estimate["predicted_accuracy"],
+        "predicted_latency_ms": estimate["predicted_latency_ms"],
+        "predicted_latency_upper_ms": estimate["latency_upper_ms"],
+        "predicted_size_bytes": estimate["size_bytes"],
+        "macs": estimate["macs"],
+        "parameters": estimate["parameters"],
+        "limit_ms": certificate.limit_ms,
+        "verdict": certificate.verdict,
+        "certificate": certificate.as_dict(),
+        "measured_accuracy": None,
+        "measured_accuracy_standard_error": None,
+        "measured_latency_ms": None,
+        "size_bytes": estimate["size_bytes"],
+        "limit_holds": None,
+        "published": False,
+        "reason": certificate.reason,
+    }
+    if one is None:
+        return row
+    verdict = judge(one, certificate, reference)
+    return row | {
+        "measured_accuracy": round(one.accuracy, 6),
+        "measured_accuracy_standard_error": round(standard_error(one.accuracy, one.n_test), 6),
+        "n_test": one.n_test,
+        "measured_latency_ms": certificate.measured_ms or one.latency_ms,
+        "size_bytes": one.size_bytes,
+        "limit_holds": verdict.limit_holds,
+        "parity_max_abs": one.parity_max_abs,
+        "parity_agreement": one.agreement,
+        "published": verdict.published,
+        "reason": verdict.reason,
+    }
+
+
+def _body(
+    row: dict[str, Any], certificate: Certificate, target: str, tables: list[str]
+) -> dict[str, Any]:
+    """What a certificate says, beside the latency that it is about."""
+    return {
+        **certificate.as_dict(),
+        "target": target,
+        "tables": tables,
+        "winner": row["winner"],
+        "precision": row["precision"],
+        "predicted_accuracy": row["predicted_accuracy"],
+        "measured_accuracy": row["measured_accuracy"],
+        "measured_accuracy_standard_error": row["measured_accuracy_standard_error"],
+        "predicted_size_bytes": row["predicted_size_bytes"],
+        "measured_size_bytes": row["size_bytes"],
+        "predicted_energy_mj": None,
+        "measured_energy_mj": row["latency"].get("energy_mj"),
+        "predicted_peak_memory_bytes": None,
+        "measured_peak_memory_bytes": None,
+        "published": row["published"],
+    }

@@ -1,0 +1,108 @@
+"""The files that a device is profiled with: blocks alone, and whole networks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from lookup_tables.blocks import Block
+from lookup_tables.graphs import block_graph, input_names
+from lookup_tables.quantized import quantize, with_integer_borders
+from lookup_tables.target import Target
+from nas_service.engine.child import Progress
+from nas_service.networks.build import build
+from nas_service.networks.export import export
+from nas_service.space.base import IntArray, SearchSpace, input_size
+
+BLOCKS_SHARE, NETWORKS_SHARE = 0.45, 0.9
+"""Parts of the budget by which blocks, then calibration networks, are built and measured."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How much of the budget is gone."""
+
+    started: float
+    budget_s: float
+
+    def left(self, share: float) -> float:
+        """Seconds until this share of the budget is spent; never below a hundredth of it."""
+        end = self.started + share * self.budget_s
+        return max(end - time.monotonic(), 0.01 * self.budget_s)
+
+    def past(self, share: float) -> bool:
+        return time.monotonic() > self.started + share * self.budget_s
+
+
+def block_files(
+    blocks: Sequence[Block],
+    targets: Sequence[Target],
+    folder: Path,
+    clock: Clock,
+    report: Progress,
+) -> dict[int, dict[str, Path]]:
+    """Graphs of as many blocks as half the blocks' time allows, a file a precision."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(0)
+    files: dict[int, dict[str, Path]] = {}
+    for number, block in enumerate(blocks):
+        if clock.past(BLOCKS_SHARE / 2) and number >= 32:
+            break
+        if number % 20 == 0:
+            report(0.25 * number / len(blocks), f"building block {number} of {len(blocks)}")
+        plain = folder / f"block{number}.onnx"
+        onnx.save(block_graph(block, seed=number), plain)
+        files[number] = {"fp32": plain}
+        if any(target.precision == "int8" for target in targets):
+            shape = (1, block.in_channels, block.height, block.width)
+            batches = [
+                {n: generator.standard_normal(shape, dtype=np.float32) for n in input_names(block)}
+                for _ in range(2)
+            ]
+            quantised = folder / f"block{number}.int8.onnx"
+            quantize(plain, quantised, batches)
+            with_integer_borders(quantised)
+            files[number]["int8"] = quantised
+    return files
+
+
+def network_files(
+    space: SearchSpace,
+    genotypes: IntArray,
+    targets: Sequence[Target],
+    folder: Path,
+    report: Progress,
+    between: tuple[float, float],
+    clock: Clock | None,
+    at_least: int,
+) -> dict[int, dict[str, Path]]:
+    """Whole networks with random weights, a file a precision; fewer where time runs out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(1)
+    files: dict[int, dict[str, Path]] = {}
+    for number, genotype in enumerate(genotypes):
+        if clock is not None and number >= at_least and clock.past(NETWORKS_SHARE - 0.1):
+            break
+        done = number / len(genotypes)
+        report(
+            between[0] + (between[1] - between[0]) * done,
+            f"building network {number + 1} of {len(genotypes)}",
+        )
+        size = input_size(space, genotype)
+        plain = folder / f"network{number}.onnx"
+        network = build(space, genotype, seed=number)
+        export(network, plain, channels=space.image.channels, size=size)
+        files[number] = {"fp32": plain}
+        if any(target.precision == "int8" for target in targets):
+            shape = (1, space.image.channels, size, size)
+            batches = [
+                {"input": generator.standard_normal(shape, dtype=np.float32)} for _ in range(4)
+            ]
+            files[number]["int8"] = folder / f"network{number}.int8.onnx"
+            quantize(plain, files[number]["int8"], batches)
+    return files
