@@ -14,6 +14,7 @@ import base64
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import sys
 import time
@@ -106,10 +107,11 @@ class Service:
                 raise Refused(refused.code, _detail(refused.read())) from None
 
 
-def hello() -> Json:
+def hello(instance: str) -> Json:
     """What the service is told of this machine."""
     device = this_device("agent")
     return {
+        "instance": instance,
         "model": device.model,
         "n_cores": device.n_cores,
         "memory_bytes": device.memory_bytes,
@@ -132,12 +134,14 @@ def run(service: Service, folder: Path, *, once: bool = False) -> None:
     files, reports = folder / "files", folder / "reports"
     for one in (files, reports):
         one.mkdir(parents=True, exist_ok=True)
-    known = service.call("/v1/agent:hello", hello())
+    instance = _instance(folder / "instance")
+    known = service.call("/v1/agent:hello", hello(instance))
     say(f"connected as device {known['device']}")
     for left in sorted(reports.glob("*.json")):  # measured before, never acknowledged
         _deliver(service, left)
     while True:
-        task = service.call("/v1/agent/tasks:take", {"wait_s": 0 if once else 20})
+        wanted = {"instance": instance, "wait_s": 0 if once else 20}
+        task = service.call("/v1/agent/tasks:take", wanted)
         if not task:
             if once:
                 return
@@ -158,6 +162,13 @@ def run(service: Service, folder: Path, *, once: bool = False) -> None:
         _deliver(service, report)
         for one in files.iterdir():
             one.unlink(missing_ok=True)
+
+
+def _instance(place: Path) -> str:
+    """A name that stays with the folder, so that a restart is told from a second agent."""
+    if not place.exists():
+        place.write_text(secrets.token_hex(8))
+    return place.read_text()
 
 
 def _work(service: Service, task: Json, files: Path) -> Json:

@@ -81,6 +81,10 @@ class Client:
         """Register a device; `this_machine=True` has the service describe its own machine."""
         return self._post("/v1/devices", {"name": name, **facts})
 
+    def make_token(self, device: str) -> Json:
+        """Make a token for a device's agent."""
+        return self._post(f"/v1/devices/{device}:token", None)
+
     def profile(self, device: str, **request: Any) -> Json:
         """Start profiling; the answer has the job."""
         return self._post(f"/v1/devices/{device}:profile", request)

@@ -24,6 +24,7 @@ router = APIRouter(tags=["agents"])
 _POLL_S = 0.5
 MAX_SKEW_S = 60.0
 _PERCENTILES = ("p10_ms", "p50_ms", "p90_ms", "p99_ms")
+Instance = Annotated[str, Field(min_length=8, max_length=40)]
 Lease = Annotated[str, Field(min_length=8, max_length=64)]
 
 
@@ -42,7 +43,9 @@ Mine = Annotated[str, Depends(device_of)]
 
 
 class HelloIn(Strict):
-    """What an agent says of its machine."""
+    """What an agent says of its machine; `instance` is the same whenever it starts again."""
+
+    instance: Instance
 
     model: str | None = Field(default=None, max_length=200)
     n_cores: int | None = Field(default=None, ge=1)
@@ -65,6 +68,8 @@ class HelloOut(BaseModel):
 
 class TakeIn(Strict):
     """How long to wait for work."""
+
+    instance: Instance
 
     wait_s: float = Field(default=20.0, ge=0, le=30)
 
@@ -138,7 +143,7 @@ def hello(body: HelloIn, with_: With, mine: Mine) -> HelloOut:
         skew = round(float(said) - time.time(), 1)
     with with_.database.session() as session:
         facts = {**body.model_dump(mode="json"), "clock_skew_s": skew}
-        agents.note_hello(session, mine, facts)
+        agents.note_hello(session, mine, facts, body.instance)
         name = devices.get_device(session, mine).name
     return HelloOut(device=name, clock_skew_s=skew)
 
@@ -154,7 +159,7 @@ async def take(body: TakeIn, with_: With, mine: Mine) -> Any:
     def look() -> agents.DeviceTask | None:
         with with_.database.session() as session:
             agents.note_seen(session, mine)
-            return agents.take_task(session, mine)
+            return agents.take_task(session, mine, body.instance)
 
     until = time.monotonic() + body.wait_s
     while True:  # waiting agents must not hold the threads that other requests need

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -74,10 +74,17 @@ def _add(content: bytes, with_: Services, response: Response) -> StoredTable:
 
 
 @router.get("/lookup-tables")
-def list_tables(with_: With, page: Paging) -> Listing[StoredTable]:
+def list_tables(
+    with_: With,
+    page: Paging,
+    target_id: Annotated[str | None, Query(description="Of one target.")] = None,
+) -> Listing[StoredTable]:
     """Lookup tables, newest first."""
     with with_.database.session() as session:
-        return listing(devices.list_tables(session, cursor=page.cursor, limit=page.limit))
+        found = devices.list_tables(
+            session, target_id=target_id, cursor=page.cursor, limit=page.limit
+        )
+    return listing(found)
 
 
 @router.get("/lookup-tables/{table_id}")

@@ -89,6 +89,25 @@ def worker(
 
 
 @app.command()
+def agent(
+    server: Annotated[str, typer.Option(help="Address of the service.")],
+    token: Annotated[
+        str, typer.Option(envvar="NAS_AGENT_TOKEN", help="From `nas devices token NAME`.")
+    ],
+    folder: Annotated[
+        Path | None, typer.Option(help="Where unfinished work lies; ~/.cache/nas-agent.")
+    ] = None,
+    once: Annotated[bool, typer.Option(help="End when there is nothing to do.")] = False,
+) -> None:
+    """Measure on this machine for a service: pulls work, accepts no connections."""
+    from lookup_tables import agent as of_device
+
+    arguments = ["--server", server, "--token", token]
+    arguments += ["--folder", str(folder)] if folder else []
+    raise typer.Exit(of_device.main([*arguments, "--once"] if once else arguments))
+
+
+@app.command()
 def migrate(
     var_dir: Annotated[Path | None, typer.Option(help="Where data live.")] = None,
     as_json: JsonOption = False,

@@ -59,6 +59,20 @@ def devices_show(name: str, server: ServerOption = LOCAL) -> None:
         output.show_json({**found, "targets": nas.get(f"/v1/devices/{name}/targets")})
 
 
+@commands.command("token")
+def devices_token(name: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Make a token for a device's agent; it is shown this once, the one before ends."""
+    with Client(server) as nas:
+        made = nas.make_token(name)
+    if as_json:
+        output.show_json(made)
+        return
+    print(f"token of {name}: {made['token']}")
+    print(f"on the device:  {made['command']}")
+    print(f"or:             curl -O {server.rstrip('/')}/agent.pyz")
+    print(f"                python agent.pyz --server {server.rstrip('/')} --token {made['token']}")
+
+
 @commands.command("profile")
 def devices_profile(
     name: str,

@@ -78,8 +78,20 @@ def get_agent(session: Session, device_id: str) -> Agent | None:
     return None if row is None else value_of(Agent, row)
 
 
-def note_hello(session: Session, device_id: str, facts: dict[str, Any]) -> bool:
-    """Store what an agent says of its device; says whether the device was unknown until now."""
+def note_hello(session: Session, device_id: str, facts: dict[str, Any], instance: str) -> bool:
+    """Store what an agent says of its device; says whether the device was unknown until now.
+
+    What the same instance had leased before it started again is free.
+    """
+    session.execute(
+        update(DeviceTaskRow)
+        .where(
+            DeviceTaskRow.device_id == device_id,
+            DeviceTaskRow.state == "leased",
+            DeviceTaskRow.leased_by == instance,
+        )
+        .values(lease_expires_at=now())
+    )
     agent = session.get_one(AgentRow, device_id)
     first = agent.seen_at is None
     agent.facts, agent.seen_at = facts, now()
@@ -134,12 +146,12 @@ def task_of_device(session: Session, task_id: str, device_id: str) -> DeviceTask
     return found
 
 
-def take_task(session: Session, device_id: str) -> DeviceTask | None:
+def take_task(session: Session, device_id: str, instance: str) -> DeviceTask | None:
     """Lease the oldest open task of a device whose job still waits for it."""
     at = now()
     free = or_(
         DeviceTaskRow.state == "queued",
-        and_(DeviceTaskRow.state == "leased", DeviceTaskRow.lease_expires_at < at),
+        and_(DeviceTaskRow.state == "leased", DeviceTaskRow.lease_expires_at <= at),
     )
     wanted = and_(JobRow.state.in_(("queued", "running")), JobRow.cancel_requested.is_(False))
     query = (
@@ -165,6 +177,7 @@ def take_task(session: Session, device_id: str) -> DeviceTask | None:
             .values(
                 state="leased",
                 lease=lease,
+                leased_by=instance,
                 lease_expires_at=at + timedelta(seconds=LEASE_S),
                 attempts=row.attempts + 1,
             )
@@ -210,11 +223,11 @@ def fail_task(session: Session, task: DeviceTask, lease: str, problem: str) -> N
     _set(session, task.id, state=state, problem=problem, finished_at=now() if ended else None)
 
 
-def files_of_open_tasks(session: Session, device_id: str | None = None) -> set[str]:
-    """Digests of all files that agents may still ask for."""
-    query = select(DeviceTaskRow.payload).where(DeviceTaskRow.state.in_(OPEN))
-    if device_id is not None:
-        query = query.where(DeviceTaskRow.device_id == device_id)
+def files_of_open_tasks(session: Session, device_id: str) -> set[str]:
+    """Digests of all files that a device's agent may still ask for."""
+    query = select(DeviceTaskRow.payload).where(
+        DeviceTaskRow.device_id == device_id, DeviceTaskRow.state.in_(OPEN)
+    )
     found: set[str] = set()
     for payload in session.scalars(query):
         found.update(payload["models"].values())

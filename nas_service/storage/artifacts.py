@@ -11,7 +11,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nas_service.errors import NotFound
-from nas_service.storage.agents import files_of_open_tasks
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.models import (
     ArtifactRow,
@@ -149,5 +148,4 @@ def collect_garbage(session: Session, blobs: BlobStore) -> int:
     for source in session.scalars(select(DatasetRow.source)):
         if source.get("sha256"):
             keep.add(source["sha256"])
-    keep |= files_of_open_tasks(session)
     return blobs.discard(keep)

@@ -133,6 +133,7 @@ class DeviceTaskRow(Base):
     state: Mapped[str] = mapped_column(String(20), index=True)
     attempts: Mapped[int]
     lease: Mapped[str | None] = mapped_column(String(40))
+    leased_by: Mapped[str | None] = mapped_column(String(40))
     lease_expires_at: Mapped[datetime | None]
     fraction: Mapped[float]
     result: Mapped[dict[str, Any] | None]

@@ -40,6 +40,8 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         told = searches.evaluations_of(session, search.id)
         before = searches.winners_of(session, search.id) if params.get("replace") else []
         before = before[: search.facts.get("n_chosen", 0)]  # the same again if it is run again
+        if params.get("replace") and not _n_failed(before):
+            return {"winners": []}
         barred: set[tuple[int, ...]] = set()
         if search.facts.get("predictor_id"):
             stored = supernets.get_predictor(session, search.facts["predictor_id"])

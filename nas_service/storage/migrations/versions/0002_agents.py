@@ -69,6 +69,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("lease", sa.String(length=40), nullable=True),
+        sa.Column("leased_by", sa.String(length=40), nullable=True),
         sa.Column("lease_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fraction", sa.Double(), nullable=False),
         sa.Column("result", sa.JSON(), nullable=True),

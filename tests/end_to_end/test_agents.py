@@ -1,0 +1,150 @@
+"""Two devices with agents, and the service: processes of their own, each killed in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.service import Service
+
+PROFILE = {"space": "mbconv", "image": {"size": 8, "channels": 1, "n_classes": 2}}
+
+
+class Agent:
+    """`agent.pyz` as the service gives it out, run by a bare Python."""
+
+    def __init__(self, service: Service, folder: Path, token: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / "agent.pyz"
+        self._file.write_bytes(service.client.fetch("/agent.pyz"))
+        self._arguments = ["--server", service.url, "--token", token, "--folder", str(folder)]
+        self._log = folder / "agent.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, str(self._file), *self._arguments],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self._file.parent,
+                env={**environment, "OMP_NUM_THREADS": "1"},
+            )
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def mapped(self) -> str:
+        assert self._process is not None
+        return Path(f"/proc/{self._process.pid}/maps").read_text()
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    made = Service(tmp_path / "var")
+    made.start()
+    yield made
+    made.stop()
+
+
+def _agent(service: Service, folder: Path, device: str) -> Agent:
+    service.client.add_device(device, kind="board", model="unknown board")
+    return Agent(service, folder / device, service.client.make_token(device)["token"])
+
+
+@pytest.mark.slow
+def test_two_agents_and_the_service_are_killed_and_both_profiles_end(
+    service: Service, tmp_path: Path
+) -> None:
+    nas = service.client
+    names = ("board", "phone")
+    agents = {name: _agent(service, tmp_path, name) for name in names}
+    try:
+        for agent in agents.values():
+            agent.start()
+        service.wait_until(lambda: all(_seen(service, name) for name in names), 30)
+        jobs = {
+            name: nas.profile(name, **PROFILE, profile_budget_s=10, seed=i)["job"]["id"]
+            for i, name in enumerate(names)
+        }
+        service.wait_until(lambda: "task" in agents["board"].log(), 60)
+        agents["board"].kill()
+        service.wait_until(lambda: agents["phone"].log().count("task") >= 2, 60)
+        assert "torch" not in agents["phone"].mapped()
+        assert "onnxruntime" in agents["phone"].mapped()
+        service.kill()
+        agents["board"].start()
+        time.sleep(2)
+        agents["phone"].kill()
+        service.start()
+        agents["phone"].start()
+        for name in names:
+            nas.wait(jobs[name], timeout_s=300)
+            device = nas.get(f"/v1/devices/{name}")
+            assert device["facts"]["model"] != "unknown board"
+            tables = [
+                table
+                for target in nas.get(f"/v1/devices/{name}/targets")
+                for table in nas.get("/v1/lookup-tables", target_id=target["id"])["items"]
+            ]
+            assert len(tables) == 2
+            for table in tables:
+                assert table["calibration"] is not None
+                assert len(table["provenance"]["calibration_networks"]) <= 13
+                assert table["latency_check"]["n"] <= 7
+                assert table["n_measured"] >= 32
+    finally:
+        for agent in agents.values():
+            agent.kill()
+
+
+def test_a_token_that_no_device_has_ends_the_agent(service: Service, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "nas_service.cli", "agent", "--server", service.url),
+            *("--token", "nobody's", "--folder", str(tmp_path / "agent"), "--once"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "no device has this token" in ended.stderr
+
+
+def test_a_device_without_its_agent_is_named(service: Service) -> None:
+    nas = service.client
+    nas.add_device("absent", kind="board")
+    with pytest.raises(Exception, match="device 'absent' has no agent"):
+        nas.profile("absent", **PROFILE)
+    nas.make_token("absent")
+    job = nas.profile("absent", **PROFILE)["job"]["id"]
+    with pytest.raises(Exception, match="no agent that was ever heard of"):
+        nas.wait(job, timeout_s=60)
+
+
+def _seen(service: Service, name: str) -> Any:
+    agent = service.client.get(f"/v1/devices/{name}")["agent"]
+    return agent is not None and agent["seen_at"]
+
+
+def test_the_agent_file_is_the_same_every_time_and_small(service: Service) -> None:
+    first, second = (service.client.fetch("/agent.pyz") for _ in range(2))
+    assert first == second
+    assert len(first) < 100_000
