@@ -17,7 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from lookup_tables.agent_file import agent_file
 from nas_service.api.dependencies import Strict, With
 from nas_service.errors import InvalidSpec, NotFound, Unauthorized
-from nas_service.storage import agents, devices
+from nas_service.storage import agents, certified, devices
+from nas_service.storage.reopening import reopen_for_device
 from nas_service.storage.session import now
 
 router = APIRouter(tags=["agents"])
@@ -143,9 +144,13 @@ def hello(body: HelloIn, with_: With, mine: Mine) -> HelloOut:
         skew = round(float(said) - time.time(), 1)
     with with_.database.session() as session:
         facts = {**body.model_dump(mode="json"), "clock_skew_s": skew}
-        agents.note_hello(session, mine, facts, body.instance)
-        name = devices.get_device(session, mine).name
-    return HelloOut(device=name, clock_skew_s=skew)
+        first = agents.note_hello(session, mine, facts, body.instance)
+        device = devices.get_device(session, mine)
+        certified.retire_runtimes(session, mine, body.runtimes)
+        again = reopen_for_device(session, with_.blobs, device, unprofiled=True) if first else []
+    for job in again:
+        with_.enqueue(job)
+    return HelloOut(device=device.name, clock_skew_s=skew)
 
 
 @router.post(

@@ -14,6 +14,7 @@ from nas_service.api import (
     artifacts,
     datasets,
     devices,
+    events,
     health,
     jobs,
     searches,
@@ -27,7 +28,7 @@ from nas_service.settings import Settings
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.session import Database
 
-RESOURCES = (devices, agent, tables, datasets, spaces, searches, jobs, artifacts, health)
+RESOURCES = (devices, agent, tables, datasets, spaces, searches, jobs, artifacts, events, health)
 
 
 def create_app(settings: Settings) -> FastAPI:

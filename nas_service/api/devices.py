@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field, model_validator
+from sqlalchemy.orm import Session
 
 from lookup_tables.target import PRECISIONS, Device, Target, this_device
 from nas_service.api.dependencies import (
@@ -41,11 +43,13 @@ class DeviceIn(Strict):
     n_cores: int | None = Field(default=None, ge=1)
     memory_bytes: int | None = Field(default=None, ge=1)
     instruction_sets: tuple[str, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict, max_length=32)
 
     def to_device(self) -> Device:
         """The device."""
         if self.this_machine:
-            return this_device(self.name)
+            here = this_device(self.name)
+            return replace(here, labels={**here.labels, **self.labels})
         return Device(
             self.name,
             self.kind,
@@ -53,6 +57,7 @@ class DeviceIn(Strict):
             self.n_cores,
             self.memory_bytes,
             self.instruction_sets,
+            labels=self.labels,
         )
 
 
@@ -167,6 +172,46 @@ def list_targets(with_: With, page: Paging) -> Listing[StoredTarget]:
         return listing(devices.list_targets(session, cursor=page.cursor, limit=page.limit))
 
 
+class DriftIn(Strict):
+    """How to look for drift, and how long to profile where there is some."""
+
+    profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+
+@router.post("/devices/{name}:check-drift", status_code=202)
+def check_drift(
+    name: Annotated[str, Path()], body: DriftIn, with_: With, response: Response
+) -> Accepted:
+    """Measure a few networks again; a device that has moved is profiled anew."""
+    with with_.database.session() as session:
+        device = devices.get_device(session, name)
+        _require_measurable(session, device)
+        job = jobs.add_job(
+            session,
+            new_id("job"),
+            "drift",
+            subject=device.id,
+            params={
+                "device_id": device.id,
+                "budget_s": body.profile_budget_s,
+                "seed": body.seed,
+                "remote": not device.local,
+            },
+        )
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=device.id, href=f"/v1/devices/{device.name}", job=JobOut.of(job))
+
+
+def _require_measurable(session: Session, device: StoredDevice) -> None:
+    if not device.local and agents.get_agent(session, device.id) is None:
+        raise Unsupported(
+            f"device {device.name!r} has no agent: `nas devices token {device.name}` makes a token "
+            "for one, or upload tables measured on it"
+        )
+
+
 @router.post("/devices/{name}:profile", status_code=202)
 def profile(
     name: Annotated[str, Path()],
@@ -178,11 +223,7 @@ def profile(
     """Measure blocks and networks of a space on a device and make lookup tables of them."""
     with with_.database.session() as session:
         device = devices.get_device(session, name)
-        if not device.local and agents.get_agent(session, device.id) is None:
-            raise Unsupported(
-                f"device {name!r} has no agent: `nas devices token {name}` makes a token for one, "
-                "or upload tables measured on it"
-            )
+        _require_measurable(session, device)
         if body.image is not None:
             image = ImageShape(body.image.size, body.image.channels, body.image.n_classes)
         else:

@@ -14,6 +14,7 @@ from nas_service.api.dependencies import (
     Paging,
     Strict,
     With,
+    listing,
     remembered,
 )
 from nas_service.api.problems import stored_problem
@@ -21,9 +22,11 @@ from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load
 from nas_service.search.evaluate import check_quantity
+from nas_service.search.reopen import check_follows
 from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.space.base import SearchSpace, describe
-from nas_service.storage import datasets, devices, jobs, searches
+from nas_service.storage import certified, datasets, devices, jobs, searches
+from nas_service.storage.certified import StoredCertificate
 from nas_service.storage.searches import StoredSearch
 
 router = APIRouter(prefix="/v1", tags=["searches"])
@@ -92,6 +95,7 @@ class SearchIn(Strict):
                 raise InvalidSpec(f"{name}: the same one twice", field=name)
         for name in (*self.objectives, *self.limits):
             check_quantity(name, self.also_devices)
+        check_follows(self.follows)
         if "latency_ms" in self.limits:
             raise InvalidSpec("the limit on latency_ms is max_latency_ms", field="limits")
         values = self.model_dump()
@@ -105,6 +109,7 @@ class SearchOut(BaseModel):
     state: str
     spec: dict[str, Any]
     revision: int
+    reopens: str | None
     facts: dict[str, Any]
     problem: dict[str, Any] | None
     lineage: dict[str, Any]
@@ -119,6 +124,7 @@ class SearchOut(BaseModel):
             state=stored.state,
             spec=stored.spec,
             revision=stored.revision,
+            reopens=stored.reopens,
             facts=stored.facts,
             problem=stored_problem(stored.problem, f"/v1/searches/{stored.id}"),
             lineage=stored.lineage,
@@ -283,6 +289,25 @@ def winners(search_id: str, with_: With) -> list[dict[str, Any]]:
         }
         for one in found
     ]
+
+
+@router.get("/searches/{search_id}/certificates")
+def certificates(search_id: str, with_: With, page: Paging) -> Listing[StoredCertificate]:
+    """Certificates of the search's files, newest first; stale ones say why."""
+    with with_.database.session() as session:
+        searches.get_search(session, search_id)
+        found = certified.list_certificates(
+            session, search_id=search_id, cursor=page.cursor, limit=page.limit
+        )
+    return listing(found)
+
+
+@router.get("/searches/{search_id}/again")
+def opened_again(search_id: str, with_: With) -> list[SearchOut]:
+    """Searches that opened this one again, newest first, each with its diff of fronts."""
+    with with_.database.session() as session:
+        searches.get_search(session, search_id)
+        return [SearchOut.of(one) for one in searches.opened_again_from(session, search_id)]
 
 
 @router.post("/searches/{search_id}:cancel", status_code=202)

@@ -19,6 +19,7 @@ from nas_service.search.cost import CostModel, StructureModel
 from nas_service.space.base import ImageShape, SearchSpace, parse
 from nas_service.storage import devices
 from nas_service.storage.devices import StoredTable
+from nas_service.storage.reopening import reopen_for_device
 
 router = APIRouter(prefix="/v1", tags=["lookup tables"])
 MAX_TABLE_BYTES = 64 * 1024**2
@@ -69,6 +70,9 @@ def _add(content: bytes, with_: Services, response: Response) -> StoredTable:
         device = devices.get_device(session, table.target.device)
         target = devices.add_target(session, device.id, table.target)
         added = devices.add_table(session, with_.blobs, table, target.id, spaces=[])
+        again = reopen_for_device(session, with_.blobs, device)
+    for job in again:
+        with_.enqueue(job)
     response.headers["Location"] = f"/v1/lookup-tables/{added.id}"
     return added
 

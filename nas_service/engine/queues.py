@@ -23,6 +23,7 @@ QUEUE_OF = {
     "compress": CPU,
     "certify": DEVICE,
     "measure": DEVICE,
+    "drift": DEVICE,
     "search": CONTROL,
 }
 

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from nas_service.lineage import lineage
+from nas_service.storage import devices
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.models import CertificateRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
@@ -91,4 +92,16 @@ def make_stale(session: Session, target_ids: list[str], reason: str) -> list[str
         .where(CertificateRow.target_id.in_(target_ids), CertificateRow.stale.is_(None))
         .values(stale=reason)
     )
+    return found
+
+
+def retire_runtimes(session: Session, device_id: str, versions: dict[str, str]) -> list[str]:
+    """Mark certificates stale whose target's runtime is now of another version on the device."""
+    found: list[str] = []
+    for target in devices.targets_of(session, device_id):
+        now_there = versions.get(target.value.runtime)
+        was = target.value.runtime_version
+        if now_there is not None and now_there != was:
+            reason = f"{target.value.runtime} is {now_there} now, it was {was}"
+            found += make_stale(session, [target.id], reason)
     return found

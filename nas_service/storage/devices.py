@@ -96,6 +96,12 @@ def get_device(session: Session, name_or_id: str) -> StoredDevice:
     return value_of(StoredDevice, row)
 
 
+def note_fact(session: Session, device_id: str, name: str, value: Any) -> None:
+    """Note what was found out about a device."""
+    row = session.get_one(DeviceRow, device_id)
+    row.facts = {**row.facts, name: value}
+
+
 def list_devices(session: Session, *, cursor: str | None, limit: int) -> Page[StoredDevice]:
     """Devices, newest first."""
     return page_of(

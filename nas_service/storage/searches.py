@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from nas_service.errors import NotFound
+from nas_service.errors import Conflict, NotFound
 from nas_service.lineage import lineage
 from nas_service.search.driver import Evaluation
 from nas_service.search.spec import SearchSpec
@@ -32,6 +32,7 @@ class StoredSearch:
     revision: int
     device_id: str
     dataset_id: str
+    reopens: str | None
     facts: dict[str, Any]
     problem: dict[str, Any] | None
     lineage: dict[str, Any]
@@ -61,23 +62,57 @@ class StoredWinner:
 
 
 def add_search(
-    session: Session, spec: SearchSpec, *, device_id: str, dataset_id: str, data_digest: str | None
+    session: Session,
+    spec: SearchSpec,
+    *,
+    device_id: str,
+    dataset_id: str,
+    data_digest: str | None,
+    search_id: str | None = None,
+    reopens: str | None = None,
+    reason: str | None = None,
 ) -> StoredSearch:
-    """Store a new search."""
+    """Store a new search; `Conflict` where one of that id is there.
+
+    `reopens` is the search that it opens again, `reason` why.
+    """
     row = SearchRow(
-        id=new_id("sea"),
+        id=search_id or new_id("sea"),
+        follows=list(spec.follows) or None,
+        reopens=reopens,
         spec=spec.as_dict(),
         state="queued",
         revision=0,
         device_id=device_id,
         dataset_id=dataset_id,
-        facts={},
+        facts={} if reason is None else {"opened_because": reason},
         lineage=lineage(seed=spec.seed, data=data_digest),
         created_at=now(),
     )
-    session.add(row)
-    session.flush()
-    return value_of(StoredSearch, row)
+    if not insert_once(session, row):
+        raise Conflict(f"search {row.id} is there already")
+    return get_search(session, row.id)
+
+
+def followers(session: Session) -> list[StoredSearch]:
+    """Searches that follow devices and have something to start from, oldest first."""
+    query = (
+        select(SearchRow)
+        .where(SearchRow.follows.is_not(None), SearchRow.state.not_in(("failed", "cancelled")))
+        .order_by(SearchRow.id)
+    )
+    found = [value_of(StoredSearch, row) for row in session.scalars(query)]
+    return [one for one in found if one.value.follows]
+
+
+def opened_again_from(session: Session, search_id: str) -> list[StoredSearch]:
+    """Searches that opened this one again, newest first."""
+    query = (
+        select(SearchRow)
+        .where(SearchRow.reopens == search_id)
+        .order_by(SearchRow.created_at.desc())
+    )
+    return [value_of(StoredSearch, row) for row in session.scalars(query)]
 
 
 def get_search(session: Session, search_id: str) -> StoredSearch:

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 
+import httpx
+
 from nas_service.engine import durable
 from nas_service.engine.leases import Keeper
 from nas_service.engine.queues import CONCURRENCY, queue_of
@@ -17,6 +19,7 @@ from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.session import new_id, now
 from nas_service.telemetry import configure, logger
+from nas_service.worker import upkeep
 from nas_service.worker.context import Context
 from nas_service.worker.steps import Runner
 from nas_service.worker.workflows import register
@@ -33,6 +36,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     context = Context.of(settings)
     executor = new_id(f"{socket.gethostname()[:40]}-{os.getpid()}")
     database = context.database
+    http = httpx.Client(trust_env=False, follow_redirects=False)
 
     def renew() -> None:
         with database.session() as session:
@@ -45,11 +49,14 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     def tidy() -> None:
         with database.session() as session:
             jobs.forget_dead_leases(session, 3600)
+        upkeep.open_scheduled(database)
         _repair(settings, open_jobs(context))
+        upkeep.deliver(database, http)
 
     durable.prepare(settings.engine_url)
     durable.configure(settings.engine_url, executor)
     register(Runner(context, executor))
+    upkeep.retire_certificates(database)
     renew()  # before the engine may note work on this name
     durable.launch({name: CONCURRENCY[name] for name in queues})
     _repair(settings, open_jobs(context))

@@ -78,6 +78,19 @@ class Workflows:
         """Measure candidates near the limit."""
         return self._single(job_id, "certify", "certify:measure_candidates", params)
 
+    def drift(self, job_id: str, params: Json) -> Json:
+        """See whether a device has moved from its tables; profile it anew where it has."""
+
+        def work() -> None:
+            step = self._runner.step
+            found = step(job_id, "check", "drift:check_drift", params, (0.0, 0.3))
+            if found["moved"]:
+                wanted = {k: found[k] for k in ("space", "image", "precisions")}
+                task = {**params, **wanted, "budget_s": params["budget_s"]}
+                step(job_id, "profile", "profile:profile_device", task, (0.3, 1.0))
+
+        return self._runner.job(job_id, work)
+
     def search(self, job_id: str, params: Json) -> Json:
         """A search from its tables to its report."""
 

@@ -136,6 +136,17 @@ def predictor_card(
     return {"name": spec.predictor, **card}
 
 
+def _new(earlier: Sequence[Evaluation], known: IntArray) -> list[Evaluation]:
+    """Those of other architectures than known ones, each once."""
+    seen = {tuple(row) for row in known.tolist()}
+    found = []
+    for one in earlier:
+        if one.genotype[:-1] not in seen:
+            seen.add(one.genotype[:-1])
+            found.append(one)
+    return found
+
+
 def _together(known: Evaluated, told: Sequence[Evaluation]) -> Evaluated:
     architectures, accuracy = known
     if told:
@@ -174,12 +185,22 @@ def front_document(
 
 
 def evaluated_before(context: Context, search: StoredSearch, space: SearchSpace) -> Evaluated:
-    """What was evaluated before this search: the predictor's training set."""
-    if not search.facts.get("predictor_id"):
-        return np.empty((0, len(space.decisions)), dtype=np.int64), np.empty(0)
+    """What was evaluated before this search: the predictor's training set, and earlier searches.
+
+    A search that was opened again starts from all that the ones before it were told.
+    """
+    known = np.empty((0, len(space.decisions)), dtype=np.int64), np.empty(0)
+    if search.facts.get("predictor_id"):
+        with context.database.session() as session:
+            stored = supernets.get_predictor(session, search.facts["predictor_id"])
+        known = training_set(context, stored, space)
+    earlier: list[Evaluation] = []
+    before = search.reopens
     with context.database.session() as session:
-        stored = supernets.get_predictor(session, search.facts["predictor_id"])
-    return training_set(context, stored, space)
+        while before is not None:
+            earlier.extend(searches.evaluations_of(session, before))
+            before = searches.get_search(session, before).reopens
+    return _together(known, _new(earlier, known[0]))
 
 
 def training_set(

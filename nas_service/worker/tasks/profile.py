@@ -30,6 +30,7 @@ from nas_service.search.cost import CostModel, all_blocks
 from nas_service.space.base import ImageShape, IntArray, SearchSpace, describe, digest
 from nas_service.space.sampling import distinct
 from nas_service.storage import devices
+from nas_service.storage.reopening import reopen_for_device
 from nas_service.worker.context import Context, make_space, require_this_machine
 from nas_service.worker.remote import AgentProfiler, require_agent
 from nas_service.worker.tasks.profile_files import (
@@ -57,7 +58,7 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     seed = int(params["seed"])
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
-    version, point, profiler = _measured_by(context, device, params["job_id"])
+    version, point, profiler = measured_by(context, device, params["job_id"])
     with context.database.session() as session:
         device = devices.get_device(session, device.id)
         stored = [
@@ -102,10 +103,12 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 seed=seed,
             )
             versions.append(added.version)
-    return {"tables": versions}
+        # tables that a search had made for itself open others, not that one again
+        again = reopen_for_device(session, context.blobs, device)
+    return {"tables": versions, "opened_again": [job.id for job in again]}
 
 
-def _measured_by(
+def measured_by(
     context: Context, device: devices.StoredDevice, job_id: str
 ) -> tuple[str, str, Profiler]:
     """The runtime's version on a device, its operating point, and who measures there."""

@@ -8,9 +8,13 @@ import zipfile
 from importlib.resources import files
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from nas_service.engine.child import Progress
 from nas_service.lineage import lineage
-from nas_service.storage import artifacts, datasets, devices, searches, supernets
+from nas_service.search.reopen import front_diff
+from nas_service.storage import artifacts, datasets, devices, searches, supernets, webhooks
+from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context
 
 _IN_BUNDLE = (
@@ -103,10 +107,38 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 kind=kind,
                 lineage=from_what,
             )
+        diff = _diff(session, search, body)
+        searches.add_facts(session, search.id, diff=diff)
         if body:
             last = {k: v for k, v in json.loads(body).items() if k != "revision"}
             last["measured"] = [{k: row[k] for k in _MEASURED_POINT} for row in rows]
             searches.add_front(session, search.id, last)
         searches.add_facts(session, search.id, n_published=sum(row["published"] for row in rows))
+        _announce(session, search, rows, diff)
     shutil.rmtree(folder, ignore_errors=True)
     return {"n_published": sum(row["published"] for row in rows)}
+
+
+def _diff(session: Session, search: StoredSearch, body: str | None) -> dict[str, Any] | None:
+    """The front beside that of the search that this one opened again."""
+    if search.reopens is None or body is None:
+        return None
+    before = searches.get_search(session, search.reopens)
+    old = searches.front_body(session, before.id, before.revision)
+    same = before.device_id == search.device_id
+    return front_diff(json.loads(old) if old else {}, json.loads(body), same)
+
+
+def _announce(
+    session: Session, search: StoredSearch, rows: list[dict[str, Any]], diff: dict[str, Any] | None
+) -> None:
+    """Tell who asked for it that a search has ended."""
+    told = {
+        "search": search.id,
+        "device": search.value.device,
+        "reopens": search.reopens,
+        "opened_because": search.facts.get("opened_because"),
+        "n_published": sum(row["published"] for row in rows),
+        "diff": diff,
+    }
+    webhooks.announce(session, "search.finished", search.id, told)

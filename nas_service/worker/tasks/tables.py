@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from nas_service.engine.child import Progress
-from nas_service.errors import InvalidSpec, MissingBlocks
+from nas_service.errors import InvalidSpec
 from nas_service.search.cost import CostModel, StructureModel
 from nas_service.search.evaluate import Problem, median_latency_ms, require_feasible
 from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import SearchSpace
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.storage import agents, datasets, devices, searches, supernets
+from nas_service.storage.reopening import covering
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context, make_space
 
@@ -75,7 +76,8 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         dataset = datasets.get_dataset(session, search.dataset_id)
     spec = search.value
     space = make_space(spec.space, dataset.image)
-    chosen, problem = _covering(context, device.id, space, spec.precisions)
+    with context.database.session() as session:
+        chosen, problem = covering(session, context.blobs, device.id, space, spec.precisions)
     missing = [p for p in spec.precisions if p not in chosen]
     if missing and not device.local and not _has_agent(context, device.id):
         if problem is not None:
@@ -89,7 +91,7 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     for name in spec.also_devices:
         with context.database.session() as session:
             other = devices.get_device(session, name)
-        found, problem = _covering(context, other.id, space, spec.precisions)
+            found, problem = covering(session, context.blobs, other.id, space, spec.precisions)
         if lacking := [p for p in spec.precisions if p not in found]:
             raise problem or InvalidSpec(
                 f"device {name!r} has no lookup table in {', '.join(lacking)}; "
@@ -113,32 +115,6 @@ def _has_agent(context: Context, device_id: str) -> bool:
     with context.database.session() as session:
         agent = agents.get_agent(session, device_id)
     return agent is not None and agent.seen_at is not None
-
-
-def _covering(
-    context: Context, device_id: str, space: SearchSpace, precisions: tuple[str, ...]
-) -> tuple[dict[str, str], MissingBlocks | None]:
-    """The device's newest table in each precision that covers the space, and what lacks blocks."""
-    with context.database.session() as session:
-        by_target = [
-            (target, devices.tables_of_target(session, target.id))
-            for target in devices.targets_of(session, device_id)
-        ]
-    chosen: dict[str, str] = {}
-    problem: MissingBlocks | None = None
-    for target, tables in by_target:
-        if target.precision not in precisions or target.precision in chosen:
-            continue
-        # a calibrated table, even an older one, knows what its limits are held against
-        for stored in sorted(tables, key=lambda table: table.calibration is None):
-            try:
-                CostModel(space, devices.load_table(context.blobs, stored), None)
-            except MissingBlocks as error:
-                problem = problem or error
-                continue
-            chosen[target.precision] = stored.version
-            break
-    return chosen, problem
 
 
 def check_feasible(params: dict[str, Any], report: Progress) -> dict[str, Any]:

@@ -1,0 +1,204 @@
+"""Opens searches again: for devices they follow, and by the clock. Each reason counts once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from croniter import croniter
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from nas_service.errors import Conflict, InvalidSpec, MissingBlocks, NotFound
+from nas_service.plugins import SPACES, load
+from nas_service.search.cost import CostModel
+from nas_service.search.reopen import is_followed, reopened
+from nas_service.space.base import SearchSpace
+from nas_service.storage import datasets, devices, jobs, searches
+from nas_service.storage.blobs import BlobStore
+from nas_service.storage.devices import StoredDevice, StoredTable
+from nas_service.storage.jobs import Job
+from nas_service.storage.models import ScheduleRow
+from nas_service.storage.rows import Page, page_of, value_of
+from nas_service.storage.searches import StoredSearch
+from nas_service.storage.session import new_id, now
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A search that is opened again at times that `cron` tells, in UTC."""
+
+    id: str
+    search_id: str
+    cron: str
+    next_at: datetime
+    created_at: datetime
+
+
+def covering(
+    session: Session,
+    blobs: BlobStore,
+    device_id: str,
+    space: SearchSpace,
+    precisions: Sequence[str],
+) -> tuple[dict[str, str], MissingBlocks | None]:
+    """The device's newest table in each precision that covers the space, and what lacks blocks."""
+    chosen: dict[str, str] = {}
+    problem: MissingBlocks | None = None
+    # of several versions of a runtime the newest target counts
+    for target in reversed(devices.targets_of(session, device_id)):
+        if target.precision not in precisions or target.precision in chosen:
+            continue
+        tables = devices.tables_of_target(session, target.id)
+        # a calibrated table, even an older one, knows what its limits are held against
+        for stored in sorted(tables, key=lambda table: table.calibration is None):
+            try:
+                CostModel(space, devices.load_table(blobs, stored), None)
+            except MissingBlocks as error:
+                problem = problem or error
+                continue
+            chosen[target.precision] = stored.version
+            break
+    return chosen, problem
+
+
+def newest_tables(session: Session, device_id: str) -> list[StoredTable]:
+    """The newest calibrated table of each precision of a device."""
+    found: dict[str, StoredTable] = {}
+    for target in devices.targets_of(session, device_id):
+        for table in devices.tables_of_target(session, target.id):
+            if table.calibration is not None:
+                found[target.precision] = table
+                break
+    return list(found.values())
+
+
+def reopen_for_device(
+    session: Session, blobs: BlobStore, device: StoredDevice, *, unprofiled: bool = False
+) -> list[Job]:
+    """Open again every finished search that follows this device and can be priced on it.
+
+    The same tables open a search once. With `unprofiled`, a device whose agent was just heard for
+    the first time, searches open without tables: they have it profiled.
+    """
+    made = []
+    labels = {**device.facts.get("labels", {}), "kind": str(device.facts.get("kind", ""))}
+    for search in searches.followers(session):
+        spec = search.value
+        if not is_followed(spec.follows, device.name, labels):
+            continue
+        dataset = datasets.get_dataset(session, search.dataset_id)
+        space: SearchSpace = load(SPACES, spec.space)(dataset.image)
+        chosen, _ = covering(session, blobs, device.id, space, spec.precisions)
+        complete = len(chosen) == len(spec.precisions)
+        earlier = [
+            one
+            for one in (search, *searches.opened_again_from(session, search.id))
+            if one.device_id == device.id
+        ]
+        if any(one.state not in searches.FINAL for one in earlier):
+            continue  # one is at work for this device, maybe with these very tables
+        if complete:
+            versions = [chosen[p] for p in spec.precisions]
+            if any(one.facts.get("tables") == versions for one in earlier):
+                continue
+            why = "+".join(versions)
+        elif unprofiled:
+            why = "first"
+        else:
+            continue
+        job = open_again(session, search, device, f"{device.id}:{why}")
+        if job is not None:
+            made.append(job)
+    return made
+
+
+def open_again(
+    session: Session, search: StoredSearch, device: StoredDevice, reason: str
+) -> Job | None:
+    """A new search that answers the same question on a device; None where it was opened before."""
+    digest = hashlib.sha256(f"{search.id}:{reason}".encode()).hexdigest()[:24]
+    search_id = f"sea_again_{digest}"
+    try:
+        searches.add_search(
+            session,
+            reopened(search.value, device.name),
+            device_id=device.id,
+            dataset_id=search.dataset_id,
+            data_digest=search.lineage.get("data"),
+            search_id=search_id,
+            reopens=search.id,
+            reason=reason,
+        )
+    except Conflict:
+        return None
+    params = {"search_id": search_id}
+    return jobs.add_job(session, search_id, "search", subject=search_id, params=params)
+
+
+def add_schedule(session: Session, search_id: str, cron: str) -> Schedule:
+    """Have a search opened again by the clock; `cron` has five fields, in UTC."""
+    searches.get_search(session, search_id)
+    if len(cron.split()) != 5 or not croniter.is_valid(cron):
+        raise InvalidSpec(f"cron: {cron!r} is not minute hour day month weekday", field="cron")
+    row = ScheduleRow(
+        id=new_id("sch"),
+        search_id=search_id,
+        cron=cron,
+        next_at=_after(cron, now()),
+        created_at=now(),
+    )
+    session.add(row)
+    session.flush()
+    return value_of(Schedule, row)
+
+
+def list_schedules(session: Session, *, cursor: str | None, limit: int) -> Page[Schedule]:
+    """Schedules, newest first."""
+    return page_of(
+        session,
+        select(ScheduleRow),
+        ScheduleRow.id,
+        lambda row: value_of(Schedule, row),
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+def remove_schedule(session: Session, schedule_id: str) -> None:
+    """End a schedule."""
+    row = session.get(ScheduleRow, schedule_id)
+    if row is None:
+        raise NotFound(f"no schedule {schedule_id!r}")
+    session.delete(row)
+
+
+def open_due(session: Session, at: datetime) -> list[Job]:
+    """Open the searches whose time has come; a time that was slept through counts once.
+
+    Each time is taken by whoever moves it on, so that many workers open one search.
+    """
+    made = []
+    for row in session.scalars(select(ScheduleRow).where(ScheduleRow.next_at <= at)).all():
+        due = row.next_at
+        moved = session.execute(
+            update(ScheduleRow)
+            .where(ScheduleRow.id == row.id, ScheduleRow.next_at == due)
+            .values(next_at=_after(row.cron, at))
+            .returning(ScheduleRow.id)
+        )
+        if moved.first() is None:
+            continue
+        search = searches.get_search(session, row.search_id)
+        device = devices.get_device(session, search.device_id)
+        job = open_again(session, search, device, f"{row.id}:{due.isoformat()}")
+        if job is not None:
+            made.append(job)
+    return made
+
+
+def _after(cron: str, at: datetime) -> datetime:
+    found: datetime = croniter(cron, at).get_next(datetime)
+    return found

@@ -1,0 +1,111 @@
+"""Measure again a few networks that a device's tables were calibrated on: has it moved?"""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import numpy as np
+
+from lookup_tables import anchor
+from lookup_tables.drift import MAX_PROBES, MIN_PROBES, drift
+from lookup_tables.measure import Timing
+from nas_service.engine.child import Progress
+from nas_service.errors import InvalidSpec
+from nas_service.space.base import ImageShape, IntArray, SearchSpace, parse
+from nas_service.storage import certified, devices, webhooks
+from nas_service.storage.devices import StoredTable
+from nas_service.storage.reopening import newest_tables
+from nas_service.storage.session import now
+from nas_service.worker.context import Context, make_space
+from nas_service.worker.tasks.profile import NETWORK_PROTOCOL, measured_by
+from nas_service.worker.tasks.profile_files import network_files
+
+
+def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Compare device `device_id` with its newest calibrated tables.
+
+    Where it has moved, its certificates go stale and those who asked are told; gives what to
+    profile it with anew.
+    """
+    context = Context.from_params(params)
+    with context.database.session() as session:
+        device = devices.get_device(session, params["device_id"])
+        tables = newest_tables(session, device.id)
+    usable = [one for one in tables if _probes(one)]
+    if not usable:
+        raise InvalidSpec(
+            f"device {device.name!r} has no table that tells which networks it was calibrated on; "
+            "profile it first",
+            field="device",
+        )
+    first = usable[0]
+    space = make_space(first.provenance["space"], ImageShape(**first.provenance["image"]))
+    folder = context.scratch(f"drift-{params['job_id']}")
+    _, _, profiler = measured_by(context, device, params["job_id"])
+    found: dict[str, Any] = {}
+    moved: list[tuple[StoredTable, str]] = []
+    for number, table in enumerate(usable):
+        with context.database.session() as session:
+            target = devices.get_target(session, table.target_id).value
+        rows, then = _chosen(space, table)
+        with context.building(params):
+            files = network_files(
+                space,
+                rows,
+                [target],
+                folder / target.precision,
+                report,
+                (number / len(usable), (number + 0.5) / len(usable)),
+                None,
+                len(rows),
+            )
+            models = {str(i): files[i][target.precision] for i in files}
+            models[anchor.NAME] = anchor.write_anchor(folder)
+        timings: dict[str, Timing] = profiler.measure(
+            models, target, protocol=NETWORK_PROTOCOL, seed=int(params["seed"])
+        )
+        steady = [i for i in range(len(rows)) if timings[str(i)].stable]
+        if len(steady) < MIN_PROBES:
+            found[target.key] = {"moved": None, "reason": "too few stable measurements"}
+            continue
+        measured = np.array([timings[str(i)].p50_ms for i in steady])
+        told = drift(then[steady], measured)
+        found[target.key] = {**told.as_dict(), "table": table.version}
+        if told.moved:
+            way = "slower" if told.shift > 0 else "faster"
+            moved.append((table, f"{abs(told.shift):.1%} {way} than table {table.version}"))
+    shutil.rmtree(folder, ignore_errors=True)
+    checked_at = now().isoformat(timespec="seconds")
+    with context.database.session() as session:
+        devices.note_fact(session, device.id, "drift", {"checked_at": checked_at, "targets": found})
+        for table, reason in moved:
+            certified.make_stale(session, [table.target_id], f"drift: the device is {reason}")
+        if moved:
+            body = {"device": device.name, "targets": found, "checked_at": checked_at}
+            webhooks.announce(session, "device.drifted", f"{device.name}-{checked_at}", body)
+    return {
+        "moved": bool(moved),
+        "space": first.provenance["space"],
+        "image": first.provenance["image"],
+        "precisions": sorted({_precision(context, one) for one in usable}),
+    }
+
+
+def _precision(context: Context, table: StoredTable) -> str:
+    with context.database.session() as session:
+        return devices.get_target(session, table.target_id).precision
+
+
+def _probes(table: StoredTable) -> list[dict[str, Any]]:
+    networks: list[dict[str, Any]] = table.provenance.get("calibration_networks") or []
+    return networks if len(networks) >= MIN_PROBES and table.provenance.get("image") else []
+
+
+def _chosen(space: SearchSpace, table: StoredTable) -> tuple[IntArray, np.ndarray[Any, Any]]:
+    """Up to ten of the table's networks, evenly over their latencies, and what they took."""
+    networks = sorted(_probes(table), key=lambda one: float(one["p50_ms"]))
+    places = np.unique(np.linspace(0, len(networks) - 1, MAX_PROBES).round().astype(int))
+    picked = [networks[i] for i in places]
+    rows = np.array([parse(space, one["architecture"]) for one in picked], dtype=np.int64)
+    return rows, np.array([float(one["p50_ms"]) for one in picked])
