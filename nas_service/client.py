@@ -67,6 +67,14 @@ class Client:
         """Any GET, for what has no method here."""
         return self._call("GET", path, params={k: v for k, v in query.items() if v is not None})
 
+    def post(self, path: str, body: Json | None = None) -> Json:
+        """Any POST, for what has no method here."""
+        return self._post(path, body)
+
+    def delete(self, path: str) -> None:
+        """Any DELETE, for what has no method here."""
+        self._send("DELETE", path)
+
     def every(self, path: str, **query: Any) -> Iterator[Json]:
         """All items of a list, page by page."""
         cursor = None

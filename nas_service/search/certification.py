@@ -31,8 +31,10 @@ MIN_REPEATS = 2
 _TAIL = 4.0
 """Degrees of freedom of the noise of a measurement."""
 _MODEL_TAIL = 3.0
-_STEP, _REACH, _FURTHEST = 1e-3, 0.3, 5.0
+_STEP, _REACH = 1e-3, 0.3
 """Of the grids of true cost over the limit, in logarithms: beyond all that is known of a row."""
+_FAR = 1.0
+"""A row whose costs are all on one side of the limit, and so far away, is certain."""
 _NOISES: FloatArray = np.geomspace(0.003, 0.15, 18)
 _NOISE_PRIOR = (np.log(0.025), 0.8)
 """Measurements on quiet machines are off by one to five percent."""
@@ -212,10 +214,11 @@ class Certifier:
         found: dict[int, tuple[FloatArray, FloatArray]] = {}
         for row, values in self._measured.items():
             centre, spread = self._priors[row]
-            low, high = min(0.0, centre, *values) - _REACH, max(0.0, centre, *values) + _REACH
-            first = np.floor(max(low, -_FURTHEST) / _STEP)
-            # the limit, 0, lies between two points
-            last = np.ceil(min(high, _FURTHEST) / _STEP)
+            low, high = min(centre, *values), max(centre, *values)
+            if low < _FAR and high > -_FAR:  # the limit, 0, matters
+                low, high = min(low, 0.0), max(high, 0.0)
+            first, last = np.floor((low - _REACH) / _STEP), np.ceil((high + _REACH) / _STEP)
+            # the limit lies between two points
             grid = np.asarray((np.arange(first, last) + 0.5) * _STEP, dtype=np.float64)
             prior = _log_t((grid - centre) / spread, _MODEL_TAIL)
             away = (np.array(values)[:, None, None] - grid) / _NOISES[None, :, None]

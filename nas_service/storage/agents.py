@@ -93,11 +93,13 @@ def note_hello(session: Session, device_id: str, facts: dict[str, Any], instance
         .values(lease_expires_at=now())
     )
     agent = session.get_one(AgentRow, device_id)
-    first = agent.seen_at is None
+    first = not agent.facts
     agent.facts, agent.seen_at = facts, now()
     device = session.get_one(DeviceRow, device_id)
     known = {k: facts[k] for k in ("model", "n_cores", "memory_bytes", "instruction_sets")}
-    device.facts = {**device.facts, **{k: v for k, v in known.items() if v}}
+    said = {k: facts[k] for k in ("machine", "system") if facts.get(k)}
+    labels = {**said, **device.facts.get("labels", {})}
+    device.facts = {**device.facts, **{k: v for k, v in known.items() if v}, "labels": labels}
     return first
 
 

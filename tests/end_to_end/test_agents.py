@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,46 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.agent_process import add_agent
 from tests.service import Service
 
 PROFILE = {"space": "mbconv", "image": {"size": 8, "channels": 1, "n_classes": 2}}
-
-
-class Agent:
-    """`agent.pyz` as the service gives it out, run by a bare Python."""
-
-    def __init__(self, service: Service, folder: Path, token: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = folder / "agent.pyz"
-        self._file.write_bytes(service.client.fetch("/agent.pyz"))
-        self._arguments = ["--server", service.url, "--token", token, "--folder", str(folder)]
-        self._log = folder / "agent.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, str(self._file), *self._arguments],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                cwd=self._file.parent,
-                env={**environment, "OMP_NUM_THREADS": "1"},
-            )
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    def mapped(self) -> str:
-        assert self._process is not None
-        return Path(f"/proc/{self._process.pid}/maps").read_text()
-
-    def log(self) -> str:
-        return self._log.read_text()
 
 
 @pytest.fixture
@@ -63,18 +25,13 @@ def service(tmp_path: Path) -> Iterator[Service]:
     made.stop()
 
 
-def _agent(service: Service, folder: Path, device: str) -> Agent:
-    service.client.add_device(device, kind="board", model="unknown board")
-    return Agent(service, folder / device, service.client.make_token(device)["token"])
-
-
 @pytest.mark.slow
 def test_two_agents_and_the_service_are_killed_and_both_profiles_end(
     service: Service, tmp_path: Path
 ) -> None:
     nas = service.client
     names = ("board", "phone")
-    agents = {name: _agent(service, tmp_path, name) for name in names}
+    agents = {name: add_agent(service, tmp_path, name) for name in names}
     try:
         for agent in agents.values():
             agent.start()

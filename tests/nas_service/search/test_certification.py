@@ -159,3 +159,15 @@ def test_nonsense_is_refused() -> None:
         _one().add(0, float("nan"))
     with pytest.raises(InvalidSpec, match="one a candidate"):
         Certifier(1.0, np.zeros(3), np.ones(2), 0.1)
+
+
+@pytest.mark.parametrize("cost", [1e-4, 0.3, 0.97, 1.04, 3.0, 1e4])
+def test_the_interval_is_around_what_was_measured_however_far_the_limit_is(cost: float) -> None:
+    certifier = Certifier(1.0, np.ones(1), np.array([cost * 1.02]), 0.03)
+    for value in (0.99, 1.0, 1.01, 1.0):
+        certifier.add(0, cost * value)
+    low, high = certifier.interval(0, 0.9)
+    assert low < certifier.mean(0) < high
+    assert high / low < 1.1
+    over = certifier.probability_over(0)
+    assert over == pytest.approx(float(cost > 1.0), abs=0.02)
