@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -66,9 +67,34 @@ def test_two_agents_and_the_service_are_killed_and_both_profiles_end(
                 assert len(table["provenance"]["calibration_networks"]) <= 13
                 assert table["latency_check"]["n"] <= 7
                 assert table["n_measured"] >= 32
+        _a_device_that_moved_is_profiled_anew(service, tmp_path)
     finally:
         for agent in agents.values():
             agent.kill()
+
+
+def _a_device_that_moved_is_profiled_anew(service: Service, folder: Path) -> None:
+    """The board's tables are replaced by ones that say it was half as fast."""
+    nas = service.client
+    for target in nas.get("/v1/devices/board/targets"):
+        (table,) = nas.get("/v1/lookup-tables", target_id=target["id"])["items"]
+        lines = nas.fetch(f"/v1/lookup-tables/{table['id']}/content").decode().splitlines()
+        header = json.loads(lines[0])
+        for network in header["provenance"]["calibration_networks"]:
+            network["p50_ms"] *= 2.0
+        altered = folder / f"{target['precision']}.jsonl"
+        altered.write_text("\n".join([json.dumps(header), *lines[1:]]) + "\n")
+        nas.upload_table(altered)
+    request = {"profile_budget_s": 5}
+    job = nas.post("/v1/devices/board:check-drift", request)["job"]["id"]
+    nas.wait(job, timeout_s=120)
+    found = nas.get("/v1/devices/board")["facts"]["drift"]["targets"]
+    assert len(found) == 2
+    for told in found.values():
+        assert told["moved"]
+        assert told["shift"] < -0.3
+    for target in nas.get("/v1/devices/board/targets"):
+        assert len(nas.get("/v1/lookup-tables", target_id=target["id"])["items"]) == 3
 
 
 def test_a_token_that_no_device_has_ends_the_agent(service: Service, tmp_path: Path) -> None:
