@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nas_service import __version__
-from nas_service.cli import artifacts, datasets, devices, output, searches, tables
+from nas_service.cli import artifacts, datasets, devices, events, output, searches, tables
 from nas_service.cli.options import JsonOption
 from nas_service.errors import InvalidSpec
 from nas_service.settings import Settings
@@ -28,10 +28,13 @@ for _name, _group in (
     ("artifacts", artifacts),
 ):
     app.add_typer(_group.commands, name=_name)
+app.add_typer(events.webhooks, name="webhooks")
+app.add_typer(events.schedules, name="schedules")
 for _command in (
     searches.search,
     searches.searches,
     searches.front,
+    searches.again,
     searches.cancel,
     tables.price,
 ):

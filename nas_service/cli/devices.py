@@ -73,6 +73,26 @@ def devices_token(name: str, server: ServerOption = LOCAL, as_json: JsonOption =
     print(f"                python agent.pyz --server {server.rstrip('/')} --token {made['token']}")
 
 
+@commands.command("check")
+def devices_check(
+    name: str,
+    profile_budget_s: Annotated[float, typer.Option(help="Seconds to profile, if needed.")] = 60.0,
+    seed: int = 0,
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for drift: measure a few networks again, and profile the device anew where it moved."""
+    request = {"profile_budget_s": profile_budget_s, "seed": seed}
+    with Client(server) as nas:
+        job = nas.post(f"/v1/devices/{name}:check-drift", request)["job"]
+        nas.wait(job["id"], on_progress=output.ProgressLine("drift", quiet=as_json))
+        found = nas.get(f"/v1/devices/{name}")["facts"]["drift"]["targets"]
+    rows = [{"target": key, **one} for key, one in found.items()]
+    columns = [("target", "target"), ("moved", "moved"), ("shift", "shift")]
+    columns += [("probes", "n_probes"), ("p", "p_value")]
+    output.show(rows, columns, as_json=as_json, title=f"drift of {name}")
+
+
 @commands.command("profile")
 def devices_profile(
     name: str,

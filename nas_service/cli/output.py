@@ -119,7 +119,8 @@ WINNER_COLUMNS: Sequence[Column] = (
     ("ms predicted", "predicted_latency_ms"),
     ("ms measured", "measured_latency_ms"),
     ("size kB", "size_kb"),
-    ("limit holds", "limit_holds"),
+    ("90 % interval", "interval"),
+    ("limit", "verdict"),
     ("published", "published"),
     ("reason", "reason"),
 )
@@ -131,9 +132,21 @@ def winner_rows(results: Iterable[Json]) -> list[Json]:
         {
             **row,
             "accuracy_predicted": f"{100 * row['predicted_accuracy']:.1f} %",
-            "accuracy_measured": f"{100 * row['measured_accuracy']:.1f} "
-            f"± {100 * row['measured_accuracy_standard_error']:.1f} %",
+            "accuracy_measured": _measured_accuracy(row),
+            "interval": _interval(row.get("certificate") or {}),
             "size_kb": round(row["size_bytes"] / 1000),
         }
         for row in results
     ]
+
+
+def _measured_accuracy(row: Json) -> str | None:
+    if row["measured_accuracy"] is None:
+        return None
+    error = row["measured_accuracy_standard_error"]
+    return f"{100 * row['measured_accuracy']:.1f} ± {100 * error:.1f} %"
+
+
+def _interval(certificate: Json) -> str | None:
+    bounds = certificate.get("measured_interval_ms")
+    return None if bounds is None else f"{bounds[0]:.4g} to {bounds[1]:.4g}"

@@ -54,6 +54,16 @@ def search(
         float | None,
         typer.Option(help="Look at three candidates a query with this share of the effort first."),
     ] = None,
+    limit_probability: Annotated[
+        float, typer.Option(help="Probability with which limits are to hold when measured.")
+    ] = 0.95,
+    measuring_budget: Annotated[
+        int, typer.Option(help="Measurements of candidates before winners are chosen.")
+    ] = 10,
+    follow: Annotated[
+        list[str] | None,
+        typer.Option(help="Devices to search again for: all, name:PATTERN, label:KEY=VALUE."),
+    ] = None,
     seed: int = 0,
     wait: Annotated[bool, typer.Option(help="Wait for the end.")] = True,
     out: Annotated[Path | None, typer.Option(help="Folder for report and bundle.")] = None,
@@ -76,6 +86,9 @@ def search(
             "n_winners": winners,
             "n_initial": initial,
             "profile_budget_s": profile_budget_s,
+            "limit_probability": limit_probability,
+            "measuring_budget": measuring_budget,
+            "follows": follow or [],
             "seed": seed,
             "training": {
                 "epochs": epochs,
@@ -204,6 +217,40 @@ def front(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = Fa
     """Show a search's front."""
     with Client(server) as nas:
         _show_front(nas, search_id, as_json=as_json)
+
+
+def again(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Show how a search went on the devices that it follows: what changed on each front."""
+    with Client(server) as nas:
+        found = nas.get(f"/v1/searches/{search_id}/again")
+    rows = [{**one, **_changes(one["facts"].get("diff") or {})} for one in found]
+    output.show(
+        rows,
+        [
+            ("id", "id"),
+            ("device", "spec.device"),
+            ("state", "state"),
+            ("entered", "n_entered"),
+            ("left", "n_left"),
+            ("stayed", "stayed"),
+            ("gain, points", "gain_points"),
+            ("published", "facts.n_published"),
+        ],
+        as_json=as_json,
+        title="searches opened again",
+    )
+
+
+def _changes(diff: dict[str, Any]) -> dict[str, Any]:
+    if not diff:
+        return {}
+    gain = diff["best_accuracy_gain"]
+    return {
+        "n_entered": len(diff["entered"]),
+        "n_left": len(diff["left"]),
+        "stayed": diff["stayed"],
+        "gain_points": None if gain is None else round(100 * gain, 2),
+    }
 
 
 def cancel(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:

@@ -1,5 +1,13 @@
 import { duration, element, percent, significant } from "./format.js";
 
+// What was measured before winners were chosen, and how noisy the device was.
+function certification(found) {
+  if (!found) return "not yet";
+  if (found.state !== "measured") return found.state;
+  const noise = `${(100 * found.noise).toFixed(1)} %`;
+  return `${found.spent} measurements of candidates, noise ${noise}`;
+}
+
 export function showFacts(search) {
   const { spec, facts } = search;
   const limit =
@@ -10,6 +18,8 @@ export function showFacts(search) {
     ["Space", spec.space],
     ["Device", spec.device],
     ["Latency limit", limit],
+    ["Limit holds with", `${spec.limit_probability}, as measured`],
+    ["Certification", certification(facts.certification)],
     ["Sampler", spec.sampler],
     ["Seed", spec.seed],
     ["Tables", (facts.tables || []).join(", ") || "none yet"],

@@ -15,19 +15,30 @@ function files(winner, precision) {
   return element("td", { children: links });
 }
 
-function measuredRow(winner, row) {
+function accuracy(row) {
+  if (row.measured_accuracy == null) return "not measured";
   const error = 100 * row.measured_accuracy_standard_error;
-  const limit = { true: "holds", false: "broken", null: "no verdict" }[String(row.limit_holds)];
+  return `${(100 * row.measured_accuracy).toFixed(1)} ± ${error.toFixed(1)} %`;
+}
+
+function latency(row) {
+  if (row.measured_latency_ms == null) return "not measured";
+  const bounds = row.certificate?.measured_interval_ms;
+  const held = bounds ? ` (${significant(bounds[0])} to ${significant(bounds[1])})` : "";
+  return `${significant(row.measured_latency_ms)}${held}`;
+}
+
+function measuredRow(winner, row) {
   return element("tr", {
     children: [
       cell(String(row.rank)),
       cell(row.precision),
       cell(percent(row.predicted_accuracy), "number"),
-      cell(`${(100 * row.measured_accuracy).toFixed(1)} ± ${error.toFixed(1)} %`, "number"),
+      cell(accuracy(row), "number"),
       cell(significant(row.predicted_latency_ms), "number"),
-      cell(significant(row.measured_latency_ms), "number"),
+      cell(latency(row), "number"),
       cell(kilobytes(row.size_bytes), "number"),
-      cell(limit, row.limit_holds ? "good" : "bad"),
+      cell(row.verdict, row.verdict === "certified" ? "good" : "bad"),
       cell(row.published ? "published" : `refused: ${row.reason}`, row.published ? "good" : "bad"),
       files(winner, row.precision),
     ],

@@ -111,7 +111,11 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         searches.add_facts(session, search.id, diff=diff)
         if body:
             last = {k: v for k, v in json.loads(body).items() if k != "revision"}
-            last["measured"] = [{k: row[k] for k in _MEASURED_POINT} for row in rows]
+            last["measured"] = [
+                {k: row[k] for k in _MEASURED_POINT}
+                for row in rows
+                if row["measured_latency_ms"] is not None
+            ]
             searches.add_front(session, search.id, last)
         searches.add_facts(session, search.id, n_published=sum(row["published"] for row in rows))
         _announce(session, search, rows, diff)
