@@ -21,6 +21,8 @@ from lookup_tables.target import PRECISIONS, Target
 
 FORMAT = "nas-lookup-table"
 FORMAT_VERSION = 1
+MAX_BYTES = 64 * 1024**2
+MAX_ENTRIES = 200_000
 _ENTRY_FIELDS = {field.name for field in fields(Entry)} - {"block"}
 _BLOCK_FIELDS = {field.name for field in fields(Block)}
 
@@ -51,7 +53,13 @@ def write(table: LookupTable, path: Path) -> None:
 
 def read(path: Path) -> LookupTable:
     """Read a table file; `InvalidTable` names every row and field at fault."""
-    return parse(path.read_text(encoding="utf-8"))
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise InvalidTable([f"the file has {size:,} bytes, more than {MAX_BYTES:,}"])
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise InvalidTable([f"the file is not UTF-8: {error}"]) from error
 
 
 def parse(text: str) -> LookupTable:
@@ -59,6 +67,8 @@ def parse(text: str) -> LookupTable:
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise InvalidTable(["the file is empty"])
+    if len(lines) > MAX_ENTRIES + 1:
+        raise InvalidTable([f"the file has {len(lines) - 1:,} entries, more than {MAX_ENTRIES:,}"])
     problems: list[str] = []
     header = _object(lines[0], problems)
     target = _target(header, problems)

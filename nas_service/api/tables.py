@@ -22,7 +22,6 @@ from nas_service.storage.devices import StoredTable
 from nas_service.storage.reopening import reopen_for_device
 
 router = APIRouter(prefix="/v1", tags=["lookup tables"])
-MAX_TABLE_BYTES = 64 * 1024**2
 
 
 class PriceIn(Strict):
@@ -54,8 +53,8 @@ async def upload(request: Request, with_: With, response: Response) -> StoredTab
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > MAX_TABLE_BYTES:
-            raise InvalidSpec(f"a table file has at most {MAX_TABLE_BYTES:,} bytes", field="body")
+        if len(content) > files.MAX_BYTES:
+            raise InvalidSpec(f"a table file has at most {files.MAX_BYTES:,} bytes", field="body")
     return await run_in_threadpool(_add, bytes(content), with_, response)
 
 

@@ -1,0 +1,291 @@
+"""Reads the layouts in which people already have latencies.
+
+- `ofa_table`: block tables of Once-for-All and NSGANetV2, YAML or CSV/Parquet of keys such as
+  `MBConv-input:100x100x16-output:50x50x24-expand:3-kernel:5-stride:2-idskip:0-se:0`;
+- `fbnet_table`: HW-NAS-Bench's table of the FBNet space, a cost a layer and operator;
+- `network_latencies`: CSV or Parquet of whole networks;
+- `perf_test` and `benchmark_model`: what `onnxruntime_perf_test` and LiteRT's tool print.
+
+Reading is all or nothing: `InvalidTable` names every row and field at fault.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookup_tables.blocks import Block
+from lookup_tables.errors import InvalidTable, LookupTableError
+from lookup_tables.source import FloatArray
+from lookup_tables.table import Entry, LookupTable
+from lookup_tables.target import Target
+
+MAX_BYTES = 256 * 1024**2
+UNITS_MS = {"ms": 1.0, "us": 1e-3, "s": 1e3, "ns": 1e-6}
+_LARGEST_RATIO = 12
+"""In OFA keys `expand` is a ratio up to this, and the number of channels beyond."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkLatency:
+    """A whole network's latency; percentiles that were not told are None."""
+
+    name: str
+    p50_ms: float
+    p90_ms: float | None = None
+    p99_ms: float | None = None
+    n: int = 0
+    statistic: str = "p50"
+    """What `p50_ms` really is where a tool prints no median: `mean`."""
+
+
+@dataclass(frozen=True)
+class AdditiveTable:
+    """A network's cost as a base and one term a layer, `(layers, operators)`; NaN is unknown."""
+
+    base_ms: float
+    terms_ms: FloatArray
+    operators: tuple[str, ...]
+
+    def latency_ms(self, codes: np.ndarray[Any, np.dtype[np.int64]]) -> FloatArray:
+        """Latency of networks given as operators a layer, `(n, layers)`: `(n,)`."""
+        layers = np.arange(self.terms_ms.shape[0])
+        return np.asarray(self.base_ms + self.terms_ms[layers, codes].sum(axis=1))
+
+
+def ofa_table(path: Path, target: Target) -> LookupTable:
+    """A block table; blocks of other kinds than ours are errors that name the key."""
+    problems: list[str] = []
+    entries: dict[Block, Entry] = {}
+    for place, key, value in _ofa_rows(path):
+        latency = _number(value)
+        if latency is None or latency <= 0:
+            problems.append(f"{place}: {key}: {value!r} is not a positive number of ms")
+            continue
+        try:
+            block = ofa_block(key)
+        except LookupTableError as error:
+            problems.append(f"{place}: {error}")
+            continue
+        if block in entries:
+            problems.append(f"{place}: {key}: the block occurs twice")
+            continue
+        entries[block] = Entry(block, p10_ms=latency)
+    if not entries and not problems:
+        problems.append(f"{path.name} has no rows")
+    if problems:
+        raise InvalidTable(problems)
+    provenance = {"imported": {"layout": "ofa", "file": path.name, "statistic": "mean"}}
+    return LookupTable(target, tuple(entries.values()), provenance)
+
+
+def ofa_block(key: str) -> Block:
+    """The block of a key; `LookupTableError` says what is wrong with it."""
+    kind, *parts = key.strip().split("-")
+    told = dict(part.partition(":")[::2] for part in parts)
+    try:
+        sizes = [int(v) for v in told["input"].split("x")]
+        # a linear layer tells its features alone
+        height, width, channels = sizes if len(sizes) > 1 else (1, 1, *sizes)
+        out = [int(v) for v in told["output"].split("x")]
+    except (KeyError, ValueError):
+        raise LookupTableError(f"{key}: input and output are not HxWxC") from None
+    name = kind.lower()
+    if name in {"mbconv", "expanded_conv"}:
+        return _mbconv(key, told, (height, width, channels), out)
+    stride = max(1, round(height / out[0])) if len(out) == 3 else 1
+    if name in {"conv", "first_conv"}:
+        return Block("conv_relu", channels, out[-1], height, width, kernel=3, stride=stride)
+    if name in {"conv_1", "final_expand_layer", "feature_mix_layer", "logits", "classifier"}:
+        return Block("conv_relu", channels, out[-1], height, width, kernel=1, stride=1)
+    raise LookupTableError(f"{key}: unknown kind of block {kind!r}")
+
+
+def _mbconv(key: str, told: Mapping[str, str], size: tuple[int, int, int], out: list[int]) -> Block:
+    height, width, channels = size
+    try:
+        expand, kernel, stride = (int(told[name]) for name in ("expand", "kernel", "stride"))
+        skip, squeeze = int(told.get("idskip", 0)), int(told.get("se", 0))
+    except (KeyError, ValueError):
+        raise LookupTableError(f"{key}: expand, kernel and stride have to be counts") from None
+    middle = channels * expand if expand <= _LARGEST_RATIO else expand
+    if [-(-height // stride), -(-width // stride)] != out[:2]:
+        raise LookupTableError(f"{key}: stride {stride} does not lead from input to output")
+    return Block(
+        "mbconv",
+        channels,
+        out[2],
+        height,
+        width,
+        kernel=kernel,
+        stride=stride,
+        mid_channels=middle,
+        se_channels=max(1, middle // 4) if squeeze else 0,
+        residual=int(bool(skip) and stride == 1 and channels == out[2]),
+    )
+
+
+def fbnet_table(path: Path, device: str) -> AdditiveTable:
+    """Rows of `device`, `layer`, `op`, `delta_ms`; the row of layer -1 is the base.
+
+    Deltas are against leaving the layer out, and may be negative.
+    """
+    problems: list[str] = []
+    terms: dict[tuple[int, str], float] = {}
+    base: float | None = None
+    for number, row in enumerate(_table_rows(path), start=2):
+        lacking = [n for n in ("device", "layer", "op", "delta_ms") if row.get(n) in {None, ""}]
+        if lacking:
+            problems.append(f"row {number}: {', '.join(lacking)}: missing")
+            continue
+        if str(row["device"]) != device:
+            continue
+        value, layer = _number(row["delta_ms"]), _number(row["layer"])
+        if value is None or layer is None or layer != int(layer) or layer < -1:
+            problems.append(f"row {number}: layer or delta_ms is not a number")
+            continue
+        if layer == -1:
+            base = value
+        elif (int(layer), str(row["op"])) in terms:
+            problems.append(f"row {number}: layer {int(layer)}, {row['op']} occurs twice")
+        else:
+            terms[int(layer), str(row["op"])] = value
+    if not problems and (base is None or not terms):
+        problems.append(f"no table of device {device!r} with a base (layer -1) in {path.name}")
+    if problems or base is None:
+        raise InvalidTable(problems)
+    operators = tuple(dict.fromkeys(name for _, name in terms))
+    grid = np.full((1 + max(layer for layer, _ in terms), len(operators)), np.nan)
+    for (layer, name), value in terms.items():
+        grid[layer, operators.index(name)] = value
+    return AdditiveTable(base, grid, operators)
+
+
+def network_latencies(path: Path) -> list[NetworkLatency]:
+    """Rows of `name` (or `model`) and `p50_ms` (or `latency_UNIT`), further percentiles if told."""
+    problems: list[str] = []
+    found: dict[str, NetworkLatency] = {}
+    for number, row in enumerate(_table_rows(path), start=2):
+        name = str(row.get("name") or row.get("model") or "").strip()
+        if not name:
+            problems.append(f"row {number}: name: missing")
+            continue
+        values = {p: _percentile(row, p) for p in ("p50", "p90", "p99")}
+        middle = values["p50"]
+        if middle is None or not 0 < middle < 1e9:
+            problems.append(f"row {number}: {name}: no positive p50_ms or latency_ms")
+        elif name in found:
+            problems.append(f"row {number}: {name} occurs twice")
+        else:
+            n = int(_number(row.get("n")) or 0)
+            found[name] = NetworkLatency(name, middle, values["p90"], values["p99"], n)
+    if not found and not problems:
+        problems.append(f"{path.name} has no rows")
+    if problems:
+        raise InvalidTable(problems)
+    return list(found.values())
+
+
+def perf_test(text: str, name: str) -> NetworkLatency:
+    """What `onnxruntime_perf_test` printed; seconds become milliseconds."""
+    found = {
+        p: float(value) * 1e3
+        for p, value in re.findall(r"\bP(50|90|99) Latency(?: is|:)\s*([\d.eE+-]+)\s*s", text)
+    }
+    runs = re.search(r"Total (?:inference requests|iterations):\s*(\d+)", text)
+    if "50" not in found:
+        mean = re.search(r"Average (?:inference )?time cost:\s*([\d.eE+-]+)\s*ms", text)
+        if mean is None:
+            raise InvalidTable([f"{name}: no line 'P50 Latency', and no average either"])
+        return NetworkLatency(name, float(mean[1]), n=int(runs[1]) if runs else 0, statistic="mean")
+    n = int(runs[1]) if runs else 0
+    return NetworkLatency(name, found["50"], found.get("90"), found.get("99"), n)
+
+
+def benchmark_model(text: str, name: str) -> NetworkLatency:
+    """What LiteRT's `benchmark_model` printed; microseconds become milliseconds."""
+    lines = [line for line in text.splitlines() if "count=" in line and "avg=" in line]
+    if lines:  # the last one is of the timed runs, the one before of the warm-up
+        told = {k: float(v) for k, v in re.findall(r"(\w+)=([\d.eE+-]+)", lines[-1])}
+        n = int(told.get("count", 0))
+        if "median" in told:
+            p95 = told.get("p95")
+            return NetworkLatency(
+                name, told["median"] / 1e3, None if p95 is None else p95 / 1e3, n=n
+            )
+        return NetworkLatency(name, told["avg"] / 1e3, n=n, statistic="mean")
+    mean = re.search(r"Inference \(avg\):\s*([\d.eE+-]+)", text)
+    if mean is None:
+        raise InvalidTable([f"{name}: no line with count= and avg=, no 'Inference (avg)'"])
+    return NetworkLatency(name, float(mean[1]) / 1e3, statistic="mean")
+
+
+def _percentile(row: Row, which: str) -> float | None:
+    names = [which] + (["latency", "time"] if which == "p50" else [])
+    for name in names:
+        for unit, factor in UNITS_MS.items():
+            value = _number(row.get(f"{name}_{unit}"))
+            if value is not None:
+                return value * factor
+    return None
+
+
+def _ofa_rows(path: Path) -> Iterable[tuple[str, str, Any]]:
+    if path.suffix in {".yaml", ".yml"}:
+        import yaml
+
+        _require_size(path)
+        try:
+            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InvalidTable([f"{path.name}: not YAML: {error}"]) from error
+        if not isinstance(document, dict):
+            raise InvalidTable([f"{path.name}: not a mapping of keys to costs"])
+        for key, value in document.items():
+            cost = value.get("mean") if isinstance(value, dict) else value
+            yield f"key {key}", str(key), cost
+        return
+    for number, row in enumerate(_table_rows(path), start=2):
+        value = next((row[n] for n in ("mean", "latency_mean_ms", "latency_ms") if n in row), None)
+        yield f"row {number}", str(row.get("key", "")), value
+
+
+def _table_rows(path: Path) -> list[Row]:
+    """Rows of a CSV or Parquet file; row 1 of a CSV holds the names."""
+    _require_size(path)
+    if path.suffix == ".parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            found: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
+        except pyarrow.ArrowInvalid as error:
+            raise InvalidTable([f"{path.name}: not Parquet: {error}"]) from error
+        return found
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidTable([f"{path.name}: not a CSV in UTF-8: {error}"]) from error
+
+
+def _require_size(path: Path) -> None:
+    if path.stat().st_size > MAX_BYTES:
+        raise InvalidTable([f"{path.name} has more than {MAX_BYTES:,} bytes"])
+
+
+def _number(value: Any) -> float | None:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
