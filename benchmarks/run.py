@@ -15,6 +15,7 @@ BENCHMARKS = {
     "supernet": "samplers on a supernet of real images",
     "certify": "limits that hold: certified winners under noisy measurements",
     "transfer": "a new device from k measured networks",
+    "tables": "tables of this machine, repeatability, drift; an agent and a second device",
     "sharing": "accuracy by shared weights against stand-alone training",
 }
 

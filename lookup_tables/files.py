@@ -16,7 +16,7 @@ from typing import Any
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import Calibration
 from lookup_tables.errors import InvalidTable, LookupTableError
-from lookup_tables.table import FILLED, MEASURED, Entry, LookupTable
+from lookup_tables.table import MEASURED, SOURCES, Entry, LookupTable
 from lookup_tables.target import PRECISIONS, Target
 
 FORMAT = "nas-lookup-table"
@@ -189,8 +189,8 @@ def _entry(number: int, row: dict[str, Any], problems: list[str]) -> Entry | Non
             continue
         if not _is_positive(value):
             problems.append(f"row {number}: {name}: {value!r} is not a positive number")
-    if row.get("source", MEASURED) not in {MEASURED, FILLED}:
-        problems.append(f"row {number}: source: {row['source']!r} is not measured or filled")
+    if row.get("source", MEASURED) not in SOURCES:
+        problems.append(f"row {number}: source: {row['source']!r} is not {' or '.join(SOURCES)}")
     if len(problems) > before:
         return None
     try:

@@ -19,6 +19,8 @@ from lookup_tables.target import Target
 
 MEASURED = "measured"
 FILLED = "filled"
+ROOFLINE = "roofline"
+SOURCES = (MEASURED, FILLED, ROOFLINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Entry:
 
     A measured entry has the percentiles of its samples, their relative `spread`
     ((p50 - p10) / p10), their number and when they were taken. A filled one has `p10_ms` alone,
-    from a regression over the measured ones, and no other number.
+    from a regression over the measured ones, and no other number; so has one of a roofline.
     """
 
     block: Block

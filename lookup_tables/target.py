@@ -14,7 +14,10 @@ PRECISIONS = ("fp32", "int8")
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Hardware facts. Anything that could not be read is None, never a guess."""
+    """Hardware facts. Anything that could not be read is None, never a guess.
+
+    The peaks, in fp32, are what a data sheet tells; a roofline needs them, nothing else does.
+    """
 
     name: str
     kind: str = "cpu"
@@ -23,6 +26,8 @@ class Device:
     memory_bytes: int | None = None
     instruction_sets: tuple[str, ...] = ()
     operating_points: tuple[str, ...] = ()
+    peak_macs_per_s: float | None = None
+    bandwidth_bytes_per_s: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

@@ -41,6 +41,10 @@ class CostSourceContract:
         assert energy.shape == (len(blocks),)
         assert np.all(np.isnan(energy) | (energy > 0))
 
+
+class TableContract(CostSourceContract):
+    """What a source keeps that knows only the blocks that somebody measured."""
+
     def test_an_unknown_block_is_named(self, source: CostSource) -> None:
         stranger = Block("conv", 3, 7, 11, 13, kernel=9)
         with pytest.raises(MissingBlocks, match=stranger.key):

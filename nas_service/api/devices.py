@@ -43,6 +43,8 @@ class DeviceIn(Strict):
     n_cores: int | None = Field(default=None, ge=1)
     memory_bytes: int | None = Field(default=None, ge=1)
     instruction_sets: tuple[str, ...] = ()
+    peak_macs_per_s: float | None = Field(default=None, gt=0, lt=1e18)
+    bandwidth_bytes_per_s: float | None = Field(default=None, gt=0, lt=1e18)
     labels: dict[str, str] = Field(default_factory=dict, max_length=32)
 
     def to_device(self) -> Device:
@@ -57,6 +59,8 @@ class DeviceIn(Strict):
             self.n_cores,
             self.memory_bytes,
             self.instruction_sets,
+            peak_macs_per_s=self.peak_macs_per_s,
+            bandwidth_bytes_per_s=self.bandwidth_bytes_per_s,
             labels=self.labels,
         )
 

@@ -9,6 +9,7 @@ import typer
 from nas_service.cli import output
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
 from nas_service.client import Client
+from nas_service.errors import InvalidSpec
 
 commands = typer.Typer(no_args_is_help=True, help="Devices and their targets.")
 
@@ -38,17 +39,37 @@ def devices_add(
     ] = False,
     kind: Annotated[str, typer.Option(help="cpu, gpu, npu, mcu, phone or board.")] = "cpu",
     model: Annotated[str | None, typer.Option(help="What it is.")] = None,
+    peak_gmacs: Annotated[
+        float | None, typer.Option(help="Peak fp32 GMAC/s, to price it unmeasured.")
+    ] = None,
+    bandwidth_gb: Annotated[
+        float | None, typer.Option(help="Memory bandwidth in GB/s, to price it unmeasured.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE; may be repeated.")] = None,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
     """Register a device."""
+    facts: dict[str, Any] = {"kind": kind, "model": model}
+    if peak_gmacs is not None:
+        facts["peak_macs_per_s"] = 1e9 * peak_gmacs
+    if bandwidth_gb is not None:
+        facts["bandwidth_bytes_per_s"] = 1e9 * bandwidth_gb
+    facts["labels"] = dict(_label(one) for one in label or [])
     with Client(server) as nas:
-        added = nas.add_device(name, this_machine=this_machine, kind=kind, model=model)
+        added = nas.add_device(name, this_machine=this_machine, **facts)
         targets = nas.get(f"/v1/devices/{name}/targets")
     if as_json:
         output.show_json({**added, "targets": targets})
     else:
         print(f"added device {added['name']} with {len(targets)} targets")
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise InvalidSpec(f"--label takes KEY=VALUE, not {text!r}", field="label")
+    return key, value
 
 
 @commands.command("show")

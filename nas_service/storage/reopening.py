@@ -43,8 +43,13 @@ def covering(
     device_id: str,
     space: SearchSpace,
     precisions: Sequence[str],
+    *,
+    measured: bool = False,
 ) -> tuple[dict[str, str], MissingBlocks | None]:
-    """The device's newest table in each precision that covers the space, and what lacks blocks."""
+    """The device's newest table in each precision that covers the space, and what lacks blocks.
+
+    With `measured`, a roofline is no table.
+    """
     chosen: dict[str, str] = {}
     problem: MissingBlocks | None = None
     # of several versions of a runtime the newest target counts
@@ -54,6 +59,8 @@ def covering(
         tables = devices.tables_of_target(session, target.id)
         # a calibrated table, even an older one, knows what its limits are held against
         for stored in sorted(tables, key=lambda table: table.calibration is None):
+            if measured and "roofline" in stored.provenance:
+                continue
             try:
                 CostModel(space, devices.load_table(blobs, stored), None)
             except MissingBlocks as error:
@@ -91,7 +98,7 @@ def reopen_for_device(
             continue
         dataset = datasets.get_dataset(session, search.dataset_id)
         space: SearchSpace = load(SPACES, spec.space)(dataset.image)
-        chosen, _ = covering(session, blobs, device.id, space, spec.precisions)
+        chosen, _ = covering(session, blobs, device.id, space, spec.precisions, measured=unprofiled)
         complete = len(chosen) == len(spec.precisions)
         earlier = [
             one

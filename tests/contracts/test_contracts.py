@@ -8,7 +8,7 @@ import pytest
 
 from lookup_tables.blocks import Block
 from lookup_tables.table import LookupTable
-from lookup_tables.testing import CostSourceContract
+from lookup_tables.testing import TableContract
 from nas_service.plugins import PREDICTORS, SPACES, load
 from nas_service.space.base import ImageShape, SearchSpace
 from nas_service.space.testing import SearchSpaceContract
@@ -17,7 +17,7 @@ from predictors.testing import AccuracyPredictorContract
 from tests.lookup_tables.tables import small_table
 
 
-class TestLookupTable(CostSourceContract):
+class TestLookupTable(TableContract):
     @pytest.fixture
     def source(self) -> LookupTable:
         return small_table()

@@ -106,6 +106,7 @@ def test_a_followed_device_gets_its_front_without_training(
         assert len(diff["entered"]) + diff["stayed"] == len(front["front"])
         _certificates_are_of_the_files(nas, again)
 
+        _a_device_on_paper_is_predicted_only(nas)
         events = service.wait_until(
             lambda: {one["subject"] for one in listener.heard} >= {first, again}, 30
         )
@@ -119,6 +120,23 @@ def test_a_followed_device_gets_its_front_without_training(
         if agent is not None:
             agent.kill()
         service.stop()
+
+
+def _a_device_on_paper_is_predicted_only(nas: Any) -> None:
+    """Priced by its data sheet: a front, files, and no certificate for any of them."""
+    nas.add_device("paper", peak_macs_per_s=1e9, bandwidth_bytes_per_s=1e9)
+    request = {**SEARCH, "device": "paper", "n_queries": 2, "n_winners": 1, "follows": []}
+    search = nas.submit_search(**request)["id"]
+    nas.wait(search, timeout_s=120)
+    facts = nas.search(search)["facts"]
+    assert facts["certification"]["state"] == "predicted only"
+    for version in facts["tables"]:
+        assert "roofline" in nas.get(f"/v1/lookup-tables/{version}")["provenance"]
+    rows = [row for winner in nas.winners(search) for row in winner["results"]]
+    assert {row["verdict"] for row in rows} == {"predicted only"}
+    assert {row["measured_latency_ms"] for row in rows} == {None}
+    assert not any(row["published"] for row in rows)
+    assert nas.get(f"/v1/searches/{search}/certificates")["items"] == []
 
 
 def _certificates_are_of_the_files(nas: Any, search: str) -> None:

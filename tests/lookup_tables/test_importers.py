@@ -108,7 +108,11 @@ def test_what_onnxruntime_perf_test_prints() -> None:
         "P50 Latency is 0.0587108 sec\nP90 Latency is 0.0599845 sec\nP99 Latency is 0.0619517 sec\n"
     )
     found = importers.perf_test(old, "net")
-    assert (found.p50_ms, found.p90_ms, found.n) == (pytest.approx(58.7108), pytest.approx(59.9845), 1000)
+    assert (found.p50_ms, found.p90_ms, found.n) == (
+        pytest.approx(58.7108),
+        pytest.approx(59.9845),
+        1000,
+    )
     new = importers.perf_test("Total inference requests: 7\nP50 Latency: 0.002 s\n", "net")
     assert (new.p50_ms, new.n, new.statistic) == (2.0, 7, "p50")
     mean = importers.perf_test("Average inference time cost: 3.5 ms\n", "net")

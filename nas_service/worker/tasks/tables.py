@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from lookup_tables.roofline import Peaks, Roofline
+from lookup_tables.target import Target
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
-from nas_service.search.cost import CostModel, StructureModel
+from nas_service.search.cost import CostModel, StructureModel, all_blocks
 from nas_service.search.evaluate import Problem, median_latency_ms, require_feasible
 from nas_service.search.shipping import ShippingModel
-from nas_service.space.base import SearchSpace
+from nas_service.space.base import SearchSpace, digest
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.storage import agents, datasets, devices, searches, supernets
 from nas_service.storage.reopening import covering
@@ -76,15 +78,21 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         dataset = datasets.get_dataset(session, search.dataset_id)
     spec = search.value
     space = make_space(spec.space, dataset.image)
+    measurable = device.local or _has_agent(context, device.id)
+    if not measurable:
+        _add_rooflines(context, device, space, spec.precisions)
     with context.database.session() as session:
-        chosen, problem = covering(session, context.blobs, device.id, space, spec.precisions)
+        chosen, problem = covering(
+            session, context.blobs, device.id, space, spec.precisions, measured=measurable
+        )
     missing = [p for p in spec.precisions if p not in chosen]
-    if missing and not device.local and not _has_agent(context, device.id):
+    if missing and not measurable:
         if problem is not None:
             raise problem
         raise InvalidSpec(
             f"device {device.name!r} has no lookup table in {', '.join(missing)}; "
-            "upload one or profile the device",
+            "give it an agent (`nas devices token`), upload one, or register its peak_macs_per_s "
+            "and bandwidth_bytes_per_s for a roofline",
             field="device",
         )
     others: dict[str, list[str]] = {}
@@ -109,6 +117,29 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         "device_id": device.id,
         "remote": not device.local,
     }
+
+
+def _add_rooflines(
+    context: Context,
+    device: devices.StoredDevice,
+    space: SearchSpace,
+    precisions: tuple[str, ...],
+) -> None:
+    """Price a device that nobody has measured by its peaks, in precisions that have no table."""
+    rate, bandwidth = (
+        device.facts.get(name) for name in ("peak_macs_per_s", "bandwidth_bytes_per_s")
+    )
+    if not rate or not bandwidth:
+        return
+    with context.database.session() as session:
+        known, _ = covering(session, context.blobs, device.id, space, precisions)
+        for precision in precisions:
+            if precision in known:
+                continue
+            target = Target(device.name, "roofline", "1", precision)
+            table = Roofline(target, Peaks(rate, bandwidth)).table(all_blocks(space))
+            stored = devices.add_target(session, device.id, target)
+            devices.add_table(session, context.blobs, table, stored.id, spaces=[digest(space)])
 
 
 def _has_agent(context: Context, device_id: str) -> bool:
