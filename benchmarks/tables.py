@@ -1,7 +1,7 @@
 """Tables of this machine: how near they are, how repeatable measuring is, what drift looks like.
 
-With `--with-service`, a service and an agent run as processes of their own: how long an agent takes
-to a calibrated table, and how long a second device to its front on a search that is already trained.
+With `--with-service`, a service and an agent run as processes of their own: how long an agent
+takes to a calibrated table, and a second device to its front on a search that is already trained.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import PRECISIONS, Target
 from nas_service.client import Client
 from nas_service.plugins import SPACES, load
-from nas_service.space.base import ImageShape, SearchSpace
+from nas_service.space.base import FloatArray, ImageShape, SearchSpace
 from nas_service.space.sampling import distinct
 from nas_service.worker.tasks.profile import NETWORK_PROTOCOL, profile_space
 from nas_service.worker.tasks.profile_files import network_files
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
         rows += _estimates(space, given.budget_s, given.seed)
         rows += _repeats(space, given.seed)
     if given.with_service:
-        rows += _service(given.space, given.size, given.budget_s, given.seed)
+        rows += _service(given.space, given.budget_s, given.seed)
     report(rows, given.out)
     return 0
 
@@ -70,8 +70,10 @@ def _estimates(space: SearchSpace, budget_s: float, seed: int) -> list[Row]:
     rows = []
     for table, check in made:
         case = f"this-machine/{space.name}, {table.target.precision}"
-        for metric in ("mean_error", "max_error", "spearman"):
-            rows.append(Row("tables", case, "table", metric, check["n"], check[metric]))
+        rows += [
+            Row("tables", case, "table", metric, check["n"], check[metric])
+            for metric in ("mean_error", "max_error", "spearman")
+        ]
         plain = check["mean_error_of_plain_sum"]
         rows.append(Row("tables", case, "plain sum", "mean_error", check["n"], plain))
         spent = float(table.provenance["profiled_s"])
@@ -106,10 +108,11 @@ def _drifts(seed: int, runs: int = 2000) -> list[Row]:
     """How often a shift of 5 % is found with ten probes, and how often one is imagined."""
     generator = np.random.default_rng(seed)
     rows = []
-    for name, draw in (
-        ("normal", lambda size: generator.standard_normal(size)),
-        ("t(3)", lambda size: generator.standard_t(3, size)),
-    ):
+    laws: dict[str, Callable[[tuple[int, ...]], FloatArray]] = {
+        "normal": generator.standard_normal,
+        "t(3)": lambda size: generator.standard_t(3, size),
+    }
+    for name, draw in laws.items():
         for noise in (0.01, 0.02, 0.03):
             then = np.exp(generator.normal(0.0, 1.0, (runs, MAX_PROBES)))
             for shift, metric in ((SHIFT, "found_share"), (0.0, "false_alarm_share")):
@@ -122,14 +125,15 @@ def _drifts(seed: int, runs: int = 2000) -> list[Row]:
     return rows
 
 
-def _service(space: str, size: int, budget_s: float, seed: int) -> list[Row]:
+def _service(space: str, budget_s: float, seed: int) -> list[Row]:
     """An agent to its table, and a second device to its front."""
     with tempfile.TemporaryDirectory() as name, _serving(Path(name) / "var") as (nas, url):
         nas.add_device("this-machine", this_machine=True)
         job = nas.add_dataset("digits", builtin="digits")["job"]
         nas.wait(job["id"])
         _say(0.1, "first search")
-        request = {"dataset": "digits", "space": space, "follows": ["name:board"], "seed": seed}
+        request: dict[str, Any] = {"dataset": "digits", "space": space, "seed": seed}
+        request["follows"] = ["name:board"]
         started = time.monotonic()
         first = nas.submit_search(device="this-machine", profile_budget_s=budget_s, **request)["id"]
         nas.wait(first)

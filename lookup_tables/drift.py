@@ -18,7 +18,7 @@ from lookup_tables.errors import LookupTableError
 from lookup_tables.source import FloatArray
 
 MIN_PROBES, MAX_PROBES = 4, 10
-FALSE_ALARM = 0.008
+FALSE_ALARM = 0.004
 """Probability of calling a target moved that has not."""
 LEAST_SHIFT = 0.02
 """Smaller shifts are within what tables promise."""

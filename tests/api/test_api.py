@@ -249,7 +249,7 @@ def test_readiness_tells_what_is_lacking(api: TestClient) -> None:
     assert api.get("/healthz").json()["status"] == "ok"
     response = api.get("/readyz")
     assert response.status_code == 503
-    assert response.json()["workers"] == {"control": 0, "cpu": 0, "device": 0}
+    assert response.json()["workers"] == dict.fromkeys(("control", "cpu", "device", "agent"), 0)
 
 
 def test_unknown_paths_and_methods_are_problems(api: TestClient) -> None:

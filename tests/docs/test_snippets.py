@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import pytest
 import torch
 
 from nas_service.networks.build import build
@@ -42,7 +43,10 @@ def test_the_guide_to_predictors_and_sampler_runs() -> None:
 
 def test_the_guide_to_transfer_and_certificates_runs() -> None:
     text = (DOCS / "lookup-tables.md").read_text()
-    transfer, certify = re.findall(r"```python\n(.*?)```", text, re.S)[-2:]
+    snippets = re.findall(r"```python\n(.*?)```", text, re.S)
+    transfer, certify = (
+        next(one for one in snippets if name in one) for name in ("Known(", "Certifier(")
+    )
     generator = np.random.default_rng(0)
     counts = generator.integers(0, 5, (400, 3)).astype(float)
     cost = 1.0 + counts @ np.exp(generator.normal(0, 0.4, (3, 4)))
@@ -57,3 +61,21 @@ def test_the_guide_to_transfer_and_certificates_runs() -> None:
     best = names["certifier"].best()
     assert best is not None
     assert cost[best, 3] <= names["limit"]
+
+
+def test_the_guide_to_importers_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (DOCS / "lookup-tables.md").read_text()
+    (snippet,) = (one for one in re.findall(r"```python\n(.*?)```", text, re.S) if "ofa" in one)
+    monkeypatch.chdir(tmp_path)
+    key = "MBConv-input:8x8x16-output:8x8x16-expand:3-kernel:3-stride:1-idskip:1-se:0"
+    Path("table.yaml").write_text(f"{key}: {{mean: 0.5}}\n")
+    rows = ["device,layer,op,delta_ms", "pixel3,-1,base,7.0", "pixel3,0,k3_e1,0.5"]
+    Path("fbnet.csv").write_text("\n".join(rows))
+    Path("networks.csv").write_text("name,p50_ms\na,1.5\n")
+    Path("log.txt").write_text("P50 Latency: 0.002 s\n")
+    names: dict[str, Any] = {}
+    exec(snippet, names)  # noqa: S102
+    assert len(names["table"].entries) == 1
+    assert names["fbnet"].latency_ms(np.zeros((1, 1), dtype=np.int64)) == [7.5]
+    assert names["networks"][0].p50_ms == 1.5
+    assert names["timed"].p50_ms == 2.0
