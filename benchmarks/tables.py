@@ -27,7 +27,9 @@ from lookup_tables.profile import LocalProfiler
 from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import PRECISIONS, Target
 from nas_service.client import Client
+from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.plugins import SPACES, load
+from nas_service.search.memory import MemoryModel
 from nas_service.space.base import FloatArray, ImageShape, SearchSpace
 from nas_service.space.sampling import distinct
 from nas_service.worker.tasks.profile import NETWORK_PROTOCOL, profile_space
@@ -53,6 +55,7 @@ def main(arguments: list[str]) -> int:
         space = load(SPACES, given.space)(ImageShape(given.size, 3, 10))
         rows += _estimates(space, given.budget_s, given.seed)
         rows += _repeats(space, given.seed)
+        rows += _memories(space, given.seed)
     if given.with_service:
         rows += _service(given.space, given.budget_s, given.seed)
     report(rows, given.out)
@@ -101,6 +104,27 @@ def _repeats(space: SearchSpace, seed: int) -> list[Row]:
     return [
         Row("tables", case, "protocol", "median_cv", N_RUNS, float(np.median(variation))),
         Row("tables", case, "protocol", "max_cv", N_RUNS, float(variation.max())),
+    ]
+
+
+def _memories(space: SearchSpace, seed: int) -> list[Row]:
+    """Planned peaks of activations against what ONNX Runtime allocates."""
+    networks = distinct(space, N_UNSEEN, np.random.default_rng([seed, 6]))
+    target = Target("this-machine", "onnxruntime", runtime_versions()["onnxruntime"], "fp32")
+    with tempfile.TemporaryDirectory() as name:
+        files = network_files(
+            space, networks, [target], Path(name), _say, (0.0, 1.0), None, N_UNSEEN
+        )
+        told = [peak_memory_bytes(one["fp32"]) for one in files.values()]
+    known = np.array([one is not None for one in told])
+    measured = np.array([one or 1 for one in told], dtype=np.float64)[known]
+    error = np.abs(MemoryModel(space).peak_bytes(networks, "fp32")[known] / measured - 1.0)
+    case = f"this-machine/{space.name}, fp32, peak memory"
+    values = {"mean_error": error.mean(), "max_error": error.max()}
+    values["within_5_percent"] = (error <= 0.05).mean()
+    return [
+        Row("tables", case, "plan", metric, int(known.sum()), float(value))
+        for metric, value in values.items()
     ]
 
 

@@ -109,20 +109,24 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
+def inputs_of_session(session: onnxruntime.InferenceSession) -> dict[str, Input]:
+    """What an ONNX Runtime session reads."""
+    kinds = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
+    return {
+        one.name: Input(tuple(one.shape), np.dtype(kinds[one.type])) for one in session.get_inputs()
+    }
+
+
 class OrtModel:
     """ONNX Runtime's CPU provider."""
 
     def __init__(self, path: Path, target: Target) -> None:
         import onnxruntime
 
-        kinds = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
         self._session = onnxruntime.InferenceSession(
             str(path), session_options(target.threads), providers=["CPUExecutionProvider"]
         )
-        self.inputs = {
-            one.name: Input(tuple(one.shape), np.dtype(kinds[one.type]))
-            for one in self._session.get_inputs()
-        }
+        self.inputs = inputs_of_session(self._session)
 
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """See `Model.run`."""

@@ -25,6 +25,7 @@ class Candidate:
     predicted_latency_ms: float
     latency_upper_ms: float
     size_bytes: int
+    peak_memory_bytes: int
     macs: int
     parameters: int
     objectives: dict[str, float]
@@ -52,6 +53,7 @@ def candidates_of(
     latency = problem.latency_ms(genotypes)
     upper = problem.upper_ms(genotypes)
     size = problem.size_bytes(genotypes)
+    memory = problem.peak_memory_bytes(genotypes)
     structure = problem.structure(genotypes[:, :-1])
     costs = problem.costs_of(genotypes)
     feasible = problem.feasible(genotypes)
@@ -69,6 +71,7 @@ def candidates_of(
                 predicted_latency_ms=round(float(latency[i]), 6),
                 latency_upper_ms=round(float(upper[i]), 6),
                 size_bytes=int(size[i]),
+                peak_memory_bytes=int(memory[i]),
                 macs=int(structure.macs[i]),
                 parameters=int(structure.parameters[i]),
                 objectives={

@@ -32,11 +32,13 @@ class SlotSums:
     """Sums over the blocks of a network, for several prices of a block at once.
 
     Every combination that a slot's decisions can take is priced once, and slots that read much the
-    same decisions are joined; then a batch of networks is a few array lookups and a sum.
+    same decisions are joined; then a batch of networks is a few array lookups and a sum
+    (or, with `reduce=np.maximum`, the largest of prices that are not negative).
     """
 
-    def __init__(self, space: SearchSpace, price: Price) -> None:
+    def __init__(self, space: SearchSpace, price: Price, *, reduce: np.ufunc = np.add) -> None:
         self._space = space
+        self._reduce = reduce
         combinations_of = _combinations(space)
         everything = _distinct(combinations_of)
         position = {block: row for row, block in enumerate(everything)}
@@ -47,8 +49,9 @@ class SlotSums:
             rows = np.zeros((len(combinations), table.shape[1]))
             for number, blocks in enumerate(combinations):
                 if blocks:
-                    rows[number] = table[[position[block] for block in blocks]].sum(axis=0)
-            _join(joined, slot.reads, rows, sizes)
+                    prices = table[[position[block] for block in blocks]]
+                    rows[number] = reduce.reduce(prices, axis=0)
+            _join(joined, slot.reads, rows, sizes, reduce)
         self._tables = [np.ascontiguousarray(rows) for _, rows in joined]
         # where a network's decisions stand in each table: one product for all tables
         self._places = np.zeros((len(sizes), len(joined)))
@@ -64,7 +67,7 @@ class SlotSums:
         places = (rows.astype(np.float64) @ self._places).astype(np.int64)
         total = self._tables[0][places[:, 0]]
         for number, table in enumerate(self._tables[1:], start=1):
-            total += table[places[:, number]]
+            self._reduce(total, table[places[:, number]], out=total)
         return total
 
 
@@ -73,12 +76,13 @@ def _join(
     reads: tuple[int, ...],
     rows: FloatArray,
     sizes: tuple[int, ...],
+    reduce: np.ufunc,
 ) -> None:
     """Add a slot's table to one of `joined` where the two together stay small, else append it."""
     for number, (other, table) in enumerate(joined):
         union = tuple(sorted({*other, *reads}))
         if math.prod(sizes[one] for one in union) <= MAX_TABLE:
-            both = _spread(other, table, union, sizes) + _spread(reads, rows, union, sizes)
+            both = reduce(_spread(other, table, union, sizes), _spread(reads, rows, union, sizes))
             joined[number] = (union, both)
             return
     order = tuple(sorted(reads))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from nas_service.errors import Infeasible, InvalidSpec
 from nas_service.search.cost import CostModel, StructureModel
+from nas_service.search.memory import MemoryModel
 from nas_service.search.pareto import BoolArray
 from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.sampling import mutate, uniform
 
-STRUCTURAL = ("size_bytes", "macs", "parameters")
+STRUCTURAL = ("size_bytes", "macs", "parameters", "peak_memory_bytes")
 """What follows from a network's sizes alone."""
 WORST = "worst"
 """`latency_ms@worst` is the highest latency over all devices of the search."""
@@ -77,6 +79,8 @@ class Problem:
             return np.asarray(np.max([self._latency(one, genotypes) for one in models], axis=0))
         if name == "size_bytes":
             return self.size_bytes(genotypes)
+        if name == "peak_memory_bytes":
+            return self.peak_memory_bytes(genotypes)
         return np.asarray(getattr(self.structure(genotypes[:, :-1]), name))
 
     def feasible(self, genotypes: IntArray) -> BoolArray:
@@ -103,6 +107,18 @@ class Problem:
             return self.structure(architectures).size_bytes(self.space.precisions[which])
 
         return self._by_precision(genotypes, size)
+
+    def peak_memory_bytes(self, genotypes: IntArray) -> FloatArray:
+        """Planned peak of activations: `(n,)`."""
+
+        def peak(which: int, architectures: IntArray) -> FloatArray:
+            return self._memory.peak_bytes(architectures, self.space.precisions[which])
+
+        return self._by_precision(genotypes, peak)
+
+    @cached_property
+    def _memory(self) -> MemoryModel:
+        return MemoryModel(self.space.architectures)
 
     def architectures(self, genotypes: IntArray) -> IntArray:
         """What is evaluated: genotypes without their precision."""

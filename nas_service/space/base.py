@@ -96,6 +96,11 @@ class SearchSpace(Protocol):
         ...
 
     @property
+    def chain(self) -> bool:
+        """Whether every block reads the one before it, and nothing else."""
+        ...
+
+    @property
     def resolution(self) -> int | None:
         """Position of the decision that sets the input's side, None where it is fixed."""
         ...

@@ -40,6 +40,7 @@ class NasBench201Space:
 
     name = "nasbench201"
     has_supernet = False
+    chain = False
     resolution: int | None = None
 
     def __init__(self, image: ImageShape) -> None:

@@ -61,6 +61,7 @@ class MbconvSpace:
 
     name = "mbconv"
     has_supernet = True
+    chain = True
     resolution: int | None = _RESOLUTION
 
     def __init__(self, image: ImageShape) -> None:

@@ -57,6 +57,12 @@ class SearchSpaceContract:
             for number, node in enumerate(space.wire(row)):
                 assert all(-1 <= source < number for source in node.inputs)
 
+    def test_a_chain_is_one(self, space: SearchSpace) -> None:
+        for row in samples(space):
+            nodes = space.wire(row)
+            in_line = all(node.inputs == (number - 1,) for number, node in enumerate(nodes))
+            assert in_line or not space.chain
+
     def test_slots_read_what_they_say(self, space: SearchSpace) -> None:
         for slot in space.slots:
             values = [space.decisions[i].values for i in slot.reads]

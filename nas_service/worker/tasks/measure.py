@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from lookup_tables.measure import Timing
 from nas_service.compilation.benchmark import PROTOCOL
+from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import parity_of
 from nas_service.engine.child import Progress
 from nas_service.lineage import lineage
@@ -21,7 +23,7 @@ from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured, judge, standard_error
 from nas_service.space.base import input_size
 from nas_service.storage import artifacts, certified, datasets, devices, searches
-from nas_service.storage.devices import StoredTable, StoredTarget
+from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
 from nas_service.training.data import load as load_data
 from nas_service.worker.bench import Bench, open_bench
@@ -77,6 +79,8 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     )
     certifier = _certify(bench, winner, search, spreads, report)
     timings = {one: _typical(bench, one) for one in precisions}
+    report(0.85, "asking the runtime for its memory")
+    memory = {one: _memory(context, params, bench.compiled[one], device) for one in precisions}
     report(0.9, "checking parity")
     measured: dict[str, Measured] = {}
     for precision in precisions:
@@ -107,6 +111,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             row = {
                 **_row(winner, measured[precision], measured["fp32"], certificate),
                 "latency": timings[precision].as_dict(),
+                "measured_peak_memory_bytes": memory[precision],
                 "machine_shift": bench.sessions[-1].machine_shift,
                 "measuring_attempts": sum(one.attempts for one in bench.sessions),
             }
@@ -128,6 +133,16 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             )
         searches.update_winner(session, winner.id, results=rows, state="measured")
     return {"rows": rows}
+
+
+def _memory(
+    context: Context, params: dict[str, Any], model: Path, device: StoredDevice
+) -> int | None:
+    """What the runtime allocates, where the device is this machine; unknown elsewhere."""
+    if not device.local:
+        return None
+    with context.building(params):
+        return peak_memory_bytes(model)
 
 
 def targets_of(
@@ -242,6 +257,8 @@ def _row(
         "predicted_latency_ms": estimate["predicted_latency_ms"],
         "predicted_latency_upper_ms": estimate["latency_upper_ms"],
         "predicted_size_bytes": estimate["size_bytes"],
+        "predicted_peak_memory_bytes": estimate["peak_memory_bytes"],
+        "measured_peak_memory_bytes": None,
         "macs": estimate["macs"],
         "parameters": estimate["parameters"],
         "limit_ms": certificate.limit_ms,
@@ -289,7 +306,7 @@ def _body(
         "measured_size_bytes": row["size_bytes"],
         "predicted_energy_mj": None,
         "measured_energy_mj": row["latency"].get("energy_mj"),
-        "predicted_peak_memory_bytes": None,
-        "measured_peak_memory_bytes": None,
+        "predicted_peak_memory_bytes": row["predicted_peak_memory_bytes"],
+        "measured_peak_memory_bytes": row["measured_peak_memory_bytes"],
         "published": row["published"],
     }

@@ -1,0 +1,40 @@
+"""Peak memory of a batch of networks of a space."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lookup_tables.memory import chain_peaks, peak_numbers
+from nas_service.search.cost import SlotSums
+from nas_service.space.base import FloatArray, IntArray, SearchSpace
+
+BYTES = {"fp32": 4.0, "int8": 1.0}
+
+
+class MemoryModel:
+    """Planned peak of activations; see `lookup_tables.memory`.
+
+    Where a space's blocks follow one another, the peak is the largest of its slots' and a batch is
+    an array lookup; elsewhere each distinct network is walked once and remembered.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        self._chain = space.chain
+        self._largest = SlotSums(space, chain_peaks, reduce=np.maximum) if self._chain else None
+        self._known: dict[tuple[int, ...], int] = {}
+
+    def peak_bytes(self, genotypes: IntArray, precision: str) -> FloatArray:
+        """Bytes of activations at the worst moment: `(n, d) -> (n,)`."""
+        if self._largest is not None:
+            return self._largest(genotypes)[:, 0] * BYTES[precision]
+        rows, place = np.unique(self._space.canonical(genotypes), axis=0, return_inverse=True)
+        peaks = np.array([self._walk(row) for row in rows], dtype=np.float64)
+        return peaks[place.reshape(-1)] * BYTES[precision]
+
+    def _walk(self, row: IntArray) -> int:
+        key = tuple(int(v) for v in row)
+        if key not in self._known:
+            nodes = self._space.wire(row)
+            self._known[key] = peak_numbers([(one.block, one.inputs) for one in nodes])
+        return self._known[key]

@@ -1,0 +1,70 @@
+"""Planned peaks: by hand, by brute force, and against what the runtime allocates."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lookup_tables.blocks import Block
+from lookup_tables.memory import live_numbers, peak_numbers
+from nas_service.compilation.memory import peak_memory_bytes
+from nas_service.networks.build import build
+from nas_service.networks.export import export
+from nas_service.search.memory import MemoryModel
+from nas_service.space.base import SearchSpace, input_size
+from nas_service.space.sampling import distinct
+
+CONV = Block("conv_relu", 16, 32, 8, 8, kernel=3)
+ADD = Block("add", 32, 32, 8, 8, terms=2)
+
+
+def test_a_convolution_holds_what_it_reads_and_what_it_writes() -> None:
+    assert live_numbers(CONV) == (16 + 32) * 64
+    assert live_numbers(CONV, reads_image=True) == 32 * 64
+    # 24 channels lie in 32
+    assert live_numbers(Block("conv_relu", 24, 16, 8, 8)) == (32 + 16) * 64
+
+
+def test_an_inverted_bottleneck_is_widest_inside() -> None:
+    block = Block("mbconv", 16, 16, 8, 8, 3, 1, mid_channels=64, residual=1)
+    # its input waits for the sum while 64 channels are read and 64 are written
+    assert live_numbers(block) == (16 + 64 + 64) * 64
+
+
+def test_an_output_is_held_until_its_last_reader() -> None:
+    network = [(CONV, (-1,)), (ADD, (0, 0)), (ADD, (1, 1)), (ADD, (0, 2))]
+    # the third block reads 2 x 32 channels, and writes over them, while the first's 32 still wait
+    assert peak_numbers(network) == (32 + 2 * 32) * 64
+
+
+def test_a_batch_is_what_walking_each_network_gives(
+    mbconv: SearchSpace, nasbench201: SearchSpace
+) -> None:
+    for space in (mbconv, nasbench201):
+        rows = distinct(space, 40, np.random.default_rng(0))
+        batch = MemoryModel(space).peak_bytes(rows, "fp32")
+        alone = [
+            4 * peak_numbers([(one.block, one.inputs) for one in space.wire(row)]) for row in rows
+        ]
+        assert batch.tolist() == alone
+        assert (MemoryModel(space).peak_bytes(rows, "int8") * 4 == batch).all()
+
+
+def test_the_plan_is_near_what_the_runtime_allocates(tmp_path: Path, mbconv: SearchSpace) -> None:
+    rows = distinct(mbconv, 6, np.random.default_rng(2))
+    told = []
+    for number, row in enumerate(rows):
+        path = tmp_path / f"{number}.onnx"
+        network = build(mbconv, row, seed=number)
+        export(network, path, channels=3, size=input_size(mbconv, row))
+        told.append(peak_memory_bytes(path))
+    measured = np.array(told, dtype=np.float64)
+    assert np.isfinite(measured).all()
+    error = MemoryModel(mbconv).peak_bytes(rows, "fp32") / measured - 1.0
+    assert np.abs(error).mean() < 0.15
+    assert np.corrcoef(np.log(measured), np.log(measured * (1 + error)))[0, 1] > 0.95
+
+
+def test_a_file_that_does_not_run_has_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"not a model")
+    assert peak_memory_bytes(path) is None
