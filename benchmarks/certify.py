@@ -35,6 +35,8 @@ ONBOARDING, FURTHER = 10, 10
 REVISED = (3, 6)
 """After so many further measurements the estimates learn from them."""
 MARGIN = 1.645
+LEVEL = 0.9
+"""Of the intervals of winners, before measuring and after."""
 Figures = dict[str, float]
 
 
@@ -171,12 +173,16 @@ def _certify(
     figures: Figures = {
         "predictor_part": best - float(accuracy[feasible][np.argmax(predicted[feasible])])
     }
+    interval = onboarded.interval(LEVEL)
     for name, margin in (("uncertified", 0.0), ("margin", MARGIN), ("once", 0.0)):
         inside = np.flatnonzero(onboarded.latency * np.exp(margin * spread) <= limit)
         ranked = inside[np.argsort(-predicted[inside], kind="stable")]
         if name == "once":  # the same budget: the ten most promising, each measured once
             ranked = ranked[:FURTHER]
             ranked = ranked[noise(truth[ranked]) <= limit]
+        if len(ranked) and name == "uncertified" and np.isfinite(interval[ranked[0], 1]):
+            low, high = interval[ranked[0]]
+            figures["winner_covered"] = float(low <= truth[ranked[0]] <= high)
         if len(ranked):
             figures[f"{name}_violation"] = float(truth[ranked[0]] > limit)
             if truth[ranked[0]] <= limit:  # what breaks the limit has no regret
@@ -184,6 +190,8 @@ def _certify(
     winner = certifier.best()
     figures["certified"] = float(winner is not None)
     if winner is not None:
+        low, high = certifier.interval(winner, LEVEL)
+        figures["certified_covered"] = float(low <= truth[winner] <= high)
         figures["violation"] = float(truth[winner] > limit)
         figures["cost"] = best_predicted - float(predicted[winner])
         figures["regret"] = best - float(accuracy[winner])
@@ -200,6 +208,8 @@ def _rows(found: dict[str, list[tuple[float, str, Figures]]], seeds: int) -> lis
             ("certified", "certification_cost", "cost"),
             ("certified", "regret", "regret"),
             ("certified", "regret_of_predictor", "predictor_part"),
+            ("certified", "coverage_90", "certified_covered"),
+            ("search without certificates", "coverage_90", "winner_covered"),
             ("search without certificates", "violation_rate", "uncertified_violation"),
             ("search without certificates", "regret", "uncertified_regret"),
             ("ten measured once, the best kept", "violation_rate", "once_violation"),

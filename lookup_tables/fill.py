@@ -103,9 +103,10 @@ def fill(table: LookupTable, blocks: Sequence[Block]) -> tuple[LookupTable, Fill
         model = _Regression(features, logs)
         errors.extend(np.abs(np.exp(model.left_out(features, logs) - logs) - 1.0))
         estimates = np.exp(model.predict(block_features(wanted)))
+        energies = _energies(known, features, wanted)
         filled.extend(
-            Entry(block, p10_ms=float(value), source=FILLED)
-            for block, value in zip(wanted, estimates, strict=True)
+            Entry(block, p10_ms=float(value), source=FILLED, energy_mj=energy)
+            for block, value, energy in zip(wanted, estimates, energies, strict=True)
         )
     report = FillReport(
         n_measured=table.n_measured,
@@ -114,6 +115,16 @@ def fill(table: LookupTable, blocks: Sequence[Block]) -> tuple[LookupTable, Fill
         p90_error=float(np.quantile(errors, 0.9)) if errors else 0.0,
     )
     return replace(table, entries=(*table.entries, *filled)), report
+
+
+def _energies(
+    known: Sequence[Entry], features: FloatArray, wanted: Sequence[Block]
+) -> list[float | None]:
+    """Energy of blocks by the same regression, where that of all known ones was measured."""
+    if any(entry.energy_mj is None for entry in known):
+        return [None] * len(wanted)
+    model = _Regression(features, np.log([float(entry.energy_mj or 0.0) for entry in known]))
+    return [float(one) for one in np.exp(model.predict(block_features(wanted)))]
 
 
 def absurd_entries(table: LookupTable) -> dict[str, float]:

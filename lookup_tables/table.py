@@ -29,7 +29,8 @@ class Entry:
 
     A measured entry has the percentiles of its samples, their relative `spread`
     ((p50 - p10) / p10), their number and when they were taken. A filled one has `p10_ms` alone,
-    from a regression over the measured ones, and no other number; so has one of a roofline.
+    from a regression over the measured ones, and `energy_mj` where all of those have it; one of a
+    roofline has `p10_ms` alone.
     """
 
     block: Block

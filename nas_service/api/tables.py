@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from lookup_tables import files
 from lookup_tables.errors import InvalidTable
+from lookup_tables.table import LookupTable
 from nas_service.api.dependencies import Listing, Paging, Services, Strict, With, listing
 from nas_service.api.devices import ImageIn
 from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
@@ -19,9 +22,11 @@ from nas_service.search.cost import CostModel, StructureModel
 from nas_service.space.base import ImageShape, SearchSpace, parse
 from nas_service.storage import devices
 from nas_service.storage.devices import StoredTable
-from nas_service.storage.reopening import reopen_for_device
+from nas_service.storage.reopening import newest_tables, reopen_for_device
 
 router = APIRouter(prefix="/v1", tags=["lookup tables"])
+MAX_RATIO, MIN_COMPARED = 100.0, 5
+"""Tables of one device do not differ so much over so many blocks unless their units do."""
 
 
 class PriceIn(Strict):
@@ -67,6 +72,7 @@ def _add(content: bytes, with_: Services, response: Response) -> StoredTable:
         raise InvalidSpec(str(error), field="body", problems=list(error.problems)) from error
     with with_.database.session() as session:
         device = devices.get_device(session, table.target.device)
+        _check_units(session, with_, device.id, table)
         target = devices.add_target(session, device.id, table.target)
         added = devices.add_table(session, with_.blobs, table, target.id, spaces=[])
         again = reopen_for_device(session, with_.blobs, device)
@@ -74,6 +80,23 @@ def _add(content: bytes, with_: Services, response: Response) -> StoredTable:
         with_.enqueue(job)
     response.headers["Location"] = f"/v1/lookup-tables/{added.id}"
     return added
+
+
+def _check_units(session: Session, with_: Services, device_id: str, table: LookupTable) -> None:
+    """Refuse a table that is hundreds of times off an earlier one of the same device."""
+    mine = {entry.block: entry.p10_ms for entry in table.entries}
+    for stored in newest_tables(session, device_id):
+        known = devices.load_table(with_.blobs, stored)
+        ratios = [mine[e.block] / e.p10_ms for e in known.entries if e.block in mine]
+        if len(ratios) < MIN_COMPARED:
+            continue
+        middle = float(np.median(ratios))
+        if not 1.0 / MAX_RATIO <= middle <= MAX_RATIO:
+            raise InvalidSpec(
+                f"p10_ms: the values are {middle:.3g} times those of table {stored.version} of the "
+                "same device; latencies are in ms",
+                field="p10_ms",
+            )
 
 
 @router.get("/lookup-tables")

@@ -74,6 +74,38 @@ def tables_validate(file: Path, as_json: JsonOption = False) -> None:
         print(f"valid: table {table.version} with {len(table.entries)} entries")
 
 
+@commands.command("import")
+def tables_import(
+    layout: Annotated[str, typer.Argument(help="ofa: block tables of Once-for-All, NSGANetV2.")],
+    file: Path,
+    out: Annotated[Path, typer.Argument(help="Table file to write; `nas tables add` uploads it.")],
+    device: Annotated[str, typer.Option(help="Device that it was measured on.")],
+    runtime: Annotated[str, typer.Option(help="Runtime that it was measured with.")],
+    runtime_version: Annotated[str, typer.Option(help="Its version.")] = "unknown",
+    precision: Annotated[str, typer.Option(help="fp32 or int8.")] = "fp32",
+    as_json: JsonOption = False,
+) -> None:
+    """Turn a table of another layout into a table file, whole or not at all."""
+    from lookup_tables import files, importers
+    from lookup_tables.errors import InvalidTable
+    from lookup_tables.target import PRECISIONS, Target
+
+    if layout != "ofa":
+        raise InvalidSpec(f"no layout {layout!r}; known: ofa", field="layout")
+    if precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise InvalidSpec(f"no precision {precision!r}; known: {known}", field="precision")
+    try:
+        table = importers.ofa_table(file, Target(device, runtime, runtime_version, precision))
+    except InvalidTable as error:
+        for problem in error.problems:
+            print(problem)
+        raise typer.Exit(1) from None
+    files.write(table, out)
+    told = {"wrote": str(out), "entries": len(table.entries), "version": table.version}
+    output.tell(f"wrote {out} with {len(table.entries)} entries", told, as_json=as_json)
+
+
 @commands.command("export")
 def tables_export(
     table: str, file: Path, server: ServerOption = LOCAL, as_json: JsonOption = False

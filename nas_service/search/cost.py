@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -14,7 +15,7 @@ from lookup_tables.calibrate import FLOOR_OF_SUM, N_SUMS, Calibration, block_sum
 from lookup_tables.errors import MissingBlocks as TableLacks
 from lookup_tables.source import CostSource
 from lookup_tables.target import Target
-from nas_service.errors import MissingBlocks
+from nas_service.errors import InvalidSpec, MissingBlocks
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, Slot
 
 GRAPH_BYTES = 400
@@ -145,6 +146,7 @@ class CostModel:
     def __init__(
         self, space: SearchSpace, source: CostSource, calibration: Calibration | None
     ) -> None:
+        self._space = space
         self._source = source
         self._calibration = calibration
         try:
@@ -170,6 +172,29 @@ class CostModel:
     def sums(self, genotypes: IntArray) -> FloatArray:
         """Sums over each network's blocks as `block_sums` gives them: `(n, 3)`."""
         return self._sums(genotypes).reshape(-1, N_SUMS)
+
+    def energy_mj(self, genotypes: IntArray) -> FloatArray:
+        """Energy of each network, the plain sum over its blocks: `(n,)`.
+
+        Raises:
+            InvalidSpec: the source does not know the energy of every block.
+        """
+        return self._energies(genotypes)[:, 0]
+
+    @cached_property
+    def _energies(self) -> SlotSums:
+        def price(blocks: list[Block]) -> FloatArray:
+            energy = self._source.energy_mj(blocks)
+            if np.isnan(energy).any():
+                raise InvalidSpec(
+                    f"the table of {self.target.key} does not know the energy of "
+                    f"{int(np.isnan(energy).sum())} of {len(blocks)} blocks; profile the device "
+                    "where a meter is at hand",
+                    field="objectives",
+                )
+            return energy[:, None]
+
+        return SlotSums(self._space, price)
 
     def upper_factor(self, probability: float) -> float:
         """What an estimate is multiplied by to stay above the measured value that often."""

@@ -19,16 +19,17 @@ from nas_service.space.sampling import mutate, uniform
 
 STRUCTURAL = ("size_bytes", "macs", "parameters", "peak_memory_bytes")
 """What follows from a network's sizes alone."""
+ON_DEVICES = ("latency_ms", "energy_mj")
+"""What tables give; `latency_ms@DEVICE` is that on another device of the search."""
 WORST = "worst"
 """`latency_ms@worst` is the highest latency over all devices of the search."""
 
 
 def check_quantity(name: str, also_devices: Sequence[str]) -> None:
     """Raise `InvalidSpec`, which lists the known ones, where nothing gives a quantity."""
-    latencies = ["latency_ms"]
-    if also_devices:
-        latencies += [f"latency_ms@{one}" for one in (*also_devices, WORST)]
-    known = [*latencies, *STRUCTURAL]
+    at = [f"@{one}" for one in (*also_devices, WORST)] if also_devices else []
+    known = [f"{metric}{one}" for metric in ON_DEVICES for one in ("", *at)]
+    known += STRUCTURAL
     if name not in known:
         raise InvalidSpec(
             f"no cost source gives {name!r}; known: {', '.join(known)}",
@@ -76,7 +77,8 @@ class Problem:
         """The objective or limited quantity of that name: `(n,)`."""
         models = self._models(name)
         if models:
-            return np.asarray(np.max([self._latency(one, genotypes) for one in models], axis=0))
+            of = self._energy if name.startswith("energy_mj") else self._latency
+            return np.asarray(np.max([of(one, genotypes) for one in models], axis=0))
         if name == "size_bytes":
             return self.size_bytes(genotypes)
         if name == "peak_memory_bytes":
@@ -91,7 +93,7 @@ class Problem:
         """By what share the worst limit is exceeded, 0 or less where all hold: `(n,)`."""
         found = self.upper_ms(genotypes) / self.limit_ms - 1.0
         for name, limit in self.limits.items():
-            models = self._models(name)
+            models = self._models(name) if name.startswith("latency_ms") else []
             value = (
                 np.max([self._upper(one, genotypes) for one in models], axis=0)
                 if models
@@ -154,7 +156,7 @@ class Problem:
         return np.array([limits[name] for name in self.objectives])
 
     def _models(self, name: str) -> list[tuple[CostModel, ...]]:
-        """The cost models behind a latency; none for what follows from structure."""
+        """The cost models behind a latency or energy; none for what follows from structure."""
         check_quantity(name, tuple(self.others))
         metric, at, device = name.partition("@")
         if metric in STRUCTURAL:
@@ -165,6 +167,9 @@ class Problem:
 
     def _latency(self, costs: tuple[CostModel, ...], genotypes: IntArray) -> FloatArray:
         return self._by_precision(genotypes, lambda which, rows: costs[which].latency_ms(rows))
+
+    def _energy(self, costs: tuple[CostModel, ...], genotypes: IntArray) -> FloatArray:
+        return self._by_precision(genotypes, lambda which, rows: costs[which].energy_mj(rows))
 
     def _upper(self, costs: tuple[CostModel, ...], genotypes: IntArray) -> FloatArray:
         factors = np.array([cost.upper_factor(self.limit_probability) for cost in costs])
@@ -192,10 +197,15 @@ def median_latency_ms(space: DeploymentSpace, costs: Sequence[CostModel], seed: 
 
 
 def require_feasible(problem: Problem, seed: int) -> None:
-    """Raise `Infeasible`, naming the fastest candidate, where nothing can keep the limit."""
+    """Raise `Infeasible`, naming the fastest candidate, where nothing can keep the limit.
+
+    Raises:
+        InvalidSpec: an objective of which no table knows anything.
+    """
     generator = np.random.default_rng([seed, 17])
     base = problem.space.architectures
     pool = np.concatenate([base.smallest()[None, :], uniform(base, 512, generator)])
+    problem.costs_of(problem.space.every_precision(pool[:1]))  # whether all of them are known
     for _ in range(12):
         every = problem.space.every_precision(pool)
         excess = problem.excess(every)

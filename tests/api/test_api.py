@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from lookup_tables import files
+from lookup_tables.calibrate import Calibration
 from lookup_tables.table import LookupTable
 from nas_service.api.app import create_app
 from nas_service.cli.serve import prepare
@@ -95,8 +97,8 @@ def test_an_unknown_field_is_refused_by_name(api: TestClient) -> None:
         ({"space": "nasbench201"}, 422, "shares no weights"),
         ({"precisions": ["fp32", "fp32"]}, 422, "the same one twice"),
         ({"precisions": ["int3"]}, 422, "precisions"),
-        ({"objectives": ["latency_ms", "energy_mj"]}, 422, "no cost source gives 'energy_mj'"),
-        ({"objectives": ["latency_ms@phone"]}, 422, "known: latency_ms, size_bytes"),
+        ({"objectives": ["latency_ms", "joules"]}, 422, "no cost source gives 'joules'"),
+        ({"objectives": ["latency_ms@phone"]}, 422, "known: latency_ms, energy_mj, size_bytes"),
         ({"objectives": ["macs", "macs"]}, 422, "objectives: the same one twice"),
         ({"limits": {"latency_ms": 1}}, 422, "max_latency_ms"),
         ({"limits": {"macs": -1}}, 422, "limits.macs"),
@@ -207,8 +209,6 @@ def test_a_file_of_another_kind_is_refused(api: TestClient) -> None:
 
 def _table() -> LookupTable:
     made = table_of(MbconvSpace(ImageShape(16, 1, 4)), "fp32")
-    from dataclasses import replace
-
     return LookupTable(replace(made.target, device="here"), made.entries)
 
 
@@ -223,6 +223,21 @@ def test_a_table_is_accepted_whole_and_prices_architectures(ready: TestClient) -
     expected = _table().latency_ms([node.block for node in space.wire(space.smallest())]).sum()
     assert price["estimated_latency_ms"] == pytest.approx(expected, abs=1e-5)
     assert price["table_version"] == added.json()["version"]
+
+
+def test_a_table_in_other_units_than_the_devices_others_is_refused(ready: TestClient) -> None:
+    table = replace(_table(), calibration=Calibration(1.0, 0.0, 0.0, 0.0, "p50", (0.0,) * 5))
+    assert ready.post("/v1/lookup-tables", content=files.dump(table)).status_code == 201
+    micro = replace(
+        table, entries=tuple(replace(one, p10_ms=1e3 * one.p10_ms) for one in table.entries)
+    )
+    answer = ready.post("/v1/lookup-tables", content=files.dump(micro))
+    assert answer.status_code == 422
+    assert "1e+03 times those of table" in answer.json()["detail"]
+    assert len(ready.get("/v1/lookup-tables").json()["items"]) == 1
+    utf16 = ready.post("/v1/lookup-tables", content=files.dump(table).encode("utf-16"))
+    assert utf16.status_code == 422
+    assert "UTF-8" in utf16.json()["detail"]
 
 
 def test_a_table_with_nan_or_a_missing_block_names_it(ready: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,15 @@ from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.search.accuracy import PredictorEvaluator, TabularEvaluator
 from nas_service.search.acquisition import Improvement, Region
 from nas_service.search.candidate_pool import Pool
-from nas_service.search.cost import CostBank, StructureModel
+from nas_service.search.cost import CostBank, CostModel, StructureModel
 from nas_service.search.driver import Evaluation, plateaued, run
-from nas_service.search.evaluate import Problem
+from nas_service.search.evaluate import Problem, require_feasible
 from nas_service.search.guided import Guidance, propose
 from nas_service.search.pareto import hypervolume, non_dominated
 from nas_service.search.task import Task
 from nas_service.space.base import FloatArray, ImageShape
 from nas_service.space.cell import NasBench201Space
+from nas_service.space.mbconv import MbconvSpace
 from nas_service.space.sampling import distinct
 from predictors.gaussian_process import GaussianProcessPredictor
 from predictors.linear import RidgePredictor
@@ -125,8 +127,29 @@ def test_costs_and_limits_have_to_fit_together() -> None:
 
 def test_objectives_without_a_cost_source_are_named() -> None:
     given_ = make_problem()
-    with pytest.raises(InvalidSpec, match="no cost source gives 'energy_mj'; known: latency_ms"):
-        Problem(**{**vars(given_), "objectives": ("latency_ms", "energy_mj")})
+    with pytest.raises(InvalidSpec, match="no cost source gives 'joules'; known: latency_ms"):
+        Problem(**{**vars(given_), "objectives": ("latency_ms", "joules")})
+
+
+def test_energy_is_the_sum_over_blocks_and_asked_for_before_anything_is_trained() -> None:
+    without = make_problem()
+    asked = {**vars(without), "objectives": ("latency_ms", "energy_mj")}
+    with pytest.raises(InvalidSpec, match="does not know the energy of"):
+        require_feasible(Problem(**asked), 0)
+    space = without.space.architectures
+    costs = []
+    for one in without.costs:
+        plain = table_of(MbconvSpace(space.image), one.target.precision)
+        entries = tuple(replace(e, energy_mj=2.0 * e.p10_ms) for e in plain.entries)
+        costs.append(CostModel(space, replace(plain, entries=entries), None))
+    problem = Problem(**{**asked, "costs": tuple(costs), "limits": {"energy_mj": 5.0}})
+    require_feasible(problem, 0)
+    genotypes = problem.space.every_precision(distinct(space, 20, np.random.default_rng(0)))
+    latency, energy = problem.costs_of(genotypes).T
+    assert np.allclose(energy, 2.0 * latency)
+    over = energy > 5.0
+    assert over.any()
+    assert (problem.excess(genotypes)[over] > 0).all()
 
 
 def test_the_worst_device_is_the_slower_one_for_each_network() -> None:
