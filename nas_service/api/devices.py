@@ -25,7 +25,7 @@ from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.plugins import SPACES, load
 from nas_service.space.base import ImageShape
-from nas_service.storage import agents, datasets, devices, jobs
+from nas_service.storage import agents, artifacts, datasets, devices, jobs
 from nas_service.storage.devices import StoredDevice, StoredTarget
 from nas_service.storage.session import new_id
 
@@ -176,6 +176,66 @@ def list_targets(with_: With, page: Paging) -> Listing[StoredTarget]:
         return listing(devices.list_targets(session, cursor=page.cursor, limit=page.limit))
 
 
+class KitResultsIn(Strict):
+    """A filled kit: the CSV's text, and the runtime that was used."""
+
+    kit: str = Field(description="Artifact of the kit.")
+    results: str = Field(max_length=4 * 1024**2, description="CSV: name, p50_ms, ...")
+    runtime_version: str = Field(min_length=1, max_length=40)
+
+
+@router.post("/devices/{name}:make-kit", status_code=202)
+def make_kit(
+    name: Annotated[str, Path()], body: ProfileIn, with_: With, response: Response
+) -> Accepted:
+    """Pack what an offline device is to measure; the kit becomes an artifact of the device."""
+    with with_.database.session() as session:
+        device = devices.get_device(session, name)
+        job = jobs.add_job(
+            session,
+            new_id("job"),
+            "make_kit",
+            subject=device.id,
+            params={
+                "device_id": device.id,
+                "space": body.space,
+                "image": _image(session, body).as_dict(),
+                "precisions": list(body.precisions),
+                "seed": body.seed,
+            },
+        )
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=device.id, href=f"/v1/artifacts?owner={device.id}", job=JobOut.of(job))
+
+
+@router.post("/devices/{name}:import-kit", status_code=202)
+def import_kit(
+    name: Annotated[str, Path()], body: KitResultsIn, with_: With, response: Response
+) -> Accepted:
+    """Make tables of a filled kit, of all of it or, with what is missing named, of nothing."""
+    with with_.database.session() as session:
+        device = devices.get_device(session, name)
+        kit = artifacts.get_artifact(session, body.kit)
+        if kit.kind != "kit" or kit.owner != device.id:
+            raise InvalidSpec(f"artifact {kit.id!r} is no kit of device {name!r}", field="kit")
+        job = jobs.add_job(
+            session,
+            new_id("job"),
+            "import_kit",
+            subject=device.id,
+            params={
+                "device_id": device.id,
+                "kit": kit.lineage["kit"],
+                "results": body.results,
+                "runtime_version": body.runtime_version,
+            },
+        )
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=device.id, href=f"/v1/devices/{device.name}", job=JobOut.of(job))
+
+
 class DriftIn(Strict):
     """How to look for drift, and how long to profile where there is some."""
 
@@ -208,6 +268,19 @@ def check_drift(
     return Accepted(id=device.id, href=f"/v1/devices/{device.name}", job=JobOut.of(job))
 
 
+def _image(session: Session, body: ProfileIn) -> ImageShape:
+    """The images to profile for; raises where the space cannot take them."""
+    if body.image is not None:
+        image = ImageShape(body.image.size, body.image.channels, body.image.n_classes)
+    else:
+        dataset = datasets.get_dataset(session, body.dataset or "")
+        if not dataset.ready:
+            raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
+        image = dataset.image
+    load(SPACES, body.space)(image)
+    return image
+
+
 def _require_measurable(session: Session, device: StoredDevice) -> None:
     if not device.local and agents.get_agent(session, device.id) is None:
         raise Unsupported(
@@ -228,14 +301,7 @@ def profile(
     with with_.database.session() as session:
         device = devices.get_device(session, name)
         _require_measurable(session, device)
-        if body.image is not None:
-            image = ImageShape(body.image.size, body.image.channels, body.image.n_classes)
-        else:
-            dataset = datasets.get_dataset(session, body.dataset or "")
-            if not dataset.ready:
-                raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
-            image = dataset.image
-        load(SPACES, body.space)(image)
+        image = _image(session, body)
         job_id = remembered(session, key, "profile", (name, body), new_id("job"))
         job = jobs.add_job(
             session,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -92,6 +93,70 @@ def devices_token(name: str, server: ServerOption = LOCAL, as_json: JsonOption =
     print(f"on the device:  {made['command']}")
     print(f"or:             curl -O {server.rstrip('/')}/agent.pyz")
     print(f"                python agent.pyz --server {server.rstrip('/')} --token {made['token']}")
+
+
+@commands.command("kit")
+def devices_kit(
+    name: str,
+    out: Annotated[Path, typer.Argument(help="Zip to write.")],
+    space: Annotated[str, typer.Option(help="Search space.")] = "mbconv",
+    dataset: Annotated[str | None, typer.Option(help="Data set whose images to size for.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Or: pixels a side.")] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option(help="fp32, int8; both unless given.")
+    ] = None,
+    seed: int = 0,
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Pack models, commands and a CSV to fill, for a device that the service cannot reach."""
+    request: dict[str, Any] = {"space": space, "seed": seed}
+    if image_size is not None:
+        request["image"] = {"size": image_size}
+    if dataset is not None:
+        request["dataset"] = dataset
+    if precision:
+        request["precisions"] = precision
+    with Client(server) as nas:
+        made = nas.post(f"/v1/devices/{name}:make-kit", request)
+        nas.wait(made["job"]["id"], on_progress=output.ProgressLine("kit", quiet=as_json))
+        kit = max(nas.every("/v1/artifacts", owner=made["id"]), key=lambda one: one["created_at"])
+        nas.download(kit["id"], out)
+    output.tell(f"wrote {out}; its id is {kit['id']}", kit, as_json=as_json)
+
+
+@commands.command("import-kit")
+def devices_import_kit(
+    name: str,
+    kit: Annotated[str, typer.Argument(help="Id of the kit.")],
+    results: Annotated[Path, typer.Argument(help="results.csv, or the folder of logs.")],
+    runtime_version: Annotated[str, typer.Option(help="Of ONNX Runtime on the device.")],
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Make lookup tables of a filled kit."""
+    text = _logs(results) if results.is_dir() else results.read_text(encoding="utf-8")
+    request = {"kit": kit, "results": text, "runtime_version": runtime_version}
+    with Client(server) as nas:
+        job = nas.post(f"/v1/devices/{name}:import-kit", request)["job"]
+        done = nas.wait(job["id"], on_progress=output.ProgressLine("import", quiet=as_json))
+    output.tell(f"made tables of {name}", done, as_json=as_json)
+
+
+def _logs(folder: Path) -> str:
+    """What the tool printed for each model, as the text of a CSV."""
+    from lookup_tables.errors import InvalidTable
+    from lookup_tables.importers import perf_test
+
+    lines = ["name,p50_ms,p90_ms,p99_ms,n"]
+    for log in sorted(folder.rglob("*.txt")):
+        name = log.relative_to(folder).with_suffix("").as_posix()
+        try:
+            told = perf_test(log.read_text(errors="replace"), name)
+        except InvalidTable as error:
+            raise InvalidSpec(str(error), field="results") from error
+        lines.append(f"{name},{told.p50_ms!r},{told.p90_ms or ''},{told.p99_ms or ''},{told.n}")
+    return "\n".join(lines) + "\n"
 
 
 @commands.command("check")

@@ -24,6 +24,8 @@ QUEUE_OF = {
     "certify": DEVICE,
     "measure": DEVICE,
     "drift": DEVICE,
+    "make_kit": CPU,
+    "import_kit": CPU,
     "search": CONTROL,
 }
 

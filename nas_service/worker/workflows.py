@@ -55,6 +55,14 @@ class Workflows:
         """Measure blocks and networks on a device; makes its lookup tables."""
         return self._single(job_id, "profile", "profile:profile_device", params)
 
+    def make_kit(self, job_id: str, params: Json) -> Json:
+        """Pack what an offline device is to measure."""
+        return self._single(job_id, "kit", "kit:make_kit", params)
+
+    def import_kit(self, job_id: str, params: Json) -> Json:
+        """Make tables of what came back."""
+        return self._single(job_id, "import", "kit:import_kit", params)
+
     def supernet(self, job_id: str, params: Json) -> Json:
         """Train a supernet, fit its predictor, learn what shipping does."""
 

@@ -6,12 +6,17 @@ import json
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lookup_tables.measure import Protocol
+from lookup_tables.profile import LocalProfiler
+from lookup_tables.target import Target
+from nas_service.client import ApiError
 from tests.agent_process import add_agent
 from tests.service import Service
 
@@ -131,3 +136,39 @@ def test_the_agent_file_is_the_same_every_time_and_small(service: Service) -> No
     first, second = (service.client.fetch("/agent.pyz") for _ in range(2))
     assert first == second
     assert len(first) < 100_000
+
+
+@pytest.mark.slow
+def test_an_offline_kit_comes_back_as_tables(service: Service, tmp_path: Path) -> None:
+    """Its models are timed here with the runtime itself, as somebody would on the device."""
+    nas = service.client
+    device = nas.add_device("mcu", kind="mcu")
+    request = {**PROFILE, "precisions": ["fp32"], "seed": 4}
+    job = nas.post("/v1/devices/mcu:make-kit", request)["job"]["id"]
+    nas.wait(job, timeout_s=120)
+    (kit,) = nas.every("/v1/artifacts", owner=device["id"])
+    nas.download(kit["id"], tmp_path / "kit.zip")
+    with zipfile.ZipFile(tmp_path / "kit.zip") as archive:
+        archive.extractall(tmp_path / "kit")
+    assert "onnxruntime_perf_test" in (tmp_path / "kit" / "README.txt").read_text()
+    names = json.loads((tmp_path / "kit" / "models.json").read_text())
+    template = (tmp_path / "kit" / "results.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in template[1:]] == names
+    models = {name: tmp_path / "kit" / "models" / f"{name}.onnx" for name in names}
+    target = Target("mcu", "onnxruntime", "any", "fp32")
+    protocol = Protocol(rounds=3, repeats=5, extra_rounds=0)
+    timed = LocalProfiler().measure(models, target, protocol=protocol)
+    rows = ["name,p50_ms,n", *(f"{name},{timed[name].p50_ms},15" for name in names)]
+
+    asked = {"kit": kit["id"], "runtime_version": "1.99"}
+    lacking = nas.post("/v1/devices/mcu:import-kit", {**asked, "results": "\n".join(rows[:-3])})
+    with pytest.raises(ApiError, match="models have no row, as fit/anchor"):
+        nas.wait(lacking["job"]["id"], timeout_s=120)
+    assert nas.get("/v1/devices/mcu/targets") == []
+    whole = nas.post("/v1/devices/mcu:import-kit", {**asked, "results": "\n".join(rows)})
+    nas.wait(whole["job"]["id"], timeout_s=120)
+    (stored,) = nas.get("/v1/devices/mcu/targets")
+    assert stored["key"] == "mcu/onnxruntime-1.99/fp32/t1/b1"
+    (table,) = nas.get("/v1/lookup-tables", target_id=stored["id"])["items"]
+    assert table["n_measured"] >= 32
+    assert table["latency_check"]["spearman"] > 0.7

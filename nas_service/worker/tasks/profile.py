@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +59,10 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
     version, point, profiler = measured_by(context, device, params["job_id"])
-    with context.database.session() as session:
-        device = devices.get_device(session, device.id)
-        stored = [
-            devices.add_target(
-                session,
-                device.id,
-                Target(device.name, RUNTIME, version, precision, operating_point=point),
-            )
-            for precision in params["precisions"]
-        ]
-    targets = [one.value for one in stored]
+    targets = [
+        Target(device.name, RUNTIME, version, precision, operating_point=point)
+        for precision in params["precisions"]
+    ]
     folder = context.scratch(f"profile-{params['job_id']}")
     try:
         made = profile_space(
@@ -89,9 +82,23 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         raise StepFailed(str(error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    return store_tables(context, device, targets, made, space, seed)
+
+
+def store_tables(
+    context: Context,
+    device: devices.StoredDevice,
+    targets: Sequence[Target],
+    made: Sequence[tuple[LookupTable, dict[str, Any]]],
+    space: SearchSpace,
+    seed: int,
+) -> dict[str, Any]:
+    """Keep a device's tables with their checks, and open the searches that follow it."""
     versions = []
     with context.database.session() as session:
-        for one, (table, check) in zip(stored, made, strict=True):
+        device = devices.get_device(session, device.id)
+        for target, (table, check) in zip(targets, made, strict=True):
+            one = devices.add_target(session, device.id, target)
             table = replace(table, provenance={**table.provenance, "device_facts": device.facts})
             added = devices.add_table(
                 session,
@@ -124,6 +131,31 @@ def measured_by(
     return facts["runtimes"][RUNTIME], facts["operating_point"], profiler
 
 
+@dataclass(frozen=True)
+class ProfilePlan:
+    """What is measured: some of all blocks, networks to calibrate with and to check on."""
+
+    everything: list[Block]
+    blocks: list[Block]
+    for_fit: IntArray
+    for_check: IntArray
+
+
+def plan_of(
+    space: SearchSpace, seed: int, networks: tuple[int, int], max_blocks: int = MAX_BLOCKS
+) -> ProfilePlan:
+    """The same plan for the same space, seed and sizes."""
+    n_fit, n_check = networks
+    everything = all_blocks(space)
+    samples = distinct(space, n_fit + n_check, np.random.default_rng([seed, 11]))
+    return ProfilePlan(
+        everything,
+        design(everything, max_blocks, seed=seed),
+        np.concatenate([space.smallest()[None, :], samples[: n_fit - 1]]),
+        samples[n_fit - 1 : n_fit - 1 + n_check],
+    )
+
+
 def profile_space(
     space: SearchSpace,
     targets: Sequence[Target],
@@ -134,6 +166,7 @@ def profile_space(
     *,
     profiler: Profiler | None = None,
     networks: tuple[int, int] = (N_CALIBRATION, N_CHECK),
+    max_blocks: int = MAX_BLOCKS,
     building: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[tuple[LookupTable, dict[str, Any]]]:
     """A table a target, each with a check on networks that were in no fit.
@@ -143,9 +176,9 @@ def profile_space(
     """
     clock = Clock(time.monotonic(), budget_s)
     profiler = profiler or LocalProfiler()
-    n_fit, n_check = networks
-    everything = all_blocks(space)
-    chosen = design(everything, MAX_BLOCKS, seed=seed)
+    plan = plan_of(space, seed, networks, max_blocks)
+    everything, chosen = plan.everything, plan.blocks
+    for_fit, for_check = plan.for_fit, plan.for_check
     with building():
         files = block_files(chosen, targets, folder, clock, report)
     what = f"measuring {len(files)} of {len(everything)} blocks"
@@ -158,10 +191,6 @@ def profile_space(
         seed=seed,
         on_round=lambda done, of: report(0.25 + 0.15 * min(done / of, 1.0), what),
     )
-    generator = np.random.default_rng([seed, 11])
-    samples = distinct(space, n_fit + n_check, generator)
-    for_fit = np.concatenate([space.smallest()[None, :], samples[: n_fit - 1]])
-    for_check = samples[n_fit - 1 : n_fit - 1 + n_check]
     with building():
         fit_files = network_files(
             space, for_fit, targets, folder / "fit", report, (0.4, 0.6), clock, MIN_NETWORKS
@@ -172,7 +201,7 @@ def profile_space(
     )
     with building():
         check_files = network_files(
-            space, for_check, targets, folder / "check", report, (0.65, 0.85), None, n_check
+            space, for_check, targets, folder / "check", report, (0.65, 0.85), None, len(for_check)
         )
     report(0.9, f"checking on {len(check_files)} networks")
     checked = _measure_networks(profiler, check_files, targets, None, seed + 1, anchor_file)

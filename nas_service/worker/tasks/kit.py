@@ -1,0 +1,184 @@
+"""The offline kit: a device without Python or network is profiled by hand, and read back.
+
+A kit is a zip of models, the commands that time them, and a CSV to fill. It holds the same files
+that a profile would measure, so that what comes back makes the same tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+from lookup_tables import anchor
+from lookup_tables.errors import InvalidTable, LookupTableError
+from lookup_tables.importers import NetworkLatency, network_latencies
+from lookup_tables.measure import Protocol, Timing
+from lookup_tables.target import Target
+from nas_service.engine.child import Progress
+from nas_service.errors import InvalidSpec
+from nas_service.lineage import lineage
+from nas_service.space.base import ImageShape
+from nas_service.storage import artifacts, devices
+from nas_service.storage.session import now
+from nas_service.worker.context import Context, make_space
+from nas_service.worker.tasks.profile import (
+    N_CALIBRATION_REMOTE,
+    N_CHECK_REMOTE,
+    RUNTIME,
+    plan_of,
+    profile_space,
+    store_tables,
+)
+from nas_service.worker.tasks.profile_files import Clock, block_files, network_files
+
+N_BLOCKS = 64
+NETWORKS = (N_CALIBRATION_REMOTE, N_CHECK_REMOTE)
+_NO_HURRY_S = 1e6
+
+
+def make_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Build the kit of device `device_id` for a space; it becomes an artifact of the device."""
+    context = Context.from_params(params)
+    space = make_space(params["space"], ImageShape(**params["image"]))
+    seed, precisions = int(params["seed"]), list(params["precisions"])
+    targets = [Target("kit", RUNTIME, "", precision) for precision in precisions]
+    folder = context.scratch(f"kit-{params['job_id']}")
+    plan = plan_of(space, seed, NETWORKS, N_BLOCKS)
+    clock = Clock(time.monotonic(), _NO_HURRY_S)
+    groups = {"blocks": block_files(plan.blocks, targets, folder / "blocks", clock, report)}
+    for group, rows, span in (
+        ("fit", plan.for_fit, (0.3, 0.7)),
+        ("check", plan.for_check, (0.7, 0.95)),
+    ):
+        groups[group] = network_files(
+            space, rows, targets, folder / group, report, span, None, len(rows)
+        )
+    models = {
+        f"{group}/{precision}/{number}": paths[precision]
+        for group, every in groups.items()
+        for number, paths in every.items()
+        for precision in precisions
+    }
+    anchor_file = anchor.write_anchor(folder)
+    models |= {f"{group}/{anchor.NAME}": anchor_file for group in ("fit", "check")}
+    report(0.96, f"packing {len(models)} models")
+    place = folder / "kit.zip"
+    _pack(place, models)
+    asked = {k: params[k] for k in ("space", "image", "precisions", "seed")}
+    with context.database.session() as session:
+        added = artifacts.add_artifact(
+            session,
+            context.blobs,
+            place,
+            owner=params["device_id"],
+            name=f"kit-{params['space']}-{params['image']['size']}.zip",
+            kind="kit",
+            lineage={**lineage(seed=seed), "kit": asked},
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    return {"artifact": added.id}
+
+
+def import_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Make tables from a filled CSV, the text of `results`; all of it or nothing."""
+    context = Context.from_params(params)
+    asked = params["kit"]
+    space = make_space(asked["space"], ImageShape(**asked["image"]))
+    with context.database.session() as session:
+        device = devices.get_device(session, params["device_id"])
+    folder = context.scratch(f"kit-import-{params['job_id']}")
+    results = folder / "results.csv"
+    results.write_text(params["results"], encoding="utf-8")
+    try:
+        filled = FilledKit({one.name: timing_of(one) for one in network_latencies(results)})
+        targets = [
+            Target(device.name, RUNTIME, params["runtime_version"], precision)
+            for precision in asked["precisions"]
+        ]
+        made = profile_space(
+            space,
+            targets,
+            _NO_HURRY_S,
+            int(asked["seed"]),
+            folder,
+            report,
+            profiler=filled,
+            networks=NETWORKS,
+            max_blocks=N_BLOCKS,
+        )
+    except InvalidTable as error:
+        raise InvalidSpec(str(error), field="results", problems=list(error.problems)) from error
+    except LookupTableError as error:
+        raise InvalidSpec(str(error), field="results") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return store_tables(context, device, targets, made, space, int(asked["seed"]))
+
+
+@dataclass(frozen=True)
+class FilledKit:
+    """A `Profiler` that has been told: timings by the names that a kit gave its models."""
+
+    timings: Mapping[str, Timing]
+
+    def measure(
+        self,
+        models: Mapping[str, Path],
+        target: Target,
+        *,
+        protocol: Protocol,
+        budget_s: float | None = None,
+        seed: int = 0,
+        on_round: Callable[[int, int], None] | None = None,
+    ) -> dict[str, Timing]:
+        """What was told of each model; `InvalidSpec` names those of which nothing was."""
+        del target, protocol, budget_s, seed, on_round
+        folders = {path.parent.name for path in models.values()} & {"fit", "check"}
+        group = folders.pop() if folders else "blocks"
+        lacking = [name for name in models if f"{group}/{name}" not in self.timings]
+        if lacking:
+            first = ", ".join(f"{group}/{name}" for name in lacking[:5])
+            raise InvalidSpec(
+                f"results: {len(lacking)} models have no row, as {first}", field="results"
+            )
+        return {name: self.timings[f"{group}/{name}"] for name in models}
+
+
+def timing_of(told: NetworkLatency) -> Timing:
+    """A timing from what a tool printed; percentiles that it did not are the median."""
+    p50 = told.p50_ms
+    return Timing(
+        p10_ms=p50,
+        p50_ms=p50,
+        p90_ms=told.p90_ms or p50,
+        p99_ms=told.p99_ms or told.p90_ms or p50,
+        spread=0.0,
+        n=max(told.n, 1),
+        stable=math.isfinite(p50),
+        measured_at=now().isoformat(timespec="seconds"),
+    )
+
+
+def _pack(place: Path, models: Mapping[str, Path]) -> None:
+    template = io.StringIO()
+    writer = csv.writer(template, lineterminator="\n")
+    writer.writerow(["name", "p50_ms", "p90_ms", "p99_ms", "n"])
+    writer.writerows([name, "", "", "", ""] for name in models)
+    texts = package_files("nas_service").joinpath("templates")
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, path in models.items():
+            archive.write(path, f"models/{name}.onnx")
+        archive.writestr("results.csv", template.getvalue())
+        archive.writestr("README.txt", texts.joinpath("kit.txt").read_text())
+        archive.writestr("measure.sh", texts.joinpath("kit.sh").read_text())
+        archive.writestr("models.json", json.dumps(list(models)))
