@@ -19,7 +19,7 @@ Column = tuple[str, str]
 def console() -> Console:
     """Standard output, wide enough that piped tables keep their columns."""
     plain = Console()
-    return plain if plain.is_terminal else Console(width=160)
+    return plain if plain.is_terminal else Console(width=200)
 
 
 def show(

@@ -46,7 +46,6 @@ def test_a_batch_is_what_walking_each_network_gives(
             4 * peak_numbers([(one.block, one.inputs) for one in space.wire(row)]) for row in rows
         ]
         assert batch.tolist() == alone
-        assert (MemoryModel(space).peak_bytes(rows, "int8") * 4 == batch).all()
 
 
 def test_the_plan_is_near_what_the_runtime_allocates(tmp_path: Path, mbconv: SearchSpace) -> None:
