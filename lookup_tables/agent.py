@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import http.client
 import json
 import os
 import secrets
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,6 +36,8 @@ from lookup_tables.target import Target, this_device
 TIMEOUT_S = 60.0
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _SIGN_EVERY_S = 5.0
+_LONGEST = 3000
+"""Characters of a problem that the service is told."""
 
 Json = dict[str, Any]
 
@@ -87,7 +91,7 @@ class Service:
                 if refused.status < 500:
                     raise
                 reason: object = refused
-            except (error.URLError, TimeoutError, ConnectionError) as away:
+            except (OSError, http.client.HTTPException) as away:
                 reason = away
             wait = _PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]
             attempt += 1
@@ -105,6 +109,42 @@ class Service:
         except error.HTTPError as refused:
             with refused:
                 raise Refused(refused.code, _detail(refused.read())) from None
+
+
+class _Heart:
+    """Signs of life of a task, from a thread: a slow model must not look like a dead agent."""
+
+    def __init__(self, service: Service, task: Json) -> None:
+        self._service = service
+        self._task = task
+        self._ended = threading.Event()
+        self._unwanted = threading.Event()
+        self._fraction = 0.0
+        self._thread = threading.Thread(target=self._beat, name="signs-of-life", daemon=True)
+
+    def __enter__(self) -> _Heart:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+
+    def note(self, done: int, of: int) -> None:
+        """How far the work is; raises `Cancelled` where nobody waits for it."""
+        self._fraction = min(done / max(of, 1), 1.0)
+        if self._unwanted.is_set():
+            raise Cancelled
+
+    def _beat(self) -> None:
+        path = f"/v1/agent/tasks/{self._task['id']}:progress"
+        while not self._ended.wait(_SIGN_EVERY_S):
+            body = {"lease": self._task["lease"], "fraction": self._fraction}
+            try:
+                if self._service.call(path, body)["cancelled"]:
+                    self._unwanted.set()
+                    return
+            except (Refused, ValueError):  # what is wrong shows when the report is sent
+                return
 
 
 def hello(instance: str) -> Json:
@@ -154,8 +194,9 @@ def run(service: Service, folder: Path, *, once: bool = False) -> None:
             say("not wanted any more")
             continue
         except Exception as failed:  # noqa: BLE001  # a broken file must not end the agent
-            found = {"lease": task["lease"], "problem": f"{type(failed).__name__}: {failed}"}
-            say(found["problem"])
+            said = f"{type(failed).__name__}: {failed}"[:_LONGEST]
+            found = {"lease": task["lease"], "problem": said}
+            say(said)
         partial = report.with_suffix(".partial")
         partial.write_text(json.dumps(found))
         partial.replace(report)
@@ -173,22 +214,13 @@ def _instance(place: Path) -> str:
 
 def _work(service: Service, task: Json, files: Path) -> Json:
     """Time the task's files; a sign of life goes out every few seconds."""
+    with _Heart(service, task) as heart:
+        return _timed(service, task, files, heart)
+
+
+def _timed(service: Service, task: Json, files: Path, heart: _Heart) -> Json:
     target = Target(**task["target"])
     places = {name: _place(service, files, sha) for name, sha in task["models"].items()}
-    last = time.monotonic()
-
-    def sign(done: int, of: int) -> None:
-        nonlocal last
-        if time.monotonic() - last < _SIGN_EVERY_S:
-            return
-        last = time.monotonic()
-        share = min(done / max(of, 1), 1.0)
-        known = service.call(
-            f"/v1/agent/tasks/{task['id']}:progress", {"lease": task["lease"], "fraction": share}
-        )
-        if known["cancelled"]:
-            raise Cancelled
-
     before = conditions()
     runners: dict[str, Callable[[], object]] = {}
     outputs: Json = {}
@@ -199,14 +231,14 @@ def _work(service: Service, task: Json, files: Path) -> Json:
             outputs[name] = _pack(_outputs(model, given))
         feeds = random_inputs(model.inputs)
         runners[name] = _bound(model, feeds)
-        sign(number, 4 * len(places))
+        heart.note(number, 4 * len(places))
     protocol = Protocol(**task["protocol"])
     timings = measure(
         runners,
         protocol,
         seed=int(task["seed"]),
         budget_s=task.get("budget_s"),
-        on_round=sign,
+        on_round=heart.note,
         meter=meter_of_this_machine(),
     )
     return {

@@ -99,6 +99,8 @@ def ofa_block(key: str) -> Block:
         out = [int(v) for v in told["output"].split("x")]
     except (KeyError, ValueError):
         raise LookupTableError(f"{key}: input and output are not HxWxC") from None
+    if len(out) not in {1, 3} or min(height, width, channels, *out) < 1:
+        raise LookupTableError(f"{key}: input and output are not HxWxC")
     name = kind.lower()
     if name in {"mbconv", "expanded_conv"}:
         return _mbconv(key, told, (height, width, channels), out)
@@ -117,6 +119,8 @@ def _mbconv(key: str, told: Mapping[str, str], size: tuple[int, int, int], out: 
         skip, squeeze = int(told.get("idskip", 0)), int(told.get("se", 0))
     except (KeyError, ValueError):
         raise LookupTableError(f"{key}: expand, kernel and stride have to be counts") from None
+    if min(expand, kernel, stride) < 1 or len(out) != 3:
+        raise LookupTableError(f"{key}: expand, kernel and stride have to be counts")
     middle = channels * expand if expand <= _LARGEST_RATIO else expand
     if [-(-height // stride), -(-width // stride)] != out[:2]:
         raise LookupTableError(f"{key}: stride {stride} does not lead from input to output")
@@ -143,7 +147,7 @@ def fbnet_table(path: Path, device: str) -> AdditiveTable:
     terms: dict[tuple[int, str], float] = {}
     base: float | None = None
     for number, row in enumerate(_table_rows(path), start=2):
-        lacking = [n for n in ("device", "layer", "op", "delta_ms") if row.get(n) in {None, ""}]
+        lacking = [n for n in ("device", "layer", "op", "delta_ms") if row.get(n) in (None, "")]
         if lacking:
             problems.append(f"row {number}: {', '.join(lacking)}: missing")
             continue
@@ -218,10 +222,7 @@ def benchmark_model(text: str, name: str) -> NetworkLatency:
         told = {k: float(v) for k, v in re.findall(r"(\w+)=([\d.eE+-]+)", lines[-1])}
         n = int(told.get("count", 0))
         if "median" in told:
-            p95 = told.get("p95")
-            return NetworkLatency(
-                name, told["median"] / 1e3, None if p95 is None else p95 / 1e3, n=n
-            )
+            return NetworkLatency(name, told["median"] / 1e3, n=n)
         return NetworkLatency(name, told["avg"] / 1e3, n=n, statistic="mean")
     mean = re.search(r"Inference \(avg\):\s*([\d.eE+-]+)", text)
     if mean is None:

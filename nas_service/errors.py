@@ -8,6 +8,7 @@ NasError
 ├── Infeasible      nothing meets the constraints
 ├── Unsupported     this installation cannot do it
 ├── Unavailable     not now; try again
+├── Unreachable     a device on which nothing can be measured now
 └── Cancelled       somebody asked for the end
 """
 
@@ -74,6 +75,10 @@ class Unavailable(NasError):
     """Not now; try again."""
 
 
+class Unreachable(NasError):
+    """A device on which nothing can be measured now."""
+
+
 class Cancelled(NasError):
     """Somebody asked for the end."""
 
@@ -95,6 +100,7 @@ _KINDS: dict[str, type[NasError]] = {
         Infeasible,
         Unsupported,
         Unavailable,
+        Unreachable,
         Cancelled,
         StepFailed,
     )

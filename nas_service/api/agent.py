@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import math
 import time
 from itertools import pairwise
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Response
+import numpy as np
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -117,12 +120,30 @@ class TimingIn(Strict):
     energy_mj: float | None = Field(default=None, gt=0, lt=1e12)
 
 
+class OutputsIn(Strict):
+    """Logits of some images: little-endian float32 in base64."""
+
+    shape: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=2, max_length=2)
+    float32: str
+
+    @model_validator(mode="after")
+    def whole(self) -> OutputsIn:
+        """As many finite numbers as the shape says."""
+        try:
+            values = np.frombuffer(base64.b64decode(self.float32, validate=True), dtype="<f4")
+        except (ValueError, binascii.Error) as error:
+            raise ValueError(f"float32: {error}") from error
+        if len(values) != math.prod(self.shape) or not np.isfinite(values).all():
+            raise ValueError(f"float32: not {math.prod(self.shape)} finite numbers")
+        return self
+
+
 class FinishIn(Strict):
     """A report: timings and outputs, or the problem that prevented them."""
 
     lease: Lease
     timings: dict[str, TimingIn] = Field(default_factory=dict)
-    outputs: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    outputs: dict[str, OutputsIn] = Field(default_factory=dict)
     conditions: dict[str, Any] = Field(default_factory=dict)
     runtime_version: str = Field(default="", max_length=80)
     problem: str | None = Field(default=None, max_length=4000)
@@ -158,7 +179,7 @@ def hello(body: HelloIn, with_: With, mine: Mine) -> HelloOut:
     response_model=TaskOut,
     responses={204: {"description": "Nothing to do"}},
 )
-async def take(body: TakeIn, with_: With, mine: Mine) -> Any:
+async def take(body: TakeIn, with_: With, mine: Mine, request: Request) -> Any:
     """Lease the next task; waits for one as long as asked."""
 
     def look() -> agents.DeviceTask | None:
@@ -168,6 +189,8 @@ async def take(body: TakeIn, with_: With, mine: Mine) -> Any:
 
     until = time.monotonic() + body.wait_s
     while True:  # waiting agents must not hold the threads that other requests need
+        if await request.is_disconnected():  # it would never see what it is given
+            return Response(status_code=204)
         found = await run_in_threadpool(look)
         if found is not None:
             return TaskOut(id=found.id, lease=found.lease or "", **found.payload)

@@ -27,6 +27,7 @@ STATUS: dict[type[errors.NasError], HTTPStatus] = {
     errors.Infeasible: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unsupported: HTTPStatus.NOT_IMPLEMENTED,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Unreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Cancelled: HTTPStatus.CONFLICT,
 }
 

@@ -64,7 +64,10 @@ class Certificate:
         if self.n_sessions == 0 or self.measured_ms is None or self.probability_over is None:
             return "the measurement was not stable, so there is no verdict"
         if self.verdict == REFUSED:
-            return f"measured {self.measured_ms:.4g} ms, over the limit of {self.limit_ms:.4g} ms"
+            return (
+                f"measured {self.measured_ms:.4g} ms: over the limit of {self.limit_ms:.4g} ms "
+                f"with probability {self.probability_over:.2g}"
+            )
         return (
             f"measured {self.measured_ms:.4g} ms in {self.n_sessions} sessions: too near the limit "
             f"of {self.limit_ms:.4g} ms to certify it (probability to be over it "

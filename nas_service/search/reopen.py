@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from nas_service.errors import InvalidSpec
+from nas_service.search.evaluate import WORST
 from nas_service.search.spec import SearchSpec
 
 ALL = "all"
@@ -41,13 +42,28 @@ def is_followed(follows: Sequence[str], name: str, labels: Mapping[str, str]) ->
 
 
 def reopened(spec: SearchSpec, device: str) -> SearchSpec:
-    """The same question for a device, to be answered from what is known."""
+    """The same question for a device, to be answered from what is known.
+
+    What was asked on that device beside the search's own is now asked of the own one.
+    """
     others = tuple(one for one in spec.also_devices if one != device)
     quarter = -(-spec.n_queries // _QUERIES_KEPT)
+
+    def here(name: str) -> str:
+        metric, _, at = name.partition("@")
+        return metric if at == device or (at == WORST and not others) else name
+
+    limits: dict[str, float] = {}
+    for name, bound in spec.limits.items():
+        limits[here(name)] = min(bound, limits.get(here(name), bound))
+    bounds = [one for one in (spec.max_latency_ms, limits.pop("latency_ms", None)) if one]
     return replace(
         spec,
         device=device,
         also_devices=others,
+        objectives=tuple(dict.fromkeys(here(name) for name in spec.objectives)),
+        limits=limits,
+        max_latency_ms=min(bounds, default=None),
         follows=(),
         n_queries=min(spec.n_queries, max(spec.batch, quarter)),
     )

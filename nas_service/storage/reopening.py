@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from croniter import croniter
+from croniter import CroniterError, croniter
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from lookup_tables.target import PRECISIONS
 from nas_service.errors import Conflict, InvalidSpec, MissingBlocks, NotFound
 from nas_service.plugins import SPACES, load
 from nas_service.search.cost import CostModel
 from nas_service.search.reopen import is_followed, reopened
 from nas_service.space.base import SearchSpace
-from nas_service.storage import datasets, devices, jobs, searches
+from nas_service.storage import agents, datasets, devices, jobs, searches
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice, StoredTable
 from nas_service.storage.jobs import Job
-from nas_service.storage.models import ScheduleRow
+from nas_service.storage.models import DeviceRow, ScheduleRow
 from nas_service.storage.rows import Page, page_of, value_of
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.session import new_id, now
@@ -44,62 +45,78 @@ def covering(
     space: SearchSpace,
     precisions: Sequence[str],
     *,
-    measured: bool = False,
+    runtimes: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, str], MissingBlocks | None]:
     """The device's newest table in each precision that covers the space, and what lacks blocks.
 
-    With `measured`, a roofline is no table.
+    With `runtimes`, those that the device has now with their versions, tables of others do not
+    count: files could not be compiled, or would be measured on something else.
     """
     chosen: dict[str, str] = {}
     problem: MissingBlocks | None = None
-    # of several versions of a runtime the newest target counts
-    for target in reversed(devices.targets_of(session, device_id)):
-        if target.precision not in precisions or target.precision in chosen:
-            continue
-        tables = devices.tables_of_target(session, target.id)
+    for precision in precisions:
+        tables = _tables_in(session, device_id, precision, runtimes)
         # a calibrated table, even an older one, knows what its limits are held against
         for stored in sorted(tables, key=lambda table: table.calibration is None):
-            if measured and "roofline" in stored.provenance:
-                continue
             try:
                 CostModel(space, devices.load_table(blobs, stored), None)
             except MissingBlocks as error:
                 problem = problem or error
                 continue
-            chosen[target.precision] = stored.version
+            chosen[precision] = stored.version
             break
     return chosen, problem
 
 
-def newest_tables(session: Session, device_id: str) -> list[StoredTable]:
-    """The newest calibrated table of each precision of a device."""
-    found: dict[str, StoredTable] = {}
+def _tables_in(
+    session: Session, device_id: str, precision: str, runtimes: Mapping[str, str] | None
+) -> list[StoredTable]:
+    """A device's tables in a precision, over all its targets, newest first."""
+    found: list[StoredTable] = []
     for target in devices.targets_of(session, device_id):
-        for table in devices.tables_of_target(session, target.id):
-            if table.calibration is not None:
-                found[target.precision] = table
-                break
-    return list(found.values())
+        value = target.value
+        there = runtimes is None or runtimes.get(value.runtime) == value.runtime_version
+        if target.precision == precision and there:
+            found += devices.tables_of_target(session, target.id)
+    return sorted(found, key=lambda table: table.id, reverse=True)
+
+
+def newest_tables(
+    session: Session, device_id: str, *, runtimes: Mapping[str, str] | None = None
+) -> list[StoredTable]:
+    """The newest calibrated table of each precision of a device; see `covering`."""
+    found = []
+    for precision in PRECISIONS:
+        tables = _tables_in(session, device_id, precision, runtimes)
+        found += [one for one in tables if one.calibration is not None][:1]
+    return found
 
 
 def reopen_for_device(
-    session: Session, blobs: BlobStore, device: StoredDevice, *, unprofiled: bool = False
+    session: Session,
+    blobs: BlobStore,
+    device: StoredDevice,
+    *,
+    unprofiled: bool = False,
+    only: str | None = None,
 ) -> list[Job]:
     """Open again every finished search that follows this device and can be priced on it.
 
-    The same tables open a search once. With `unprofiled`, a device whose agent was just heard for
-    the first time, searches open without tables: they have it profiled.
+    The same tables open a search once; `only` names one search. With `unprofiled`, a device whose
+    agent was just heard for the first time, searches open without tables: they have it profiled.
     """
     made = []
     labels = {**device.facts.get("labels", {}), "kind": str(device.facts.get("kind", ""))}
     for search in searches.followers(session):
         spec = search.value
+        if only is not None and search.id != only:
+            continue
         if not is_followed(spec.follows, device.name, labels):
             continue
         dataset = datasets.get_dataset(session, search.dataset_id)
         space: SearchSpace = load(SPACES, spec.space)(dataset.image)
-        chosen, _ = covering(session, blobs, device.id, space, spec.precisions, measured=unprofiled)
-        complete = len(chosen) == len(spec.precisions)
+        chosen, _ = covering(session, blobs, device.id, space, spec.precisions)
+        complete = len(chosen) == len(spec.precisions) and not unprofiled
         earlier = [
             one
             for one in (search, *searches.opened_again_from(session, search.id))
@@ -119,6 +136,22 @@ def reopen_for_device(
         job = open_again(session, search, device, f"{device.id}:{why}")
         if job is not None:
             made.append(job)
+    return made
+
+
+def catch_up(session: Session, blobs: BlobStore, search: StoredSearch) -> list[Job]:
+    """Open a search that has just ended for what it follows and what came while it ran."""
+    made = []
+    for row in session.scalars(select(DeviceRow).order_by(DeviceRow.id)).all():
+        device = value_of(StoredDevice, row)
+        agent = agents.get_agent(session, device.id)
+        fresh = newest_tables(session, device.id)
+        tabled = any(one.created_at > search.created_at for one in fresh)
+        heard = agent is not None and bool(agent.facts) and device.created_at > search.created_at
+        if device.id != search.device_id and (tabled or heard):
+            made += reopen_for_device(
+                session, blobs, device, unprofiled=heard and not fresh, only=search.id
+            )
     return made
 
 
@@ -148,7 +181,9 @@ def open_again(
 def add_schedule(session: Session, search_id: str, cron: str) -> Schedule:
     """Have a search opened again by the clock; `cron` has five fields, in UTC."""
     searches.get_search(session, search_id)
-    if len(cron.split()) != 5 or not croniter.is_valid(cron):
+    fields = cron.upper().split()
+    random = any(field.startswith(("R", "H")) for field in fields)  # another time each time
+    if len(fields) != 5 or random or not croniter.is_valid(cron):
         raise InvalidSpec(f"cron: {cron!r} is not minute hour day month weekday", field="cron")
     row = ScheduleRow(
         id=new_id("sch"),
@@ -182,30 +217,36 @@ def remove_schedule(session: Session, schedule_id: str) -> None:
     session.delete(row)
 
 
-def open_due(session: Session, at: datetime) -> list[Job]:
-    """Open the searches whose time has come; a time that was slept through counts once.
+def due_schedules(session: Session, at: datetime) -> list[str]:
+    """Schedules whose time has come."""
+    return list(session.scalars(select(ScheduleRow.id).where(ScheduleRow.next_at <= at)))
 
-    Each time is taken by whoever moves it on, so that many workers open one search.
+
+def open_due(session: Session, schedule_id: str, at: datetime) -> Job | None:
+    """Open the search of a schedule whose time has come; one slept through counts once.
+
+    The time is taken by whoever moves it on, so that many workers open one search.
     """
-    made = []
-    for row in session.scalars(select(ScheduleRow).where(ScheduleRow.next_at <= at)).all():
-        due = row.next_at
-        moved = session.execute(
-            update(ScheduleRow)
-            .where(ScheduleRow.id == row.id, ScheduleRow.next_at == due)
-            .values(next_at=_after(row.cron, at))
-            .returning(ScheduleRow.id)
-        )
-        if moved.first() is None:
-            continue
-        search = searches.get_search(session, row.search_id)
-        device = devices.get_device(session, search.device_id)
-        job = open_again(session, search, device, f"{row.id}:{due.isoformat()}")
-        if job is not None:
-            made.append(job)
-    return made
+    row = session.get(ScheduleRow, schedule_id)
+    if row is None or row.next_at > at:
+        return None
+    due = row.next_at
+    moved = session.execute(
+        update(ScheduleRow)
+        .where(ScheduleRow.id == row.id, ScheduleRow.next_at == due)
+        .values(next_at=_after(row.cron, at))
+        .returning(ScheduleRow.id)
+    )
+    if moved.first() is None:
+        return None
+    search = searches.get_search(session, row.search_id)
+    device = devices.get_device(session, search.device_id)
+    return open_again(session, search, device, f"{row.id}:{due.isoformat()}")
 
 
 def _after(cron: str, at: datetime) -> datetime:
-    found: datetime = croniter(cron, at).get_next(datetime)
+    try:
+        found: datetime = croniter(cron, at).get_next(datetime)
+    except CroniterError as error:
+        raise InvalidSpec(f"cron: {cron!r} never comes: {error}", field="cron") from error
     return found

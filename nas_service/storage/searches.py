@@ -95,10 +95,10 @@ def add_search(
 
 
 def followers(session: Session) -> list[StoredSearch]:
-    """Searches that follow devices and have something to start from, oldest first."""
+    """Searches that follow devices and have ended well, oldest first."""
     query = (
         select(SearchRow)
-        .where(SearchRow.follows.is_not(None), SearchRow.state.not_in(("failed", "cancelled")))
+        .where(SearchRow.follows.is_not(None), SearchRow.state == "succeeded")
         .order_by(SearchRow.id)
     )
     found = [value_of(StoredSearch, row) for row in session.scalars(query)]

@@ -104,8 +104,8 @@ def announce(session: Session, event: str, subject: str, body: dict[str, Any]) -
             insert_once(session, delivery)
 
 
-def claim_due(session: Session) -> list[tuple[Delivery, str]]:
-    """Deliveries whose time has come, with their addresses; nobody else gets them for a while."""
+def claim_due(session: Session) -> tuple[Delivery, str] | None:
+    """A delivery whose time has come, with its address; nobody else gets it for a while."""
     at = now()
     query = (
         select(DeliveryRow)
@@ -113,7 +113,6 @@ def claim_due(session: Session) -> list[tuple[Delivery, str]]:
         .order_by(DeliveryRow.next_at)
         .limit(20)
     )
-    found = []
     for row in session.scalars(query).all():
         claimed = session.execute(
             update(DeliveryRow)
@@ -124,8 +123,8 @@ def claim_due(session: Session) -> list[tuple[Delivery, str]]:
         if claimed.first() is not None:
             address = session.get_one(WebhookRow, row.webhook_id).url
             session.refresh(row)
-            found.append((value_of(Delivery, row), address))
-    return found
+            return value_of(Delivery, row), address
+    return None
 
 
 def note_answer(session: Session, delivery: Delivery, answer: str, *, heard: bool) -> None:

@@ -9,8 +9,6 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 
-import httpx
-
 from nas_service.engine import durable
 from nas_service.engine.leases import Keeper
 from nas_service.engine.queues import CONCURRENCY, queue_of
@@ -36,7 +34,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     context = Context.of(settings)
     executor = new_id(f"{socket.gethostname()[:40]}-{os.getpid()}")
     database = context.database
-    http = httpx.Client(trust_env=False, follow_redirects=False)
+    courier = upkeep.Courier(database)
 
     def renew() -> None:
         with database.session() as session:
@@ -49,9 +47,8 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     def tidy() -> None:
         with database.session() as session:
             jobs.forget_dead_leases(session, 3600)
-        upkeep.open_scheduled(database)
         _repair(settings, open_jobs(context))
-        upkeep.deliver(database, http)
+        upkeep.open_scheduled(database)
 
     durable.prepare(settings.engine_url)
     durable.configure(settings.engine_url, executor)
@@ -70,12 +67,14 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     )
     keeper.look()
     keeper.start()
+    courier.start()
     _log.info("worker ready", executor=executor, queues=list(queues))
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     stopped.wait()
     keeper.stop()
+    courier.stop()
     with database.session() as session:
         jobs.end_lease(session, executor)
     # steps run in children that die with this process; whoever takes over repeats the open ones

@@ -10,8 +10,8 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lookup_tables.measure import Protocol, Timing
+from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target
-from nas_service.errors import StepFailed, Unsupported
+from nas_service.errors import StepFailed, Unreachable, Unsupported
+from nas_service.plugins import COMPILERS, names
 from nas_service.storage import agents
 from nas_service.storage.agents import DeviceTask
 from nas_service.storage.devices import StoredDevice
@@ -41,8 +43,6 @@ class AgentProfiler:
     context: Context
     device: StoredDevice
     job_id: str
-    versions: set[str] = field(default_factory=set)
-    """Versions of the runtime that the reports of this profiler name."""
 
     def measure(
         self,
@@ -57,7 +57,8 @@ class AgentProfiler:
         """Time each file on the device.
 
         Raises:
-            StepFailed: the agent was not heard of for long, or a task failed too often.
+            Unreachable: the agent was not heard of for long, or has another runtime by now.
+            StepFailed: a task failed too often.
         """
         timings, _ = self.run(
             models,
@@ -102,7 +103,12 @@ class AgentProfiler:
         outputs: Outputs = {}
         for number, task_id in enumerate(ids):
             result = self._wait(task_id, number, len(ids), on_round)
-            self.versions.add(result["runtime_version"])
+            told = result["runtime_version"]
+            if target.runtime_version and told != target.runtime_version:
+                raise Unreachable(
+                    f"device {self.device.name!r} measured with {target.runtime} {told}, not "
+                    f"{target.runtime_version}; profile it again"
+                )
             timings |= {name: Timing(**one) for name, one in result["timings"].items()}
             outputs |= {name: _unpack(one) for name, one in result["outputs"].items()}
         return {name: timings[name] for name in names}, outputs
@@ -136,7 +142,7 @@ class AgentProfiler:
             heard = None if agent is None else agent.seen_at
             silent_s = (now() - max(heard or task.created_at, task.created_at)).total_seconds()
             if silent_s > patience_s:
-                raise StepFailed(
+                raise Unreachable(
                     f"device {self.device.name!r} has not been heard of for {silent_s:.0f} s; "
                     "is its agent running?"
                 )
@@ -161,6 +167,27 @@ def require_agent(context: Context, device: StoredDevice) -> dict[str, Any]:
             f"`nas devices token {device.name}` makes a token for one"
         )
     return agent.facts
+
+
+def runtimes_of(context: Context, device: StoredDevice) -> dict[str, str] | None:
+    """Runtimes that can be compiled for and measured on a device; None where nothing can be."""
+    if device.local:
+        there = runtime_versions()
+    else:
+        with context.database.session() as session:
+            agent = agents.get_agent(session, device.id)
+        if agent is None or agent.seen_at is None:
+            return None
+        there = agent.facts["runtimes"]
+    return {name: version for name, version in there.items() if name in names(COMPILERS)}
+
+
+def can_measure(context: Context, device: StoredDevice, targets: Iterable[Target]) -> bool:
+    """Whether files for these targets can be measured on the device now, as it is now."""
+    there = runtimes_of(context, device)
+    if there is None or not reachable(context, device):
+        return False
+    return all(there.get(one.runtime) == one.runtime_version for one in targets)
 
 
 def reachable(context: Context, device: StoredDevice) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import httpx
 
 from lookup_tables.runtimes import runtime_versions
-from nas_service.errors import Unsupported
+from nas_service.errors import NasError, Unsupported
 from nas_service.storage import certified, devices, reopening, webhooks
 from nas_service.storage.session import Database, now
 from nas_service.telemetry import logger
@@ -18,27 +20,66 @@ TIMEOUT_S = 5.0
 def open_scheduled(database: Database) -> None:
     """Open searches whose time has come; their jobs are enqueued with all that were stored."""
     with database.session() as session:
-        for job in reopening.open_due(session, now()):
+        due = reopening.due_schedules(session, now())
+    for schedule_id in due:  # each on its own: one that cannot be opened stops no other
+        try:
+            with database.session() as session:
+                job = reopening.open_due(session, schedule_id, now())
+        except NasError as error:
+            _log.warning("not opened by the clock", schedule=schedule_id, reason=error.detail)
+            continue
+        if job is not None:
             _log.info("opened by the clock", search=job.id)
 
 
 def deliver(database: Database, client: httpx.Client) -> None:
-    """Send what is due to webhooks."""
-    with database.session() as session:
-        due = webhooks.claim_due(session)
-    for delivery, url in due:
+    """Send what is due to webhooks, one at a time."""
+    while True:
+        with database.session() as session:
+            claimed = webhooks.claim_due(session)
+        if claimed is None:
+            return
+        delivery, url = claimed
         heard, answer = _send(client, url, delivery)
         with database.session() as session:
             webhooks.note_answer(session, delivery, answer, heard=heard)
 
 
+class Courier:
+    """Delivers in a thread of its own: an address that hangs must hold up nothing else."""
+
+    def __init__(self, database: Database, every_s: float = 1.0) -> None:
+        self._database = database
+        self._every_s = every_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="courier", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after what is being sent."""
+        self._ended.set()
+
+    def _keep(self) -> None:
+        with httpx.Client(trust_env=False, follow_redirects=False) as client:
+            while not self._ended.wait(self._every_s):
+                try:
+                    deliver(self._database, client)
+                except Exception as error:  # noqa: BLE001  # the thread has to outlive any outage
+                    _log.warning("webhooks wait", reason=str(error))
+
+
 def _send(client: httpx.Client, url: str, delivery: webhooks.Delivery) -> tuple[bool, str]:
     headers = {"X-NAS-Event": delivery.event, "X-NAS-Delivery": delivery.id}
     try:
-        answer = client.post(url, json=delivery.body, headers=headers, timeout=TIMEOUT_S)
+        with client.stream(
+            "POST", url, json=delivery.body, headers=headers, timeout=TIMEOUT_S
+        ) as answer:  # what it says beyond its status is nobody's business
+            return answer.is_success, f"HTTP {answer.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return False, f"{type(error).__name__}: {error}"
-    return answer.is_success, f"HTTP {answer.status_code}"
 
 
 def retire_certificates(database: Database) -> None:

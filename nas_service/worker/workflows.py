@@ -13,7 +13,7 @@ from nas_service.engine import durable
 from nas_service.engine.queues import QUEUE_OF, queue_of
 from nas_service.errors import Cancelled, NasError, StepFailed, from_dict
 from nas_service.space.base import digest
-from nas_service.storage import datasets, jobs, searches, supernets
+from nas_service.storage import datasets, jobs, reopening, searches, supernets
 from nas_service.storage.session import Database
 from nas_service.worker.context import make_space
 from nas_service.worker.recipes import finetune_options, supernet_recipe
@@ -107,7 +107,18 @@ class Workflows:
 
         outcome = self._runner.job(job_id, work)
         patiently(lambda: self._state(params["search_id"], outcome["state"], outcome["problem"]))
+        if outcome["state"] == "succeeded":
+            durable.step("catch up", lambda: patiently(lambda: self._catch_up(params["search_id"])))
         return outcome
+
+    def _catch_up(self, search_id: str) -> Json:
+        """Open a search again for what it follows and what came while it ran."""
+        with self._database.session() as session:
+            search = searches.get_search(session, search_id)
+            made = []
+            if search.value.follows:
+                made = reopening.catch_up(session, self._runner.context.blobs, search)
+        return {"opened": [job.id for job in made]}
 
     def _single(self, job_id: str, step: str, task: str, params: Json) -> Json:
         def work() -> None:

@@ -40,12 +40,15 @@ def test_every_problem_of_a_table_is_named_and_nothing_is_read(tmp_path: Path) -
         "Mystery-input:1x1x1-output:1x1x1,1.0\n"
         "MBConv-output:1x1x1,1.0\n"
         f"{MBCONV.replace('kernel:5', 'kernel:3')},nan\n"
+        f"{MBCONV.replace('stride:2', 'stride:0')},1.0\n"
+        "Conv-input:8x8x3-output:0x0x8,1.0\n"
+        "MBConv-input:8x8x3-output:8x8-expand:1-kernel:3-stride:1,1.0\n"
     )
     with pytest.raises(InvalidTable) as refused:
         importers.ofa_table(path, TARGET)
     said = refused.value.problems
-    assert len(said) == 5
-    assert [line.split(":")[0] for line in said] == [f"row {n}" for n in (3, 4, 5, 6, 7)]
+    assert len(said) == 8
+    assert [line.split(":")[0] for line in said] == [f"row {n}" for n in range(3, 11)]
     assert "stride 1 does not lead" in said[1]
 
 
@@ -131,6 +134,7 @@ def test_what_benchmark_model_prints() -> None:
     )
     found = importers.benchmark_model(text, "net")
     assert (found.p50_ms, found.n, found.statistic) == (12.3, 50, "p50")
+    assert found.p90_ms is None
     last = importers.benchmark_model("Inference (avg): 12340\n", "net")
     assert (last.p50_ms, last.statistic) == (12.34, "mean")
     with pytest.raises(InvalidTable, match="net"):

@@ -17,6 +17,7 @@ from lookup_tables.calibrate import Calibration, fit_calibration
 from lookup_tables.quantized import quantize
 from lookup_tables.table import LookupTable
 from nas_service.engine.child import Progress
+from nas_service.errors import Unreachable
 from nas_service.networks.build import build
 from nas_service.networks.export import export
 from nas_service.search import certificates
@@ -30,7 +31,7 @@ from nas_service.storage.devices import StoredDevice, StoredTable
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context
-from nas_service.worker.remote import reachable
+from nas_service.worker.remote import can_measure
 from nas_service.worker.tasks.front import all_candidates, evaluated_before
 from nas_service.worker.tasks.measure import anchor_of, spread_of
 from nas_service.worker.tasks.tables import open_problem
@@ -50,10 +51,11 @@ def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, An
         told = searches.evaluations_of(session, search.id)
     spec = search.value
     budget = spec.measuring_budget
-    if budget == 0 or not reachable(context, device):
+    problem = open_problem(context, search)
+    targets = [cost.target for cost in problem.costs]
+    if budget == 0 or not can_measure(context, device, targets):
         state = "not asked for" if budget == 0 else certificates.PREDICTED_ONLY
         return _note(context, search.id, {"state": state, "measured": []})
-    problem = open_problem(context, search)
     known = evaluated_before(context, search, problem.space.architectures)
     candidates = worth_measuring(problem, all_candidates(problem, spec, known, told))
     if not candidates:
@@ -69,12 +71,17 @@ def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, An
         risk=certificates.risk_of(spec.limit_probability),
     )
     spent = unstable = 0
+    ended: str | None = None
     while spent + unstable < budget:
         row = certifier.next(budget - spent)
         if row is None:
             break
         report(spent / budget, f"measurement {spent + 1} of at most {budget}")
-        value = work.measure(candidates[row], spent + unstable)
+        try:
+            value = work.measure(candidates[row], spent + unstable)
+        except Unreachable as error:  # what was measured until now counts
+            ended = error.detail
+            break
         if value is None:  # what is not stable says nothing, but costs time
             unstable += 1
             continue
@@ -101,6 +108,7 @@ def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, An
         "budget": budget,
         "spent": spent,
         "unstable": unstable,
+        "ended": ended,
         "noise": round(certifier.noise, 4),
         "recalibrated_tables": tables_made,
         "measured": measured,

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from lookup_tables import anchor
 from lookup_tables.drift import MAX_PROBES, MIN_PROBES, drift
 from lookup_tables.measure import Timing
 from nas_service.engine.child import Progress
@@ -20,6 +19,9 @@ from nas_service.storage.session import now
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.tasks.profile import NETWORK_PROTOCOL, measured_by
 from nas_service.worker.tasks.profile_files import network_files
+
+SESSIONS = 2
+"""A device has moved only if it has in so many sessions."""
 
 
 def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -61,16 +63,21 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 len(rows),
             )
             models = {str(i): files[i][target.precision] for i in files}
-            models[anchor.NAME] = anchor.write_anchor(folder)
-        timings: dict[str, Timing] = profiler.measure(
-            models, target, protocol=NETWORK_PROTOCOL, seed=int(params["seed"])
-        )
-        steady = [i for i in range(len(rows)) if timings[str(i)].stable]
-        if len(steady) < MIN_PROBES:
+        told = None
+        for session_number in range(SESSIONS):  # a neighbour slows a session, not the next one too
+            timings: dict[str, Timing] = profiler.measure(
+                models, target, protocol=NETWORK_PROTOCOL, seed=int(params["seed"]) + session_number
+            )
+            steady = [i for i in range(len(rows)) if timings[str(i)].stable]
+            if len(steady) < MIN_PROBES:
+                told = None
+                break
+            told = drift(then[steady], np.array([timings[str(i)].p50_ms for i in steady]))
+            if not told.moved:
+                break
+        if told is None:
             found[target.key] = {"moved": None, "reason": "too few stable measurements"}
             continue
-        measured = np.array([timings[str(i)].p50_ms for i in steady])
-        told = drift(then[steady], measured)
         found[target.key] = {**told.as_dict(), "table": table.version}
         if told.moved:
             way = "slower" if told.shift > 0 else "faster"
@@ -83,7 +90,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             certified.make_stale(session, [table.target_id], f"drift: the device is {reason}")
         if moved:
             body = {"device": device.name, "targets": found, "checked_at": checked_at}
-            webhooks.announce(session, "device.drifted", f"{device.name}-{checked_at}", body)
+            webhooks.announce(session, "device.drifted", params["job_id"], body)
     return {
         "moved": bool(moved),
         "space": first.provenance["space"],

@@ -16,6 +16,7 @@ from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import parity_of
 from nas_service.engine.child import Progress
+from nas_service.errors import Unreachable
 from nas_service.lineage import lineage
 from nas_service.search import certificates
 from nas_service.search.certificates import Certificate
@@ -28,7 +29,7 @@ from nas_service.storage.searches import StoredSearch, StoredWinner
 from nas_service.training.data import load as load_data
 from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context, make_space
-from nas_service.worker.remote import reachable
+from nas_service.worker.remote import can_measure
 from nas_service.worker.tasks.supernet import shipped_accuracy
 
 
@@ -45,7 +46,9 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         targets = targets_of(session, search, tables)
     spec = search.value
     spreads = {spec.precisions[i]: spread_of(table) for i, table in enumerate(tables)}
-    if not reachable(context, device):
+    if winner.results is not None:  # measured and certified before the step was cut off
+        return {"rows": winner.results}
+    if not can_measure(context, device, [one.value for one in targets.values()]):
         return _unreached(context, search, winner, spreads)
     torch.set_num_threads(context.threads())
     folder = context.scratch(f"measure-{winner.id}")
@@ -67,17 +70,21 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             shutil.copyfile(path, graphs[precision])
         report(0.1, "compiling")
         accuracy = {one: shipped_accuracy(graphs[one], data, data.test, size) for one in precisions}
-    bench = open_bench(
-        context,
-        device,
-        params["job_id"],
-        graphs,
-        {one: targets[one].value for one in precisions},
-        folder,
-        images=images,
-        anchor_then_ms=anchor_of(tables),
-    )
-    certifier = _certify(bench, winner, search, spreads, report)
+    try:
+        bench = open_bench(
+            context,
+            device,
+            params["job_id"],
+            graphs,
+            {one: targets[one].value for one in precisions},
+            folder,
+            images=images,
+            anchor_then_ms=anchor_of(tables),
+        )
+        certifier = _certify(bench, winner, search, spreads, report)
+    except Unreachable:
+        shutil.rmtree(folder, ignore_errors=True)
+        return _unreached(context, search, winner, spreads)
     timings = {one: _typical(bench, one) for one in precisions}
     report(0.85, "asking the runtime for its memory")
     memory = {one: _memory(context, params, bench.compiled[one], device) for one in precisions}

@@ -13,7 +13,14 @@ from sqlalchemy.orm import Session
 from nas_service.engine.child import Progress
 from nas_service.lineage import lineage
 from nas_service.search.reopen import front_diff
-from nas_service.storage import artifacts, datasets, devices, searches, supernets, webhooks
+from nas_service.storage import (
+    artifacts,
+    datasets,
+    devices,
+    searches,
+    supernets,
+    webhooks,
+)
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context
 

@@ -13,10 +13,11 @@ from nas_service.search.evaluate import Problem, median_latency_ms, require_feas
 from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import SearchSpace, digest
 from nas_service.space.deployment import DeploymentSpace
-from nas_service.storage import agents, datasets, devices, searches, supernets
+from nas_service.storage import datasets, devices, searches, supernets
 from nas_service.storage.reopening import covering
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context, make_space
+from nas_service.worker.remote import runtimes_of
 
 
 def open_problem(context: Context, search: StoredSearch) -> Problem:
@@ -78,15 +79,15 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         dataset = datasets.get_dataset(session, search.dataset_id)
     spec = search.value
     space = make_space(spec.space, dataset.image)
-    measurable = device.local or _has_agent(context, device.id)
-    if not measurable:
+    runtimes = runtimes_of(context, device)
+    if runtimes is None:
         _add_rooflines(context, device, space, spec.precisions)
     with context.database.session() as session:
         chosen, problem = covering(
-            session, context.blobs, device.id, space, spec.precisions, measured=measurable
+            session, context.blobs, device.id, space, spec.precisions, runtimes=runtimes
         )
     missing = [p for p in spec.precisions if p not in chosen]
-    if missing and not measurable:
+    if missing and runtimes is None:
         if problem is not None:
             raise problem
         raise InvalidSpec(
@@ -140,12 +141,6 @@ def _add_rooflines(
             table = Roofline(target, Peaks(rate, bandwidth)).table(all_blocks(space))
             stored = devices.add_target(session, device.id, target)
             devices.add_table(session, context.blobs, table, stored.id, spaces=[digest(space)])
-
-
-def _has_agent(context: Context, device_id: str) -> bool:
-    with context.database.session() as session:
-        agent = agents.get_agent(session, device_id)
-    return agent is not None and agent.seen_at is not None
 
 
 def check_feasible(params: dict[str, Any], report: Progress) -> dict[str, Any]:

@@ -68,3 +68,23 @@ def test_a_diff_names_what_entered_what_left_and_what_it_gains() -> None:
     assert found["hypervolume_gain"] == pytest.approx(0.1)
     assert front_diff(before, after, same_device=False)["hypervolume_gain"] is None
     assert front_diff({}, after, same_device=True)["best_accuracy_gain"] is None
+
+
+def test_what_was_asked_on_the_device_is_asked_of_the_own_one() -> None:
+    spec = SearchSpec(
+        "digits",
+        "mbconv",
+        "here",
+        max_latency_ms=2.0,
+        objectives=("latency_ms", "latency_ms@there", "latency_ms@worst", "macs"),
+        limits={"latency_ms@there": 1.0, "energy_mj@there": 5.0, "macs": 1e6},
+        also_devices=("there",),
+    )
+    again = reopened(spec, "there")
+    assert again.also_devices == ()
+    assert again.objectives == ("latency_ms", "macs")
+    assert again.limits == {"energy_mj": 5.0, "macs": 1e6}
+    assert again.max_latency_ms == 1.0
+    elsewhere = reopened(spec, "board")
+    assert elsewhere.objectives == spec.objectives
+    assert elsewhere.limits == spec.limits

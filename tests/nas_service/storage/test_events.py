@@ -55,7 +55,8 @@ def test_a_time_that_has_come_opens_one_search_however_often_one_looks(
     opened = []
     for _ in range(3):  # three workers look one after the other
         with database.session() as session:
-            opened += reopening.open_due(session, at + timedelta(seconds=5))
+            job = reopening.open_due(session, made.id, at + timedelta(seconds=5))
+        opened += [] if job is None else [job]
     assert len(opened) == 1
     with database.session() as session:
         (row,) = session.query(ScheduleRow).all()
@@ -69,17 +70,20 @@ def test_a_worker_that_died_after_opening_does_not_open_twice(
     database: Database, search: str
 ) -> None:
     with database.session() as session:
-        reopening.add_schedule(session, search, "* * * * *")
+        made = reopening.add_schedule(session, search, "* * * * *")
     at = datetime(2026, 3, 1, 4, 30, tzinfo=UTC)
     for _ in range(2):
         _set_next(database, at)  # as if moving it on had been lost
         with database.session() as session:
-            reopening.open_due(session, at)
+            assert reopening.due_schedules(session, at) == [made.id]
+            reopening.open_due(session, made.id, at)
     with database.session() as session:
         assert len(searches.opened_again_from(session, search)) == 1
 
 
-@pytest.mark.parametrize("cron", ["", "every day", "61 * * * *", "* * * *", "* * * * * *"])
+@pytest.mark.parametrize(
+    "cron", ["", "every day", "61 * * * *", "* * * *", "* * * * * *", "0 0 30 2 *", "R * * * *"]
+)
 def test_a_time_that_never_comes_is_refused(database: Database, search: str, cron: str) -> None:
     with database.session() as session, pytest.raises(InvalidSpec, match="cron"):
         reopening.add_schedule(session, search, cron)
