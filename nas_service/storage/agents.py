@@ -52,7 +52,7 @@ class DeviceTask:
 
 def make_token(session: Session, device_id: str) -> str:
     """A new token for a device's agent; the one before, if any, is worth nothing from now on."""
-    token = secrets.token_urlsafe(32)
+    token = f"nas_{secrets.token_urlsafe(32)}"  # never a dash first: it goes on command lines
     digest = hashlib.sha256(token.encode()).hexdigest()
     row = session.get(AgentRow, device_id)
     if row is None:

@@ -94,6 +94,7 @@ def test_only_a_known_token_is_answered(world: World) -> None:
     assert world.api.post("/v1/agent/tasks:take", json={}).status_code == 401
     assert world.take(token="made up").status_code == 401  # noqa: S106
     old = world.tokens["board"]
+    assert not old.startswith("-")
     world.tokens["board"] = world.api.post("/v1/devices/board:token").json()["token"]
     assert world.take(token=old).status_code == 401
     assert world.take().status_code == 200
