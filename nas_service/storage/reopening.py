@@ -125,8 +125,9 @@ def reopen_for_device(
         if any(one.state not in searches.FINAL for one in earlier):
             continue  # one is at work for this device, maybe with these very tables
         if complete:
-            versions = [chosen[p] for p in spec.precisions]
-            if any(one.facts.get("tables") == versions for one in earlier):
+            versions = _measured(session, [chosen[p] for p in spec.precisions])
+            known = [_measured(session, one.facts.get("tables", [])) for one in earlier]
+            if versions in known:
                 continue
             why = "+".join(versions)
         elif unprofiled:
@@ -139,14 +140,34 @@ def reopen_for_device(
     return made
 
 
+def _measured(session: Session, versions: Sequence[str]) -> list[str]:
+    """Tables as they were measured: a search that only corrected a calibration changed nothing."""
+    return [_origin(session, devices.get_table(session, one)).version for one in versions]
+
+
+def _origin(session: Session, table: StoredTable) -> StoredTable:
+    while before := table.provenance.get("recalibrated", {}).get("from"):
+        table = devices.get_table(session, before)
+    return table
+
+
 def catch_up(session: Session, blobs: BlobStore, search: StoredSearch) -> list[Job]:
-    """Open a search that has just ended for what it follows and what came while it ran."""
+    """What a search that has just ended missed while it ran.
+
+    It is opened again for devices that it follows and that came or changed meanwhile. One that was
+    itself opened again looks whether its own device has changed since.
+    """
     made = []
+    if search.reopens is not None:
+        own = devices.get_device(session, search.device_id)
+        return reopen_for_device(session, blobs, own, only=search.reopens)
+    if not search.value.follows:
+        return []
     for row in session.scalars(select(DeviceRow).order_by(DeviceRow.id)).all():
         device = value_of(StoredDevice, row)
         agent = agents.get_agent(session, device.id)
         fresh = newest_tables(session, device.id)
-        tabled = any(one.created_at > search.created_at for one in fresh)
+        tabled = any(_origin(session, one).created_at > search.created_at for one in fresh)
         heard = agent is not None and bool(agent.facts) and device.created_at > search.created_at
         if device.id != search.device_id and (tabled or heard):
             made += reopen_for_device(

@@ -112,12 +112,10 @@ class Workflows:
         return outcome
 
     def _catch_up(self, search_id: str) -> Json:
-        """Open a search again for what it follows and what came while it ran."""
+        """Open searches again for what came while this one ran."""
         with self._database.session() as session:
             search = searches.get_search(session, search_id)
-            made = []
-            if search.value.follows:
-                made = reopening.catch_up(session, self._runner.context.blobs, search)
+            made = reopening.catch_up(session, self._runner.context.blobs, search)
         return {"opened": [job.id for job in made]}
 
     def _single(self, job_id: str, step: str, task: str, params: Json) -> Json:
