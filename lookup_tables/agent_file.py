@@ -7,7 +7,16 @@ import zipfile
 from functools import lru_cache
 from importlib.resources import files
 
-MODULES = ("__init__", "agent", "conditions", "errors", "measure", "runtimes", "target")
+MODULES = (
+    "__init__",
+    "agent",
+    "agent_service",
+    "conditions",
+    "errors",
+    "measure",
+    "runtimes",
+    "target",
+)
 """All that the agent imports of this package."""
 _MAIN = "import sys\nfrom lookup_tables.agent import main\nsys.exit(main())\n"
 _AT = (2020, 1, 1, 0, 0, 0)

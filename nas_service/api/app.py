@@ -17,6 +17,7 @@ from nas_service.api import (
     events,
     health,
     jobs,
+    profiling,
     searches,
     spaces,
     tables,
@@ -28,7 +29,19 @@ from nas_service.settings import Settings
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.session import Database
 
-RESOURCES = (devices, agent, tables, datasets, spaces, searches, jobs, artifacts, events, health)
+RESOURCES = (
+    devices,
+    profiling,
+    agent,
+    tables,
+    datasets,
+    spaces,
+    searches,
+    jobs,
+    artifacts,
+    events,
+    health,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:

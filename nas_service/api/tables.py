@@ -15,7 +15,7 @@ from lookup_tables import files
 from lookup_tables.errors import InvalidTable
 from lookup_tables.table import LookupTable
 from nas_service.api.dependencies import Listing, Paging, Services, Strict, With, listing
-from nas_service.api.devices import ImageIn
+from nas_service.api.profiling import ImageIn
 from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
 from nas_service.plugins import SPACES, load
 from nas_service.search.cost import CostModel, StructureModel

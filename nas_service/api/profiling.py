@@ -1,0 +1,195 @@
+"""How tables of a device come to be: profiling, the offline kit, a look for drift."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Response
+from pydantic import Field, model_validator
+from sqlalchemy.orm import Session
+
+from nas_service.api.dependencies import IdempotencyKey, Strict, With, remembered
+from nas_service.api.schemas import Accepted, JobOut
+from nas_service.errors import InvalidSpec, Unsupported
+from nas_service.plugins import SPACES, load
+from nas_service.space.base import ImageShape
+from nas_service.storage import agents, artifacts, datasets, devices, jobs
+from nas_service.storage.devices import StoredDevice
+from nas_service.storage.session import new_id
+
+router = APIRouter(prefix="/v1", tags=["devices"])
+
+
+class ImageIn(Strict):
+    """Shape of images and number of classes."""
+
+    size: int = Field(ge=8, le=512)
+    channels: Literal[1, 3] = 3
+    n_classes: int = Field(default=10, ge=2, le=100_000)
+
+
+class ProfileIn(Strict):
+    """What to profile: the blocks of a space for the images of a data set, or for given ones."""
+
+    space: str
+    dataset: str | None = None
+    image: ImageIn | None = None
+    precisions: tuple[Literal["fp32", "int8"], ...] = Field(
+        default=("fp32", "int8"), min_length=1, max_length=2
+    )
+    profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def one_of(self) -> ProfileIn:
+        """Exactly one of data set and image says what enters the networks."""
+        if (self.dataset is None) == (self.image is None):
+            raise ValueError("give either dataset or image")
+        return self
+
+
+class KitResultsIn(Strict):
+    """A filled kit: the CSV's text, and the runtime that was used."""
+
+    kit: str = Field(description="Artifact of the kit.")
+    results: str = Field(max_length=4 * 1024**2, description="CSV: name, p50_ms, ...")
+    runtime_version: str = Field(min_length=1, max_length=40)
+
+
+@router.post("/devices/{name}:make-kit", status_code=202)
+def make_kit(
+    name: Annotated[str, Path()], body: ProfileIn, with_: With, response: Response
+) -> Accepted:
+    """Pack what an offline device is to measure; the kit becomes an artifact of the device."""
+    with with_.database.session() as session:
+        device = devices.get_device(session, name)
+        job = jobs.add_job(
+            session,
+            new_id("job"),
+            "make_kit",
+            subject=device.id,
+            params={
+                "device_id": device.id,
+                "space": body.space,
+                "image": _image(session, body).as_dict(),
+                "precisions": list(body.precisions),
+                "seed": body.seed,
+            },
+        )
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=device.id, href=f"/v1/artifacts?owner={device.id}", job=JobOut.of(job))
+
+
+@router.post("/devices/{name}:import-kit", status_code=202)
+def import_kit(
+    name: Annotated[str, Path()], body: KitResultsIn, with_: With, response: Response
+) -> Accepted:
+    """Make tables of a filled kit, of all of it or, with what is missing named, of nothing."""
+    with with_.database.session() as session:
+        device = devices.get_device(session, name)
+        kit = artifacts.get_artifact(session, body.kit)
+        if kit.kind != "kit" or kit.owner != device.id:
+            raise InvalidSpec(f"artifact {kit.id!r} is no kit of device {name!r}", field="kit")
+        job = jobs.add_job(
+            session,
+            new_id("job"),
+            "import_kit",
+            subject=device.id,
+            params={
+                "device_id": device.id,
+                "kit": kit.lineage["kit"],
+                "results": body.results,
+                "runtime_version": body.runtime_version,
+            },
+        )
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=device.id, href=f"/v1/devices/{device.name}", job=JobOut.of(job))
+
+
+class DriftIn(Strict):
+    """How to look for drift, and how long to profile where there is some."""
+
+    profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+
+@router.post("/devices/{name}:check-drift", status_code=202)
+def check_drift(
+    name: Annotated[str, Path()], body: DriftIn, with_: With, response: Response
+) -> Accepted:
+    """Measure a few networks again; a device that has moved is profiled anew."""
+    with with_.database.session() as session:
+        device = devices.get_device(session, name)
+        _require_measurable(session, device)
+        job = jobs.add_job(
+            session,
+            new_id("job"),
+            "drift",
+            subject=device.id,
+            params={
+                "device_id": device.id,
+                "budget_s": body.profile_budget_s,
+                "seed": body.seed,
+                "remote": not device.local,
+            },
+        )
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=device.id, href=f"/v1/devices/{device.name}", job=JobOut.of(job))
+
+
+def _image(session: Session, body: ProfileIn) -> ImageShape:
+    """The images to profile for; raises where the space cannot take them."""
+    if body.image is not None:
+        image = ImageShape(body.image.size, body.image.channels, body.image.n_classes)
+    else:
+        dataset = datasets.get_dataset(session, body.dataset or "")
+        if not dataset.ready:
+            raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
+        image = dataset.image
+    load(SPACES, body.space)(image)
+    return image
+
+
+def _require_measurable(session: Session, device: StoredDevice) -> None:
+    if not device.local and agents.get_agent(session, device.id) is None:
+        raise Unsupported(
+            f"device {device.name!r} has no agent: `nas devices token {device.name}` makes a token "
+            "for one, or upload tables measured on it"
+        )
+
+
+@router.post("/devices/{name}:profile", status_code=202)
+def profile(
+    name: Annotated[str, Path()],
+    body: ProfileIn,
+    with_: With,
+    response: Response,
+    key: IdempotencyKey = None,
+) -> Accepted:
+    """Measure blocks and networks of a space on a device and make lookup tables of them."""
+    with with_.database.session() as session:
+        device = devices.get_device(session, name)
+        _require_measurable(session, device)
+        image = _image(session, body)
+        job_id = remembered(session, key, "profile", (name, body), new_id("job"))
+        job = jobs.add_job(
+            session,
+            job_id,
+            "profile",
+            subject=device.id,
+            params={
+                "device_id": device.id,
+                "space": body.space,
+                "image": image.as_dict(),
+                "precisions": list(body.precisions),
+                "budget_s": body.profile_budget_s,
+                "seed": body.seed,
+                "remote": not device.local,
+            },
+        )
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=device.id, href=f"/v1/devices/{device.name}", job=JobOut.of(job))
