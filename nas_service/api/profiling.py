@@ -8,13 +8,14 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field, model_validator
 from sqlalchemy.orm import Session
 
-from nas_service.api.dependencies import IdempotencyKey, Strict, With, remembered
+from nas_service.api.dependencies import IdempotencyKey, Services, Strict, With, remembered
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.plugins import SPACES, load
 from nas_service.space.base import ImageShape
 from nas_service.storage import agents, artifacts, datasets, devices, jobs
 from nas_service.storage.devices import StoredDevice
+from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
 
 router = APIRouter(prefix="/v1", tags=["devices"])
@@ -76,9 +77,7 @@ def make_kit(
                 "seed": body.seed,
             },
         )
-    with_.enqueue(job)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return Accepted(id=device.id, href=f"/v1/artifacts?owner={device.id}", job=JobOut.of(job))
+    return _started(with_, response, device, job, f"/v1/artifacts?owner={device.id}")
 
 
 @router.post("/devices/{name}:import-kit", status_code=202)
@@ -103,9 +102,7 @@ def import_kit(
                 "runtime_version": body.runtime_version,
             },
         )
-    with_.enqueue(job)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return Accepted(id=device.id, href=f"/v1/devices/{device.name}", job=JobOut.of(job))
+    return _started(with_, response, device, job, f"/v1/devices/{device.name}")
 
 
 class DriftIn(Strict):
@@ -135,9 +132,16 @@ def check_drift(
                 "remote": not device.local,
             },
         )
+    return _started(with_, response, device, job, f"/v1/devices/{device.name}")
+
+
+def _started(
+    with_: Services, response: Response, device: StoredDevice, job: Job, href: str
+) -> Accepted:
+    """Hand a job to the engine; `href` is where its result will be."""
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return Accepted(id=device.id, href=f"/v1/devices/{device.name}", job=JobOut.of(job))
+    return Accepted(id=device.id, href=href, job=JobOut.of(job))
 
 
 def _image(session: Session, body: ProfileIn) -> ImageShape:
@@ -190,6 +194,4 @@ def profile(
                 "remote": not device.local,
             },
         )
-    with_.enqueue(job)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return Accepted(id=device.id, href=f"/v1/devices/{device.name}", job=JobOut.of(job))
+    return _started(with_, response, device, job, f"/v1/devices/{device.name}")

@@ -297,7 +297,7 @@ def certificates(search_id: str, with_: With, page: Paging) -> Listing[StoredCer
     with with_.database.session() as session:
         searches.get_search(session, search_id)
         found = certified.list_certificates(
-            session, search_id=search_id, cursor=page.cursor, limit=page.limit
+            session, search_id, cursor=page.cursor, limit=page.limit
         )
     return listing(found)
 

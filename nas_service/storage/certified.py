@@ -13,7 +13,7 @@ from nas_service.lineage import lineage
 from nas_service.storage import devices
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.models import CertificateRow
-from nas_service.storage.rows import Page, insert_once, page_of, value_of
+from nas_service.storage.rows import Page, page_of, value_of
 from nas_service.storage.session import new_id, now
 
 
@@ -54,26 +54,20 @@ def issue(
         issued_at=now(),
         lineage=lineage(search=search_id, tables=body["tables"]),
     )
-    insert_once(session, row)
+    session.add(row)
 
 
 def list_certificates(
     session: Session,
+    search_id: str,
     *,
-    search_id: str | None = None,
-    sha256: str | None = None,
     cursor: str | None,
     limit: int,
 ) -> Page[StoredCertificate]:
-    """Certificates, newest first."""
-    query = select(CertificateRow)
-    if search_id is not None:
-        query = query.where(CertificateRow.search_id == search_id)
-    if sha256 is not None:
-        query = query.where(CertificateRow.sha256 == sha256)
+    """A search's certificates, newest first."""
     return page_of(
         session,
-        query,
+        select(CertificateRow).where(CertificateRow.search_id == search_id),
         CertificateRow.id,
         lambda row: value_of(StoredCertificate, row),
         cursor=cursor,
@@ -81,27 +75,20 @@ def list_certificates(
     )
 
 
-def make_stale(session: Session, target_ids: list[str], reason: str) -> list[str]:
-    """Mark the certificates of these targets; returns the searches that they belong to."""
-    query = select(CertificateRow.search_id).where(
-        CertificateRow.target_id.in_(target_ids), CertificateRow.stale.is_(None)
-    )
-    found = sorted(set(session.scalars(query)))
+def make_stale(session: Session, target_id: str, reason: str) -> None:
+    """Mark the certificates of a target; those that are stale keep their first reason."""
     session.execute(
         update(CertificateRow)
-        .where(CertificateRow.target_id.in_(target_ids), CertificateRow.stale.is_(None))
+        .where(CertificateRow.target_id == target_id, CertificateRow.stale.is_(None))
         .values(stale=reason)
     )
-    return found
 
 
-def retire_runtimes(session: Session, device_id: str, versions: dict[str, str]) -> list[str]:
+def retire_runtimes(session: Session, device_id: str, versions: dict[str, str]) -> None:
     """Mark certificates stale whose target's runtime is now of another version on the device."""
-    found: list[str] = []
     for target in devices.targets_of(session, device_id):
         now_there = versions.get(target.value.runtime)
         was = target.value.runtime_version
         if now_there is not None and now_there != was:
             reason = f"{target.value.runtime} is {now_there} now, it was {was}"
-            found += make_stale(session, [target.id], reason)
-    return found
+            make_stale(session, target.id, reason)

@@ -45,7 +45,7 @@ class Bench:
 
     def session(self, seed: int) -> Benchmark:
         """Measure every file once more; what is not stable is marked so."""
-        # a machine that had not come back after the first session will hardly do so for the others
+        # a restless machine is waited for over sessions rather than within each of them
         found = benchmark(
             self.take,
             self.anchor_then_ms,

@@ -151,12 +151,9 @@ def _certificates_are_of_the_files(nas: Any, search: str) -> None:
         assert files[one["artifact_id"]] == one["sha256"]
         assert one["stale"] is None
         assert one["body"]["target"].startswith("board1")
-    for row in rows:  # a machine that is too busy to measure on certifies nothing, and says so
-        certificate = row["certificate"]
-        if certificate["n_sessions"] == 0:
-            assert row["verdict"] == "undecided"
-            assert not row["published"]
-            continue
-        bound = certificate["measured_interval_ms"]
+    certified = [row for row in rows if row["verdict"] == "certified"]
+    assert certified, [row["reason"] for row in rows]
+    for row in certified:
+        bound = row["certificate"]["measured_interval_ms"]
         assert bound[0] <= row["measured_latency_ms"] <= bound[1] <= 5.0
-        assert (row["verdict"] == "certified") == (certificate["n_sessions"] >= 3)
+        assert row["certificate"]["n_sessions"] >= 3

@@ -17,6 +17,7 @@ from nas_service.storage.devices import StoredTable
 from nas_service.storage.reopening import newest_tables
 from nas_service.storage.session import now
 from nas_service.worker.context import Context, make_space
+from nas_service.worker.remote import runtimes_of
 from nas_service.worker.tasks.profile import NETWORK_PROTOCOL, measured_by
 from nas_service.worker.tasks.profile_files import network_files
 
@@ -33,7 +34,9 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     context = Context.from_params(params)
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
-        tables = newest_tables(session, device.id)
+    there = runtimes_of(context, device)  # another runtime is no drift: its tables are others
+    with context.database.session() as session:
+        tables = newest_tables(session, device.id, runtimes=there)
     usable = [one for one in tables if _probes(one)]
     if not usable:
         raise InvalidSpec(
@@ -87,7 +90,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     with context.database.session() as session:
         devices.note_fact(session, device.id, "drift", {"checked_at": checked_at, "targets": found})
         for table, reason in moved:
-            certified.make_stale(session, [table.target_id], f"drift: the device is {reason}")
+            certified.make_stale(session, table.target_id, f"drift: the device is {reason}")
         if moved:
             body = {"device": device.name, "targets": found, "checked_at": checked_at}
             webhooks.announce(session, "device.drifted", params["job_id"], body)

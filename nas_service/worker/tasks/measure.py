@@ -201,17 +201,10 @@ def _certify(
         for row, precision in enumerate(spec.precisions):
             if found[precision].stable:
                 certifier.add(row, found[precision].p50_ms)
-        if settled_or_hopeless(certifier, rows, number + 1):
+        # what was never stable is waited for as long as sessions last: machines come to rest
+        if certificates.settled(certifier, rows):
             break
     return certifier
-
-
-def settled_or_hopeless(certifier: Certifier, rows: list[int], n: int) -> bool:
-    """Whether to stop: all verdicts stand, or after a few sessions nothing was stable at all."""
-    unstable = all(not certifier.values(row) for row in rows)
-    if unstable:
-        return n >= certificates.MIN_SESSIONS
-    return certificates.settled(certifier, [row for row in rows if certifier.values(row)])
 
 
 def _typical(bench: Bench, precision: str) -> Timing:
