@@ -43,7 +43,7 @@ def test_two_agents_and_the_service_are_killed_and_both_profiles_end(
             agent.start()
         service.wait_until(lambda: all(_seen(service, name) for name in names), 30)
         jobs = {
-            name: nas.profile(name, **PROFILE, profile_budget_s=10, seed=i)["job"]["id"]
+            name: nas.profile(name, **PROFILE, profile_budget_s=30, seed=i)["job"]["id"]
             for i, name in enumerate(names)
         }
         service.wait_until(lambda: "task" in agents["board"].log(), 60)
