@@ -11,7 +11,7 @@ from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import PRECISIONS, Target
 from nas_service.plugins import SPACES, load
 from nas_service.space.base import ImageShape
-from nas_service.worker.tasks.profile import profile_space
+from nas_service.worker.tasks.profile_space import profile_space
 
 
 def main(arguments: list[str]) -> int:

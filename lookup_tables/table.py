@@ -20,7 +20,8 @@ from lookup_tables.target import Target
 MEASURED = "measured"
 FILLED = "filled"
 ROOFLINE = "roofline"
-SOURCES = (MEASURED, FILLED, ROOFLINE)
+TRANSFERRED = "transferred"
+SOURCES = (MEASURED, FILLED, ROOFLINE, TRANSFERRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Entry:
     A measured entry has the percentiles of its samples, their relative `spread`
     ((p50 - p10) / p10), their number and when they were taken. A filled one has `p10_ms` alone,
     from a regression over the measured ones, and `energy_mj` where all of those have it; one of a
-    roofline has `p10_ms` alone.
+    roofline, or one transferred from other targets, has `p10_ms` alone.
     """
 
     block: Block

@@ -39,6 +39,13 @@ class ProfileIn(Strict):
         default=("fp32", "int8"), min_length=1, max_length=2
     )
     profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
+    networks: int | None = Field(
+        default=None,
+        ge=5,
+        le=100,
+        description="Measure so many whole networks and no blocks: their costs are transferred "
+        "from other devices' tables. For devices on which a measurement takes long.",
+    )
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @model_validator(mode="after")
@@ -190,6 +197,7 @@ def profile(
                 "image": image.as_dict(),
                 "precisions": list(body.precisions),
                 "budget_s": body.profile_budget_s,
+                "networks": body.networks,
                 "seed": body.seed,
                 "remote": not device.local,
             },

@@ -186,12 +186,18 @@ def devices_profile(
     dataset: Annotated[str | None, typer.Option(help="Data set whose images to size for.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Or: pixels a side.")] = None,
     profile_budget_s: Annotated[float, typer.Option(help="Seconds to spend.")] = 60.0,
+    networks: Annotated[
+        int | None,
+        typer.Option(help="Measure so many networks alone; the rest is other devices' tables."),
+    ] = None,
     seed: int = 0,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
     """Measure blocks and networks on a device; makes lookup tables."""
     request: dict[str, Any] = {"space": space, "profile_budget_s": profile_budget_s, "seed": seed}
+    if networks is not None:
+        request["networks"] = networks
     if image_size is not None:
         request["image"] = {"size": image_size}
     if dataset is not None:

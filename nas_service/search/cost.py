@@ -241,6 +241,22 @@ def all_blocks(space: SearchSpace) -> list[Block]:
     return _distinct(_combinations(space))
 
 
+def block_counts(space: SearchSpace, genotypes: IntArray) -> FloatArray:
+    """How often each network has each block of `all_blocks`: `(n, d) -> (n, blocks)`."""
+    rows = space.canonical(genotypes)
+    position = {block: column for column, block in enumerate(all_blocks(space))}
+    counts = np.zeros((len(rows), len(position)))
+    for slot in space.slots:
+        chosen, where = np.unique(rows[:, list(slot.reads)], axis=0, return_inverse=True)
+        for number, combination in enumerate(chosen):
+            values = (
+                space.decisions[i].values[j] for i, j in zip(slot.reads, combination, strict=True)
+            )
+            for block in slot.blocks(tuple(values)):
+                counts[where.ravel() == number, position[block]] += 1
+    return counts
+
+
 _Combinations = list[tuple[Slot, list[tuple[Block, ...]]]]
 
 

@@ -114,6 +114,12 @@ def list_devices(session: Session, *, cursor: str | None, limit: int) -> Page[St
     )
 
 
+def every_device(session: Session) -> list[StoredDevice]:
+    """All devices, oldest first."""
+    rows = session.scalars(select(DeviceRow).order_by(DeviceRow.id))
+    return [value_of(StoredDevice, row) for row in rows]
+
+
 def add_target(session: Session, device_id: str, target: Target) -> StoredTarget:
     """Register a target, or give back the one that is there."""
     row = TargetRow(

@@ -52,8 +52,9 @@ class Workflows:
         return self._runner.job(job_id, work)
 
     def profile(self, job_id: str, params: Json) -> Json:
-        """Measure blocks and networks on a device; makes its lookup tables."""
-        return self._single(job_id, "profile", "profile:profile_device", params)
+        """Measure blocks and networks on a device, or `networks` alone; makes lookup tables."""
+        task = "transfer:transfer_device" if params.get("networks") else "profile:profile_device"
+        return self._single(job_id, "profile", task, params)
 
     def make_kit(self, job_id: str, params: Json) -> Json:
         """Pack what an offline device is to measure."""

@@ -72,10 +72,34 @@ def test_two_agents_and_the_service_are_killed_and_both_profiles_end(
                 assert len(table["provenance"]["calibration_networks"]) <= 13
                 assert table["latency_check"]["n"] <= 7
                 assert table["n_measured"] >= 32
+        _a_third_is_priced_by_few_networks(service, tmp_path)
         _a_device_that_moved_is_profiled_anew(service, tmp_path)
     finally:
         for agent in agents.values():
             agent.kill()
+
+
+def _a_third_is_priced_by_few_networks(service: Service, folder: Path) -> None:
+    """It measures eight networks; what blocks cost comes from the two that were profiled."""
+    nas = service.client
+    third = add_agent(service, folder, "third")
+    third.start()
+    try:
+        service.wait_until(lambda: _seen(service, "third"), 30)
+        job = nas.profile("third", **PROFILE, networks=8, precisions=["fp32"])["job"]["id"]
+        nas.wait(job, timeout_s=120)
+    finally:
+        third.kill()
+    (target,) = nas.get("/v1/devices/third/targets")
+    (table,) = nas.get("/v1/lookup-tables", target_id=target["id"])["items"]
+    told = table["provenance"]["transfer"]
+    assert told["n_networks"] == 8
+    assert len(told["references"]) == 2
+    assert isinstance(told["doubtful"], bool)
+    assert table["n_measured"] == 0
+    assert table["n_entries"] > 32
+    assert table["latency_check"]["n"] == 7
+    assert table["latency_check"]["mean_error"] < 0.4
 
 
 def _a_device_that_moved_is_profiled_anew(service: Service, folder: Path) -> None:

@@ -18,8 +18,9 @@ from nas_service.storage.reopening import newest_tables
 from nas_service.storage.session import now
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.remote import runtimes_of
-from nas_service.worker.tasks.profile import NETWORK_PROTOCOL, measured_by
+from nas_service.worker.tasks.profile import measured_by
 from nas_service.worker.tasks.profile_files import network_files
+from nas_service.worker.tasks.profile_space import NETWORK_PROTOCOL
 
 SESSIONS = 2
 """A device has moved only if it has in so many sessions."""

@@ -31,15 +31,14 @@ from nas_service.space.base import ImageShape
 from nas_service.storage import artifacts, devices
 from nas_service.storage.session import now
 from nas_service.worker.context import Context, make_space
-from nas_service.worker.tasks.profile import (
+from nas_service.worker.tasks.profile import RUNTIME, store_tables
+from nas_service.worker.tasks.profile_files import Clock, block_files, network_files
+from nas_service.worker.tasks.profile_space import (
     N_CALIBRATION_REMOTE,
     N_CHECK_REMOTE,
-    RUNTIME,
     plan_of,
     profile_space,
-    store_tables,
 )
-from nas_service.worker.tasks.profile_files import Clock, block_files, network_files
 
 N_BLOCKS = 64
 NETWORKS = (N_CALIBRATION_REMOTE, N_CHECK_REMOTE)

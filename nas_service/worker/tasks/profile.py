@@ -1,54 +1,34 @@
-"""Profile a device: blocks, whole networks for calibration, and networks to check it all on."""
+"""Profile a device: its blocks and some whole networks, or a few networks alone."""
 
 from __future__ import annotations
 
 import shutil
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from lookup_tables import anchor
-from lookup_tables.blocks import Block
-from lookup_tables.calibrate import MIN_NETWORKS, fit_calibration
 from lookup_tables.errors import ProfilingFailed
-from lookup_tables.fill import MIN_MEASURED, absurd_entries, design, fill
-from lookup_tables.measure import Protocol, Timing
-from lookup_tables.profile import LocalProfiler, Profiler
+from lookup_tables.profile import Profiler
 from lookup_tables.runtimes import runtime_versions
-from lookup_tables.table import Entry, LookupTable
+from lookup_tables.table import LookupTable
 from lookup_tables.target import Target
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed, Unsupported
 from nas_service.plugins import PROFILERS, load
-from nas_service.search.cost import CostModel, all_blocks
-from nas_service.space.base import ImageShape, IntArray, SearchSpace, describe, digest
-from nas_service.space.sampling import distinct
+from nas_service.space.base import ImageShape, SearchSpace, digest
 from nas_service.storage import devices
 from nas_service.storage.reopening import reopen_for_device
 from nas_service.worker.context import Context, make_space, require_this_machine
 from nas_service.worker.remote import AgentProfiler, require_agent
-from nas_service.worker.tasks.profile_files import (
-    BLOCKS_SHARE,
-    NETWORKS_SHARE,
-    Clock,
-    block_files,
-    network_files,
+from nas_service.worker.tasks.profile_space import (
+    N_CALIBRATION,
+    N_CALIBRATION_REMOTE,
+    N_CHECK,
+    N_CHECK_REMOTE,
+    profile_space,
 )
-from predictors.quality import spearman
 
 RUNTIME = "onnxruntime"
-MAX_BLOCKS = 240
-N_CALIBRATION, N_CHECK = 24, 20
-N_CALIBRATION_REMOTE, N_CHECK_REMOTE = 13, 7
-"""Fewer whole networks on the devices of agents, where each one takes longer."""
-BLOCK_PROTOCOL = Protocol(rounds=12, warmups=2, repeats=10)
-NETWORK_PROTOCOL = Protocol(rounds=16, warmups=2, repeats=10)
 
 
 def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -129,192 +109,3 @@ def measured_by(
         )
     profiler = AgentProfiler(context, device, job_id)
     return facts["runtimes"][RUNTIME], facts["operating_point"], profiler
-
-
-@dataclass(frozen=True)
-class ProfilePlan:
-    """What is measured: some of all blocks, networks to calibrate with and to check on."""
-
-    everything: list[Block]
-    blocks: list[Block]
-    for_fit: IntArray
-    for_check: IntArray
-
-
-def plan_of(
-    space: SearchSpace, seed: int, networks: tuple[int, int], max_blocks: int = MAX_BLOCKS
-) -> ProfilePlan:
-    """The same plan for the same space, seed and sizes."""
-    n_fit, n_check = networks
-    everything = all_blocks(space)
-    samples = distinct(space, n_fit + n_check, np.random.default_rng([seed, 11]))
-    return ProfilePlan(
-        everything,
-        design(everything, max_blocks, seed=seed),
-        np.concatenate([space.smallest()[None, :], samples[: n_fit - 1]]),
-        samples[n_fit - 1 : n_fit - 1 + n_check],
-    )
-
-
-def profile_space(
-    space: SearchSpace,
-    targets: Sequence[Target],
-    budget_s: float,
-    seed: int,
-    folder: Path,
-    report: Progress,
-    *,
-    profiler: Profiler | None = None,
-    networks: tuple[int, int] = (N_CALIBRATION, N_CHECK),
-    max_blocks: int = MAX_BLOCKS,
-    building: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> list[tuple[LookupTable, dict[str, Any]]]:
-    """A table a target, each with a check on networks that were in no fit.
-
-    `networks` are how many to calibrate with and to check on; `building` is entered while files
-    are made.
-    """
-    clock = Clock(time.monotonic(), budget_s)
-    profiler = profiler or LocalProfiler()
-    plan = plan_of(space, seed, networks, max_blocks)
-    everything, chosen = plan.everything, plan.blocks
-    for_fit, for_check = plan.for_fit, plan.for_check
-    with building():
-        files = block_files(chosen, targets, folder, clock, report)
-    what = f"measuring {len(files)} of {len(everything)} blocks"
-    report(0.25, what)
-    timings = profiler.measure(
-        {f"{t.precision}/{i}": paths[t.precision] for i, paths in files.items() for t in targets},
-        targets[0],
-        protocol=BLOCK_PROTOCOL,
-        budget_s=clock.left(BLOCKS_SHARE),
-        seed=seed,
-        on_round=lambda done, of: report(0.25 + 0.15 * min(done / of, 1.0), what),
-    )
-    with building():
-        fit_files = network_files(
-            space, for_fit, targets, folder / "fit", report, (0.4, 0.6), clock, MIN_NETWORKS
-        )
-        anchor_file = anchor.write_anchor(folder)
-    fitted = _measure_networks(
-        profiler, fit_files, targets, clock.left(NETWORKS_SHARE), seed, anchor_file
-    )
-    with building():
-        check_files = network_files(
-            space, for_check, targets, folder / "check", report, (0.65, 0.85), None, len(for_check)
-        )
-    report(0.9, f"checking on {len(check_files)} networks")
-    checked = _measure_networks(profiler, check_files, targets, None, seed + 1, anchor_file)
-    made = []
-    for target in targets:
-        blocks = _entries(chosen, {i: timings[f"{target.precision}/{i}"] for i in files})
-        table, filled = fill(LookupTable(target, tuple(blocks)), everything)
-        absurd = absurd_entries(table)
-        if absurd:
-            kept = tuple(one for one in blocks if one.block.key not in absurd)
-            table, filled = fill(LookupTable(target, kept), everything)
-        model = CostModel(space, table, None)
-        rows = for_fit[: len(fit_files)]
-        measured = np.array([fitted[f"{target.precision}/{i}"].p50_ms for i in range(len(rows))])
-        calibration = fit_calibration(model.sums(rows), measured)
-        provenance = {
-            "space": space.name,
-            "image": space.image.as_dict(),
-            "protocol": {
-                "blocks": BLOCK_PROTOCOL.as_dict(),
-                "networks": NETWORK_PROTOCOL.as_dict(),
-                "borders": "float32" if target.precision == "fp32" else "uint8",
-            },
-            "threads": target.threads,
-            "runtime": f"{target.runtime} {target.runtime_version}",
-            "anchor_p50_ms": fitted[anchor.NAME].p50_ms,
-            "n_unstable_left_out": len(files) - len(blocks),
-            "quarantined": absurd,
-            "fill": {
-                "n_measured": filled.n_measured,
-                "n_filled": filled.n_filled,
-                "left_out_median_error": round(filled.median_error, 4),
-                "left_out_p90_error": round(filled.p90_error, 4),
-            },
-            "calibration_networks": [
-                {
-                    "architecture": describe(space, row)["decisions"],
-                    **fitted[f"{target.precision}/{i}"].as_dict(),
-                }
-                for i, row in enumerate(rows)
-            ],
-            "profiled_s": round(time.monotonic() - clock.started, 1),
-            "budget_s": budget_s,
-        }
-        table = replace(table, provenance=provenance, calibration=calibration)
-        made.append((table, _check(space, table, for_check, checked)))
-    return made
-
-
-def _check(
-    space: SearchSpace, table: LookupTable, rows: IntArray, timings: dict[str, Timing]
-) -> dict[str, Any]:
-    """Estimates beside measurements of networks that no fit has seen."""
-    precision = table.target.precision
-    measured = np.array([timings[f"{precision}/{i}"].p50_ms for i in range(len(rows))])
-    model = CostModel(space, table, table.calibration)
-    estimated = model.latency_ms(rows)
-    plain = model.sums(rows)[:, 0]
-    return {
-        "n": len(rows),
-        "statistic": "p50",
-        "mean_error": round(float(np.mean(np.abs(estimated / measured - 1.0))), 4),
-        "max_error": round(float(np.max(np.abs(estimated / measured - 1.0))), 4),
-        "mean_error_of_plain_sum": round(float(np.mean(np.abs(plain / measured - 1.0))), 4),
-        "spearman": round(spearman(estimated, measured), 4),
-        "n_unstable": sum(not timings[f"{precision}/{i}"].stable for i in range(len(rows))),
-        "networks": [
-            {"estimated_ms": round(float(e), 5), "measured_ms": round(float(m), 5)}
-            for e, m in zip(estimated, measured, strict=True)
-        ],
-    }
-
-
-def _entries(blocks: Sequence[Block], timings: dict[int, Timing]) -> list[Entry]:
-    """Measured entries; unstable ones are left to be filled, where others can stand for them."""
-    stable = Counter(blocks[i].kind for i, timing in timings.items() if timing.stable)
-    return [
-        _entry(blocks[i], timing)
-        for i, timing in timings.items()
-        if timing.stable or stable[blocks[i].kind] < 2 * MIN_MEASURED
-    ]
-
-
-def _entry(block: Block, timing: Timing) -> Entry:
-    return Entry(
-        block,
-        p10_ms=timing.p10_ms,
-        p50_ms=timing.p50_ms,
-        p90_ms=timing.p90_ms,
-        p99_ms=timing.p99_ms,
-        spread=timing.spread,
-        n=timing.n,
-        stable=timing.stable,
-        measured_at=timing.measured_at,
-        energy_mj=timing.energy_mj,
-    )
-
-
-def _measure_networks(
-    profiler: Profiler,
-    files: dict[int, dict[str, Path]],
-    targets: Sequence[Target],
-    budget_s: float | None,
-    seed: int,
-    anchor_file: Path,
-) -> dict[str, Timing]:
-    models = {
-        f"{t.precision}/{i}": paths[t.precision] for i, paths in files.items() for t in targets
-    }
-    return profiler.measure(
-        {**models, anchor.NAME: anchor_file},
-        targets[0],
-        protocol=NETWORK_PROTOCOL,
-        budget_s=budget_s,
-        seed=seed,
-    )

@@ -11,7 +11,7 @@ from nas_service.search.candidates import candidates_of, front_of
 from nas_service.search.certificates import MIN_SESSIONS, Certificate, certificate_of
 from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured, judge, standard_error
-from nas_service.search.cost import CostModel
+from nas_service.search.cost import CostModel, all_blocks, block_counts
 from nas_service.search.driver import Evaluation, Plan, run
 from nas_service.search.evaluate import Problem, require_feasible
 from nas_service.search.pareto import hypervolume
@@ -46,6 +46,14 @@ def test_the_cost_model_agrees_with_walking_the_slots() -> None:
     assert np.allclose(problem.costs[0].latency_ms(rows), walked)
     parameters = [sum(block.parameters for block in lower(space, row)) for row in rows]
     assert problem.structure(rows).parameters.tolist() == parameters
+
+
+def test_blocks_counted_times_what_they_cost_is_the_plain_sum() -> None:
+    space = make_problem().space.architectures
+    rows = uniform(space, 30, np.random.default_rng(2))
+    table = table_of(space, "fp32")
+    sums = block_counts(space, rows) @ table.latency_ms(all_blocks(space))
+    np.testing.assert_allclose(sums, CostModel(space, table, None).latency_ms(rows))
 
 
 def test_a_batch_of_latencies_gives_what_its_rows_give() -> None:

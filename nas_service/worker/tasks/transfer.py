@@ -1,0 +1,166 @@
+"""Tables of a device of which a few whole networks are measured, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookup_tables import anchor
+from lookup_tables.errors import LookupTableError
+from lookup_tables.measure import Timing
+from lookup_tables.profile import Profiler
+from lookup_tables.table import LookupTable
+from lookup_tables.target import Target
+from lookup_tables.transfer_table import TransferredTable, transfer_table
+from nas_service.engine.child import Progress
+from nas_service.errors import StepFailed
+from nas_service.search.cost import CostModel, all_blocks, block_counts
+from nas_service.space.base import ImageShape, IntArray, SearchSpace, describe
+from nas_service.space.sampling import distinct
+from nas_service.storage import devices
+from nas_service.storage.devices import StoredDevice
+from nas_service.storage.reopening import covering
+from nas_service.worker.context import Context, make_space
+from nas_service.worker.tasks.profile import RUNTIME, measured_by, store_tables
+from nas_service.worker.tasks.profile_files import network_files
+from nas_service.worker.tasks.profile_space import (
+    N_CHECK_REMOTE,
+    NETWORK_PROTOCOL,
+    check_table,
+    measure_networks,
+)
+
+N_ESTIMATED = 400
+"""Networks that blocks' costs are drawn from, the measured ones among them."""
+
+
+def transfer_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Measure `networks` networks on device `device_id`; the rest comes from other devices' tables.
+
+    Seven more are measured to check the tables on.
+    """
+    context = Context.from_params(params)
+    space = make_space(params["space"], ImageShape(**params["image"]))
+    seed, k = int(params["seed"]), int(params["networks"])
+    with context.database.session() as session:
+        device = devices.get_device(session, params["device_id"])
+    version, point, profiler = measured_by(context, device, params["job_id"])
+    targets = [
+        Target(device.name, RUNTIME, version, precision, operating_point=point)
+        for precision in params["precisions"]
+    ]
+    rows = distinct(space, N_ESTIMATED, np.random.default_rng([seed, 13]))
+    rows[0] = space.smallest()
+    folder = context.scratch(f"transfer-{params['job_id']}")
+    started = time.monotonic()
+    try:
+        measured = _measured(
+            context, params, space, rows[: k + N_CHECK_REMOTE], targets, folder, report, profiler
+        )
+        report(0.9, "pricing blocks")
+        made = []
+        for target in targets:
+            references = _references(context, device, space, target.precision)
+            times = np.array(
+                [measured[f"{target.precision}/{i}"].p50_ms for i in range(k)], dtype=np.float64
+            )
+            found = _table_of(space, target, rows, times, references)
+            table = _with_provenance(found.table, space, rows, measured, k, started)
+            of_check = {
+                f"{target.precision}/{i}": measured[f"{target.precision}/{k + i}"]
+                for i in range(N_CHECK_REMOTE)
+            }
+            made.append((table, check_table(space, table, rows[k : k + N_CHECK_REMOTE], of_check)))
+    except LookupTableError as error:
+        raise StepFailed(str(error)) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return store_tables(context, device, targets, made, space, seed)
+
+
+def _measured(
+    context: Context,
+    params: dict[str, Any],
+    space: SearchSpace,
+    rows: IntArray,
+    targets: list[Target],
+    folder: Path,
+    report: Progress,
+    profiler: Profiler,
+) -> dict[str, Timing]:
+    with context.building(params):
+        files = network_files(
+            space, rows, targets, folder / "networks", report, (0.0, 0.5), None, len(rows)
+        )
+        anchor_file = anchor.write_anchor(folder)
+    report(0.5, f"measuring {len(files)} networks")
+    return measure_networks(profiler, files, targets, None, int(params["seed"]), anchor_file)
+
+
+def _references(
+    context: Context, device: StoredDevice, space: SearchSpace, precision: str
+) -> list[LookupTable]:
+    """Other devices' newest tables in this precision that hold every block of the space."""
+    found = []
+    with context.database.session() as session:
+        for other in devices.every_device(session):
+            if other.id == device.id:
+                continue
+            chosen, _ = covering(session, context.blobs, other.id, space, (precision,))
+            if precision in chosen:
+                stored = devices.get_table(session, chosen[precision])
+                found.append(devices.load_table(context.blobs, stored))
+    return found
+
+
+def _table_of(
+    space: SearchSpace,
+    target: Target,
+    rows: IntArray,
+    measured_ms: np.ndarray[Any, Any],
+    references: list[LookupTable],
+) -> TransferredTable:
+    blocks = all_blocks(space)
+    there = [CostModel(space, one, one.calibration).latency_ms(rows) for one in references]
+    return transfer_table(
+        target,
+        blocks,
+        block_counts(space, rows),
+        np.arange(len(measured_ms)),
+        measured_ms,
+        references=references,
+        reference_ms=np.array(there).reshape(len(references), len(rows)).T,
+    )
+
+
+def _with_provenance(
+    table: LookupTable,
+    space: SearchSpace,
+    rows: IntArray,
+    measured: dict[str, Timing],
+    k: int,
+    started: float,
+) -> LookupTable:
+    """The table, told how it came to be."""
+    told = {
+        **table.provenance,
+        "space": space.name,
+        "image": space.image.as_dict(),
+        "protocol": {"networks": NETWORK_PROTOCOL.as_dict()},
+        "threads": table.target.threads,
+        "runtime": f"{table.target.runtime} {table.target.runtime_version}",
+        "anchor_p50_ms": measured[anchor.NAME].p50_ms,
+        "calibration_networks": [
+            {
+                "architecture": describe(space, rows[i])["decisions"],
+                **measured[f"{table.target.precision}/{i}"].as_dict(),
+            }
+            for i in range(k)
+        ],
+        "profiled_s": round(time.monotonic() - started, 1),
+    }
+    return LookupTable(table.target, table.entries, told, table.calibration)
