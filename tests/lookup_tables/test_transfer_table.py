@@ -55,10 +55,6 @@ def test_networks_that_nobody_measured_are_priced_within_a_few_percent(
     sums = counts @ found.table.latency_ms(BLOCKS)
     error = np.abs(sums[10:] / truth[10:] - 1.0)
     assert error.mean() < bound
-    # the known devices alone, scaled to what was measured, are further off
-    scaled = counts @ _device("a", 1e9, 1e10, 0.01).latency_ms(BLOCKS)
-    scaled *= np.median(truth[:10] / scaled[:10])
-    assert error.mean() < np.abs(scaled[10:] / truth[10:] - 1.0).mean()
 
 
 def test_every_entry_says_that_it_was_transferred() -> None:
