@@ -5,10 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format clean
+.PHONY: demo toolchains test check format clean
 
 demo: $(INSTALLED)
 	$(BIN)/nas demo
+
+# compilers whose packages need an environment of their own; tests of them skip without it
+toolchains: $(INSTALLED)
+	$(BIN)/nas toolchains install litert
 
 test: $(INSTALLED)
 	$(BIN)/pytest

@@ -57,6 +57,12 @@ def quantize(source: Path, destination: Path, batches: Sequence[dict[str, Array]
         logger.setLevel(level)
 
 
+def is_quantized(path: Path) -> bool:
+    """Whether a graph has quantise and dequantise nodes, or integer operators."""
+    nodes = onnx.load(path, load_external_data=False).graph.node
+    return any("QuantizeLinear" in n.op_type or n.op_type.startswith("QLinear") for n in nodes)
+
+
 def with_integer_borders(path: Path) -> None:
     """Rewrite a quantised block in place to take and give uint8 tensors.
 

@@ -5,11 +5,16 @@ A runtime is imported when a file of it is loaded, so that a device needs none b
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -46,6 +51,7 @@ PACKAGES = {
     "openvino": "openvino",
     "litert": "ai-edge-litert",
     "executorch": "executorch",
+    "tvm": "apache-tvm",
 }
 """Runtimes by name, and the package of each."""
 
@@ -135,7 +141,7 @@ class OrtModel:
 
 
 class OpenVinoModel:
-    """OpenVINO's CPU plug-in; reads its own format and ONNX."""
+    """OpenVINO's CPU plug-in; reads ONNX, its own format, and that in a zip of its two files."""
 
     def __init__(self, path: Path, target: Target) -> None:
         import openvino
@@ -146,7 +152,13 @@ class OpenVinoModel:
             "NUM_STREAMS": 1,
             "INFERENCE_PRECISION_HINT": hint,
         }
-        compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+        core = openvino.Core()
+        if path.suffix == ".zip":
+            with ZipFile(path) as packed:
+                model = core.read_model(packed.read("model.xml"), packed.read("model.bin"))
+        else:
+            model = core.read_model(str(path))
+        compiled = core.compile_model(model, "CPU", settings)
         self._request = compiled.create_infer_request()
         self._n_outputs = len(compiled.outputs)
         self.inputs = {
@@ -169,8 +181,8 @@ class LiteRtModel:
         self._interpreter = Interpreter(model_path=str(path), num_threads=target.threads)
         self._interpreter.allocate_tensors()
         details = self._interpreter.get_input_details()
-        self._places = {one["name"]: one["index"] for one in details}
-        self._outputs = [one["index"] for one in self._interpreter.get_output_details()]
+        self._places = {one["name"]: one for one in details}
+        self._outputs = self._interpreter.get_output_details()
         self.inputs = {
             one["name"]: Input(tuple(int(v) for v in one["shape"]), np.dtype(one["dtype"]))
             for one in details
@@ -179,9 +191,31 @@ class LiteRtModel:
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """See `Model.run`."""
         for name, values in feeds.items():
-            self._interpreter.set_tensor(self._places[name], values)
+            place = self._places[name]
+            self._interpreter.set_tensor(place["index"], _to_integers(values, place))
         self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index) for index in self._outputs]
+        return [
+            _to_floats(self._interpreter.get_tensor(one["index"]), one) for one in self._outputs
+        ]
+
+
+def _to_integers(values: Array, place: Mapping[str, Any]) -> Array:
+    """Floats as a quantised input takes them, by the file's own scale; others as they are."""
+    kind = np.dtype(place["dtype"])
+    if kind.kind == "f" or values.dtype == kind:
+        return values
+    scale, zero = place["quantization"]
+    limits = np.iinfo(kind)
+    rounded = np.clip(np.rint(values / scale) + zero, limits.min, limits.max)
+    return np.asarray(rounded, dtype=kind)
+
+
+def _to_floats(values: Array, place: Mapping[str, Any]) -> Array:
+    """What a quantised output stands for; others as they are."""
+    scale, zero = place["quantization"]
+    if values.dtype.kind == "f" or not scale:
+        return values
+    return np.asarray((values.astype(np.float32) - zero) * np.float32(scale))
 
 
 class ExecuTorchModel:
@@ -189,7 +223,10 @@ class ExecuTorchModel:
 
     def __init__(self, path: Path, target: Target) -> None:
         import torch
-        from executorch.extension.pybindings import portable_lib
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of its own imports
+            from executorch.extension.pybindings import portable_lib
 
         portable_lib._unsafe_reset_threadpool(target.threads)
         self._torch = torch
@@ -206,9 +243,33 @@ class ExecuTorchModel:
         return [np.asarray(one) for one in self._module.forward(tensors)]
 
 
+class TvmModel:
+    """TVM's virtual machine on the CPU; reads a zip of the library and the shapes of its inputs."""
+
+    def __init__(self, path: Path, target: Target) -> None:
+        os.environ["TVM_NUM_THREADS"] = str(target.threads)  # read when its threads start
+        import tvm
+        from tvm import relax
+
+        self._tvm = tvm
+        with ZipFile(path) as packed, tempfile.TemporaryDirectory() as folder:
+            library = tvm.runtime.load_module(packed.extract("model.so", folder))
+            shapes: dict[str, list[int]] = json.loads(packed.read("inputs.json"))
+        self._machine = relax.VirtualMachine(library, tvm.cpu())
+        self.inputs = {
+            name: Input(tuple(shape), np.dtype(np.float32)) for name, shape in shapes.items()
+        }
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """See `Model.run`."""
+        found = self._machine["main"](*(self._tvm.runtime.tensor(feeds[n]) for n in self.inputs))
+        return [one.numpy() for one in ([found] if hasattr(found, "numpy") else found)]
+
+
 _LOADERS: dict[str, Callable[[Path, Target], Model]] = {
     "onnxruntime": OrtModel,
     "openvino": OpenVinoModel,
     "litert": LiteRtModel,
     "executorch": ExecuTorchModel,
+    "tvm": TvmModel,
 }

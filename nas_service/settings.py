@@ -41,6 +41,9 @@ class Settings(BaseSettings):
         default=Path("../shared/data"),
         description="Public benchmark data for tests and benchmarks.",
     )
+    toolchains: Path | None = Field(
+        default=None, description="Toolchains' own environments; below the data folder unless set."
+    )
     log_level: str = Field(default="INFO", description="Least severe level that is logged.")
 
     @property
@@ -61,6 +64,11 @@ class Settings(BaseSettings):
     def blobs_dir(self) -> Path:
         """Folder of the content-addressed files."""
         return self.var_dir.resolve() / "blobs"
+
+    @property
+    def toolchains_dir(self) -> Path:
+        """Folder of the environments that toolchains have of their own."""
+        return self.toolchains or self.var_dir / "toolchains"
 
     @property
     def scratch_dir(self) -> Path:

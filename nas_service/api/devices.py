@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field
 
-from lookup_tables.target import PRECISIONS, Device, Target, this_device
+from lookup_tables.target import Device, Target, this_device
 from nas_service.api.dependencies import Listing, Paging, Strict, With, listing
 from nas_service.errors import InvalidSpec
 from nas_service.storage import agents, devices
@@ -78,7 +78,7 @@ def register(body: DeviceIn, with_: With, response: Response) -> StoredDevice:
     with with_.database.session() as session:
         added = devices.add_device(session, body.to_device(), local=body.this_machine)
         if body.this_machine:
-            for precision in PRECISIONS:
+            for precision in ("fp32", "int8"):
                 target = Target(added.name, "onnxruntime", version("onnxruntime"), precision)
                 devices.add_target(session, added.id, target)
     response.headers["Location"] = f"/v1/devices/{added.name}"

@@ -10,7 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from nas_service import __version__
-from nas_service.cli import artifacts, datasets, devices, events, output, searches, tables
+from nas_service.cli import (
+    artifacts,
+    datasets,
+    devices,
+    events,
+    output,
+    searches,
+    tables,
+    toolchains,
+)
 from nas_service.cli.options import JsonOption
 from nas_service.errors import InvalidSpec
 from nas_service.settings import Settings
@@ -26,6 +35,7 @@ for _name, _group in (
     ("tables", tables),
     ("datasets", datasets),
     ("artifacts", artifacts),
+    ("toolchains", toolchains),
 ):
     app.add_typer(_group.commands, name=_name)
 app.add_typer(events.webhooks, name="webhooks")
@@ -84,7 +94,7 @@ def worker(
     var_dir: Annotated[Path | None, typer.Option(help="Where data live.")] = None,
 ) -> None:
     """Run a worker process."""
-    from nas_service.engine.child import die_with_parent
+    from nas_service.processes import die_with_parent
     from nas_service.worker.main import work
 
     die_with_parent()

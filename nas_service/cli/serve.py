@@ -14,7 +14,7 @@ import uvicorn
 from nas_service.api.app import create_app
 from nas_service.dashboard.pages import mount
 from nas_service.engine import durable
-from nas_service.engine.child import die_with_parent
+from nas_service.processes import die_with_parent
 from nas_service.settings import Settings
 from nas_service.storage.session import migrate
 from nas_service.telemetry import configure, logger

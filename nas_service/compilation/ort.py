@@ -2,7 +2,8 @@
 
 The runtime compiles a graph when it loads it. What ships is the graph itself: a graph saved after
 optimisation holds layouts of the machine that optimised it. Compiling therefore means to load the
-graph as the target will, so that an operator without a kernel is found here and not there.
+graph as the target will, so that an operator without a kernel is found here and not there; and, for
+int8, to quantise it where that was not done yet.
 """
 
 from __future__ import annotations
@@ -11,45 +12,57 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
+import onnx
 
-from lookup_tables.runtimes import session_options
+from lookup_tables.quantized import is_quantized, quantize
 from lookup_tables.target import Target
-from nas_service.compilation.base import Executable, FloatArray32
+from nas_service.compilation import toolchains
+from nas_service.compilation.base import Compiled, Executable, Source
+from nas_service.compilation.converted import RuntimeExecutable
 from nas_service.errors import Unsupported
-
-
-class OrtExecutable:
-    """A session with one input and one output."""
-
-    def __init__(self, path: Path, threads: int) -> None:
-        self._session = ort.InferenceSession(
-            str(path), session_options(threads), providers=["CPUExecutionProvider"]
-        )
-        self._input = self._session.get_inputs()[0].name
-
-    def run(self, image: FloatArray32) -> FloatArray32:
-        """See `Executable.run`."""
-        return np.asarray(self._session.run(None, {self._input: image})[0], dtype=np.float32)
 
 
 class OrtCompiler:
     """See the module's text."""
 
+    toolchain = toolchains.ONNXRUNTIME
+    precisions = ("fp32", "int8")
+
     def supports(self, target: Target) -> bool:
         """Targets whose runtime is ONNX Runtime, in fp32 or int8."""
-        return target.runtime == "onnxruntime" and target.precision in {"fp32", "int8"}
+        return target.runtime == "onnxruntime" and target.precision in self.precisions
 
-    def compile(self, graph: Path, target: Target, out_dir: Path) -> Path:
-        """Check that the graph loads, and copy it."""
+    def compile(self, source: Source, target: Target, out_dir: Path) -> Compiled:
+        """Quantise where that is asked for, check that the graph loads, and copy it."""
+        if source.graph is None:
+            raise Unsupported("onnxruntime compiles from an ONNX graph, which is not there")
+        out_dir.mkdir(parents=True, exist_ok=True)
+        compiled = out_dir / f"{source.graph.stem}.{target.precision}.ort-cpu.onnx"
+        partial = compiled.with_name(compiled.name + ".partial")
         try:
-            self.load(graph, target)
-        except Exception as error:  # the runtime's errors share no base
-            raise Unsupported(f"ONNX Runtime cannot load {graph.name}: {error}") from error
-        compiled = out_dir / f"{graph.stem}.ort-cpu.onnx"
-        shutil.copyfile(graph, compiled)
-        return compiled
+            if target.precision == "int8" and not is_quantized(source.graph):
+                _quantise(source, partial)
+            else:
+                shutil.copyfile(source.graph, partial)
+            try:
+                self.load(partial, target)
+            except Exception as error:  # the runtime's errors share no base
+                name = source.graph.name
+                raise Unsupported(f"ONNX Runtime cannot load {name}: {error}") from error
+            partial.replace(compiled)
+        finally:
+            partial.unlink(missing_ok=True)
+        return Compiled(compiled)
 
     def load(self, compiled: Path, target: Target) -> Executable:
         """A session with the target's number of threads."""
-        return OrtExecutable(compiled, target.threads)
+        return RuntimeExecutable(compiled, target)
+
+
+def _quantise(source: Source, out: Path) -> None:
+    if source.calibration is None:
+        raise Unsupported("onnxruntime needs calibration images for int8")
+    assert source.graph is not None
+    images = np.load(source.calibration)["images"]
+    name = onnx.load(source.graph, load_external_data=False).graph.input[0].name
+    quantize(source.graph, out, [{name: images[i : i + 1]} for i in range(len(images))])

@@ -11,8 +11,8 @@ from nas_service.compilation.base import Executable, FloatArray32
 
 MAX_ABS = {"fp32": 1e-3}
 """Largest difference of logits, relative to the largest logit, for exact precisions."""
-MIN_AGREEMENT = {"fp32": 0.999, "int8": 0.9}
-MIN_SQNR_DB = {"fp32": 60.0, "int8": 6.0}
+MIN_AGREEMENT = {"fp32": 0.999, "fp16": 0.99, "bf16": 0.97, "int8": 0.9}
+MIN_SQNR_DB = {"fp32": 60.0, "fp16": 40.0, "bf16": 25.0, "int8": 6.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ gives its memory back. Parameters and result are JSON; progress comes as lines o
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import importlib
 import json
@@ -24,12 +23,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from nas_service.errors import Cancelled, NasError, StepFailed, Unavailable, from_dict
+from nas_service.processes import die_with_parent
 
 Json = dict[str, Any]
 Progress = Callable[[float, str], None]
 Task = Callable[[Json, Progress], Json]
-
-_PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -112,15 +110,6 @@ def run(
         raise from_dict(answer[0]["error"])
     result: Json = answer[0]["result"]
     return result
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the one that started it ends (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        expected = os.environ.get("NAS_PARENT_PID")
-        if expected is not None and os.getppid() != int(expected):
-            os._exit(1)  # it ended before the line above
 
 
 def main(argv: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""A torch module as an ONNX graph."""
+"""A torch module as an ONNX graph, or as an exported program."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ import torch
 from torch import nn
 
 from lookup_tables.graphs import OPSET
+
+
+def export_program(network: nn.Module, path: Path, *, channels: int, size: int) -> None:
+    """Write `network` in inference mode as an exported torch program (.pt2) for the same image."""
+    partial = path.with_name(path.name + ".partial.pt2")
+    image = torch.zeros(1, channels, size, size)
+    program = torch.export.export(network.eval(), (image,))
+    torch.export.save(program, partial)
+    partial.replace(path)
 
 
 def export(network: nn.Module, path: Path, *, channels: int, size: int) -> None:

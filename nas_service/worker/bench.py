@@ -14,7 +14,7 @@ from lookup_tables.conditions import meter_of_this_machine
 from lookup_tables.measure import Timing, measure
 from lookup_tables.runtimes import runner
 from lookup_tables.target import Target
-from nas_service.compilation.base import Compiler, Executable
+from nas_service.compilation.base import Compiler, Executable, Source
 from nas_service.compilation.benchmark import (
     ATTEMPTS,
     PROTOCOL,
@@ -75,7 +75,7 @@ def open_bench(
     executables: dict[str, tuple[Executable, Floats]] = {}
     for name, graph in graphs.items():
         compiler: Compiler = load(COMPILERS, targets[name].runtime)()
-        compiled[name] = compiler.compile(graph, targets[name], folder)
+        compiled[name] = compiler.compile(Source(graph), targets[name], folder).path
         if device.local:
             executable = compiler.load(compiled[name], targets[name])
             executables[name] = (executable, _one_image(compiled[name], targets[name], images))

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_service.compilation.ort import OrtExecutable
+from lookup_tables.target import Target
+from nas_service.compilation.converted import RuntimeExecutable
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext, Teacher
 from nas_service.compression.recipe import Recipe, Step
@@ -89,7 +90,7 @@ def subnet_of(supernet: Supernet, data: Data, genotype: IntArray) -> tuple[Netwo
 
 def shipped_accuracy(path: Path, data: Data, split: Split, size: int) -> float:
     """Accuracy of a shipped graph, run as it is shipped: one image at a time."""
-    executable = OrtExecutable(path, threads=1)
+    executable = RuntimeExecutable(path, Target("this machine", "onnxruntime", "", "fp32"))
     right = 0
     for start in range(0, len(split), 250):
         images = data.prepared(split.images[start : start + 250], size).contiguous().numpy()

@@ -1,0 +1,62 @@
+"""A cache of compiled files, by everything that decides what comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from lookup_tables.target import Target
+from nas_service.compilation.base import Compiled, Compiler, Source
+from nas_service.compilation.toolchains import status
+from nas_service.settings import Settings
+
+
+class CompileCache:
+    """Files below a folder; one that is found is copied out, never handed out itself."""
+
+    def __init__(self, folder: Path, settings: Settings | None = None) -> None:
+        self._folder = folder
+        self._settings = settings or Settings()
+
+    def compile(
+        self, compiler: Compiler, source: Source, target: Target, out_dir: Path
+    ) -> Compiled:
+        """As `compiler.compile`, from the cache where the same was compiled before.
+
+        Raises:
+            Unsupported: see `Compiler.compile`; refusals are not kept.
+        """
+        entry = self._folder / self._key(compiler, source, target)
+        told = entry / "notes.json"
+        if told.is_file():
+            (name, notes) = json.loads(told.read_text())
+            out_dir.mkdir(parents=True, exist_ok=True)
+            return Compiled(Path(shutil.copy2(entry / name, out_dir / name)), notes)
+        made = compiler.compile(source, target, out_dir)
+        entry.mkdir(parents=True, exist_ok=True)
+        partial = entry / (made.path.name + ".partial")
+        shutil.copy2(made.path, partial)
+        partial.replace(entry / made.path.name)
+        # what is not yet told of is not found: a crash in between leaves nothing to trip over
+        partial = entry / "notes.partial"
+        partial.write_text(json.dumps([made.path.name, dict(made.notes)]))
+        partial.replace(told)
+        return made
+
+    def _key(self, compiler: Compiler, source: Source, target: Target) -> str:
+        version = status(compiler.toolchain, self._settings).version
+        anywhere = replace(target, device="", operating_point="", threads=1)
+        parts = {
+            "compiler": type(compiler).__qualname__,
+            "options": repr(sorted(getattr(compiler, "options", {}).items())),
+            "version": version,
+            "target": anywhere.as_dict(),
+            "source": [
+                None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in (source.graph, source.program, source.calibration)
+            ],
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,48 @@
+"""LiteRT (TensorFlow Lite): an exported torch program to a .tflite file, int8 in full."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def convert(request: dict[str, Any]) -> dict[str, Any]:
+    """Write the .tflite at `out`."""
+    import litert_torch
+    import torch
+
+    program = torch.export.load(request["source"])
+    converted = litert_torch.convert(program.module(), program.example_inputs[0])
+    if request["precision"] == "int8":
+        plain = request["out"] + ".fp32"
+        converted.export(plain)
+        _quantise(plain, request["calibration"], request["out"])
+        Path(plain).unlink()
+    else:
+        converted.export(request["out"])
+    return {"files": [request["out"]]}
+
+
+def _quantise(plain: str, calibration: str, out: str) -> None:
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_quantizer import quantizer, recipe
+
+    images = np.load(calibration)["images"]
+    reader = Interpreter(model_path=plain)
+    signatures = reader.get_signature_list()
+    (signature, told) = next(iter(signatures.items()))
+    (name,) = told["inputs"]
+    tool = quantizer.Quantizer(plain, recipe.static_wi8_ai8())
+    statistics = tool.calibrate({signature: [{name: image[None]} for image in images]})
+    tool.quantize(statistics).export_model(out, overwrite=True)
+
+
+if __name__ == "__main__":
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    answers.write(json.dumps(convert(json.load(sys.stdin))) + "\n")
+    answers.close()

@@ -1,0 +1,40 @@
+"""OpenVINO: an ONNX graph to OpenVINO's own format, int8 by NNCF."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def convert(request: dict[str, Any]) -> dict[str, Any]:
+    """Write the .xml at `out` and the .bin beside it."""
+    import openvino
+
+    model = openvino.convert_model(request["source"])
+    if request["precision"] == "int8":
+        model = _quantised(model, request)
+    # the plug-in chooses what to compute in when it loads the file; weights stay as they are
+    openvino.save_model(model, request["out"], compress_to_fp16=False)
+    weights = Path(request["out"]).with_suffix(".bin")
+    return {"files": [request["out"], str(weights)]}
+
+
+def _quantised(model: Any, request: dict[str, Any]) -> Any:
+    import nncf
+    import numpy as np
+
+    images = np.load(request["calibration"])["images"]
+    rows = [images[i : i + 1] for i in range(len(images))]
+    return nncf.quantize(
+        model, nncf.Dataset(rows), subset_size=len(rows), preset=nncf.QuantizationPreset.MIXED
+    )
+
+
+if __name__ == "__main__":
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    answers.write(json.dumps(convert(json.load(sys.stdin))) + "\n")
+    answers.close()

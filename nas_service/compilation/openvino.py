@@ -1,0 +1,27 @@
+"""OpenVINO on the CPU: fp32, bf16 and fp16 by the plug-in's hint, int8 by NNCF (FakeQuantize)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nas_service.compilation import toolchains
+from nas_service.compilation.converted import ConvertedCompiler, packed
+
+
+class OpenVinoCompiler(ConvertedCompiler):
+    """From ONNX to a zip of OpenVINO's own two files."""
+
+    toolchain = toolchains.OPENVINO
+    precisions = ("fp32", "bf16", "int8")
+    runtime = "openvino"
+    script = "openvino_convert.py"
+    suffix = ".openvino.zip"
+    converted_suffix = ".xml"
+
+    def finish(self, files: list[Path], notes: dict[str, Any]) -> Path:
+        """Both files in one."""
+        del notes
+        model, weights = files
+        whole = model.with_name("model.zip")
+        return packed({"model.xml": model, "model.bin": weights}, {}, whole)

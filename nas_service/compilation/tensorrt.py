@@ -1,0 +1,63 @@
+"""TensorRT on NVIDIA GPUs and Jetson boards, by trtexec: not run on hardware.
+
+The operators are those that the ONNX parser of TensorRT 10 documents (docs/operators.md of
+onnx-tensorrt), of the standard domain and without loops and strings.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from lookup_tables.quantized import is_quantized
+from lookup_tables.target import Target
+from nas_service.compilation import toolchains
+from nas_service.compilation.base import Compiled, Executable, Source
+from nas_service.compilation.operators import require_operators
+from nas_service.compilation.process import Limits, run_limited
+from nas_service.compilation.toolchains import REQUIREMENTS, require
+from nas_service.errors import Unsupported
+from nas_service.settings import Settings
+
+OPERATORS = frozenset((REQUIREMENTS / "tensorrt-operators.txt").read_text().split())
+_FLAGS = {"fp32": ["--noTF32"], "fp16": ["--fp16"], "int8": ["--int8", "--fp16"]}
+
+
+class TensorRtCompiler:
+    """From ONNX to an engine; int8 takes its ranges from quantise and dequantise nodes."""
+
+    toolchain = toolchains.TENSORRT
+    precisions = ("fp32", "fp16", "int8")
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+
+    def supports(self, target: Target) -> bool:
+        """Targets whose runtime is TensorRT."""
+        return target.runtime == "tensorrt" and target.precision in self.precisions
+
+    def command(self, graph: Path, target: Target, out: Path) -> list[str]:
+        """What builds the engine; to be run on the device itself, engines hold for it alone."""
+        plan = ["--builderOptimizationLevel=3", "--skipInference", *_FLAGS[target.precision]]
+        return ["trtexec", f"--onnx={graph}", f"--saveEngine={out}", *plan]
+
+    def compile(self, source: Source, target: Target, out_dir: Path) -> Compiled:
+        """See `Compiler.compile`; operators are checked even where there is no TensorRT."""
+        if source.graph is None:
+            raise Unsupported("tensorrt compiles from an ONNX graph, which is not there")
+        require_operators(source.graph, OPERATORS, "tensorrt")
+        if target.precision == "int8" and not is_quantized(source.graph):
+            raise Unsupported("tensorrt takes int8 from a graph with quantise nodes: use its int8")
+        require(self.toolchain, self.settings)
+        out_dir.mkdir(parents=True, exist_ok=True)
+        final = out_dir / f"{source.graph.stem}.{target.precision}.engine"
+        with tempfile.TemporaryDirectory(dir=out_dir) as folder:
+            made = Path(folder) / "model.engine"
+            run_limited(self.command(source.graph, target, made), "trtexec", Limits(1800.0))
+            shutil.move(made, final)
+        return Compiled(final, {"status": "not run on hardware"})
+
+    def load(self, compiled: Path, target: Target) -> Executable:
+        """Refuses: engines are timed by trtexec on the device, through the offline kit."""
+        raise Unsupported(f"{compiled.name} runs on an NVIDIA GPU ({target.device}), not here")

@@ -1,0 +1,191 @@
+"""Every compiler whose files run here keeps the contract; the others are taken to the hardware."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from lookup_tables.target import Target
+from nas_service.compilation import toolchains
+from nas_service.compilation.base import Compiler, Source
+from nas_service.compilation.cache import CompileCache
+from nas_service.compilation.edge_tpu import mapped_of
+from nas_service.compilation.ethos_u import EthosUCompiler
+from nas_service.compilation.operators import operators_of
+from nas_service.compilation.process import Limits, run_limited
+from nas_service.compilation.tensorrt import TensorRtCompiler
+from nas_service.compilation.testing import CompilerContract, Reference
+from nas_service.errors import NotFound, StepFailed, Unsupported
+from nas_service.plugins import COMPILERS, load
+from nas_service.settings import Settings
+from tests.tools import lacks
+
+Network = tuple[Source, np.ndarray, np.ndarray]
+RUN_HERE = ("onnxruntime", "openvino", "litert", "executorch", "tvm")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUN_HERE)
+class TestCompilers(CompilerContract):
+    @pytest.fixture
+    def compiler(self, name: str) -> Compiler:
+        told = toolchains.status(toolchains.toolchain(name), Settings())
+        if not told.ready:
+            lacks(f"no {', '.join(told.missing)}: {told.how}")
+        found: Compiler = load(COMPILERS, name)()
+        return found
+
+    @pytest.fixture
+    def source(self, compiled_network: Network) -> Source:
+        return compiled_network[0]
+
+    @pytest.fixture
+    def reference(self, compiled_network: Network) -> Reference:
+        return compiled_network[1:]
+
+
+@pytest.mark.slow
+def test_vela_estimates_what_it_mapped_in_full(compiled_network: Network, tmp_path: Path) -> None:
+    compiler = EthosUCompiler()
+    for one in (toolchains.LITERT, toolchains.ETHOS_U):
+        told = toolchains.status(one, Settings())
+        if not told.ready:
+            lacks(f"no {', '.join(told.missing)}: {told.how}")
+    target = Target("board", "ethos-u", "5.2", "int8")
+    made = compiler.compile(compiled_network[0], target, tmp_path)
+    assert made.notes["operators_on_processor"] == 0
+    assert 0.0 < made.notes["estimated_ms"] < 1000.0
+    assert made.notes["status"] == "not run on hardware"
+    with pytest.raises(Unsupported, match="runs on Arm Ethos-U"):
+        compiler.load(made.path, target)
+
+
+@pytest.mark.slow
+def test_core_ml_packages_are_made_here(compiled_network: Network, tmp_path: Path) -> None:
+    if not toolchains.status(toolchains.COREML, Settings()).ready:
+        lacks("no coremltools")
+    compiler: Compiler = load(COMPILERS, "coreml")()
+    sizes = {}
+    for precision in ("fp32", "int8"):
+        target = Target("phone", "coreml", "9", precision)
+        made = compiler.compile(compiled_network[0], target, tmp_path)
+        with ZipFile(made.path) as package:
+            names = package.namelist()
+            weights = next(n for n in names if n.endswith("weight.bin"))
+            sizes[precision] = package.getinfo(weights).file_size
+        assert "model.mlpackage/Manifest.json" in names
+        assert "conv" in made.notes["operators"]
+        assert made.notes["status"] == "not run on hardware"
+    assert sizes["int8"] < 0.5 * sizes["fp32"]  # biases and scales stay wide
+    with pytest.raises(Unsupported, match="Apple"):
+        compiler.load(made.path, target)
+
+
+def test_the_same_is_compiled_once(compiled_network: Network, tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    class Counting(load(COMPILERS, "onnxruntime")):  # type: ignore[misc]
+        def compile(self, source: Source, target: Target, out_dir: Path) -> object:
+            calls.append(target.precision)
+            return super().compile(source, target, out_dir)
+
+    cache = CompileCache(tmp_path / "cache")
+    target = Target("here", "onnxruntime", "1", "fp32")
+    source = replace(compiled_network[0], program=None)
+    made = [cache.compile(Counting(), source, target, tmp_path / str(i)) for i in range(2)]
+    assert calls == ["fp32"]
+    assert made[0].path.read_bytes() == made[1].path.read_bytes()
+    assert made[0].path != made[1].path
+    # threads are set when a file is loaded; a precision is another file
+    cache.compile(Counting(), source, replace(target, threads=2), tmp_path / "2")
+    cache.compile(Counting(), source, replace(target, precision="int8"), tmp_path / "3")
+    assert calls == ["fp32", "int8"]
+
+
+def _graph(path: Path, operator: str, domain: str = "") -> Path:
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 4, 4])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 4, 4])
+    node = helper.make_node(operator, ["x"], ["y"], domain=domain)
+    graph = helper.make_graph([node], "g", [image], [out])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid(domain, 17)]), path)
+    return path
+
+
+def test_operators_are_checked_without_the_toolchain(
+    tmp_path: Path, compiled_network: Network
+) -> None:
+    compiler = TensorRtCompiler()
+    target = Target("jetson", "tensorrt", "10", "fp32")
+    odd = _graph(tmp_path / "odd.onnx", "Twist", "my.domain")
+    assert operators_of(odd) == {"my.domain::Twist": 1}
+    with pytest.raises(Unsupported, match=r"does not run my\.domain::Twist"):
+        compiler.compile(Source(odd), target, tmp_path)
+    if toolchains.status(toolchains.TENSORRT, Settings()).ready:
+        pytest.skip("trtexec is here")
+    with pytest.raises(Unsupported, match="lacks trtexec"):
+        compiler.compile(compiled_network[0], target, tmp_path)
+
+
+def test_the_commands_for_hardware_that_is_not_here() -> None:
+    target = Target("jetson", "tensorrt", "10", "fp16")
+    command = TensorRtCompiler().command(Path("m.onnx"), target, Path("m.engine"))
+    assert command[:3] == ["trtexec", "--onnx=m.onnx", "--saveEngine=m.engine"]
+    assert "--fp16" in command
+    # as Google's compiler prints it
+    told = (
+        "Number of operations that will run on Edge TPU: 31\n"
+        "Number of operations that will run on CPU: 2\n"
+    )
+    assert mapped_of(told) == {"operators_on_accelerator": 31, "operators_on_processor": 2}
+    assert mapped_of("")["operators_on_processor"] is None
+
+
+def test_a_toolchain_that_is_missing_says_how_to_get_it(tmp_path: Path) -> None:
+    settings = Settings(toolchains=tmp_path)
+    told = toolchains.status(toolchains.LITERT, settings)
+    assert not told.ready
+    assert "litert-torch" in told.missing
+    with pytest.raises(Unsupported, match="nas toolchains install litert"):
+        toolchains.require(toolchains.LITERT, settings)
+    with pytest.raises(NotFound, match="no toolchain 'gcc'; known: onnxruntime, openvino"):
+        toolchains.toolchain("gcc")
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "named"),
+    [
+        ("while True: pass", Limits(time_s=0.5), "over its limit of 0 s"),
+        ("import ctypes; ctypes.string_at(0)", Limits(), "ended by SIGSEGV"),
+        ("import sys; sys.exit('no such layer')", Limits(), "no such layer"),
+        (
+            "x = bytearray(400 * 2**20); import time; time.sleep(30)",
+            Limits(memory_bytes=200 * 2**20),
+            "GiB of memory",
+        ),
+        (
+            "open('big', 'wb').write(bytes(2**21))",
+            Limits(file_bytes=2**20),
+            r"File too large|ended by SIGXFSZ",
+        ),
+    ],
+)
+def test_a_toolchain_that_hangs_breaks_or_fills_the_disk_is_named(
+    code: str, limits: Limits, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StepFailed, match=named):
+        run_limited([sys.executable, "-c", code], "tool", limits)
+
+
+def test_a_converter_reads_a_request_and_answers() -> None:
+    code = "import json, sys; print('noise'); print(json.dumps(json.load(sys.stdin)))"
+    told = run_limited([sys.executable, "-c", code], "tool", Limits(), given='{"a": 1}')
+    assert json.loads(told.splitlines()[-1]) == {"a": 1}
