@@ -31,10 +31,19 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has 
         return next(self._batches, None)
 
 
-def quantize(source: Path, destination: Path, batches: Sequence[dict[str, Array]]) -> None:
+def quantize(
+    source: Path,
+    destination: Path,
+    batches: Sequence[dict[str, Array]],
+    *,
+    signed: bool = False,
+    only: Sequence[str] | None = None,
+    excluded: Sequence[str] = (),
+) -> None:
     """Write the int8 form of the graph at `source`, with ranges seen on `batches`.
 
-    A batch maps input names to arrays of the graph's own shapes.
+    A batch maps input names to arrays of the graph's own shapes. Activations are unsigned unless
+    `signed`; `only` and `excluded` name the nodes that are quantised, and that are not.
     """
     logger = logging.getLogger()
     level = logger.level
@@ -50,8 +59,10 @@ def quantize(source: Path, destination: Path, batches: Sequence[dict[str, Array]
                 _Batches(batches),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                activation_type=QuantType.QUInt8,
+                activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                nodes_to_quantize=None if only is None else list(only),
+                nodes_to_exclude=list(excluded),
             )
     finally:
         logger.setLevel(level)

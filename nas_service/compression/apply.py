@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from nas_service.compression.base import OnnxPass, PassContext, TorchPass
+from nas_service.compression.masks import bake
 from nas_service.compression.recipe import Recipe
 from nas_service.networks.export import export
 from nas_service.plugins import ONNX_PASSES, TORCH_PASSES, load
@@ -38,6 +39,7 @@ def apply(
             on_step(step.name)
         torch_pass: TorchPass = load(TORCH_PASSES, step.name)()
         network = torch_pass.apply(network, replace(context, options=step.options))
+    network = bake(network)
     exported = folder / "fp32.onnx"
     export(network, exported, channels=channels, size=context.size)
     final = exported

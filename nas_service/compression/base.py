@@ -23,6 +23,7 @@ class PassContext:
     size: int
     seed: int
     teacher: Teacher | None = None
+    teacher_network: nn.Module | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,30 +1,218 @@
-"""Fine-tuning on labels and a teacher's answers (Hinton et al., 2015)."""
+"""Fine-tuning, on labels alone or with a teacher: its answers, an ensemble's, its features."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from nas_service.compression.base import PassContext
-from nas_service.training.loop import TrainRecipe, recalibrate, train
+from nas_service.compression.base import PassContext, Teacher
+from nas_service.errors import Unsupported
+from nas_service.training.distillation import distillation_loss
+from nas_service.training.loop import Batch, Objective, TrainRecipe, recalibrate, train
+
+_CACHED_AT_ONCE = 250
+
+
+def recipe_of(context: PassContext) -> TrainRecipe:
+    """The training recipe that a pass's options ask for."""
+    options = context.options
+    return TrainRecipe(
+        epochs=int(options.get("epochs", 3)),
+        batch=int(options.get("batch", 32)),
+        learning_rate=float(options.get("learning_rate", 0.02)),
+        flip=bool(options.get("flip", False)),
+        label_smoothing=0.05,
+        distillation=0.5 if context.teacher is not None else 0.0,
+    )
 
 
 class FinetunePass:
-    """Train a copy for a few epochs; options: epochs, batch, learning_rate, flip."""
+    """Train a copy for a few epochs; with a teacher, half on its answers (Hinton et al., 2015)."""
 
     def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
         """The fine-tuned copy."""
-        options = context.options
-        recipe = TrainRecipe(
-            epochs=int(options.get("epochs", 3)),
-            batch=int(options.get("batch", 32)),
-            learning_rate=float(options.get("learning_rate", 0.02)),
-            flip=bool(options.get("flip", False)),
-            label_smoothing=0.05,
-            distillation=0.5 if context.teacher is not None else 0.0,
-        )
         tuned = copy.deepcopy(network)
-        train(tuned, context.data, context.size, recipe, seed=context.seed, teacher=context.teacher)
+        train(
+            tuned,
+            context.data,
+            context.size,
+            recipe_of(context),
+            seed=context.seed,
+            teacher=context.teacher,
+        )
         recalibrate(tuned, context.data, context.size)
         return tuned
+
+
+class DistillPass:
+    """Learn from a teacher's softened answers.
+
+    With `answers: cached` the teacher sees every training image once, as it is, and its answers
+    stand for all of the image's augmented views and epochs: "flash" distillation, whose teacher
+    costs one pass over the data instead of one an epoch.
+    """
+
+    def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
+        """The taught copy."""
+        teacher = require_teacher(context, "distill")
+        if context.options["answers"] == "cached":
+            return _taught(network, context, _from_cache(context, cached_answers(teacher, context)))
+        return _taught(network, context, lambda batch: teacher(batch.images))
+
+
+class DistillEnsemblePass:
+    """Learn from the mean answer of several teachers (You et al., 2017).
+
+    The first is the teacher; each further one is the teacher's network, trained on from it with
+    another order of images and other augmentation.
+    """
+
+    def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
+        """The taught copy."""
+        teacher = require_teacher(context, "distill_ensemble")
+        if context.teacher_network is None:
+            raise Unsupported("pass distill_ensemble needs the teacher's network")
+        members = [teacher]
+        for number in range(1, int(context.options["members"])):
+            member = copy.deepcopy(context.teacher_network)
+            seed = context.seed + 1000 * number
+            train(member, context.data, context.size, recipe_of(context), seed=seed)
+            recalibrate(member, context.data, context.size)
+            members.append(answering(member, context))
+        return _taught(network, context, lambda batch: _mean_answer(members, batch.images))
+
+
+class DistillFeaturesPass:
+    """Learn the teacher's answers and what its classifier reads, by a linear map (FitNets).
+
+    Romero et al., 2015.
+    """
+
+    def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
+        """The taught copy."""
+        teacher = require_teacher(context, "distill_features")
+        if context.teacher_network is None:
+            raise Unsupported("pass distill_features needs the teacher's network")
+        student = copy.deepcopy(network)
+        theirs, ours = _Read(context.teacher_network), _Read(student)
+        try:
+            image = context.data.prepared(context.data.train.images[:2], context.size)
+            with torch.no_grad():
+                context.teacher_network.eval()(image)
+                student.eval()(image)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(context.seed)
+                student.distilled_map = nn.Linear(ours.value.shape[1], theirs.value.shape[1])
+            answers = _objective(context, lambda batch: teacher(batch.images))
+            weight = float(context.options["feature_weight"])
+
+            def objective(model: nn.Module, prepared: Tensor, batch: Batch) -> Tensor:
+                loss = answers(model, prepared, batch)  # runs both networks: both were read
+                mapped = student.distilled_map(ours.value)  # type: ignore[operator]
+                wanted = theirs.value.detach()
+                scale = wanted.pow(2).mean().clamp_min(1e-9)
+                return loss + weight * functional.mse_loss(mapped, wanted) / scale
+
+            train(
+                student,
+                context.data,
+                context.size,
+                recipe_of(context),
+                seed=context.seed,
+                objective=objective,
+            )
+        finally:
+            theirs.end()
+            ours.end()
+        del student.distilled_map
+        recalibrate(student, context.data, context.size)
+        return student
+
+
+def require_teacher(context: PassContext, name: str) -> Teacher:
+    """The teacher of a context, or `Unsupported`."""
+    if context.teacher is None:
+        raise Unsupported(f"pass {name} needs a teacher, and there is none")
+    return context.teacher
+
+
+def answering(network: nn.Module, context: PassContext) -> Teacher:
+    """A network as a teacher: uint8 images to logits."""
+    network.eval()
+
+    def teacher(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            answers: Tensor = network(context.data.prepared(images, context.size))
+        return answers
+
+    return teacher
+
+
+def cached_answers(teacher: Teacher, context: PassContext) -> Tensor:
+    """The teacher's logits of every training image, as it is: `(n, classes)`."""
+    images = context.data.train.images
+    parts = [
+        teacher(images[start : start + _CACHED_AT_ONCE])
+        for start in range(0, len(images), _CACHED_AT_ONCE)
+    ]
+    return torch.cat(parts)
+
+
+def _from_cache(context: PassContext, answers: Tensor) -> Callable[[Batch], Tensor]:
+    del context
+    return lambda batch: answers[batch.rows]
+
+
+def _mean_answer(members: list[Teacher], images: Tensor) -> Tensor:
+    """Logarithm of the members' mean probabilities: logits of the ensemble."""
+    chances = torch.stack([torch.softmax(member(images), dim=1) for member in members])
+    return chances.mean(0).clamp_min(1e-12).log()
+
+
+def _objective(context: PassContext, answers: Callable[[Batch], Tensor]) -> Objective:
+    weight = float(context.options["weight"])
+    temperature = float(context.options["temperature"])
+
+    def objective(model: nn.Module, prepared: Tensor, batch: Batch) -> Tensor:
+        logits = model(prepared)
+        hard = functional.cross_entropy(logits, batch.labels)
+        soft = distillation_loss(logits, answers(batch), temperature)
+        return (1.0 - weight) * hard + weight * soft
+
+    return objective
+
+
+def _taught(
+    network: nn.Module, context: PassContext, answers: Callable[[Batch], Tensor]
+) -> nn.Module:
+    student = copy.deepcopy(network)
+    train(
+        student,
+        context.data,
+        context.size,
+        recipe_of(context),
+        seed=context.seed,
+        objective=_objective(context, answers),
+    )
+    recalibrate(student, context.data, context.size)
+    return student
+
+
+class _Read:
+    """What a network's last linear layer reads, kept at every run."""
+
+    def __init__(self, network: nn.Module) -> None:
+        last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
+        self.value = torch.empty(0)
+        self._hook = last.register_forward_pre_hook(self._keep)
+
+    def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.value = inputs[0]
+
+    def end(self) -> None:
+        """Read no more."""
+        self._hook.remove()

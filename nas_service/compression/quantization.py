@@ -1,25 +1,137 @@
-"""Static int8 after training."""
+"""Passes on graphs: static, mixed and dynamic int8, and fp16."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import warnings
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
+import onnxruntime as ort
 import torch
 
 from lookup_tables.quantized import quantize
 from nas_service.compression.base import PassContext
 
+_SENSITIVITY_IMAGES = 256
+
 
 class StaticInt8Pass:
-    """Ranges from training images, then int8 weights and activations; option: n_images."""
+    """Ranges from training images, then int8 weights and activations.
+
+    Options: n_images; activations, uint8 (fast on x86 and Arm here) or int8 (what TensorRT takes).
+    """
 
     def apply(self, source: Path, destination: Path, context: PassContext) -> None:
         """Write the int8 graph."""
-        wanted = int(context.options.get("n_images", 128))
-        generator = torch.Generator().manual_seed(context.seed)
-        rows = torch.randperm(len(context.data.train), generator=generator)[:wanted]
-        images = context.data.prepared(context.data.train.images[rows], context.size)
-        name = onnx.load(source, load_external_data=False).graph.input[0].name
-        arrays = images.contiguous().numpy()
-        quantize(source, destination, [{name: arrays[i : i + 1]} for i in range(len(arrays))])
+        signed = context.options.get("activations", "uint8") == "int8"
+        quantize(source, destination, batches_of(source, context), signed=signed)
+
+
+class MixedInt8Pass:
+    """int8 where it costs little accuracy, float where it costs much.
+
+    Each layer's sensitivity is the drop of the signal-to-noise ratio when it alone is in int8.
+    Layers go back to float, most sensitive first, until the accuracy on validation images is within
+    `max_loss` of the float graph's.
+    """
+
+    def apply(self, source: Path, destination: Path, context: PassContext) -> None:
+        """Write the mixed graph."""
+        batches = batches_of(source, context)
+        allowed = float(context.options["max_loss"])
+        data = context.data
+        rows = slice(0, _SENSITIVITY_IMAGES)
+        images = data.prepared(data.validation.images[rows], context.size).contiguous().numpy()
+        labels = data.validation.labels[rows].numpy()
+        wanted = _right(source, images, labels) - allowed * len(labels)
+        with tempfile.TemporaryDirectory(dir=destination.parent) as name:
+            trial = Path(name) / "trial.onnx"
+            quantize(source, trial, batches)
+            if _right(trial, images, labels) < wanted:
+                layers = _by_sensitivity(source, Path(name), batches, images[:64])
+                low, high = 0, len(layers)  # how many stay in float: fewest that are enough
+                while low < high:
+                    middle = (low + high) // 2
+                    quantize(source, trial, batches, excluded=layers[:middle])
+                    if _right(trial, images, labels) >= wanted:
+                        high = middle
+                    else:
+                        low = middle + 1
+                quantize(source, trial, batches, excluded=layers[:high])
+            shutil.move(trial, destination)
+
+
+class DynamicInt8Pass:
+    """int8 weights; activations are quantised while the network runs. No images are needed."""
+
+    def apply(self, source: Path, destination: Path, context: PassContext) -> None:
+        """Write the graph."""
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        del context
+        partial = destination.with_name(destination.name + ".partial")
+        # unsigned weights: ONNX Runtime has no kernel of integer convolution for signed ones
+        quantize_dynamic(str(source), str(partial), weight_type=QuantType.QUInt8)
+        partial.replace(destination)
+
+
+class Fp16Pass:
+    """Half-precision weights and arithmetic; inputs and outputs stay fp32."""
+
+    def apply(self, source: Path, destination: Path, context: PassContext) -> None:
+        """Write the graph."""
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        del context
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells of every weight that it rounds to zero
+            model: Any = convert_float_to_float16(onnx.load(source), keep_io_types=True)
+        partial = destination.with_name(destination.name + ".partial")
+        onnx.save(model, partial)
+        partial.replace(destination)
+
+
+def batches_of(source: Path, context: PassContext) -> list[dict[str, np.ndarray]]:
+    """Calibration images of the training split, one a batch, by the graph's input."""
+    wanted = int(context.options.get("n_images", 128))
+    images = calibration_images(context, wanted)
+    name = onnx.load(source, load_external_data=False).graph.input[0].name
+    return [{name: images[i : i + 1]} for i in range(len(images))]
+
+
+def calibration_images(context: PassContext, wanted: int = 128) -> np.ndarray:
+    """Prepared training images drawn by the context's seed: `(n, c, s, s)`."""
+    generator = torch.Generator().manual_seed(context.seed)
+    rows = torch.randperm(len(context.data.train), generator=generator)[:wanted]
+    prepared = context.data.prepared(context.data.train.images[rows], context.size)
+    return np.asarray(prepared.contiguous().numpy())
+
+
+def _by_sensitivity(
+    source: Path, folder: Path, batches: list[dict[str, np.ndarray]], images: np.ndarray
+) -> list[str]:
+    """Names of convolutions and matrix products, those that int8 hurts most first."""
+    model = onnx.load(source, load_external_data=False)
+    layers = [n.name for n in model.graph.node if n.op_type in {"Conv", "Gemm", "MatMul"}]
+    plain = _logits(source, images)
+    noise = {}
+    for layer in layers:
+        trial = folder / "layer.onnx"
+        quantize(source, trial, batches[:32], only=[layer])
+        noise[layer] = float(((_logits(trial, images) - plain) ** 2).mean())
+    return sorted(layers, key=lambda name: -noise[name])
+
+
+def _logits(graph: Path, images: np.ndarray) -> np.ndarray:
+    session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    rows = [session.run(None, {name: images[i : i + 1]})[0] for i in range(len(images))]
+    return np.concatenate(rows)
+
+
+def _right(graph: Path, images: np.ndarray, labels: np.ndarray) -> int:
+    return int((_logits(graph, images).argmax(1) == labels).sum())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as functional
@@ -89,9 +89,19 @@ def optimizer_for(network: nn.Module, recipe: TrainRecipe) -> torch.optim.SGD:
     return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
 
 
-def batches(
-    split: Split, recipe: TrainRecipe, generator: torch.Generator
-) -> list[tuple[Tensor, Tensor]]:
+class Batch(NamedTuple):
+    """Augmented uint8 images `(b, c, s, s)`, their labels, and their rows in the split."""
+
+    images: Tensor
+    labels: Tensor
+    rows: Tensor
+
+
+Objective = Callable[[nn.Module, Tensor, Batch], Tensor]
+"""Network, prepared images and their batch to a loss."""
+
+
+def batches(split: Split, recipe: TrainRecipe, generator: torch.Generator) -> list[Batch]:
     """One epoch of shuffled, augmented batches; a last batch of one image is dropped."""
     order = torch.randperm(len(split), generator=generator)
     found = []
@@ -99,13 +109,29 @@ def batches(
         rows = order[start : start + recipe.batch]
         if len(rows) > 1:
             images = augment(split.images[rows], generator, shift=recipe.shift, flip=recipe.flip)
-            found.append((images, split.labels[rows]))
+            found.append(Batch(images, split.labels[rows], rows))
     return found
 
 
 def steps_per_epoch(n: int, batch: int) -> int:
     """How many batches `batches` gives for `n` images."""
     return n // batch + (1 if n % batch > 1 else 0)
+
+
+def labels_and(teacher: Callable[[Tensor], Tensor] | None, recipe: TrainRecipe) -> Objective:
+    """Cross entropy with the labels, shared with a teacher's answers where there is one."""
+
+    def loss_of(network: nn.Module, prepared: Tensor, batch: Batch) -> Tensor:
+        logits = network(prepared)
+        loss = functional.cross_entropy(
+            logits, batch.labels, label_smoothing=recipe.label_smoothing
+        )
+        if teacher is not None and recipe.distillation:
+            soft = distillation_loss(logits, teacher(batch.images))
+            loss = (1 - recipe.distillation) * loss + recipe.distillation * soft
+        return loss
+
+    return loss_of
 
 
 def train(
@@ -116,28 +142,27 @@ def train(
     *,
     seed: int,
     teacher: Callable[[Tensor], Tensor] | None = None,
+    objective: Objective | None = None,
     on_epoch: Callable[[int, int], bool | None] | None = None,
 ) -> None:
     """Train in place; with a `teacher` the loss is shared with its softened answers.
 
-    `teacher` takes the batch as uint8 images and gives logits. `on_epoch` is told how many epochs
+    `teacher` takes the batch as uint8 images and gives logits; `objective` stands for the loss in
+    whole. `on_epoch` is told how many epochs
     are done, of how many; where it says False, training ends.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
     optimizer = optimizer_for(network, recipe)
+    objective = objective or labels_and(teacher, recipe)
     n_steps = recipe.epochs * steps_per_epoch(len(data.train), recipe.batch)
     step = 0
     for epoch in range(recipe.epochs):
         generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
         network.train()
-        for images, labels in batches(data.train, recipe, generator):
+        for batch in batches(data.train, recipe, generator):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, n_steps)
-            logits = network(data.prepared(images, size))
-            loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-            if teacher is not None and recipe.distillation:
-                soft = distillation_loss(logits, teacher(images))
-                loss = (1 - recipe.distillation) * loss + recipe.distillation * soft
+            loss = objective(network, data.prepared(batch.images, size), batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
             optimizer.step()

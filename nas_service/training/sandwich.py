@@ -51,7 +51,7 @@ def train_supernet(
     for epoch in range(first, recipe.epochs):
         generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
         choices = np.random.default_rng([seed, epoch])
-        for images, labels in batches(data.train, recipe, generator):
+        for images, labels, _ in batches(data.train, recipe, generator):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, n_steps)
             loss = _sandwich_step(supernet, data, recipe, images, labels, choices, n_random)

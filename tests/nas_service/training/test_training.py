@@ -12,7 +12,7 @@ from nas_service.compilation.parity import compare
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
 from nas_service.compression.recipe import Recipe, Step
-from nas_service.errors import InvalidSpec, Unsupported
+from nas_service.errors import Unsupported
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import ImageShape
@@ -149,17 +149,3 @@ def test_a_graph_that_does_not_load_is_unsupported(tmp_path: Path) -> None:
         OrtCompiler().compile(
             Source(tmp_path / "broken.onnx"), Target("h", "onnxruntime", "1", "fp32"), tmp_path
         )
-
-
-@pytest.mark.parametrize(
-    ("steps", "named"),
-    [
-        ((Step("prune"),), "no pass 'prune'; known: finetune, static_int8"),
-        ((Step("static_int8"), Step("finetune")), "step 2: 'finetune' works on torch modules"),
-    ],
-)
-def test_a_recipe_that_cannot_run_is_refused_before_it_does(
-    steps: tuple[Step, ...], named: str
-) -> None:
-    with pytest.raises(InvalidSpec, match=named):
-        Recipe(steps)

@@ -1,0 +1,97 @@
+"""Training for integers: weights and activations are rounded while the network learns.
+
+Normalisation is folded into convolutions first, as it is where the network ships. Weights are
+rounded by a scale a channel, activations by one a tensor from a moving range (Jacob et al., 2018);
+gradients pass straight through. What comes out is a plain network whose weights bear rounding: any
+toolchain quantises it afterwards by its own means.
+"""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from nas_service.compression.base import PassContext
+from nas_service.compression.distillation import recipe_of
+from nas_service.compression.masks import bake, make_plain, weighted_layers
+from nas_service.training.loop import train
+
+_MOMENTUM = 0.05
+_WARM = 20
+"""Batches that only ranges learn from."""
+
+
+class QatPass:
+    """Fine-tune under rounding; options as `finetune`'s."""
+
+    def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
+        """The trained copy, with plain weights and without normalisation after convolutions."""
+        student = folded(bake(network))
+        for layer in weighted_layers(student):
+            parametrize.register_parametrization(layer, "weight", RoundedWeight())
+            layer.register_forward_pre_hook(RoundedInput())
+        data = context.data
+        with torch.no_grad():
+            for start in range(0, min(len(data.train), _WARM * 32), 32):
+                student(data.prepared(data.train.images[start : start + 32], context.size))
+        recipe = recipe_of(context)
+        train(student, data, context.size, recipe, seed=context.seed, teacher=context.teacher)
+        for layer in list(weighted_layers(student)):
+            layer._forward_pre_hooks.clear()
+            inner: Any = layer.parametrizations
+            make_plain(layer, inner.weight.original)
+        return student.eval()
+
+
+class RoundedWeight(nn.Module):
+    """int8 with a scale an output channel."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        flat = weight.detach().flatten(1).abs().amax(1)
+        scale = (flat / 127.0).clamp_min(1e-9)
+        zero = torch.zeros_like(scale, dtype=torch.int32)
+        return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -128, 127)
+
+
+class RoundedInput:
+    """A pre-hook: uint8 with one scale, from a range that follows the batches."""
+
+    def __init__(self) -> None:
+        self.low: Tensor | None = None
+        self.high: Tensor | None = None
+
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        x = inputs[0]
+        low, high = x.detach().amin().clamp_max(0.0), x.detach().amax().clamp_min(0.0)
+        if self.low is None or self.high is None:
+            self.low, self.high = low, high
+        elif module.training or not torch.is_grad_enabled():
+            self.low = self.low + _MOMENTUM * (low - self.low)
+            self.high = self.high + _MOMENTUM * (high - self.high)
+        scale = ((self.high - self.low) / 255.0).clamp_min(1e-9)
+        zero = torch.clamp(torch.round(-self.low / scale), 0, 255).to(torch.int32)
+        return (torch.fake_quantize_per_tensor_affine(x, scale, zero, 0, 255), *inputs[1:])
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy, in inference mode, whose normalisations that directly follow a convolution are gone.
+
+    Directly means: the next child of the same parent. That the copy computes the same is checked
+    by its caller's tests, not here.
+    """
+    copied = copy.deepcopy(network).eval()
+    for parent in list(copied.modules()):
+        children = list(parent.named_children())
+        for (first, conv), (second, norm) in pairwise(children):
+            if not (isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)):
+                continue
+            if conv.out_channels == norm.num_features:
+                setattr(parent, first, fuse_conv_bn_eval(conv, norm))
+                setattr(parent, second, nn.Identity())
+    return copied
