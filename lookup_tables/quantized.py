@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,6 +67,24 @@ def quantize(
             )
     finally:
         logger.setLevel(level)
+
+
+def half_precision(source: Path, destination: Path) -> None:
+    """Write the graph with fp16 weights and arithmetic; inputs and outputs stay fp32."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells of every weight that it rounds to zero
+        model = convert_float_to_float16(onnx.load(source), keep_io_types=True)
+    partial = destination.with_name(destination.name + ".partial")
+    onnx.save(model, partial)
+    partial.replace(destination)
+
+
+def is_half(path: Path) -> bool:
+    """Whether most weights of a graph are fp16 already."""
+    weights = onnx.load(path, load_external_data=False).graph.initializer
+    return any(one.data_type == onnx.TensorProto.FLOAT16 for one in weights)
 
 
 def is_quantized(path: Path) -> bool:

@@ -103,12 +103,6 @@ class Client:
 
     def upload_dataset(self, name: str, file: Path, *, image_size: int | None = None) -> Json:
         """Upload a .zip, .npz or .parquet and import it."""
-
-        def chunks() -> Iterator[bytes]:
-            with file.open("rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    yield chunk
-
         query: Json = {"name": name, "filename": file.name}
         if image_size is not None:
             query["image_size"] = image_size
@@ -118,11 +112,33 @@ class Client:
                 "POST",
                 "/v1/datasets:upload",
                 params=query,
-                content=chunks(),
+                content=_chunks(file),
                 headers=headers,
                 timeout=None,
             )
         )
+
+    def upload_model(self, file: Path) -> Json:
+        """Upload an ONNX file or an exported torch program; the artifact's id names it."""
+        return self._object(
+            self._call(
+                "POST",
+                "/v1/models:upload",
+                params={"filename": file.name},
+                content=_chunks(file),
+                headers={"Content-Length": str(file.stat().st_size)},
+                timeout=None,
+            )
+        )
+
+    def compress(self, *, idempotency_key: str | None = None, **request: Any) -> Json:
+        """Compress a model and measure it; see `POST /v1/compressions`."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self._object(self._call("POST", "/v1/compressions", json=request, headers=headers))
+
+    def compression(self, compression_id: str) -> Json:
+        """A compression with its rows."""
+        return self._object(self._call("GET", f"/v1/compressions/{compression_id}"))
 
     def upload_table(self, file: Path) -> Json:
         """Upload a lookup table file."""
@@ -241,3 +257,9 @@ class Client:
     def _object(value: Any) -> Json:
         assert isinstance(value, dict)
         return value
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            yield chunk

@@ -12,6 +12,7 @@ from nas_service import __version__
 from nas_service.api import (
     agent,
     artifacts,
+    compressions,
     datasets,
     devices,
     events,
@@ -37,6 +38,7 @@ RESOURCES = (
     datasets,
     spaces,
     searches,
+    compressions,
     jobs,
     artifacts,
     events,

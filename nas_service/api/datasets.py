@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,9 +20,9 @@ from nas_service.api.dependencies import (
     remembered,
 )
 from nas_service.api.schemas import Accepted, JobOut
-from nas_service.errors import InvalidSpec, Unavailable
+from nas_service.api.uploads import keep_upload
+from nas_service.errors import InvalidSpec
 from nas_service.storage import datasets, jobs
-from nas_service.storage.blobs import require_space
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
@@ -82,23 +81,7 @@ async def upload(
         taken = [d.name for d in datasets.list_datasets(session, cursor=None, limit=200).items]
     if name in taken and key is None:
         raise InvalidSpec(f"name: a data set named {name!r} is there already", field="name")
-    declared = int(request.headers.get("content-length", "0"))
-    limit = with_.settings.max_upload_bytes
-    require_space(with_.settings.scratch_dir, declared + with_.settings.min_free_bytes)
-    with tempfile.NamedTemporaryFile(dir=with_.settings.scratch_dir, suffix=ending) as partial:
-        written = 0
-        try:
-            async for chunk in request.stream():
-                written += len(chunk)
-                if written > limit:
-                    raise InvalidSpec(f"the upload is larger than {limit:,} bytes", field="body")
-                partial.write(chunk)
-            partial.flush()
-        except OSError as error:
-            raise Unavailable(f"the upload cannot be stored: {error.strerror}") from error
-        if not written:
-            raise InvalidSpec("the upload is empty", field="body")
-        sha256 = await run_in_threadpool(with_.blobs.put, Path(partial.name))
+    sha256 = await keep_upload(request, with_, ending, with_.settings.max_upload_bytes)
     source = {"sha256": sha256, "filename": f"upload{ending}", "image_size": image_size}
     return await run_in_threadpool(_import, with_, response, name, source, key)
 

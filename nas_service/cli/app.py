@@ -12,6 +12,7 @@ import typer
 from nas_service import __version__
 from nas_service.cli import (
     artifacts,
+    compress,
     datasets,
     devices,
     events,
@@ -47,6 +48,7 @@ for _command in (
     searches.again,
     searches.cancel,
     tables.price,
+    compress.compress,
 ):
     app.command()(_command)
 

@@ -73,8 +73,8 @@ def search(
     """Search for a data set and a device, and show the measured front."""
     limits = dict(_limit(one) for one in limit or [])
     with Client(server) as nas:
-        _have_device(nas, device)
-        name = _have_dataset(nas, dataset, image_size, quiet=as_json)
+        have_device(nas, device)
+        name = have_dataset(nas, dataset, image_size, quiet=as_json)
         request: dict[str, Any] = {
             "dataset": name,
             "space": space,
@@ -132,7 +132,7 @@ def _limit(text: str) -> tuple[str, float]:
         raise InvalidSpec(f"--limit takes NAME=VALUE, not {text!r}", field="limit") from error
 
 
-def _have_device(nas: Client, name: str) -> None:
+def have_device(nas: Client, name: str) -> None:
     """Register this machine under the default name, the first time that it is asked for."""
     if name != "this-machine":
         return
@@ -144,7 +144,7 @@ def _have_device(nas: Client, name: str) -> None:
         nas.add_device(name, this_machine=True)
 
 
-def _have_dataset(nas: Client, dataset: str, image_size: int | None, *, quiet: bool) -> str:
+def have_dataset(nas: Client, dataset: str, image_size: int | None, *, quiet: bool) -> str:
     """The name of a data set; a path is uploaded under the name of its last part."""
     path = Path(dataset)
     if not path.exists():

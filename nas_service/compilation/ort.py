@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from lookup_tables.quantized import is_quantized, quantize
+from lookup_tables.quantized import half_precision, is_half, is_quantized, quantize
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Compiled, Executable, Source
@@ -26,10 +26,10 @@ class OrtCompiler:
     """See the module's text."""
 
     toolchain = toolchains.ONNXRUNTIME
-    precisions = ("fp32", "int8")
+    precisions = ("fp32", "int8", "fp16")
 
     def supports(self, target: Target) -> bool:
-        """Targets whose runtime is ONNX Runtime, in fp32 or int8."""
+        """Targets whose runtime is ONNX Runtime, in fp32, fp16 or int8."""
         return target.runtime == "onnxruntime" and target.precision in self.precisions
 
     def compile(self, source: Source, target: Target, out_dir: Path) -> Compiled:
@@ -42,6 +42,8 @@ class OrtCompiler:
         try:
             if target.precision == "int8" and not is_quantized(source.graph):
                 _quantise(source, partial)
+            elif target.precision == "fp16" and not is_half(source.graph):
+                half_precision(source.graph, partial)
             else:
                 shutil.copyfile(source.graph, partial)
             try:

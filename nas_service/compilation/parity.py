@@ -47,8 +47,8 @@ def parity_of(found: FloatArray32, reference: FloatArray32, precision: str) -> P
     agreement = float((found.argmax(axis=1) == reference.argmax(axis=1)).mean())
     limit = MAX_ABS.get(precision)
     close = limit is None or max_abs <= limit * max(1.0, float(np.abs(reference).max()))
-    ok = (
-        bool(np.isfinite(found).all())
+    ok = bool(
+        np.isfinite(found).all()
         and close
         and agreement >= MIN_AGREEMENT[precision]
         and sqnr_db >= MIN_SQNR_DB[precision]

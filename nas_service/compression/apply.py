@@ -10,7 +10,7 @@ from torch import nn
 
 from nas_service.compression.base import OnnxPass, PassContext, TorchPass
 from nas_service.compression.masks import bake
-from nas_service.compression.recipe import Recipe
+from nas_service.compression.recipe import Recipe, Step
 from nas_service.networks.export import export
 from nas_service.plugins import ONNX_PASSES, TORCH_PASSES, load
 
@@ -22,6 +22,14 @@ class Compressed:
     network: nn.Module
     exported: Path
     final: Path
+
+
+def apply_torch(step: Step | None, network: nn.Module, context: PassContext) -> nn.Module:
+    """One step on a module; None ends the steps: what it gives has plain weights."""
+    if step is None:
+        return bake(network).eval()
+    torch_pass: TorchPass = load(TORCH_PASSES, step.name)()
+    return torch_pass.apply(network, replace(context, options=step.options))
 
 
 def apply(
@@ -37,17 +45,16 @@ def apply(
     for step in recipe.torch_steps:
         if on_step is not None:
             on_step(step.name)
-        torch_pass: TorchPass = load(TORCH_PASSES, step.name)()
-        network = torch_pass.apply(network, replace(context, options=step.options))
-    network = bake(network)
+        network = apply_torch(step, network, context)
+    network = apply_torch(None, network, context)
     exported = folder / "fp32.onnx"
     export(network, exported, channels=channels, size=context.size)
     final = exported
-    for step in recipe.onnx_steps:
+    for onnx_step in recipe.onnx_steps:
         if on_step is not None:
-            on_step(step.name)
-        onnx_pass: OnnxPass = load(ONNX_PASSES, step.name)()
-        destination = folder / f"{step.name}.onnx"
-        onnx_pass.apply(final, destination, replace(context, options=step.options))
+            on_step(onnx_step.name)
+        onnx_pass: OnnxPass = load(ONNX_PASSES, onnx_step.name)()
+        destination = folder / f"{onnx_step.name}.onnx"
+        onnx_pass.apply(final, destination, replace(context, options=onnx_step.options))
         final = destination
     return Compressed(network, exported, final)

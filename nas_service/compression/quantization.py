@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
 
-from lookup_tables.quantized import quantize
+from lookup_tables.quantized import half_precision, quantize
 from nas_service.compression.base import PassContext
 
 _SENSITIVITY_IMAGES = 256
@@ -84,15 +82,8 @@ class Fp16Pass:
 
     def apply(self, source: Path, destination: Path, context: PassContext) -> None:
         """Write the graph."""
-        from onnxruntime.transformers.float16 import convert_float_to_float16
-
         del context
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it tells of every weight that it rounds to zero
-            model: Any = convert_float_to_float16(onnx.load(source), keep_io_types=True)
-        partial = destination.with_name(destination.name + ".partial")
-        onnx.save(model, partial)
-        partial.replace(destination)
+        half_precision(source, destination)
 
 
 def batches_of(source: Path, context: PassContext) -> list[dict[str, np.ndarray]]:

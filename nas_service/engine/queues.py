@@ -26,6 +26,7 @@ QUEUE_OF = {
     "drift": DEVICE,
     "make_kit": CPU,
     "import_kit": CPU,
+    "compression": DEVICE,
     "search": CONTROL,
 }
 

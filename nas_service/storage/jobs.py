@@ -85,10 +85,17 @@ def get_job(session: Session, job_id: str) -> Job:
 
 
 def list_jobs(
-    session: Session, *, subject: str | None = None, cursor: str | None, limit: int
+    session: Session,
+    *,
+    subject: str | None = None,
+    kind: str | None = None,
+    cursor: str | None,
+    limit: int,
 ) -> Page[Job]:
     """Jobs, newest first."""
     query = select(JobRow)
+    if kind is not None:
+        query = query.where(JobRow.kind == kind)
     if subject is not None:
         query = query.where(JobRow.subject == subject)
     return page_of(

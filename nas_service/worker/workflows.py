@@ -87,6 +87,16 @@ class Workflows:
         """Measure candidates near the limit."""
         return self._single(job_id, "certify", "certify:measure_candidates", params)
 
+    def compression(self, job_id: str, params: Json) -> Json:
+        """Run a recipe on a model; compile, compare and measure what comes of it."""
+
+        def work() -> None:
+            step = self._runner.step
+            step(job_id, "compress", "compress_model:compress_model", params, (0.0, 0.6))
+            step(job_id, "measure", "measure_model:measure_model", params, (0.6, 1.0))
+
+        return self._runner.job(job_id, work)
+
     def drift(self, job_id: str, params: Json) -> Json:
         """See whether a device has moved from its tables; profile it anew where it has."""
 

@@ -14,7 +14,9 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
     import openvino
 
     model = openvino.convert_model(request["source"])
-    if request["precision"] == "int8":
+    rounded = {"FakeQuantize", "FakeConvert"}
+    quantised = any(one.get_type_name() in rounded for one in model.get_ops())
+    if request["precision"] == "int8" and not quantised:
         model = _quantised(model, request)
     # the plug-in chooses what to compute in when it loads the file; weights stay as they are
     openvino.save_model(model, request["out"], compress_to_fp16=False)

@@ -1,0 +1,218 @@
+"""Compressions: a model, a recipe and targets, without any search."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field, model_validator
+from sqlalchemy.orm import Session
+
+from nas_service.api.dependencies import (
+    IdempotencyKey,
+    Listing,
+    Paging,
+    Strict,
+    With,
+    remembered,
+)
+from nas_service.api.schemas import Accepted, JobOut
+from nas_service.api.uploads import keep_upload
+from nas_service.compilation.uploads.refusal import MAX_BYTES
+from nas_service.compression.recipe import Recipe
+from nas_service.errors import InvalidSpec, NotFound
+from nas_service.networks.names import REFERENCE_NETWORKS
+from nas_service.plugins import COMPILERS, check, load
+from nas_service.storage import artifacts, datasets, devices, jobs, searches
+from nas_service.storage.artifacts import StoredArtifact
+from nas_service.storage.session import new_id
+
+router = APIRouter(prefix="/v1", tags=["compressions"])
+
+KIND = "compression"
+ENDINGS = (".onnx", ".pt2")
+
+
+class ReferenceIn(Strict):
+    """A reference network, to be trained on the data set first."""
+
+    name: str
+    width: float = Field(default=1.0, ge=0.05, le=4)
+    size: int | None = Field(default=None, ge=16, le=512)
+    epochs: int = Field(default=10, ge=1, le=1000)
+    batch: int = Field(default=64, ge=4, le=4096)
+    learning_rate: float = Field(default=0.1, gt=0, le=10)
+    flip: bool = False
+
+
+class TargetIn(Strict):
+    """A runtime and a precision."""
+
+    runtime: str
+    precision: str
+
+
+class CompressionIn(Strict):
+    """One of `model` (an upload), `winner` and `reference` says what is compressed."""
+
+    dataset: str
+    device: str = "this-machine"
+    model: str | None = Field(default=None, description="Artifact of an uploaded model.")
+    winner: str | None = Field(default=None, description="Winner of a search.")
+    reference: ReferenceIn | None = None
+    recipe: list[str | dict[str, dict[str, Any]]] = Field(default_factory=list, max_length=20)
+    targets: list[TargetIn] = Field(
+        default=[TargetIn(runtime="onnxruntime", precision="int8")], min_length=1, max_length=20
+    )
+    max_loss: float = Field(default=0.01, ge=0, le=1, description="Accuracy that may be lost.")
+    mean: list[float] | None = Field(default=None, description="Of pixels from 0 to 1.")
+    std: list[float] | None = None
+    max_train_images: int | None = Field(default=None, ge=8)
+    max_test_images: int = Field(default=1000, ge=1, le=100_000)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def one_of(self) -> CompressionIn:
+        """Exactly one model, and both or neither of mean and std."""
+        if sum(one is not None for one in (self.model, self.winner, self.reference)) != 1:
+            raise ValueError("give one of model, winner and reference")
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("give both or neither of mean and std")
+        if self.std is not None and not all(one > 0 for one in self.std):
+            raise ValueError("std has to be positive")
+        return self
+
+
+class CompressionOut(BaseModel):
+    """A compression: its job, what was asked for, and rows of what came of it."""
+
+    id: str
+    job: JobOut
+    request: dict[str, Any]
+    passes: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
+    artifacts: list[StoredArtifact]
+
+
+@router.post("/models:upload", status_code=201)
+async def upload_model(
+    request: Request,
+    with_: With,
+    filename: Annotated[str, Query(max_length=200, description="Its ending says what it is.")],
+) -> StoredArtifact:
+    """Store an ONNX file or an exported torch program (.pt2); it is checked before it is used."""
+    ending = Path(filename).suffix.lower()
+    if ending not in ENDINGS:
+        raise InvalidSpec(
+            f"filename: ending {ending!r} is none of {', '.join(ENDINGS)}", field="filename"
+        )
+    limit = min(with_.settings.max_upload_bytes, MAX_BYTES)
+    sha256 = await keep_upload(request, with_, ending, limit)
+    with with_.database.session() as session:
+        return artifacts.add_artifact(
+            session,
+            with_.blobs,
+            with_.blobs.path(sha256),
+            owner=new_id("mdl"),
+            name=Path(filename).name,
+            kind="model",
+            lineage={},
+        )
+
+
+@router.post("/compressions", status_code=202)
+def compress(
+    body: CompressionIn, with_: With, response: Response, key: IdempotencyKey = None
+) -> Accepted:
+    """Compress a model, compile it for each target, compare and measure."""
+    recipe = Recipe.of(body.recipe)
+    _check_targets(body)
+    with with_.database.session() as session:
+        params = _params(session, body)
+        job_id = remembered(session, key, KIND, body, new_id("job"))
+        params["recipe"] = recipe.as_list()
+        params["compression_id"] = f"cmp_{job_id.removeprefix('job_')}"
+        job = jobs.add_job(session, job_id, KIND, subject=params["compression_id"], params=params)
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=job.subject, href=f"/v1/compressions/{job.subject}", job=JobOut.of(job))
+
+
+@router.get("/compressions")
+def list_compressions(with_: With, page: Paging) -> Listing[JobOut]:
+    """Jobs of compressions, newest first; `subject` is the compression."""
+    with with_.database.session() as session:
+        found = jobs.list_jobs(session, kind=KIND, cursor=page.cursor, limit=page.limit)
+    return Listing(items=[JobOut.of(job) for job in found.items], next_cursor=found.next_cursor)
+
+
+@router.get("/compressions/{compression_id}")
+def get_compression(compression_id: str, with_: With) -> CompressionOut:
+    """One compression with its rows and files."""
+    with with_.database.session() as session:
+        found = jobs.list_jobs(session, subject=compression_id, cursor=None, limit=1).items
+        if not found or found[0].kind != KIND:
+            raise NotFound(f"no compression {compression_id!r}")
+        files = artifacts.artifacts_of(session, compression_id)
+    told: dict[str, Any] = {"passes": [], "rows": []}
+    for one in files:
+        if one.name == "report.json":
+            told = json.loads(with_.blobs.path(one.sha256).read_text())
+    hidden = {"settings", "job_id", "compression_id", "dataset_id", "device_id"}
+    request = {k: v for k, v in found[0].params.items() if k not in hidden}
+    return CompressionOut(
+        id=compression_id, job=JobOut.of(found[0]), request=request, artifacts=files, **told
+    )
+
+
+def _check_targets(body: CompressionIn) -> None:
+    seen = set()
+    for place, one in enumerate(body.targets):
+        check(COMPILERS, one.runtime)
+        known = load(COMPILERS, one.runtime).precisions
+        if one.precision not in known:
+            raise InvalidSpec(
+                f"targets[{place}]: {one.runtime} makes {', '.join(known)}, not {one.precision!r}",
+                field="targets",
+            )
+        if (one.runtime, one.precision) in seen:
+            raise InvalidSpec(
+                f"targets[{place}]: {one.runtime} {one.precision} is there twice", field="targets"
+            )
+        seen.add((one.runtime, one.precision))
+
+
+def _params(session: Session, body: CompressionIn) -> dict[str, Any]:
+    dataset = datasets.get_dataset(session, body.dataset)
+    if not dataset.ready:
+        raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
+    device = devices.get_device(session, body.device)
+    if not device.local:
+        raise InvalidSpec(
+            f"device {device.name!r} is not the service's own machine; compressions are measured "
+            "there",
+            field="device",
+        )
+    if body.model is not None and artifacts.get_artifact(session, body.model).kind != "model":
+        raise InvalidSpec(f"artifact {body.model!r} is no uploaded model", field="model")
+    if body.winner is not None:
+        searches.get_winner(session, body.winner)
+    if body.reference is not None and body.reference.name not in REFERENCE_NETWORKS:
+        raise InvalidSpec(
+            f"no reference network {body.reference.name!r}; known: {', '.join(REFERENCE_NETWORKS)}",
+            field="reference",
+        )
+    kept = {"max_loss", "mean", "std", "max_train_images", "max_test_images", "seed", "winner"}
+    given = body.model_dump(mode="json")
+    return {
+        **{name: given[name] for name in kept},
+        "dataset": dataset.name,
+        "dataset_id": dataset.id,
+        "device": device.name,
+        "device_id": device.id,
+        "artifact": body.model,
+        "reference": given["reference"],
+        "targets": given["targets"],
+    }

@@ -1,0 +1,42 @@
+"""Files that clients send: streamed to disk, within a limit, then kept by content."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from nas_service.api.dependencies import Services
+from nas_service.errors import InvalidSpec, Unavailable
+from nas_service.storage.blobs import require_space
+
+
+async def keep_upload(request: Request, with_: Services, ending: str, limit: int) -> str:
+    """Store the body of a request as a blob; gives its SHA-256.
+
+    Raises:
+        InvalidSpec: it is empty or larger than `limit`.
+        Unavailable: there is no room for it.
+    """
+    declared = int(request.headers.get("content-length", "0"))
+    if declared > limit:
+        raise InvalidSpec(
+            f"the upload has {declared:,} bytes, more than {limit:,} are not taken", field="body"
+        )
+    require_space(with_.settings.scratch_dir, declared + with_.settings.min_free_bytes)
+    with tempfile.NamedTemporaryFile(dir=with_.settings.scratch_dir, suffix=ending) as partial:
+        written = 0
+        try:
+            async for chunk in request.stream():
+                written += len(chunk)
+                if written > limit:
+                    raise InvalidSpec(f"the upload is larger than {limit:,} bytes", field="body")
+                partial.write(chunk)
+            partial.flush()
+        except OSError as error:
+            raise Unavailable(f"the upload cannot be stored: {error.strerror}") from error
+        if not written:
+            raise InvalidSpec("the upload is empty", field="body")
+        return await run_in_threadpool(with_.blobs.put, Path(partial.name))

@@ -1,0 +1,143 @@
+"""`nas compress`: a model, a recipe and targets, without any search."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nas_service.cli import output
+from nas_service.cli.options import LOCAL, JsonOption, ServerOption
+from nas_service.cli.searches import have_dataset, have_device
+from nas_service.client import Client
+from nas_service.errors import InvalidSpec
+
+REFERENCE = "reference:"
+WINNER = "winner:"
+
+
+def compress(
+    model: Annotated[
+        str,
+        typer.Argument(help="FILE.onnx, FILE.pt2, reference:NAME[:WIDTH], or winner:ID."),
+    ],
+    dataset: Annotated[str, typer.Option(help="Name of a data set, or PATH of one to upload.")],
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Passes in order: NAME,NAME:OPTION=VALUE:...; or a JSON file."),
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="RUNTIME:PRECISION; may be repeated.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Device to measure on.")] = "this-machine",
+    max_loss: Annotated[float, typer.Option(help="Accuracy that may be lost, a fraction.")] = 0.01,
+    epochs: Annotated[int, typer.Option(help="To train a reference network.")] = 10,
+    image_size: Annotated[int | None, typer.Option(help="Pixels a side, for an upload.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Of pixels from 0 to 1, a,b,c.")] = None,
+    std: Annotated[str | None, typer.Option(help="Their deviation, a,b,c.")] = None,
+    max_train_images: Annotated[int | None, typer.Option(help="Train on so many.")] = None,
+    max_test_images: Annotated[int, typer.Option(help="Judge on so many.")] = 1000,
+    seed: int = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for report and files.")] = None,
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Compress a model, compile it for each target, compare it with the original, measure both."""
+    request: dict[str, Any] = {
+        "device": device,
+        "recipe": recipe_of(recipe),
+        "targets": [_target(one) for one in target or ["onnxruntime:int8"]],
+        "max_loss": max_loss,
+        "mean": _numbers("mean", mean),
+        "std": _numbers("std", std),
+        "max_train_images": max_train_images,
+        "max_test_images": max_test_images,
+        "seed": seed,
+    }
+    with Client(server) as nas:
+        request |= _model(nas, model, epochs)
+        have_device(nas, device)
+        request["dataset"] = have_dataset(nas, dataset, image_size, quiet=as_json)
+        made = nas.compress(**request)
+        nas.wait(made["job"]["id"], on_progress=output.ProgressLine("compress", quiet=as_json))
+        told = nas.compression(made["id"])
+        if out is not None:
+            _save(nas, told, out)
+    if as_json:
+        output.show_json(told)
+        return
+    if told["passes"]:
+        columns = [("pass", "name"), ("accuracy (validation)", "accuracy")]
+        columns += [("parameters", "parameters"), ("MACs", "macs"), ("zeros", "sparsity")]
+        output.show(told["passes"], columns, as_json=False, title="passes")
+    columns = [("runtime", "runtime"), ("precision", "precision")]
+    columns += [("fp32 ms", "original.latency_ms"), ("ms", "compressed.latency_ms")]
+    columns += [("fp32 bytes", "original.size_bytes"), ("bytes", "compressed.size_bytes")]
+    columns += [("fp32 accuracy", "original.accuracy"), ("accuracy", "compressed.accuracy")]
+    columns += [("published", "published"), ("why not", "reason")]
+    output.show(told["rows"], columns, as_json=False, title=f"compression {told['id']}")
+
+
+def recipe_of(text: str | None) -> list[Any]:
+    """Steps from `NAME,NAME:OPTION=VALUE`, or from a JSON file."""
+    if not text:
+        return []
+    if text.endswith(".json"):
+        steps = json.loads(Path(text).read_text(encoding="utf-8"))
+        if not isinstance(steps, list):
+            raise InvalidSpec(f"{text} is not a list of passes", field="recipe")
+        return steps
+    return [_step(one) for one in text.split(",")]
+
+
+def _step(text: str) -> str | dict[str, dict[str, Any]]:
+    name, *options = text.split(":")
+    if not options:
+        return name
+    found = {}
+    for one in options:
+        key, equals, value = one.partition("=")
+        if not (key and equals and value):
+            raise InvalidSpec(f"--recipe: {one!r} is not OPTION=VALUE", field="recipe")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return {name: found}
+
+
+def _target(text: str) -> dict[str, str]:
+    runtime, colon, precision = text.partition(":")
+    if not (runtime and colon and precision):
+        raise InvalidSpec(f"--target takes RUNTIME:PRECISION, not {text!r}", field="target")
+    return {"runtime": runtime, "precision": precision}
+
+
+def _numbers(name: str, text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(one) for one in text.split(",")]
+    except ValueError:
+        raise InvalidSpec(f"--{name} takes numbers a,b,c, not {text!r}", field=name) from None
+
+
+def _model(nas: Client, model: str, epochs: int) -> dict[str, Any]:
+    if model.startswith(REFERENCE):
+        name, _, width = model.removeprefix(REFERENCE).partition(":")
+        (number,) = _numbers("width", width or "1") or [1.0]
+        return {"reference": {"name": name, "width": number, "epochs": epochs}}
+    if model.startswith(WINNER):
+        return {"winner": model.removeprefix(WINNER)}
+    return {"model": nas.upload_model(Path(model))["id"]}
+
+
+def _save(nas: Client, told: dict[str, Any], out: Path) -> None:
+    """Write the report and every published file."""
+    out.mkdir(parents=True, exist_ok=True)
+    wanted = {row.get("artifact") for row in told["rows"]}
+    for one in told["artifacts"]:
+        if one["id"] in wanted or one["name"] in {"report.json", "preprocessing.json"}:
+            nas.download(one["id"], out / one["name"])

@@ -1,0 +1,1 @@
+"""Models that users bring: checked before anything else reads them."""

@@ -1,0 +1,65 @@
+"""What an uploaded model is, found out in a process of its own with little memory and time.
+
+python -m nas_service.compilation.uploads.inspect < {"path": ..., "normalised": ...}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from nas_service.compilation.process import Limits, run_limited
+from nas_service.compilation.uploads.refusal import MAX_BYTES, bad
+from nas_service.errors import NasError, StepFailed, from_dict
+
+LIMITS = Limits(time_s=120.0, memory_bytes=6 * 1024**3)
+
+
+def inspect(path: Path, normalised: Path, limits: Limits = LIMITS) -> dict[str, Any]:
+    """Check a model file and write it to `normalised`, taking a batch of one image.
+
+    Gives `form` (`onnx` or `program`), `channels`, `size`, `classes`, `operators`.
+
+    Raises:
+        InvalidData: what is wrong with it.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise bad(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
+    request = json.dumps({"path": str(path), "normalised": str(normalised)})
+    command = [sys.executable, "-m", "nas_service.compilation.uploads.inspect"]
+    try:
+        told = run_limited(command, "reading it", limits, given=request)
+    except StepFailed as error:
+        raise bad(str(error)) from error
+    found: dict[str, Any] = json.loads(told.splitlines()[-1])
+    if "error" in found:
+        raise from_dict(found["error"])
+    return found
+
+
+def main() -> None:
+    """Read a request, answer it."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    request = json.load(sys.stdin)
+    path, normalised = Path(request["path"]), Path(request["normalised"])
+    with path.open("rb") as file:
+        zipped = file.read(4) == b"PK\x03\x04"
+    try:
+        if zipped:
+            from nas_service.compilation.uploads.programs import inspect_program as look
+        else:
+            from nas_service.compilation.uploads.onnx_files import inspect_onnx as look
+        told = look(path, normalised)
+    except NasError as error:
+        told = {"error": error.as_dict()}
+    answers.write(json.dumps(told) + "\n")
+    answers.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""ONNX files that users bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from google.protobuf.message import DecodeError
+from onnx.tools.update_model_dims import update_inputs_outputs_dims
+
+from nas_service.compilation.uploads.refusal import answer, bad
+
+MAX_DEPTH = 4
+"""Graphs inside of graphs (branches and loops)."""
+_STANDARD = ("", "ai.onnx")
+
+
+def inspect_onnx(path: Path, normalised: Path) -> dict[str, Any]:
+    """Check an ONNX file and write it with a batch of one; see `inspect`."""
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise bad(f"it is cut off, nested too deeply, or no ONNX file ({error})") from error
+    if not model.graph.node:
+        raise bad("it is no ONNX file, or has no operators")
+    operators = _operators(model.graph)
+    name, shape = _image(model)
+    out = model.graph.output[0]
+    sizes = _static(out)
+    classes = sizes[-1] if len(sizes) == 2 and sizes[-1] > 0 else "classes"
+    try:
+        update_inputs_outputs_dims(model, {name: [1, *shape[1:]]}, {out.name: [1, classes]})
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, normalised)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(
+            str(normalised), options, providers=["CPUExecutionProvider"]
+        )
+        image = np.zeros([1, *shape[1:]], dtype=np.float32)
+        (logits,) = session.run(None, {name: image})
+    except Exception as error:  # what checker and runtime raise share no base
+        first = str(error).strip().splitlines()[0]
+        raise bad(f"ONNX Runtime does not run it: {first}") from error
+    return answer("onnx", tuple(image.shape), tuple(logits.shape), sorted(operators))
+
+
+def _operators(graph: Any) -> set[str]:
+    """Names of all operators, in inner graphs too."""
+    found: set[str] = set()
+    for depth, inner in _graphs(graph):
+        if depth > MAX_DEPTH:
+            raise bad(f"its graphs are nested more than {MAX_DEPTH} deep")
+        for tensor in _tensors(inner):
+            if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+                raise bad(f"weights of {tensor.name!r} are in another file; save it as one file")
+        for node in inner.node:
+            if node.domain not in _STANDARD:
+                raise bad(f"operator {node.domain}::{node.op_type} is not one of ONNX's own")
+            found.add(node.op_type)
+    return found
+
+
+def _image(model: Any) -> tuple[str, list[int]]:
+    """Name and sizes of the one input, a batch of images."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [one for one in model.graph.input if one.name not in weights]
+    n_in, n_out = len(inputs), len(model.graph.output)
+    if (n_in, n_out) != (1, 1):
+        raise bad(f"it has {n_in} inputs and {n_out} outputs, not 1 and 1")
+    if inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        raise bad("its input is not float32")
+    shape = _static(inputs[0])
+    if len(shape) != 4 or any(side < 1 for side in shape[1:]):
+        raise bad(f"its input is {tuple(shape)}, not (1, channels, height, width)")
+    if shape[0] not in (-1, 1):
+        raise bad(f"it takes batches of {shape[0]}, not of one image")
+    return str(inputs[0].name), shape
+
+
+def _graphs(graph: Any, depth: int = 0) -> Iterator[tuple[int, Any]]:
+    yield depth, graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            inner = [attribute.g] if attribute.HasField("g") else []
+            for one in [*inner, *attribute.graphs]:
+                yield from _graphs(one, depth + 1)
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+def _static(value: Any) -> list[int]:
+    """Sizes of a tensor, -1 where they are not fixed."""
+    sizes = value.type.tensor_type.shape.dim
+    return [one.dim_value if one.HasField("dim_value") else -1 for one in sizes]

@@ -1,0 +1,36 @@
+"""How a model is refused, and what is told of one that is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas_service.errors import InvalidData
+
+MAX_BYTES = 1024**3
+
+
+def bad(why: str) -> InvalidData:
+    """The error of a model that is not taken."""
+    return InvalidData(f"the model is not taken: {why}", field="model")
+
+
+def answer(
+    form: str, image: tuple[int, ...], logits: tuple[int, ...], operators: list[str]
+) -> dict[str, Any]:
+    """What `inspect` tells of a model.
+
+    Raises:
+        InvalidData: it is no classifier of square images.
+    """
+    if len(logits) != 2 or logits[0] != 1:
+        raise bad(f"its output is {logits}, not (1, classes)")
+    _, channels, height, width = image
+    if height != width:
+        raise bad(f"it takes images of {height} x {width}; only square ones are taken")
+    return {
+        "form": form,
+        "channels": channels,
+        "size": height,
+        "classes": logits[1],
+        "operators": operators,
+    }

@@ -1,0 +1,182 @@
+"""Run a recipe on a model: its files before and after, in every form that compilers read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+
+from nas_service.compression.apply import apply_torch
+from nas_service.compression.base import OnnxPass, PassContext
+from nas_service.compression.distillation import answering
+from nas_service.compression.quantization import calibration_images
+from nas_service.compression.recipe import Recipe
+from nas_service.compression.report import report_of
+from nas_service.compression.weight_sharing import entropy_coded, pack
+from nas_service.engine.child import Progress
+from nas_service.errors import InvalidSpec
+from nas_service.lineage import lineage
+from nas_service.networks.export import export, export_program
+from nas_service.plugins import ONNX_PASSES, load
+from nas_service.storage import artifacts
+from nas_service.training.data import Split
+from nas_service.worker.context import Context
+from nas_service.worker.tasks.models import OpenModel, open_model
+
+N_CALIBRATION = 128
+
+
+def compress_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+    """Apply `recipe` to the model of compression `compression_id`; its files become artifacts."""
+    context = Context.from_params(params)
+    recipe = Recipe.of(params["recipe"])
+    folder = context.scratch(f"compress-{params['compression_id']}")
+    try:
+        report(0.0, "loading the model")
+        model = open_model(context, params, folder, report)
+        passes = _run(model, recipe, params, folder, report)
+        report(0.95, "storing files")
+        _images(model, params, folder)
+        (folder / "passes.json").write_text(json.dumps(passes, indent=1))
+        from_what = lineage(seed=params["seed"], model=model.name, recipe=recipe.as_list())
+        stored = {}
+        with context.database.session() as session:
+            for path in sorted(folder.iterdir()):
+                if path.is_file():
+                    stored[path.name] = artifacts.add_artifact(
+                        session,
+                        context.blobs,
+                        path,
+                        owner=params["compression_id"],
+                        name=path.name,
+                        kind=_KINDS.get(path.suffix, "file"),
+                        lineage=from_what,
+                    ).id
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return {"artifacts": stored, "passes": passes}
+
+
+_KINDS = {".onnx": "onnx", ".pt2": "torch_program", ".npz": "images", ".json": "report"}
+
+
+def _run(
+    model: OpenModel, recipe: Recipe, params: dict[str, Any], folder: Path, report: Progress
+) -> list[dict[str, Any]]:
+    """Write original and compressed forms below `folder`; gives a report a pass."""
+    plain = PassContext(model.data, model.size, seed=int(params["seed"]))
+    if model.network is None:
+        if recipe.torch_steps:
+            name = recipe.torch_steps[0].name
+            raise InvalidSpec(
+                f"pass {name} works on a torch module's layers, which an uploaded graph or "
+                "exported program does not have; passes on graphs and every runtime's int8 do",
+                field="recipe",
+            )
+        return _run_on_upload(model, recipe, plain, params, folder, report)
+    network = model.network.eval()
+    export(network, folder / "original.onnx", channels=model.channels, size=model.size)
+    export_program(network, folder / "original.pt2", channels=model.channels, size=model.size)
+    taught = replace(plain, teacher=answering(network, plain), teacher_network=network)
+    reports = [report_of("original", {}, network, plain).as_dict()]
+    n_steps = max(1, len(recipe.steps))
+    for number, step in enumerate(recipe.torch_steps):
+        report(0.4 + 0.5 * number / n_steps, step.name)
+        network = apply_torch(step, network, taught)
+        reports.append(report_of(step.name, dict(step.options), network, plain).as_dict())
+    final = apply_torch(None, network, taught)
+    export(final, folder / "compressed.onnx", channels=model.channels, size=model.size)
+    export_program(final, folder / "compressed.pt2", channels=model.channels, size=model.size)
+    if any(step.name == "cluster" for step in recipe.steps):
+        pack(folder / "compressed.onnx", folder / "packed.onnx")
+        entropy_coded(folder / "packed.onnx", folder / "packed.onnx.xz")
+    images = model.data.prepared(_judged(model, params).images, model.size)
+    with torch.no_grad():
+        logits = final(images)
+    np.savez(folder / "reference.npz", logits=logits.numpy())
+    _graph_passes(recipe, taught, folder, report)
+    return reports
+
+
+def _run_on_upload(
+    model: OpenModel,
+    recipe: Recipe,
+    context: PassContext,
+    params: dict[str, Any],
+    folder: Path,
+    report: Progress,
+) -> list[dict[str, Any]]:
+    images = model.data.prepared(_judged(model, params).images, model.size).contiguous()
+    if model.graph is not None:
+        shutil.copyfile(model.graph, folder / "compressed.onnx")
+        answer = _by_onnx(model.graph)
+    else:
+        assert model.program is not None
+        shutil.copyfile(model.program, folder / "compressed.pt2")
+        module = torch.export.load(model.program).module()
+        if recipe.onnx_steps:
+            raise InvalidSpec(
+                f"pass {recipe.onnx_steps[0].name} works on ONNX graphs; upload the model as ONNX",
+                field="recipe",
+            )
+
+        def answer(image: torch.Tensor) -> np.ndarray[Any, Any]:
+            with torch.no_grad():
+                return np.asarray(module(image).numpy())
+
+    logits = np.concatenate([answer(images[i : i + 1]) for i in range(len(images))])
+    np.savez(folder / "reference.npz", logits=logits)
+    _graph_passes(recipe, context, folder, report)
+    return []
+
+
+def _by_onnx(path: Path) -> Callable[[torch.Tensor], np.ndarray[Any, Any]]:
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda image: np.asarray(session.run(None, {name: image.numpy()})[0])
+
+
+def _graph_passes(recipe: Recipe, context: PassContext, folder: Path, report: Progress) -> None:
+    """The passes on the graph, from `compressed.onnx` to `graph.onnx`."""
+    for step in recipe.onnx_steps:
+        report(0.9, step.name)
+        made: OnnxPass = load(ONNX_PASSES, step.name)()
+        made.apply(
+            folder / "compressed.onnx",
+            folder / "graph.onnx",
+            replace(context, options=step.options),
+        )
+        onnx.checker.check_model(folder / "graph.onnx")
+
+
+def _judged(model: OpenModel, params: dict[str, Any]) -> Split:
+    """The test images that files are judged on."""
+    limit = int(params.get("max_test_images", 1000))
+    return Split(model.data.test.images[:limit], model.data.test.labels[:limit])
+
+
+def _images(model: OpenModel, params: dict[str, Any], folder: Path) -> None:
+    """Prepared images: for ranges of activations, and to judge files on."""
+    context = PassContext(model.data, model.size, seed=int(params["seed"]))
+    np.savez(folder / "calibration.npz", images=calibration_images(context, N_CALIBRATION))
+    part = _judged(model, params)
+    prepared = model.data.prepared(part.images, model.size).contiguous().numpy()
+    np.savez(folder / "test.npz", images=prepared, labels=part.labels.numpy())
+    preprocessing = {
+        "size": model.size,
+        "channels": model.channels,
+        "scale": 1 / 255,
+        "mean": list(model.data.mean),
+        "std": list(model.data.std),
+        "resize": "bilinear, antialiased",
+        "layout": "NCHW",
+    }
+    (folder / "preprocessing.json").write_text(json.dumps(preprocessing, indent=1))
