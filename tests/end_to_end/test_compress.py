@@ -1,0 +1,167 @@
+"""Compressions through the whole service: reference networks and uploads, by client and CLI."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_service.client import ApiError
+from nas_service.compilation import toolchains
+from nas_service.networks.export import export, export_program
+from nas_service.networks.reference import reference
+from nas_service.settings import Settings
+from tests.service import Service
+from tests.tools import lacks
+
+pytestmark = pytest.mark.slow
+
+SIZE, CLASSES = 16, 4
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """16x16 images of four classes, by which quarter is bright."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(480) % CLASSES
+    images = generator.integers(0, 110, (480, SIZE, SIZE, 1))
+    for image, label in zip(images, labels, strict=True):
+        row, column = 8 * (label // 2), 8 * (label % 2)
+        image[row : row + 8, column : column + 8] += 90
+    path = tmp_path_factory.mktemp("data") / "quarters.npz"
+    np.savez(path, x=images.astype(np.uint8), y=labels)
+    return path
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, arrays: Path) -> Iterator[Service]:
+    made = Service(tmp_path_factory.mktemp("service") / "var")
+    made.start()
+    made.client.add_device("this-machine", this_machine=True)
+    made.client.wait(made.client.upload_dataset("quarters", arrays)["job"]["id"], timeout_s=60)
+    yield made
+    made.stop()
+
+
+def _cli(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nas_service.cli", *arguments, "--server", service.url]
+    return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+
+
+def test_a_reference_network_is_trained_compressed_and_measured(
+    service: Service, tmp_path: Path
+) -> None:
+    told = toolchains.status(toolchains.OPENVINO, Settings())
+    if not told.ready:
+        lacks(f"no {', '.join(told.missing)}: {told.how}")
+    done = _cli(
+        service,
+        *("compress", "reference:resnet8", "--dataset", "quarters", "--epochs", "4"),
+        *("--recipe", "magnitude:sparsity=0.5,finetune:epochs=2"),
+        *("--target", "onnxruntime:int8", "--target", "openvino:int8"),
+        *("--target", "tensorrt:fp32", "--out", str(tmp_path / "out"), "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    names = [one["name"] for one in found["passes"]]
+    assert names == ["original", "magnitude", "finetune"]
+    assert found["passes"][0]["sparsity"] < 0.01
+    assert found["passes"][2]["sparsity"] == pytest.approx(0.5, abs=0.02)
+    assert found["passes"][2]["accuracy"] > 0.9
+    rows = {(row["runtime"], row["precision"]): row for row in found["rows"]}
+    assert "lacks trtexec" in rows["tensorrt", "fp32"]["reason"]  # and the others were made
+    for runtime in ("onnxruntime", "openvino"):
+        row = rows[runtime, "int8"]
+        assert row["parity"]["ok"], row
+        assert row["compressed"]["size_bytes"] < 0.7 * row["original"]["size_bytes"]
+        assert row["compressed"]["accuracy"] > 0.85
+        assert row["compressed"]["latency_ms"] > 0
+        better = row["compressed"]["latency_ms"] <= row["original"]["latency_ms"]
+        assert row["published"] <= better
+        assert row["published"] or row["reason"]
+    assert rows["onnxruntime", "int8"]["compressed"]["peak_memory_bytes"] > 0
+    saved = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"report.json", "preprocessing.json"} <= saved
+    published = [row for row in found["rows"] if row["published"]]
+    assert len(saved) == 2 + len(published)
+
+
+def test_a_model_of_ones_own_is_compressed_without_any_training(
+    service: Service, tmp_path: Path
+) -> None:
+    network = reference("resnet8", channels=1, size=SIZE, classes=CLASSES, seed=0).eval()
+    path = tmp_path / "own.onnx"
+    export(network, path, channels=1, size=SIZE)
+    nas = service.client
+    made = nas.compress(
+        dataset="quarters",
+        model=nas.upload_model(path)["id"],
+        targets=[{"runtime": "onnxruntime", "precision": p} for p in ("fp32", "int8", "fp16")],
+        max_loss=1.0,
+    )
+    nas.wait(made["job"]["id"], timeout_s=300)
+    rows = {row["precision"]: row for row in nas.compression(made["id"])["rows"]}
+    assert rows["fp32"]["parity"]["max_abs"] < 1e-4
+    assert (
+        "neither smaller" in rows["fp32"]["reason"]
+        or "slower" in rows["fp32"]["reason"]
+        or (rows["fp32"]["published"])
+    )
+    assert rows["int8"]["compressed"]["size_bytes"] < 0.5 * rows["int8"]["original"]["size_bytes"]
+    assert rows["fp16"]["compressed"]["size_bytes"] < 0.7 * rows["fp16"]["original"]["size_bytes"]
+
+
+def test_an_exported_program_cannot_take_passes_on_layers(service: Service, tmp_path: Path) -> None:
+    network = reference("resnet8", channels=1, size=SIZE, classes=CLASSES, seed=0)
+    path = tmp_path / "own.pt2"
+    export_program(network, path, channels=1, size=SIZE)
+    nas = service.client
+    made = nas.compress(
+        dataset="quarters", model=nas.upload_model(path)["id"], recipe=["magnitude"]
+    )
+    with pytest.raises(ApiError, match="pass magnitude works on a torch module's layers"):
+        nas.wait(made["job"]["id"], timeout_s=120)
+
+
+@pytest.mark.parametrize(
+    ("channels", "classes", "content", "named"),
+    [
+        (3, CLASSES, None, "the model takes 3 channels, the data set's images have 1"),
+        (1, 2, None, "the model tells 2 classes apart, the data set has 4"),
+        (1, CLASSES, b"no graph at all", "the model is not taken"),
+    ],
+)
+def test_an_upload_that_does_not_fit_is_named(
+    channels: int,
+    classes: int,
+    content: bytes | None,
+    named: str,
+    service: Service,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "own.onnx"
+    if content is None:
+        network = reference("resnet8", channels=channels, size=SIZE, classes=classes)
+        export(network, path, channels=channels, size=SIZE)
+    else:
+        path.write_bytes(content)
+    done = _cli(service, "compress", str(path), "--dataset", "quarters")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("nas: ")
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bad_recipe_is_one_line(service: Service) -> None:
+    done = _cli(
+        service, "compress", "reference:vit", "--dataset", "quarters", "--recipe", "qat,channels"
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "channels cannot follow qat" in line

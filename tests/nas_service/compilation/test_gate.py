@@ -1,0 +1,42 @@
+"""What is published, decided by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nas_service.compilation.gate import Found, decide
+from nas_service.compilation.parity import Parity
+
+FP32 = Found(accuracy=0.90, latency_ms=1.0, stable=True, size_bytes=1000)
+INT8 = Found(accuracy=0.895, latency_ms=0.6, stable=True, size_bytes=300)
+SAME = Parity(max_abs=0.1, sqnr_db=20.0, agreement=0.98, ok=True)
+
+
+def test_smaller_faster_and_within_its_loss_is_published() -> None:
+    assert decide(INT8, FP32, SAME, 0.01) == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("made", "original", "same", "named"),
+    [
+        (INT8, FP32, replace(SAME, ok=False, agreement=0.5), "predictions agree on 50.0%"),
+        (replace(INT8, accuracy=0.88), FP32, SAME, "loses 2.0 points of accuracy, more than 1.0"),
+        (replace(INT8, latency_ms=1.2), FP32, SAME, "slower than fp32 as measured: 1.2 ms"),
+        (replace(INT8, latency_ms=None), FP32, SAME, "not measured"),
+        (replace(INT8, stable=False), FP32, SAME, "not measured stably"),
+        (INT8, replace(FP32, stable=False), SAME, "not measured stably"),
+        (replace(FP32, accuracy=0.95), FP32, SAME, "neither smaller nor faster"),
+    ],
+)
+def test_everything_else_is_refused_with_its_reason(
+    made: Found, original: Found, same: Parity, named: str
+) -> None:
+    published, reason = decide(made, original, same, 0.01)
+    assert not published
+    assert named in reason
+
+
+def test_a_loss_of_exactly_what_is_allowed_is_allowed() -> None:
+    assert decide(replace(INT8, accuracy=0.89), FP32, SAME, 0.01)[0]
