@@ -118,7 +118,7 @@ def _memories(space: SearchSpace, seed: int) -> list[Row]:
         told = [peak_memory_bytes(one["fp32"]) for one in files.values()]
     known = np.array([one is not None for one in told])
     measured = np.array([one or 1 for one in told], dtype=np.float64)[known]
-    error = np.abs(MemoryModel(space).peak_bytes(networks, "fp32")[known] / measured - 1.0)
+    error = np.abs(MemoryModel(space).peak_bytes(networks)[known] / measured - 1.0)
     case = f"this-machine/{space.name}, fp32, peak memory"
     values = {"mean_error": error.mean(), "max_error": error.max()}
     values["within_5_percent"] = (error <= 0.05).mean()

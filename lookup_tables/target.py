@@ -12,6 +12,36 @@ from typing import Any
 PRECISIONS = ("fp32", "int8", "bf16", "fp16")
 
 
+PLAIN_RUNTIME = "onnxruntime"
+"""The runtime whose name may be left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A runtime and a precision: what a file is made for, on whatever device."""
+
+    runtime: str
+    precision: str
+
+    @property
+    def name(self) -> str:
+        """`int8` on ONNX Runtime, `openvino:int8` elsewhere."""
+        if self.runtime == PLAIN_RUNTIME:
+            return self.precision
+        return f"{self.runtime}:{self.precision}"
+
+    @classmethod
+    def parse(cls, name: str) -> Deployment:
+        """The inverse of `name`; `onnxruntime:int8` is taken too."""
+        runtime, colon, precision = name.rpartition(":")
+        return cls(runtime if colon else PLAIN_RUNTIME, precision)
+
+    @property
+    def form(self) -> str:
+        """`int8` where the network is quantised, else `fp32`: the graph that it is made from."""
+        return "int8" if self.precision == "int8" else "fp32"
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """Hardware facts. Anything that could not be read is None, never a guess.
@@ -55,6 +85,11 @@ class Target:
             f"{self.device}{point}/{self.runtime}-{self.runtime_version}/"
             f"{self.precision}/t{self.threads}/b{self.batch}"
         )
+
+    @property
+    def deployment(self) -> Deployment:
+        """Its runtime and precision."""
+        return Deployment(self.runtime, self.precision)
 
     def as_dict(self) -> dict[str, Any]:
         """The target as plain JSON values."""

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field, model_validator
 from sqlalchemy.orm import Session
 
+from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.api.dependencies import IdempotencyKey, Services, Strict, With, remembered
+from nas_service.api.deployments import check_deployments
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.plugins import SPACES, load
@@ -35,8 +37,11 @@ class ProfileIn(Strict):
     space: str
     dataset: str | None = None
     image: ImageIn | None = None
-    precisions: tuple[Literal["fp32", "int8"], ...] = Field(
-        default=("fp32", "int8"), min_length=1, max_length=2
+    precisions: tuple[str, ...] = Field(
+        default=("fp32", "int8"),
+        min_length=1,
+        max_length=6,
+        description="A precision on ONNX Runtime, or RUNTIME:PRECISION, as openvino:bf16.",
     )
     profile_budget_s: float = Field(default=60.0, ge=5, le=3600)
     networks: int | None = Field(
@@ -53,6 +58,7 @@ class ProfileIn(Strict):
         """Exactly one of data set and image says what enters the networks."""
         if (self.dataset is None) == (self.image is None):
             raise ValueError("give either dataset or image")
+        check_deployments(self.precisions)
         return self
 
 
@@ -69,6 +75,11 @@ def make_kit(
     name: Annotated[str, Path()], body: ProfileIn, with_: With, response: Response
 ) -> Accepted:
     """Pack what an offline device is to measure; the kit becomes an artifact of the device."""
+    if any(Deployment.parse(one).runtime != PLAIN_RUNTIME for one in body.precisions):
+        raise InvalidSpec(
+            "precisions: a kit measures with onnxruntime_perf_test, so on ONNX Runtime alone",
+            field="precisions",
+        )
     with with_.database.session() as session:
         device = devices.get_device(session, name)
         job = jobs.add_job(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
@@ -17,6 +17,7 @@ from nas_service.api.dependencies import (
     listing,
     remembered,
 )
+from nas_service.api.deployments import check_deployments
 from nas_service.api.problems import stored_problem
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec, NotFound
@@ -55,8 +56,11 @@ class SearchIn(Strict):
     device: str
     max_latency_ms: float | None = Field(default=None, gt=0, le=1e6)
     limit_probability: float = Field(default=0.95, gt=0.5, lt=1)
-    precisions: tuple[Literal["fp32", "int8"], ...] = Field(
-        default=("fp32", "int8"), min_length=1, max_length=2
+    precisions: tuple[str, ...] = Field(
+        default=("fp32", "int8"),
+        min_length=1,
+        max_length=6,
+        description="A precision on ONNX Runtime, or RUNTIME:PRECISION, as openvino:bf16.",
     )
     sampler: str = "guided"
     evaluator: str = "supernet"
@@ -87,8 +91,7 @@ class SearchIn(Strict):
         check(SAMPLERS, self.sampler)
         check(EVALUATORS, self.evaluator)
         check(PREDICTORS, self.predictor)
-        if len(set(self.precisions)) < len(self.precisions):
-            raise InvalidSpec("precisions: the same one twice", field="precisions")
+        check_deployments(self.precisions)
         for name in ("objectives", "also_devices"):
             values = getattr(self, name)
             if len(set(values)) < len(values):

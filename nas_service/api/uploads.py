@@ -22,9 +22,7 @@ async def keep_upload(request: Request, with_: Services, ending: str, limit: int
     """
     declared = int(request.headers.get("content-length", "0"))
     if declared > limit:
-        raise InvalidSpec(
-            f"the upload has {declared:,} bytes, more than {limit:,} are not taken", field="body"
-        )
+        raise InvalidSpec(f"the upload is larger than {limit:,} bytes: {declared:,}", field="body")
     require_space(with_.settings.scratch_dir, declared + with_.settings.min_free_bytes)
     with tempfile.NamedTemporaryFile(dir=with_.settings.scratch_dir, suffix=ending) as partial:
         written = 0

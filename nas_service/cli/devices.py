@@ -186,6 +186,9 @@ def devices_profile(
     dataset: Annotated[str | None, typer.Option(help="Data set whose images to size for.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Or: pixels a side.")] = None,
     profile_budget_s: Annotated[float, typer.Option(help="Seconds to spend.")] = 60.0,
+    precision: Annotated[
+        list[str] | None, typer.Option(help="fp32, int8, openvino:bf16 ...; may be repeated.")
+    ] = None,
     networks: Annotated[
         int | None,
         typer.Option(help="Measure so many networks alone; the rest is other devices' tables."),
@@ -198,6 +201,8 @@ def devices_profile(
     request: dict[str, Any] = {"space": space, "profile_budget_s": profile_budget_s, "seed": seed}
     if networks is not None:
         request["networks"] = networks
+    if precision:
+        request["precisions"] = precision
     if image_size is not None:
         request["image"] = {"size": image_size}
     if dataset is not None:

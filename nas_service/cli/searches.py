@@ -22,7 +22,8 @@ def search(
         float | None, typer.Option(help="Hard limit; the space's median unless given.")
     ] = None,
     precision: Annotated[
-        list[str] | None, typer.Option(help="fp32, int8; both unless given.")
+        list[str] | None,
+        typer.Option(help="fp32, int8, openvino:bf16 ...; fp32 and int8 unless given."),
     ] = None,
     sampler: Annotated[str, typer.Option(help="guided, random, tpe, nsga2, nsga3 ...")] = "guided",
     evaluator: Annotated[str, typer.Option(help="supernet or standalone.")] = "supernet",

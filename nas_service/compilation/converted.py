@@ -11,6 +11,7 @@ import numpy as np
 
 from lookup_tables import runtimes
 from lookup_tables.errors import LookupTableError
+from lookup_tables.quantized import is_quantized
 from lookup_tables.target import Target
 from nas_service.compilation.base import Compiled, Executable, FloatArray32, Source
 from nas_service.compilation.process import Limits, convert
@@ -66,7 +67,7 @@ class ConvertedCompiler:
             "calibration": None,
             "options": self.options,
         }
-        if target.precision in self.quantises:
+        if target.precision in self.quantises and not self._rounded(read):
             if source.calibration is None:
                 raise Unsupported(
                     f"{self.toolchain.name} needs calibration images for {target.precision}"
@@ -95,6 +96,10 @@ class ConvertedCompiler:
     def load(self, compiled: Path, target: Target) -> Executable:
         """See `Compiler.load`."""
         return RuntimeExecutable(compiled, target)
+
+    def _rounded(self, read: Path) -> bool:
+        """Whether the source is quantised already: what it holds is kept."""
+        return not self.from_program and is_quantized(read)
 
     def _read(self, source: Source) -> Path:
         """The form that this compiler reads."""

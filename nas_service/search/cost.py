@@ -14,7 +14,7 @@ from lookup_tables.blocks import Block
 from lookup_tables.calibrate import FLOOR_OF_SUM, N_SUMS, Calibration, block_sums
 from lookup_tables.errors import MissingBlocks as TableLacks
 from lookup_tables.source import CostSource
-from lookup_tables.target import Target
+from lookup_tables.target import Deployment, Target
 from nas_service.errors import InvalidSpec, MissingBlocks
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, Slot
 
@@ -113,10 +113,11 @@ class Structure:
     weights: FloatArray
     n_blocks: FloatArray
 
-    def size_bytes(self, precision: str) -> FloatArray:
-        """Estimated size of the shipped graph."""
-        per_weight = {"fp32": 4.0, "int8": 1.0}[precision]
-        graph = GRAPH_BYTES if precision == "fp32" else 12 * GRAPH_BYTES
+    def size_bytes(self, deployment: str) -> FloatArray:
+        """Estimated size of the shipped file; bf16 is computed in, weights are stored in fp32."""
+        quantised = Deployment.parse(deployment).form == "int8"
+        per_weight = 1.0 if quantised else 4.0
+        graph = 12 * GRAPH_BYTES if quantised else GRAPH_BYTES
         return self.weights * per_weight + self.n_blocks * graph
 
 

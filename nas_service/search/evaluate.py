@@ -112,11 +112,7 @@ class Problem:
 
     def peak_memory_bytes(self, genotypes: IntArray) -> FloatArray:
         """Planned peak of activations: `(n,)`."""
-
-        def peak(which: int, architectures: IntArray) -> FloatArray:
-            return self._memory.peak_bytes(architectures, self.space.precisions[which])
-
-        return self._by_precision(genotypes, peak)
+        return self._memory.peak_bytes(genotypes[:, :-1])
 
     @cached_property
     def _memory(self) -> MemoryModel:

@@ -8,8 +8,9 @@ from lookup_tables.memory import chain_peaks, peak_numbers
 from nas_service.search.cost import SlotSums
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
 
-BYTES = {"fp32": 4.0, "int8": 4.0}
-"""ONNX Runtime unfolds what an int8 convolution reads, and allocates about as much as in fp32."""
+BYTES = 4.0
+"""ONNX Runtime unfolds what an int8 convolution reads, and allocates about as much as in fp32; of
+other runtimes nothing better is known."""
 
 
 class MemoryModel:
@@ -25,13 +26,13 @@ class MemoryModel:
         self._largest = SlotSums(space, chain_peaks, reduce=np.maximum) if self._chain else None
         self._known: dict[tuple[int, ...], int] = {}
 
-    def peak_bytes(self, genotypes: IntArray, precision: str) -> FloatArray:
+    def peak_bytes(self, genotypes: IntArray) -> FloatArray:
         """Bytes of activations at the worst moment: `(n, d) -> (n,)`."""
         if self._largest is not None:
-            return self._largest(genotypes)[:, 0] * BYTES[precision]
+            return self._largest(genotypes)[:, 0] * BYTES
         rows, place = np.unique(self._space.canonical(genotypes), axis=0, return_inverse=True)
         peaks = np.array([self._walk(row) for row in rows], dtype=np.float64)
-        return peaks[place.reshape(-1)] * BYTES[precision]
+        return peaks[place.reshape(-1)] * BYTES
 
     def _walk(self, row: IntArray) -> int:
         key = tuple(int(v) for v in row)

@@ -11,7 +11,8 @@ from croniter import CroniterError, croniter
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from lookup_tables.target import PRECISIONS
+from lookup_tables.table import ROOFLINE
+from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.errors import Conflict, InvalidSpec, MissingBlocks, NotFound
 from nas_service.plugins import SPACES, load
 from nas_service.search.cost import CostModel
@@ -71,23 +72,35 @@ def covering(
 def _tables_in(
     session: Session, device_id: str, precision: str, runtimes: Mapping[str, str] | None
 ) -> list[StoredTable]:
-    """A device's tables in a precision, over all its targets, newest first."""
-    found: list[StoredTable] = []
+    """A device's tables for a deployment, over all its targets, newest first.
+
+    A precision alone means ONNX Runtime, or a roofline; where a device has neither, whatever
+    runtime it has tables of.
+    """
+    wanted = Deployment.parse(precision)
+    own: list[StoredTable] = []
+    others: list[StoredTable] = []
     for target in devices.targets_of(session, device_id):
         value = target.value
         there = runtimes is None or runtimes.get(value.runtime) == value.runtime_version
-        if target.precision == precision and there:
-            found += devices.tables_of_target(session, target.id)
+        if value.precision != wanted.precision or not there:
+            continue
+        matches = value.runtime == wanted.runtime or (
+            wanted.runtime == PLAIN_RUNTIME and value.runtime == ROOFLINE
+        )
+        (own if matches else others).extend(devices.tables_of_target(session, target.id))
+    found = own or (others if wanted.runtime == PLAIN_RUNTIME else [])
     return sorted(found, key=lambda table: table.id, reverse=True)
 
 
 def newest_tables(
     session: Session, device_id: str, *, runtimes: Mapping[str, str] | None = None
 ) -> list[StoredTable]:
-    """The newest calibrated table of each precision of a device; see `covering`."""
+    """The newest calibrated table of each deployment of a device; see `covering`."""
     found = []
-    for precision in PRECISIONS:
-        tables = _tables_in(session, device_id, precision, runtimes)
+    targets = devices.targets_of(session, device_id)
+    for name in sorted({target.value.deployment.name for target in targets}):
+        tables = _tables_in(session, device_id, name, runtimes)
         found += [one for one in tables if one.calibration is not None][:1]
     return found
 

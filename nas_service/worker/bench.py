@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from lookup_tables import anchor
 from lookup_tables.conditions import meter_of_this_machine
 from lookup_tables.measure import Timing, measure
 from lookup_tables.runtimes import runner
-from lookup_tables.target import Target
+from lookup_tables.target import PLAIN_RUNTIME, Target
 from nas_service.compilation.base import Compiler, Executable, Source
 from nas_service.compilation.benchmark import (
     ATTEMPTS,
@@ -75,12 +75,14 @@ def open_bench(
     executables: dict[str, tuple[Executable, Floats]] = {}
     for name, graph in graphs.items():
         compiler: Compiler = load(COMPILERS, targets[name].runtime)()
-        compiled[name] = compiler.compile(Source(graph), targets[name], folder).path
+        compiled[name] = compiler.compile(
+            Source(graph), targets[name], folder / name.replace(":", "-")
+        ).path
         if device.local:
             executable = compiler.load(compiled[name], targets[name])
             executables[name] = (executable, _one_image(compiled[name], targets[name], images))
     anchor_file = anchor.write_anchor(folder)
-    first = next(iter(targets.values()))
+    first = _plain(targets)
     if not device.local:
         return _remote(
             context, device, job_id, compiled, targets, folder, anchor_file, images, anchor_then_ms
@@ -110,21 +112,43 @@ def _remote(
     anchor_then_ms: float | None,
 ) -> Bench:
     profiler = AgentProfiler(context, device, job_id)
-    first = next(iter(targets.values()))
-    models = {**compiled, anchor.NAME: anchor_file}
+    first = _plain(targets)
+
+    groups: dict[str, dict[str, Path]] = {}
+    for name, path in compiled.items():
+        same = targets[name].runtime == first.runtime
+        groups.setdefault("" if same else targets[name].deployment.name, {})[name] = path
+    groups.setdefault("", {})[anchor.NAME] = anchor_file
 
     def take(seed: int) -> dict[str, Timing]:
-        return profiler.measure(models, first, protocol=PROTOCOL, seed=seed)
+        found: dict[str, Timing] = {}
+        for members in groups.values():
+            target = targets.get(next(iter(members)), first)
+            found |= profiler.measure(members, target, protocol=PROTOCOL, seed=seed)
+        return found
 
     outputs: dict[str, Floats] = {}
     if images is not None:
         given = folder / "images.npz"
         np.savez(given, images=images)
         quick = type(PROTOCOL)(rounds=1, warmups=0, repeats=1, extra_rounds=0)
-        _, outputs = profiler.run(
-            compiled, first, protocol=quick, inputs=given, outputs_of=tuple(compiled)
-        )
+        for members in groups.values():
+            asked = {name: path for name, path in members.items() if name != anchor.NAME}
+            if asked:
+                target = targets[next(iter(asked))]
+                _, told = profiler.run(
+                    asked, target, protocol=quick, inputs=given, outputs_of=tuple(asked)
+                )
+                outputs |= told
     return Bench(compiled, targets, take, outputs, anchor_then_ms, REMOTE_ATTEMPTS)
+
+
+def _plain(targets: Mapping[str, Target]) -> Target:
+    """A target of ONNX Runtime, which the anchor is a graph for."""
+    for one in targets.values():
+        if one.runtime == PLAIN_RUNTIME:
+            return one
+    return replace(next(iter(targets.values())), runtime=PLAIN_RUNTIME)
 
 
 def _one_image(path: Path, target: Target, images: Floats | None) -> Floats:

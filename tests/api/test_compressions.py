@@ -81,7 +81,7 @@ def test_models_are_uploaded_by_their_ending_and_size(ready: TestClient) -> None
     for query, content, named in (
         ("filename=m.pkl", b"x", "ending '.pkl' is none of .onnx, .pt2"),
         ("filename=m.onnx", b"", "the upload is empty"),
-        ("filename=m.onnx", bytes(20_000), "more than 10,000"),
+        ("filename=m.onnx", bytes(20_000), "larger than 10,000 bytes"),
     ):
         answer = ready.post(f"/v1/models:upload?{query}", content=content)
         assert answer.status_code == 422

@@ -6,6 +6,7 @@ import pytest
 from lookup_tables import files
 from lookup_tables.blocks import Block
 from lookup_tables.errors import InvalidTable, MissingBlocks
+from lookup_tables.target import Deployment
 from tests.lookup_tables.tables import TARGET, small_table
 
 
@@ -70,3 +71,16 @@ def test_a_missing_block_is_named() -> None:
     stranger = Block("conv", 3, 99, 8, 8)
     with pytest.raises(MissingBlocks, match=stranger.key):
         small_table().latency_ms([stranger])
+
+
+def test_a_deployment_is_named_by_its_precision_and_its_runtime_unless_that_is_plain() -> None:
+    for name, runtime, precision, form in (
+        ("fp32", "onnxruntime", "fp32", "fp32"),
+        ("int8", "onnxruntime", "int8", "int8"),
+        ("openvino:bf16", "openvino", "bf16", "fp32"),
+        ("openvino:int8", "openvino", "int8", "int8"),
+    ):
+        found = Deployment.parse(name)
+        assert (found.runtime, found.precision, found.form) == (runtime, precision, form)
+        assert found.name == name
+    assert Deployment.parse("onnxruntime:int8").name == "int8"

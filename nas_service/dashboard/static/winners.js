@@ -1,12 +1,11 @@
 import { element, kilobytes, percent, significant } from "./format.js";
 
-const FILES = ["fp32.onnx", "int8.onnx", "weights.pt", "architecture.json"];
+const FILES = ["weights.pt", "architecture.json"];
 
 const cell = (text, className) => element("td", { text, className });
 
-function files(winner, precision) {
-  const wanted = FILES.filter((name) => !name.endsWith(".onnx") || name.startsWith(precision));
-  const links = wanted
+function files(winner, precision, file) {
+  const links = [file || `${precision}.onnx`, ...FILES]
     .filter((name) => winner.artifacts[name])
     .flatMap((name) => [
       element("a", { text: name, href: `/v1/artifacts/${winner.artifacts[name]}/content` }),
@@ -40,7 +39,7 @@ function measuredRow(winner, row) {
       cell(kilobytes(row.size_bytes), "number"),
       cell(row.verdict, row.verdict === "certified" ? "good" : "bad"),
       cell(row.published ? "published" : `refused: ${row.reason}`, row.published ? "good" : "bad"),
-      files(winner, row.precision),
+      files(winner, row.precision, row.file),
     ],
   });
 }

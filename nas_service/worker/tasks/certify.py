@@ -16,6 +16,7 @@ import numpy as np
 from lookup_tables.calibrate import Calibration, fit_calibration
 from lookup_tables.quantized import quantize
 from lookup_tables.table import LookupTable
+from lookup_tables.target import Deployment
 from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
 from nas_service.networks.build import build
@@ -168,7 +169,7 @@ class _Work:
             graph = folder / "fp32.onnx"
             network = build(space, genotype, seed=number)
             export(network, graph, channels=space.image.channels, size=size)
-            if one.precision == "int8":
+            if Deployment.parse(one.precision).form == "int8":
                 generator = np.random.default_rng(number)
                 shape = (1, space.image.channels, size, size)
                 batches = [

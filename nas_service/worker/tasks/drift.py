@@ -48,7 +48,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     first = usable[0]
     space = make_space(first.provenance["space"], ImageShape(**first.provenance["image"]))
     folder = context.scratch(f"drift-{params['job_id']}")
-    _, _, profiler = measured_by(context, device, params["job_id"])
+    _, profiler = measured_by(context, device, params["job_id"], [])
     found: dict[str, Any] = {}
     moved: list[tuple[StoredTable, str]] = []
     for number, table in enumerate(usable):
@@ -60,13 +60,13 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 space,
                 rows,
                 [target],
-                folder / target.precision,
+                folder / target.deployment.name.replace(":", "-"),
                 report,
                 (number / len(usable), (number + 0.5) / len(usable)),
                 None,
                 len(rows),
             )
-            models = {str(i): files[i][target.precision] for i in files}
+            models = {str(i): files[i][target.deployment.form] for i in files}
         told = None
         for session_number in range(SESSIONS):  # a neighbour slows a session, not the next one too
             timings: dict[str, Timing] = profiler.measure(
@@ -105,7 +105,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
 
 def _precision(context: Context, table: StoredTable) -> str:
     with context.database.session() as session:
-        return devices.get_target(session, table.target_id).precision
+        return devices.get_target(session, table.target_id).value.deployment.name
 
 
 def _probes(table: StoredTable) -> list[dict[str, Any]]:

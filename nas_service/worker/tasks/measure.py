@@ -12,6 +12,8 @@ import torch
 from sqlalchemy.orm import Session
 
 from lookup_tables.measure import Timing
+from lookup_tables.runtimes import runtime_versions
+from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import parity_of
@@ -24,8 +26,10 @@ from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured, judge, standard_error
 from nas_service.space.base import input_size
 from nas_service.storage import artifacts, certified, datasets, devices, searches
+from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
+from nas_service.training.data import Data
 from nas_service.training.data import load as load_data
 from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context, make_space
@@ -65,11 +69,10 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         precisions = ("fp32", *(p for p in spec.precisions if p != "fp32"))
         graphs = {}
         for precision in precisions:
-            graphs[precision] = folder / f"{precision}.onnx"
-            path = context.blobs.path(stored[f"{precision}.onnx"].sha256)
-            shutil.copyfile(path, graphs[precision])
+            form = Deployment.parse(precision).form
+            graphs[precision] = folder / f"{form}.onnx"
+            shutil.copyfile(context.blobs.path(stored[f"{form}.onnx"].sha256), graphs[precision])
         report(0.1, "compiling")
-        accuracy = {one: shipped_accuracy(graphs[one], data, data.test, size) for one in precisions}
     try:
         bench = open_bench(
             context,
@@ -81,6 +84,10 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             images=images,
             anchor_then_ms=anchor_of(tables),
         )
+        with context.building(params):
+            accuracy = {
+                one: _accuracy(bench, one, graphs[one], device, data, size) for one in precisions
+            }
         certifier = _certify(bench, winner, search, spreads, report)
     except Unreachable:
         shutil.rmtree(folder, ignore_errors=True)
@@ -91,7 +98,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     report(0.9, "checking parity")
     measured: dict[str, Measured] = {}
     for precision in precisions:
-        same = parity_of(bench.outputs[precision], logits, precision)
+        same = parity_of(bench.outputs[precision], logits, Deployment.parse(precision).precision)
         measured[precision] = Measured(
             precision=precision,
             accuracy=accuracy[precision],
@@ -103,8 +110,13 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             parity_max_abs=same.max_abs,
             agreement=same.agreement,
         )
-    shutil.rmtree(folder, ignore_errors=True)
     rows = []
+    with context.database.session() as session:
+        files = {
+            one: _file_of(session, context, winner, one, bench.compiled[one], stored)
+            for one in spec.precisions
+        }
+    shutil.rmtree(folder, ignore_errors=True)
     with context.database.session() as session:
         for number, precision in enumerate(spec.precisions):
             estimate = winner.estimates[precision]
@@ -117,6 +129,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             )
             row = {
                 **_row(winner, measured[precision], measured["fp32"], certificate),
+                "file": files[precision].name,
                 "latency": timings[precision].as_dict(),
                 "measured_peak_memory_bytes": memory[precision],
                 "machine_shift": bench.sessions[-1].machine_shift,
@@ -125,7 +138,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             rows.append(row)
             artifacts.add_measurement(
                 session,
-                artifact_id=stored[f"{precision}.onnx"].id,
+                artifact_id=files[precision].id,
                 target_id=targets[precision].id,
                 values=timings[precision].as_dict(),
                 lineage=lineage(seed=spec.seed, protocol=PROTOCOL.as_dict()),
@@ -133,20 +146,53 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             certified.issue(
                 session,
                 search_id=search.id,
-                artifact=stored[f"{precision}.onnx"],
+                artifact=files[precision],
                 target_id=targets[precision].id,
                 verdict=certificate.verdict,
                 body=_body(row, certificate, targets[precision].key, search.facts["tables"]),
             )
-        searches.update_winner(session, winner.id, results=rows, state="measured")
+        every = {**(winner.compressed or {}), **{one.name: one.id for one in files.values()}}
+        searches.update_winner(session, winner.id, results=rows, state="measured", compressed=every)
     return {"rows": rows}
+
+
+def _accuracy(
+    bench: Bench, name: str, graph: Path, device: StoredDevice, data: Data, size: int
+) -> float:
+    """Accuracy of a file on test images, by its own runtime; elsewhere by ONNX Runtime here."""
+    if device.local:
+        return shipped_accuracy(bench.compiled[name], data, data.test, size, bench.targets[name])
+    return shipped_accuracy(graph, data, data.test, size)
+
+
+def _file_of(
+    session: Session,
+    context: Context,
+    winner: StoredWinner,
+    name: str,
+    compiled: Path,
+    stored: dict[str, StoredArtifact],
+) -> StoredArtifact:
+    """What ships in a deployment: the graph itself for ONNX Runtime, else the compiled file."""
+    one = Deployment.parse(name)
+    if one.runtime == PLAIN_RUNTIME:
+        return stored[f"{one.form}.onnx"]
+    return artifacts.add_artifact(
+        session,
+        context.blobs,
+        compiled,
+        owner=winner.id,
+        name=compiled.name,
+        kind="compiled",
+        lineage={**stored[f"{one.form}.onnx"].lineage, "deployment": name},
+    )
 
 
 def _memory(
     context: Context, params: dict[str, Any], model: Path, device: StoredDevice
 ) -> int | None:
-    """What the runtime allocates, where the device is this machine; unknown elsewhere."""
-    if not device.local:
+    """What ONNX Runtime allocates, where the device is this machine; unknown elsewhere."""
+    if not device.local or model.suffix != ".onnx":
         return None
     with context.building(params):
         return peak_memory_bytes(model)
@@ -155,11 +201,18 @@ def _memory(
 def targets_of(
     session: Session, search: StoredSearch, tables: list[StoredTable]
 ) -> dict[str, StoredTarget]:
-    """The targets that the search's tables are of, and fp32 beside them, by precision."""
+    """The targets that the search's tables are of, and plain fp32 beside them, by deployment."""
     found = [devices.get_target(session, table.target_id) for table in tables]
-    by_precision = {target.precision: target for target in found}
+    names = search.value.precisions
+    by_precision = dict(zip(names, found, strict=True))
     if "fp32" not in by_precision:
-        plain = replace(found[0].value, precision="fp32")
+        there = {one.value.runtime: one.value.runtime_version for one in found}
+        plain = replace(
+            found[0].value,
+            runtime=PLAIN_RUNTIME,
+            runtime_version=there.get(PLAIN_RUNTIME, runtime_versions()[PLAIN_RUNTIME]),
+            precision="fp32",
+        )
         by_precision["fp32"] = devices.add_target(session, search.device_id, plain)
     return by_precision
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from lookup_tables.errors import ProfilingFailed
 from lookup_tables.profile import Profiler
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes import PACKAGES, runtime_versions
 from lookup_tables.table import LookupTable
-from lookup_tables.target import Target
+from lookup_tables.target import Deployment, Target
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed, Unsupported
 from nas_service.plugins import PROFILERS, load
@@ -38,11 +38,7 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     seed = int(params["seed"])
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
-    version, point, profiler = measured_by(context, device, params["job_id"])
-    targets = [
-        Target(device.name, RUNTIME, version, precision, operating_point=point)
-        for precision in params["precisions"]
-    ]
+    targets, profiler = measured_by(context, device, params["job_id"], params["precisions"])
     folder = context.scratch(f"profile-{params['job_id']}")
     try:
         made = profile_space(
@@ -96,16 +92,30 @@ def store_tables(
 
 
 def measured_by(
-    context: Context, device: devices.StoredDevice, job_id: str
-) -> tuple[str, str, Profiler]:
-    """The runtime's version on a device, its operating point, and who measures there."""
+    context: Context, device: devices.StoredDevice, job_id: str, deployments: Sequence[str]
+) -> tuple[list[Target], Profiler]:
+    """A device's targets of these deployments as it is now, and who measures there.
+
+    Raises:
+        Unsupported: the device lacks a runtime, or the anchor's, which tells how fast it is.
+    """
     if device.local:
         require_this_machine(device)
-        return runtime_versions()[RUNTIME], "", load(PROFILERS, RUNTIME)()
-    facts = require_agent(context, device)
-    if RUNTIME not in facts["runtimes"]:
-        raise Unsupported(
-            f"the agent of device {device.name!r} has no {RUNTIME}: pip install {RUNTIME} there"
-        )
-    profiler = AgentProfiler(context, device, job_id)
-    return facts["runtimes"][RUNTIME], facts["operating_point"], profiler
+        there, point = runtime_versions(), ""
+        profiler: Profiler = load(PROFILERS, RUNTIME)()
+    else:
+        facts = require_agent(context, device)
+        there, point = facts["runtimes"], facts["operating_point"]
+        profiler = AgentProfiler(context, device, job_id)
+    wanted = [Deployment.parse(name) for name in deployments]
+    for runtime in (RUNTIME, *(one.runtime for one in wanted)):
+        if runtime not in there:
+            package = PACKAGES.get(runtime, runtime)
+            raise Unsupported(
+                f"device {device.name!r} has no {runtime}: pip install {package} there"
+            )
+    targets = [
+        Target(device.name, d.runtime, there[d.runtime], d.precision, operating_point=point)
+        for d in wanted
+    ]
+    return targets, profiler

@@ -19,7 +19,7 @@ from lookup_tables.fill import MIN_MEASURED, absurd_entries, design, fill
 from lookup_tables.measure import Protocol, Timing
 from lookup_tables.profile import LocalProfiler, Profiler
 from lookup_tables.table import Entry, LookupTable
-from lookup_tables.target import Target
+from lookup_tables.target import PLAIN_RUNTIME, Target
 from nas_service.engine.child import Progress
 from nas_service.search.cost import CostModel, all_blocks
 from nas_service.space.base import IntArray, SearchSpace, describe
@@ -93,13 +93,14 @@ def profile_space(
         files = block_files(chosen, targets, folder, clock, report)
     what = f"measuring {len(files)} of {len(everything)} blocks"
     report(0.25, what)
-    timings = profiler.measure(
-        {f"{t.precision}/{i}": paths[t.precision] for i, paths in files.items() for t in targets},
-        targets[0],
-        protocol=BLOCK_PROTOCOL,
-        budget_s=clock.left(BLOCKS_SHARE),
-        seed=seed,
-        on_round=lambda done, of: report(0.25 + 0.15 * min(done / of, 1.0), what),
+    timings = measure_files(
+        profiler,
+        files,
+        targets,
+        BLOCK_PROTOCOL,
+        clock.left(BLOCKS_SHARE),
+        seed,
+        lambda done, of: report(0.25 + 0.15 * min(done / of, 1.0), what),
     )
     with building():
         fit_files = network_files(
@@ -117,7 +118,7 @@ def profile_space(
     checked = measure_networks(profiler, check_files, targets, None, seed + 1, anchor_file)
     made = []
     for target in targets:
-        blocks = _entries(chosen, {i: timings[f"{target.precision}/{i}"] for i in files})
+        blocks = _entries(chosen, {i: timings[f"{target.deployment.name}/{i}"] for i in files})
         table, filled = fill(LookupTable(target, tuple(blocks)), everything)
         absurd = absurd_entries(table)
         if absurd:
@@ -125,7 +126,9 @@ def profile_space(
             table, filled = fill(LookupTable(target, kept), everything)
         model = CostModel(space, table, None)
         rows = for_fit[: len(fit_files)]
-        measured = np.array([fitted[f"{target.precision}/{i}"].p50_ms for i in range(len(rows))])
+        measured = np.array(
+            [fitted[f"{target.deployment.name}/{i}"].p50_ms for i in range(len(rows))]
+        )
         calibration = fit_calibration(model.sums(rows), measured)
         provenance = {
             "space": space.name,
@@ -133,7 +136,7 @@ def profile_space(
             "protocol": {
                 "blocks": BLOCK_PROTOCOL.as_dict(),
                 "networks": NETWORK_PROTOCOL.as_dict(),
-                "borders": "float32" if target.precision == "fp32" else "uint8",
+                "borders": "float32" if target.deployment.form == "fp32" else "uint8",
             },
             "threads": target.threads,
             "runtime": f"{target.runtime} {target.runtime_version}",
@@ -149,7 +152,7 @@ def profile_space(
             "calibration_networks": [
                 {
                     "architecture": describe(space, row)["decisions"],
-                    **fitted[f"{target.precision}/{i}"].as_dict(),
+                    **fitted[f"{target.deployment.name}/{i}"].as_dict(),
                 }
                 for i, row in enumerate(rows)
             ],
@@ -165,7 +168,7 @@ def check_table(
     space: SearchSpace, table: LookupTable, rows: IntArray, timings: dict[str, Timing]
 ) -> dict[str, Any]:
     """Estimates beside measurements of networks that no fit has seen."""
-    precision = table.target.precision
+    precision = table.target.deployment.name
     measured = np.array([timings[f"{precision}/{i}"].p50_ms for i in range(len(rows))])
     model = CostModel(space, table, table.calibration)
     estimated = model.latency_ms(rows)
@@ -218,14 +221,46 @@ def measure_networks(
     seed: int,
     anchor_file: Path,
 ) -> dict[str, Timing]:
-    """Timings of `precision/number` and of the anchor."""
-    models = {
-        f"{t.precision}/{i}": paths[t.precision] for i, paths in files.items() for t in targets
-    }
-    return profiler.measure(
-        {**models, anchor.NAME: anchor_file},
-        targets[0],
-        protocol=NETWORK_PROTOCOL,
-        budget_s=budget_s,
-        seed=seed,
+    """Timings of `deployment/number` and of the anchor."""
+    return measure_files(
+        profiler, files, targets, NETWORK_PROTOCOL, budget_s, seed, anchor_file=anchor_file
     )
+
+
+def measure_files(
+    profiler: Profiler,
+    files: dict[int, dict[str, Path]],
+    targets: Sequence[Target],
+    protocol: Protocol,
+    budget_s: float | None,
+    seed: int,
+    on_round: Callable[[int, int], None] | None = None,
+    *,
+    anchor_file: Path | None = None,
+) -> dict[str, Timing]:
+    """Timings of `deployment/number`: files `{number: {form: path}}` on every target.
+
+    What one runtime runs by the same settings is measured interleaved; ONNX Runtime's files go with
+    the anchor.
+    """
+    groups: dict[tuple[str, str], list[Target]] = {}
+    for target in targets:
+        same = "" if target.runtime == PLAIN_RUNTIME else target.precision
+        groups.setdefault((target.runtime, same), []).append(target)
+    if anchor_file is not None:
+        groups.setdefault((PLAIN_RUNTIME, ""), [])
+    found: dict[str, Timing] = {}
+    for (runtime, _), members in groups.items():
+        models = {
+            f"{t.deployment.name}/{i}": paths[t.deployment.form]
+            for i, paths in files.items()
+            for t in members
+        }
+        first = members[0] if members else replace(targets[0], runtime=PLAIN_RUNTIME)
+        if anchor_file is not None and runtime == PLAIN_RUNTIME:
+            models[anchor.NAME] = anchor_file
+        share = None if budget_s is None else budget_s * max(1, len(members)) / len(targets)
+        found |= profiler.measure(
+            models, first, protocol=protocol, budget_s=share, seed=seed, on_round=on_round
+        )
+    return found

@@ -100,7 +100,7 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         )
         for winner in found:
             for one in stored[winner.id]:
-                if one.name in _IN_BUNDLE:
+                if one.name in _IN_BUNDLE or one.kind == "compiled":
                     archive.write(context.blobs.path(one.sha256), f"winner{winner.rank}/{one.name}")
     from_what = lineage(seed=search.value.seed, search=search.id)
     with context.database.session() as session:

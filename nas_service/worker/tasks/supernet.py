@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lookup_tables.target import Target
+from lookup_tables.target import PLAIN_RUNTIME, Target
 from nas_service.compilation.converted import RuntimeExecutable
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext, Teacher
@@ -88,9 +88,14 @@ def subnet_of(supernet: Supernet, data: Data, genotype: IntArray) -> tuple[Netwo
     return network, size
 
 
-def shipped_accuracy(path: Path, data: Data, split: Split, size: int) -> float:
-    """Accuracy of a shipped graph, run as it is shipped: one image at a time."""
-    executable = RuntimeExecutable(path, Target("this machine", "onnxruntime", "", "fp32"))
+PLAIN = Target("this machine", PLAIN_RUNTIME, "", "fp32")
+
+
+def shipped_accuracy(
+    path: Path, data: Data, split: Split, size: int, target: Target = PLAIN
+) -> float:
+    """Accuracy of a shipped file, run as it is shipped: one image at a time."""
+    executable = RuntimeExecutable(path, target)
     right = 0
     for start in range(0, len(split), 250):
         images = data.prepared(split.images[start : start + 250], size).contiguous().numpy()

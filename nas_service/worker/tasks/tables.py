@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lookup_tables.roofline import Peaks, Roofline
-from lookup_tables.target import Target
+from lookup_tables.target import PLAIN_RUNTIME, Deployment, Target
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
@@ -36,16 +36,12 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
             shipping = predictor.shipping.get("models", {})
     space = make_space(spec.space, dataset.image)
     costs = _models(context, space, tables)
-    precisions = tuple(cost.target.precision for cost in costs)
-    deployment = DeploymentSpace(space, precisions)
+    deployment = DeploymentSpace(space, spec.precisions)
     limit = spec.max_latency_ms or round(median_latency_ms(deployment, costs, spec.seed), 4)
     return Problem(
         space=deployment,
         costs=costs,
-        shipping=tuple(
-            ShippingModel.from_dict(shipping[p]) if p in shipping else ShippingModel()
-            for p in precisions
-        ),
+        shipping=tuple(_shipping(shipping, one) for one in spec.precisions),
         structure=StructureModel(space),
         limit_ms=limit,
         limit_probability=spec.limit_probability,
@@ -53,6 +49,12 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         limits=spec.limits,
         others={name: _models(context, space, one) for name, one in other_tables.items()},
     )
+
+
+def _shipping(learned: dict[str, Any], name: str) -> ShippingModel:
+    """What shipping does in a deployment: learned in int8 and fp32, which bf16 is taken for."""
+    form = Deployment.parse(name).form
+    return ShippingModel.from_dict(learned[form]) if form in learned else ShippingModel()
 
 
 def _models(
@@ -135,7 +137,7 @@ def _add_rooflines(
     with context.database.session() as session:
         known, _ = covering(session, context.blobs, device.id, space, precisions)
         for precision in precisions:
-            if precision in known:
+            if precision in known or Deployment.parse(precision).runtime != PLAIN_RUNTIME:
                 continue
             target = Target(device.name, "roofline", "1", precision)
             table = Roofline(target, Peaks(rate, bandwidth)).table(all_blocks(space))

@@ -25,7 +25,7 @@ from nas_service.storage import devices
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.reopening import covering
 from nas_service.worker.context import Context, make_space
-from nas_service.worker.tasks.profile import RUNTIME, measured_by, store_tables
+from nas_service.worker.tasks.profile import measured_by, store_tables
 from nas_service.worker.tasks.profile_files import network_files
 from nas_service.worker.tasks.profile_space import (
     N_CHECK_REMOTE,
@@ -48,11 +48,7 @@ def transfer_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     seed, k = int(params["seed"]), int(params["networks"])
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
-    version, point, profiler = measured_by(context, device, params["job_id"])
-    targets = [
-        Target(device.name, RUNTIME, version, precision, operating_point=point)
-        for precision in params["precisions"]
-    ]
+    targets, profiler = measured_by(context, device, params["job_id"], params["precisions"])
     rows = distinct(space, N_ESTIMATED, np.random.default_rng([seed, 13]))
     rows[0] = space.smallest()
     folder = context.scratch(f"transfer-{params['job_id']}")
@@ -64,14 +60,15 @@ def transfer_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         report(0.9, "pricing blocks")
         made = []
         for target in targets:
-            references = _references(context, device, space, target.precision)
+            references = _references(context, device, space, target.deployment.name)
             times = np.array(
-                [measured[f"{target.precision}/{i}"].p50_ms for i in range(k)], dtype=np.float64
+                [measured[f"{target.deployment.name}/{i}"].p50_ms for i in range(k)],
+                dtype=np.float64,
             )
             found = _table_of(space, target, rows, times, references)
             table = _with_provenance(found.table, space, rows, measured, k, started)
             of_check = {
-                f"{target.precision}/{i}": measured[f"{target.precision}/{k + i}"]
+                f"{target.deployment.name}/{i}": measured[f"{target.deployment.name}/{k + i}"]
                 for i in range(N_CHECK_REMOTE)
             }
             made.append((table, check_table(space, table, rows[k : k + N_CHECK_REMOTE], of_check)))
@@ -157,7 +154,7 @@ def _with_provenance(
         "calibration_networks": [
             {
                 "architecture": describe(space, rows[i])["decisions"],
-                **measured[f"{table.target.precision}/{i}"].as_dict(),
+                **measured[f"{table.target.deployment.name}/{i}"].as_dict(),
             }
             for i in range(k)
         ],

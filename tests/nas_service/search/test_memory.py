@@ -41,7 +41,7 @@ def test_a_batch_is_what_walking_each_network_gives(
 ) -> None:
     for space in (mbconv, nasbench201):
         rows = distinct(space, 40, np.random.default_rng(0))
-        batch = MemoryModel(space).peak_bytes(rows, "fp32")
+        batch = MemoryModel(space).peak_bytes(rows)
         alone = [
             4 * peak_numbers([(one.block, one.inputs) for one in space.wire(row)]) for row in rows
         ]
@@ -58,7 +58,7 @@ def test_the_plan_is_near_what_the_runtime_allocates(tmp_path: Path, mbconv: Sea
         told.append(peak_memory_bytes(path))
     measured = np.array(told, dtype=np.float64)
     assert np.isfinite(measured).all()
-    error = MemoryModel(mbconv).peak_bytes(rows, "fp32") / measured - 1.0
+    error = MemoryModel(mbconv).peak_bytes(rows) / measured - 1.0
     assert np.abs(error).mean() < 0.15
     assert np.corrcoef(np.log(measured), np.log(measured * (1 + error)))[0, 1] > 0.95
 

@@ -141,3 +141,24 @@ def test_the_newest_table_counts_whatever_target_it_is_of(world: World) -> None:
             session, world.blobs, device.id, space, ("fp32",), runtimes=there
         )
         assert set(chosen.values()).isdisjoint({old, newest})
+
+
+def test_a_precision_alone_means_onnx_runtime_where_there_are_tables_of_it(world: World) -> None:
+    space = MbconvSpace(ImageShape(16, 1, 4))
+    with world.database.session() as session:
+        device = devices.get_device(session, "first")
+        target = replace(TABLE.target, device="first", runtime="openvino")
+        stored = devices.add_target(session, device.id, target)
+        table = replace(TABLE, target=target)
+        openvino = devices.add_table(session, world.blobs, table, stored.id, spaces=[]).version
+        names = ("fp32", "openvino:fp32", "openvino:int8")
+        chosen, _ = reopening.covering(session, world.blobs, device.id, space, names)
+        assert chosen["openvino:fp32"] == openvino
+        assert chosen["fp32"] != openvino
+        assert "openvino:int8" not in chosen
+        # a device of which only another runtime is known is priced by that one
+        other = devices.add_device(session, Device("other"), local=False)
+        own = devices.add_target(session, other.id, replace(target, device="other"))
+        version = devices.add_table(session, world.blobs, table, own.id, spaces=[]).version
+        found, _ = reopening.covering(session, world.blobs, other.id, space, ("fp32",))
+        assert found == {"fp32": version}

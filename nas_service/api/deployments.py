@@ -1,0 +1,30 @@
+"""Which deployments a table can be made of, and a search can choose among."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lookup_tables.target import Deployment
+from nas_service.errors import InvalidSpec
+
+SEARCHED = {"onnxruntime": ("fp32", "int8"), "openvino": ("fp32", "bf16", "int8")}
+"""Runtimes that read blocks as the graphs they are; for the others every block would have to be
+converted, which takes ten to twenty seconds each."""
+
+
+def check_deployments(names: Sequence[str]) -> None:
+    """Raise `InvalidSpec`, which names the one at fault and those that there are."""
+    every = [
+        Deployment(runtime, precision).name
+        for runtime, precisions in SEARCHED.items()
+        for precision in precisions
+    ]
+    for name in names:
+        if name not in every:
+            raise InvalidSpec(
+                f"precisions: no {name!r}; known: {', '.join(every)}",
+                field="precisions",
+                known_names=every,
+            )
+    if len(set(names)) < len(names):
+        raise InvalidSpec("precisions: the same one twice", field="precisions")

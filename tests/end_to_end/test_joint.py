@@ -1,0 +1,75 @@
+"""One search over architectures, precisions and runtimes, with a front that may mix them."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_service.compilation import toolchains
+from nas_service.settings import Settings
+from tests.service import Service
+from tests.tools import lacks
+
+NAMES = ["fp32", "int8", "openvino:bf16", "openvino:int8"]
+SEARCH: dict[str, Any] = {
+    "dataset": "toy",
+    "space": "mbconv",
+    "device": "here",
+    "precisions": NAMES,
+    "n_initial": 10,
+    "n_holdout": 3,
+    "n_queries": 8,
+    "batch": 2,
+    "n_winners": 1,
+    "n_probes": 2,
+    "measuring_budget": 3,
+    "profile_budget_s": 20,
+    "max_latency_ms": 5.0,
+    "seed": 3,
+    "training": {"epochs": 1, "finetune_epochs": 1, "batch": 16},
+}
+
+
+@pytest.mark.slow
+def test_runtimes_are_searched_with_the_architecture(tmp_path: Path, toy_arrays: Path) -> None:
+    told = toolchains.status(toolchains.OPENVINO, Settings())
+    if not told.ready:
+        lacks(f"no {', '.join(told.missing)}: {told.how}")
+    service = Service(tmp_path / "var")
+    service.start()
+    nas = service.client
+    try:
+        nas.add_device("here", this_machine=True)
+        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=60)
+        search = nas.submit_search(**SEARCH)["id"]
+        nas.wait(search, timeout_s=400)
+        targets = {one["key"] for one in nas.get("/v1/devices/here/targets")}
+        assert sum("/openvino-" in key for key in targets) == 2
+        front = nas.front(search)
+        by_name = {one["precision"]: one["target"] for one in front["front"]}
+        assert set(by_name) <= set(NAMES)
+        assert all(("openvino" in name) == ("/openvino-" in by_name[name]) for name in by_name)
+        (winner,) = nas.winners(search)
+        rows = {row["precision"]: row for row in winner["results"]}
+        assert list(rows) == NAMES
+        for name, row in rows.items():
+            assert row["parity_agreement"] > 0.9, row
+            assert row["measured_latency_ms"] > 0
+            assert ("/openvino-" in row["target"]) == name.startswith("openvino")
+        # both int8 files are made of the same quantised graph
+        assert rows["int8"]["measured_accuracy"] == pytest.approx(
+            rows["openvino:int8"]["measured_accuracy"], abs=0.06
+        )
+        file = rows["openvino:int8"]["file"]
+        assert file.endswith(".openvino.zip")
+        saved = tmp_path / "model.zip"
+        nas.download(winner["artifacts"][file], saved)
+        with zipfile.ZipFile(saved) as archive:
+            assert set(archive.namelist()) == {"model.xml", "model.bin"}
+        certificates = nas.get(f"/v1/searches/{search}/certificates")["items"]
+        assert {one["body"]["precision"] for one in certificates} == set(NAMES)
+    finally:
+        service.stop()
