@@ -16,6 +16,8 @@ BENCHMARKS = {
     "certify": "limits that hold: certified winners under noisy measurements",
     "transfer": "a new device from k measured networks",
     "tables": "tables of this machine, repeatability, drift; an agent and a second device",
+    "compilers": "random architectures through every runtime: do they compile, agree, how fast",
+    "survey": "reference networks in float, int8 and trained for int8, on every runtime",
     "sharing": "accuracy by shared weights against stand-alone training",
 }
 
@@ -24,7 +26,7 @@ def main(name: str | None, arguments: Sequence[str]) -> int:
     """Run benchmark `name`; without one, list them."""
     if name is None:
         for known, text in BENCHMARKS.items():
-            print(f"{known:<10} {text}")
+            print(f"{known:<11} {text}")
         return 0
     if name not in BENCHMARKS:
         print(f"nas: no benchmark {name!r}; known: {', '.join(BENCHMARKS)}", file=sys.stderr)
