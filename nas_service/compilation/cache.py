@@ -8,7 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from lookup_tables.target import Target
+from lookup_tables.target import Target, this_device
 from nas_service.compilation.base import Compiled, Compiler, Source
 from nas_service.compilation.toolchains import status
 from nas_service.settings import Settings
@@ -53,6 +53,7 @@ class CompileCache:
             "compiler": type(compiler).__qualname__,
             "options": repr(sorted(getattr(compiler, "options", {}).items())),
             "version": version,
+            "machine": this_device("here").model,  # some compile for the processor they run on
             "target": anywhere.as_dict(),
             "source": [
                 None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()

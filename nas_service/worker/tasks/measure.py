@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import torch
 from sqlalchemy.orm import Session
 
 from lookup_tables.measure import Timing
-from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.memory import peak_memory_bytes
@@ -21,9 +21,8 @@ from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
 from nas_service.lineage import lineage
 from nas_service.search import certificates
-from nas_service.search.certificates import Certificate
 from nas_service.search.certification import Certifier
-from nas_service.search.certify import Measured, judge, standard_error
+from nas_service.search.certify import Measured
 from nas_service.space.base import input_size
 from nas_service.storage import artifacts, certified, datasets, devices, searches
 from nas_service.storage.artifacts import StoredArtifact
@@ -33,8 +32,9 @@ from nas_service.training.data import Data
 from nas_service.training.data import load as load_data
 from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context, make_space
-from nas_service.worker.remote import can_measure
+from nas_service.worker.remote import can_measure, runtimes_of
 from nas_service.worker.tasks.supernet import shipped_accuracy
+from nas_service.worker.tasks.winner_rows import body_of, row_of
 
 
 def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -47,7 +47,9 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         device = devices.get_device(session, search.device_id)
         stored = {a.name: a for a in artifacts.artifacts_of(session, winner.id)}
         tables = [devices.get_table(session, one) for one in search.facts["tables"]]
-        targets = targets_of(session, search, tables)
+    there = runtimes_of(context, device) or {}
+    with context.database.session() as session:
+        targets = targets_of(session, search, tables, there)
     spec = search.value
     spreads = {spec.precisions[i]: spread_of(table) for i, table in enumerate(tables)}
     if winner.results is not None:  # measured and certified before the step was cut off
@@ -128,7 +130,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 spreads.get(precision),
             )
             row = {
-                **_row(winner, measured[precision], measured["fp32"], certificate),
+                **row_of(winner, measured[precision], measured["fp32"], certificate),
                 "file": files[precision].name,
                 "latency": timings[precision].as_dict(),
                 "measured_peak_memory_bytes": memory[precision],
@@ -149,7 +151,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 artifact=files[precision],
                 target_id=targets[precision].id,
                 verdict=certificate.verdict,
-                body=_body(row, certificate, targets[precision].key, search.facts["tables"]),
+                body=body_of(row, certificate, targets[precision].key, search.facts["tables"]),
             )
         every = {**(winner.compressed or {}), **{one.name: one.id for one in files.values()}}
         searches.update_winner(session, winner.id, results=rows, state="measured", compressed=every)
@@ -199,18 +201,21 @@ def _memory(
 
 
 def targets_of(
-    session: Session, search: StoredSearch, tables: list[StoredTable]
+    session: Session, search: StoredSearch, tables: list[StoredTable], there: Mapping[str, str]
 ) -> dict[str, StoredTarget]:
-    """The targets that the search's tables are of, and plain fp32 beside them, by deployment."""
+    """The targets that the search's tables are of, and plain fp32 beside them, by deployment.
+
+    `there` are the device's runtimes with their versions, as far as they are known.
+    """
     found = [devices.get_target(session, table.target_id) for table in tables]
     names = search.value.precisions
     by_precision = dict(zip(names, found, strict=True))
     if "fp32" not in by_precision:
-        there = {one.value.runtime: one.value.runtime_version for one in found}
+        known = {one.value.runtime: one.value.runtime_version for one in found} | dict(there)
         plain = replace(
             found[0].value,
             runtime=PLAIN_RUNTIME,
-            runtime_version=there.get(PLAIN_RUNTIME, runtime_versions()[PLAIN_RUNTIME]),
+            runtime_version=known.get(PLAIN_RUNTIME, ""),
             precision="fp32",
         )
         by_precision["fp32"] = devices.add_target(session, search.device_id, plain)
@@ -285,81 +290,7 @@ def _unreached(
             estimate["predicted_latency_ms"],
             spreads.get(precision),
         )
-        rows.append(_row(winner, None, None, certificate, precision))
+        rows.append(row_of(winner, None, None, certificate, precision))
     with context.database.session() as session:
         searches.update_winner(session, winner.id, results=rows, state="predicted")
     return {"rows": rows}
-
-
-def _row(
-    winner: StoredWinner,
-    one: Measured | None,
-    reference: Measured | None,
-    certificate: Certificate,
-    precision: str | None = None,
-) -> dict[str, Any]:
-    """Estimates and measurements side by side, each under a name of its own."""
-    estimate = winner.estimates[precision or (one.precision if one else "")]
-    row = {
-        "winner": winner.id,
-        "rank": winner.rank,
-        "architecture": estimate["architecture"],
-        "target": estimate["target"],
-        "precision": estimate["precision"],
-        "predicted_accuracy": estimate["predicted_accuracy"],
-        "predicted_latency_ms": estimate["predicted_latency_ms"],
-        "predicted_latency_upper_ms": estimate["latency_upper_ms"],
-        "predicted_size_bytes": estimate["size_bytes"],
-        "predicted_peak_memory_bytes": estimate["peak_memory_bytes"],
-        "measured_peak_memory_bytes": None,
-        "macs": estimate["macs"],
-        "parameters": estimate["parameters"],
-        "limit_ms": certificate.limit_ms,
-        "verdict": certificate.verdict,
-        "certificate": certificate.as_dict(),
-        "measured_accuracy": None,
-        "measured_accuracy_standard_error": None,
-        "measured_latency_ms": None,
-        "size_bytes": estimate["size_bytes"],
-        "limit_holds": None,
-        "published": False,
-        "reason": certificate.reason,
-    }
-    if one is None:
-        return row
-    verdict = judge(one, certificate, reference)
-    return row | {
-        "measured_accuracy": round(one.accuracy, 6),
-        "measured_accuracy_standard_error": round(standard_error(one.accuracy, one.n_test), 6),
-        "n_test": one.n_test,
-        "measured_latency_ms": certificate.measured_ms or one.latency_ms,
-        "size_bytes": one.size_bytes,
-        "limit_holds": verdict.limit_holds,
-        "parity_max_abs": one.parity_max_abs,
-        "parity_agreement": one.agreement,
-        "published": verdict.published,
-        "reason": verdict.reason,
-    }
-
-
-def _body(
-    row: dict[str, Any], certificate: Certificate, target: str, tables: list[str]
-) -> dict[str, Any]:
-    """What a certificate says, beside the latency that it is about."""
-    return {
-        **certificate.as_dict(),
-        "target": target,
-        "tables": tables,
-        "winner": row["winner"],
-        "precision": row["precision"],
-        "predicted_accuracy": row["predicted_accuracy"],
-        "measured_accuracy": row["measured_accuracy"],
-        "measured_accuracy_standard_error": row["measured_accuracy_standard_error"],
-        "predicted_size_bytes": row["predicted_size_bytes"],
-        "measured_size_bytes": row["size_bytes"],
-        "predicted_energy_mj": None,
-        "measured_energy_mj": row["latency"].get("energy_mj"),
-        "predicted_peak_memory_bytes": row["predicted_peak_memory_bytes"],
-        "measured_peak_memory_bytes": row["measured_peak_memory_bytes"],
-        "published": row["published"],
-    }

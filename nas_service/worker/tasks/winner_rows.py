@@ -1,0 +1,83 @@
+"""What is told of a winner's file: its row in the results, and what its certificate says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas_service.search.certificates import Certificate
+from nas_service.search.certify import Measured, judge, standard_error
+from nas_service.storage.searches import StoredWinner
+
+
+def row_of(
+    winner: StoredWinner,
+    one: Measured | None,
+    reference: Measured | None,
+    certificate: Certificate,
+    precision: str | None = None,
+) -> dict[str, Any]:
+    """Estimates and measurements side by side, each under a name of its own."""
+    estimate = winner.estimates[precision or (one.precision if one else "")]
+    row = {
+        "winner": winner.id,
+        "rank": winner.rank,
+        "architecture": estimate["architecture"],
+        "target": estimate["target"],
+        "precision": estimate["precision"],
+        "predicted_accuracy": estimate["predicted_accuracy"],
+        "predicted_latency_ms": estimate["predicted_latency_ms"],
+        "predicted_latency_upper_ms": estimate["latency_upper_ms"],
+        "predicted_size_bytes": estimate["size_bytes"],
+        "predicted_peak_memory_bytes": estimate["peak_memory_bytes"],
+        "measured_peak_memory_bytes": None,
+        "macs": estimate["macs"],
+        "parameters": estimate["parameters"],
+        "limit_ms": certificate.limit_ms,
+        "verdict": certificate.verdict,
+        "certificate": certificate.as_dict(),
+        "measured_accuracy": None,
+        "measured_accuracy_standard_error": None,
+        "measured_latency_ms": None,
+        "size_bytes": estimate["size_bytes"],
+        "limit_holds": None,
+        "published": False,
+        "reason": certificate.reason,
+    }
+    if one is None:
+        return row
+    verdict = judge(one, certificate, reference)
+    return row | {
+        "measured_accuracy": round(one.accuracy, 6),
+        "measured_accuracy_standard_error": round(standard_error(one.accuracy, one.n_test), 6),
+        "n_test": one.n_test,
+        "measured_latency_ms": certificate.measured_ms or one.latency_ms,
+        "size_bytes": one.size_bytes,
+        "limit_holds": verdict.limit_holds,
+        "parity_max_abs": one.parity_max_abs,
+        "parity_agreement": one.agreement,
+        "published": verdict.published,
+        "reason": verdict.reason,
+    }
+
+
+def body_of(
+    row: dict[str, Any], certificate: Certificate, target: str, tables: list[str]
+) -> dict[str, Any]:
+    """What a certificate says, beside the latency that it is about."""
+    return {
+        **certificate.as_dict(),
+        "target": target,
+        "tables": tables,
+        "winner": row["winner"],
+        "precision": row["precision"],
+        "predicted_accuracy": row["predicted_accuracy"],
+        "measured_accuracy": row["measured_accuracy"],
+        "measured_accuracy_standard_error": row["measured_accuracy_standard_error"],
+        "predicted_size_bytes": row["predicted_size_bytes"],
+        "measured_size_bytes": row["size_bytes"],
+        "predicted_energy_mj": None,
+        "measured_energy_mj": row["latency"].get("energy_mj"),
+        "predicted_peak_memory_bytes": row["predicted_peak_memory_bytes"],
+        "measured_peak_memory_bytes": row["measured_peak_memory_bytes"],
+        "published": row["published"],
+    }
