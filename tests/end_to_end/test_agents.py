@@ -116,7 +116,7 @@ def _a_device_that_moved_is_profiled_anew(service: Service, folder: Path) -> Non
         nas.upload_table(altered)
     request = {"profile_budget_s": 5}
     job = nas.post("/v1/devices/board:check-drift", request)["job"]["id"]
-    nas.wait(job, timeout_s=120)
+    nas.wait(job, timeout_s=300)
     found = nas.get("/v1/devices/board")["facts"]["drift"]["targets"]
     assert len(found) == 2
     for told in found.values():
