@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo toolchains test check format clean
+.PHONY: demo toolchains lint test check format clean
 
 demo: $(INSTALLED)
 	$(BIN)/nas demo
@@ -17,12 +17,13 @@ toolchains: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/pytest
 
-check: $(INSTALLED)
+lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+
+check: lint test
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

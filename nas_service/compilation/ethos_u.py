@@ -11,7 +11,7 @@ import csv
 import re
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class EthosUCompiler:
     ) -> None:
         self.settings = settings or Settings()
         self.accelerator = accelerator
+        self.options = asdict(accelerator)  # files for another accelerator are other files
 
     def supports(self, target: Target) -> bool:
         """Int8 for Ethos-U."""
