@@ -17,6 +17,8 @@ BENCHMARKS = {
     "transfer": "a new device from k measured networks",
     "tables": "tables of this machine, repeatability, drift; an agent and a second device",
     "compilers": "random architectures through every runtime: do they compile, agree, how fast",
+    "compression": "every pass on networks of a searched front, on every runtime here",
+    "joint": "deployments searched with the architecture, or chosen after it",
     "survey": "reference networks in float, int8 and trained for int8, on every runtime",
     "sharing": "accuracy by shared weights against stand-alone training",
 }

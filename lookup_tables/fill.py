@@ -81,6 +81,13 @@ def design(blocks: Sequence[Block], n: int, *, seed: int) -> list[Block]:
     return chosen
 
 
+def can_fill(table: LookupTable, blocks: Sequence[Block]) -> bool:
+    """Whether every block that the table lacks has enough measured ones of its kind."""
+    kinds = {block.kind for block in table.missing(blocks)}
+    measured = [entry.block.kind for entry in table.entries if entry.source == MEASURED]
+    return all(measured.count(kind) >= MIN_MEASURED for kind in kinds)
+
+
 def fill(table: LookupTable, blocks: Sequence[Block]) -> tuple[LookupTable, FillReport]:
     """Return a table that also prices `blocks`, with filled entries marked, and its error.
 

@@ -18,14 +18,24 @@ PLAIN_RUNTIME = "onnxruntime"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A runtime and a precision: what a file is made for, on whatever device."""
+    """A runtime and a precision: what a file is made for, on whatever device.
+
+    `recipe` is what the network went through before, as `qat` or `width=0.75+qat`; empty where
+    that is fine-tuning alone.
+    """
 
     runtime: str
     precision: str
+    recipe: str = ""
 
     @property
     def name(self) -> str:
-        """`int8` on ONNX Runtime, `openvino:int8` elsewhere."""
+        """`int8` on ONNX Runtime, `openvino:int8` elsewhere, `int8+qat` after a recipe."""
+        return "+".join([self.table, self.recipe] if self.recipe else [self.table])
+
+    @property
+    def table(self) -> str:
+        """The name without the recipe: tables hold for whatever runs."""
         if self.runtime == PLAIN_RUNTIME:
             return self.precision
         return f"{self.runtime}:{self.precision}"
@@ -33,8 +43,14 @@ class Deployment:
     @classmethod
     def parse(cls, name: str) -> Deployment:
         """The inverse of `name`; `onnxruntime:int8` is taken too."""
-        runtime, colon, precision = name.rpartition(":")
-        return cls(runtime if colon else PLAIN_RUNTIME, precision)
+        table, _, recipe = name.partition("+")
+        runtime, colon, precision = table.rpartition(":")
+        return cls(runtime if colon else PLAIN_RUNTIME, precision, recipe)
+
+    @property
+    def graph(self) -> str:
+        """The name of the network that it is made from: `int8`, or `width=0.75+qat.int8`."""
+        return f"{self.recipe}.{self.form}" if self.recipe else self.form
 
     @property
     def form(self) -> str:

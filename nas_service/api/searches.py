@@ -20,6 +20,7 @@ from nas_service.api.dependencies import (
 from nas_service.api.deployments import check_deployments
 from nas_service.api.problems import stored_problem
 from nas_service.api.schemas import Accepted, JobOut
+from nas_service.compression.searched import recipes_of
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load
 from nas_service.search.evaluate import check_quantity
@@ -59,8 +60,9 @@ class SearchIn(Strict):
     precisions: tuple[str, ...] = Field(
         default=("fp32", "int8"),
         min_length=1,
-        max_length=6,
-        description="A precision on ONNX Runtime, or RUNTIME:PRECISION, as openvino:bf16.",
+        max_length=16,
+        description="A precision on ONNX Runtime, or RUNTIME:PRECISION, as openvino:bf16; "
+        "a recipe may follow, as int8+qat or fp32+width=0.75.",
     )
     sampler: str = "guided"
     evaluator: str = "supernet"
@@ -91,7 +93,13 @@ class SearchIn(Strict):
         check(SAMPLERS, self.sampler)
         check(EVALUATORS, self.evaluator)
         check(PREDICTORS, self.predictor)
-        check_deployments(self.precisions)
+        check_deployments(self.precisions, recipes=True)
+        if recipes_of(self.precisions) and self.evaluator != "supernet":
+            raise InvalidSpec(
+                "precisions: what a recipe does to accuracy is learned on subnets of a supernet; "
+                f"evaluator {self.evaluator!r} has none",
+                field="precisions",
+            )
         for name in ("objectives", "also_devices"):
             values = getattr(self, name)
             if len(set(values)) < len(values):

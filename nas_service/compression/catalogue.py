@@ -63,6 +63,7 @@ PASSES: Mapping[str, PassFacts] = {
     "channels": PassFacts(
         Stage.SHAPE, {"macs": Option(0.5, 0.05, 0.95), "round_to": Option(8, 1, 64)}
     ),
+    "width": PassFacts(Stage.SHAPE, {"keep": Option(0.75, 0.25, 0.95)}),
     "svd": PassFacts(Stage.SHAPE, {"parameters": _SHARE}, needs_data=False),
     "tucker": PassFacts(Stage.SHAPE, {"parameters": _SHARE}, needs_data=False),
     "cp": PassFacts(Stage.SHAPE, {"parameters": _SHARE}, needs_data=False),

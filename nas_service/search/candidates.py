@@ -54,7 +54,8 @@ def candidates_of(
     upper = problem.upper_ms(genotypes)
     size = problem.size_bytes(genotypes)
     memory = problem.peak_memory_bytes(genotypes)
-    structure = problem.structure(genotypes[:, :-1])
+    macs = problem.structural("macs", genotypes)
+    parameters = problem.structural("parameters", genotypes)
     costs = problem.costs_of(genotypes)
     feasible = problem.feasible(genotypes)
     found = []
@@ -72,8 +73,8 @@ def candidates_of(
                 latency_upper_ms=round(float(upper[i]), 6),
                 size_bytes=int(size[i]),
                 peak_memory_bytes=int(memory[i]),
-                macs=int(structure.macs[i]),
-                parameters=int(structure.parameters[i]),
+                macs=int(macs[i]),
+                parameters=int(parameters[i]),
                 objectives={
                     name: round(float(cost), 6)
                     for name, cost in zip(problem.objectives, costs[i], strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -169,6 +170,12 @@ class CostModel:
         if self._calibration is None:
             return np.asarray(sums[:, 0])
         return self._calibration.estimate_ms(sums)
+
+    def calibrated(self, calibration: Calibration | None) -> CostModel:
+        """The same source under another calibration."""
+        other = copy.copy(self)
+        other._calibration = calibration
+        return other
 
     def sums(self, genotypes: IntArray) -> FloatArray:
         """Sums over each network's blocks as `block_sums` gives them: `(n, 3)`."""

@@ -13,7 +13,7 @@ from nas_service.search.cost import CostModel, StructureModel
 from nas_service.search.memory import MemoryModel
 from nas_service.search.pareto import BoolArray
 from nas_service.search.shipping import ShippingModel
-from nas_service.space.base import FloatArray, IntArray
+from nas_service.space.base import FloatArray, IntArray, SearchSpace
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.sampling import mutate, uniform
 
@@ -46,7 +46,9 @@ class Problem:
     devices by name. `objectives` name what is minimised beside 1 - accuracy: `latency_ms` (on the
     search's own device), `latency_ms@DEVICE`, `latency_ms@worst`, `size_bytes`, `macs`,
     `parameters`; `limits` bound such quantities. A latency is held against its limit at the
-    estimate's upper bound at `limit_probability`.
+    estimate's upper bound at `limit_probability`. `structure` is that of architectures as they are
+    trained; `shipped_as` are the spaces of what they ship as, one a precision, where a recipe
+    changes sizes.
     """
 
     space: DeploymentSpace
@@ -58,6 +60,7 @@ class Problem:
     objectives: tuple[str, ...] = ("latency_ms",)
     limits: Mapping[str, float] = field(default_factory=dict)
     others: Mapping[str, tuple[CostModel, ...]] = field(default_factory=dict)
+    shipped_as: tuple[SearchSpace, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.objectives:
@@ -83,7 +86,7 @@ class Problem:
             return self.size_bytes(genotypes)
         if name == "peak_memory_bytes":
             return self.peak_memory_bytes(genotypes)
-        return np.asarray(getattr(self.structure(genotypes[:, :-1]), name))
+        return self.structural(name, genotypes)
 
     def feasible(self, genotypes: IntArray) -> BoolArray:
         """Rows that keep every limit: `(n,)`."""
@@ -106,17 +109,38 @@ class Problem:
         """Estimated size of the shipped file: `(n,)`."""
 
         def size(which: int, architectures: IntArray) -> FloatArray:
-            return self.structure(architectures).size_bytes(self.space.precisions[which])
+            return self._structures[which](architectures).size_bytes(self.space.precisions[which])
 
         return self._by_precision(genotypes, size)
 
+    def structural(self, name: str, genotypes: IntArray) -> FloatArray:
+        """MACs or parameters of what ships: `(n,)`."""
+        return self._by_precision(
+            genotypes, lambda which, rows: np.asarray(getattr(self._structures[which](rows), name))
+        )
+
     def peak_memory_bytes(self, genotypes: IntArray) -> FloatArray:
         """Planned peak of activations: `(n,)`."""
-        return self._memory.peak_bytes(genotypes[:, :-1])
+        return self._by_precision(
+            genotypes, lambda which, rows: self._memories[which].peak_bytes(rows)
+        )
 
     @cached_property
-    def _memory(self) -> MemoryModel:
-        return MemoryModel(self.space.architectures)
+    def _spaces(self) -> tuple[SearchSpace, ...]:
+        return self.shipped_as or (self.space.architectures,) * len(self.space.precisions)
+
+    @cached_property
+    def _structures(self) -> list[StructureModel]:
+        known: dict[int, StructureModel] = {id(self.space.architectures): self.structure}
+        for one in self._spaces:
+            if id(one) not in known:
+                known[id(one)] = StructureModel(one)
+        return [known[id(one)] for one in self._spaces]
+
+    @cached_property
+    def _memories(self) -> list[MemoryModel]:
+        known = {id(one): MemoryModel(one) for one in self._spaces}
+        return [known[id(one)] for one in self._spaces]
 
     def architectures(self, genotypes: IntArray) -> IntArray:
         """What is evaluated: genotypes without their precision."""

@@ -11,11 +11,13 @@ from croniter import CroniterError, croniter
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from lookup_tables.fill import can_fill
 from lookup_tables.table import ROOFLINE
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
+from nas_service.compression.searched import shipped_as
 from nas_service.errors import Conflict, InvalidSpec, MissingBlocks, NotFound
 from nas_service.plugins import SPACES, load
-from nas_service.search.cost import CostModel
+from nas_service.search.cost import CostModel, all_blocks
 from nas_service.search.reopen import is_followed, reopened
 from nas_service.space.base import SearchSpace
 from nas_service.storage import agents, datasets, devices, jobs, searches
@@ -55,12 +57,15 @@ def covering(
     """
     chosen: dict[str, str] = {}
     problem: MissingBlocks | None = None
-    for precision in precisions:
+    for precision, shipped in zip(precisions, shipped_as(space, precisions), strict=True):
         tables = _tables_in(session, device_id, precision, runtimes)
         # a calibrated table, even an older one, knows what its limits are held against
         for stored in sorted(tables, key=lambda table: table.calibration is None):
+            table = devices.load_table(blobs, stored)
             try:
-                CostModel(space, devices.load_table(blobs, stored), None)
+                CostModel(space, table, None)
+                if shipped is not space and not can_fill(table, all_blocks(shipped)):
+                    CostModel(shipped, table, None)
             except MissingBlocks as error:
                 problem = problem or error
                 continue

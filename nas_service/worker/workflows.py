@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lookup_tables.target import Deployment
+from nas_service.compression.searched import SearchedRecipe, graphs_of
 from nas_service.engine import durable
 from nas_service.engine.queues import QUEUE_OF, queue_of
 from nas_service.errors import Cancelled, NasError, StepFailed, from_dict
@@ -171,7 +173,10 @@ class Workflows:
             "device_id": found["device_id"],
             "space": spec.space,
             "image": found["image"],
-            "precisions": list(spec.precisions),
+            "precisions": list(
+                dict.fromkeys(Deployment.parse(name).table for name in spec.precisions)
+            ),
+            "widths": sorted({SearchedRecipe.parse(name).width for name in spec.precisions}),
             "budget_s": spec.profile_budget_s,
             "seed": spec.seed,
             "remote": found["remote"],
@@ -284,6 +289,8 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
             seed=spec.seed,
         )
         finetune = finetune_options(spec.training, n_train)
+        with_recipe = [graph for graph in graphs_of(spec.precisions) if "." in graph]
+        recipes = {"graphs": sorted(with_recipe)} if with_recipe else {}
         predictor = supernets.ensure_predictor(
             session,
             dataset_id=dataset.id,
@@ -296,6 +303,7 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
                 "n_holdout": spec.n_holdout,
                 "n_probes": spec.n_probes,
                 "finetune": finetune,
+                **recipes,
             },
         )
         searches.add_facts(session, search.id, supernet_id=shared.id, predictor_id=predictor.id)
@@ -317,5 +325,6 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
                 "n_holdout": spec.n_holdout,
                 "n_probes": spec.n_probes,
                 "finetune": finetune,
+                **recipes,
             },
         }

@@ -1,4 +1,4 @@
-"""One search over architectures, precisions and runtimes, with a front that may mix them."""
+"""One search over architectures, precisions, recipes and runtimes; the front may mix them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from nas_service.settings import Settings
 from tests.service import Service
 from tests.tools import lacks
 
-NAMES = ["fp32", "int8", "openvino:bf16", "openvino:int8"]
+NARROW = "fp32+width=0.75"
+NAMES = ["fp32", "int8", "openvino:bf16", "openvino:int8", "int8+qat", NARROW]
 SEARCH: dict[str, Any] = {
     "dataset": "toy",
     "space": "mbconv",
@@ -45,7 +46,7 @@ def test_runtimes_are_searched_with_the_architecture(tmp_path: Path, toy_arrays:
         nas.add_device("here", this_machine=True)
         nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=60)
         search = nas.submit_search(**SEARCH)["id"]
-        nas.wait(search, timeout_s=400)
+        nas.wait(search, timeout_s=600)
         targets = {one["key"] for one in nas.get("/v1/devices/here/targets")}
         assert sum("/openvino-" in key for key in targets) == 2
         front = nas.front(search)
@@ -63,6 +64,17 @@ def test_runtimes_are_searched_with_the_architecture(tmp_path: Path, toy_arrays:
         assert rows["int8"]["measured_accuracy"] == pytest.approx(
             rows["openvino:int8"]["measured_accuracy"], abs=0.06
         )
+        narrow = rows[NARROW]
+        assert narrow["macs"] < rows["fp32"]["macs"]
+        assert narrow["size_bytes"] < rows["fp32"]["size_bytes"]
+        # sizes are known beforehand: what was priced is what ships, but for the graph's own text
+        assert narrow["size_bytes"] == pytest.approx(narrow["predicted_size_bytes"], rel=0.1)
+        names = {rows["int8+qat"]["file"], narrow["file"]}
+        assert names == {"qat.int8.onnx", "width=0.75.fp32.onnx"}
+        assert names < set(winner["artifacts"])
+        predictor = nas.get(f"/v1/searches/{search}")["facts"]["predictor_id"]
+        learned = nas.get(f"/v1/predictors/{predictor}")["shipping"]["models"]
+        assert set(learned) == {"fp32", "int8", "qat.int8", "width=0.75.fp32"}
         file = rows["openvino:int8"]["file"]
         assert file.endswith(".openvino.zip")
         saved = tmp_path / "model.zip"

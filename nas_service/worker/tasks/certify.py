@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from lookup_tables.calibrate import Calibration, fit_calibration
 from lookup_tables.quantized import quantize
 from lookup_tables.table import LookupTable
 from lookup_tables.target import Deployment
+from nas_service.compression.searched import SearchedRecipe
+from nas_service.compression.width import narrow
 from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
 from nas_service.networks.build import build
@@ -167,7 +170,11 @@ class _Work:
         folder.mkdir(parents=True, exist_ok=True)
         with self.context.building(self.params):
             graph = folder / "fp32.onnx"
-            network = build(space, genotype, seed=number)
+            network: torch.nn.Module = build(space, genotype, seed=number)
+            width = SearchedRecipe.parse(one.precision).width
+            if width < 1.0:
+                image = torch.zeros(1, space.image.channels, size, size)
+                network = narrow(network, image, width)
             export(network, graph, channels=space.image.channels, size=size)
             if Deployment.parse(one.precision).form == "int8":
                 generator = np.random.default_rng(number)
@@ -191,32 +198,57 @@ class _Work:
     def revise(self, certifier: Certifier, candidates: list[Candidate]) -> None:
         """Fit calibrations again, measured candidates among the networks, and estimate anew."""
         costs = list(self.problem.costs)
-        for which, stored in enumerate(self.tables):
-            precision = self.problem.space.precisions[which]
+        for stored in {one.version: one for one in self.tables}.values():
             table = devices.load_table(self.context.blobs, stored)
-            known = calibration_set(self.problem.space.architectures, table)
-            if known is None or precision not in self.seen:
+            space = self.problem.space.architectures
+            known = calibration_set(space, table)
+            if known is None:
                 continue
             rows, measured = known
-            more = self.seen[precision]
-            every = np.concatenate([rows, np.array([g[:-1] for g in more], dtype=np.int64)])
-            values = np.concatenate([measured, [float(np.median(v)) for v in more.values()]])
-            calibration = fit_calibration(costs[which].sums(every), values)
-            self.revised[precision] = (table, calibration)
-            costs[which] = CostModel(self.problem.space.architectures, table, calibration)
+            plain = [CostModel(space, table, None).sums(rows)]
+            values = list(measured)
+            # recipes share a table; what one narrowed is no network of the space, so what was seen
+            # of it corrects its own estimates and is not kept with the table
+            for kept in (True, False):
+                for which in self._priced_by(stored, kept=kept):
+                    seen = self.seen.get(self.problem.space.precisions[which], {})
+                    if seen:
+                        genotypes = np.array([g[:-1] for g in seen], dtype=np.int64)
+                        plain.append(costs[which].sums(genotypes))
+                        values += [float(np.median(one)) for one in seen.values()]
+                calibration = fit_calibration(np.concatenate(plain), np.array(values))
+                if kept and len(values) > len(measured):
+                    self.revised[stored.version] = (table, calibration)
+                if len(values) > len(measured):
+                    for which in self._priced_by(stored, kept=kept):
+                        costs[which] = costs[which].calibrated(calibration)
         genotypes = np.array([one.genotype for one in candidates], dtype=np.int64)
         estimate = replace(self.problem, costs=tuple(costs)).latency_ms(genotypes)
         certifier.revise(estimate, certifier.spread)
+
+    def _priced_by(self, stored: StoredTable, *, kept: bool) -> list[int]:
+        """Positions of the deployments of a table whose recipes keep sizes, or do not."""
+        return [
+            which
+            for which, (table, name) in enumerate(
+                zip(self.tables, self.problem.space.precisions, strict=True)
+            )
+            if table.version == stored.version and (SearchedRecipe.parse(name).width == 1.0) == kept
+        ]
 
     def store_calibrations(self) -> list[str]:
         """Keep corrected calibrations as new versions of their tables; returns the versions."""
         versions = []
         space = self.problem.space.architectures
-        for which, stored in enumerate(self.tables):
-            precision = self.problem.space.precisions[which]
-            if precision not in self.revised:
+        for stored in {one.version: one for one in self.tables}.values():
+            if stored.version not in self.revised:
                 continue
-            table, calibration = self.revised[precision]
+            table, calibration = self.revised[stored.version]
+            seen = [
+                item
+                for which in self._priced_by(stored, kept=True)
+                for item in self.seen.get(self.problem.space.precisions[which], {}).items()
+            ]
             networks = [
                 *table.provenance["calibration_networks"],
                 *(
@@ -227,7 +259,7 @@ class _Work:
                         "p50_ms": round(float(np.median(values)), 6),
                         "n_sessions": len(values),
                     }
-                    for g, values in self.seen[precision].items()
+                    for g, values in seen
                 ),
             ]
             provenance = {

@@ -65,15 +65,18 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         size = input_size(
             make_space(spec.space, dataset.image), np.array(winner.genotype[:-1], dtype=np.int64)
         )
-        with np.load(context.blobs.path(stored["parity.npz"].sha256), allow_pickle=False) as given:
-            images, logits = given["images"], given["logits"]
         # fp32 is always measured beside the others: it is what they have to be faster than
         precisions = ("fp32", *(p for p in spec.precisions if p != "fp32"))
-        graphs = {}
+        graphs, logits = {}, {}
         for precision in precisions:
-            form = Deployment.parse(precision).form
-            graphs[precision] = folder / f"{form}.onnx"
-            shutil.copyfile(context.blobs.path(stored[f"{form}.onnx"].sha256), graphs[precision])
+            one = Deployment.parse(precision)
+            graphs[precision] = folder / f"{one.graph}.onnx"
+            shutil.copyfile(
+                context.blobs.path(stored[graphs[precision].name].sha256), graphs[precision]
+            )
+            parity = stored[f"{one.recipe}.parity.npz" if one.recipe else "parity.npz"]
+            with np.load(context.blobs.path(parity.sha256), allow_pickle=False) as given:
+                images, logits[precision] = given["images"], given["logits"]
         report(0.1, "compiling")
     try:
         bench = open_bench(
@@ -100,7 +103,9 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     report(0.9, "checking parity")
     measured: dict[str, Measured] = {}
     for precision in precisions:
-        same = parity_of(bench.outputs[precision], logits, Deployment.parse(precision).precision)
+        same = parity_of(
+            bench.outputs[precision], logits[precision], Deployment.parse(precision).precision
+        )
         measured[precision] = Measured(
             precision=precision,
             accuracy=accuracy[precision],
@@ -178,15 +183,15 @@ def _file_of(
     """What ships in a deployment: the graph itself for ONNX Runtime, else the compiled file."""
     one = Deployment.parse(name)
     if one.runtime == PLAIN_RUNTIME:
-        return stored[f"{one.form}.onnx"]
+        return stored[f"{one.graph}.onnx"]
     return artifacts.add_artifact(
         session,
         context.blobs,
         compiled,
         owner=winner.id,
-        name=compiled.name,
+        name=f"{one.recipe}.{compiled.name}" if one.recipe else compiled.name,
         kind="compiled",
-        lineage={**stored[f"{one.form}.onnx"].lineage, "deployment": name},
+        lineage={**stored[f"{one.graph}.onnx"].lineage, "deployment": name},
     )
 
 

@@ -53,6 +53,7 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             if device.local
             else (N_CALIBRATION_REMOTE, N_CHECK_REMOTE),
             building=lambda: context.building(params),
+            widths=params.get("widths", ()),
         )
     except ProfilingFailed as error:
         raise StepFailed(str(error)) from error

@@ -23,6 +23,7 @@ from lookup_tables.target import PLAIN_RUNTIME, Target
 from nas_service.engine.child import Progress
 from nas_service.search.cost import CostModel, all_blocks
 from nas_service.space.base import IntArray, SearchSpace, describe
+from nas_service.space.narrowed import NarrowedSpace
 from nas_service.space.sampling import distinct
 from nas_service.worker.tasks.profile_files import (
     BLOCKS_SHARE,
@@ -52,11 +53,16 @@ class ProfilePlan:
 
 
 def plan_of(
-    space: SearchSpace, seed: int, networks: tuple[int, int], max_blocks: int = MAX_BLOCKS
+    space: SearchSpace,
+    seed: int,
+    networks: tuple[int, int],
+    max_blocks: int = MAX_BLOCKS,
+    widths: Sequence[float] = (),
 ) -> ProfilePlan:
-    """The same plan for the same space, seed and sizes."""
+    """The same plan for the same space, seed and sizes; blocks as each of `widths` leaves them."""
     n_fit, n_check = networks
-    everything = all_blocks(space)
+    spaces = [space, *(NarrowedSpace(space, width) for width in widths if width < 1.0)]
+    everything = sorted({block for one in spaces for block in all_blocks(one)})
     samples = distinct(space, n_fit + n_check, np.random.default_rng([seed, 11]))
     return ProfilePlan(
         everything,
@@ -78,15 +84,16 @@ def profile_space(
     networks: tuple[int, int] = (N_CALIBRATION, N_CHECK),
     max_blocks: int = MAX_BLOCKS,
     building: Callable[[], AbstractContextManager[None]] = nullcontext,
+    widths: Sequence[float] = (),
 ) -> list[tuple[LookupTable, dict[str, Any]]]:
     """A table a target, each with a check on networks that were in no fit.
 
     `networks` are how many to calibrate with and to check on; `building` is entered while files
-    are made.
+    are made; `widths` are those of narrower networks that the tables price too.
     """
     clock = Clock(time.monotonic(), budget_s)
     profiler = profiler or LocalProfiler()
-    plan = plan_of(space, seed, networks, max_blocks)
+    plan = plan_of(space, seed, networks, max_blocks, widths)
     everything, chosen = plan.everything, plan.blocks
     for_fit, for_check = plan.for_fit, plan.for_check
     with building():

@@ -13,9 +13,8 @@ from torch import Tensor
 
 from lookup_tables.target import PLAIN_RUNTIME, Target
 from nas_service.compilation.converted import RuntimeExecutable
-from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext, Teacher
-from nas_service.compression.recipe import Recipe, Step
+from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
 from nas_service.networks.build import Network
@@ -105,11 +104,6 @@ def shipped_accuracy(
     return right / len(split)
 
 
-def compression_recipe(options: dict[str, Any]) -> Recipe:
-    """What every winner, and every probe, goes through."""
-    return Recipe((Step("finetune", options), Step("static_int8")))
-
-
 def train(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     """Train supernet `supernet_id`, from its last checkpoint where it was cut off."""
     context = Context.from_params(params)
@@ -184,7 +178,7 @@ def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
 
 
 def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:
-    """Ship a few probes and learn, a precision at a time, what that does to accuracy."""
+    """Ship a few probes and learn, a recipe and precision at a time, what that does to accuracy."""
     context = Context.from_params(params)
     with context.database.session() as session:
         stored = supernets.get_predictor(session, params["predictor_id"])
@@ -204,21 +198,21 @@ def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     places = np.rint(np.linspace(0, len(order) - 1, n_probes)).astype(int)
     chosen = order[places]
     teacher = teacher_of(supernet, data)
-    recipe = compression_recipe(params["finetune"])
-    shipped: dict[str, list[float]] = {"fp32": [], "int8": []}
+    wanted = ["fp32", "int8", *params.get("graphs", [])]
+    shipped: dict[str, list[float]] = {graph: [] for graph in wanted}
     folder = context.scratch(f"probes-{stored.id}")
     part = validation_part(data)
     for number, row in enumerate(chosen):
         report(number / n_probes, f"shipping probe {number + 1} of {n_probes}")
         network, size = subnet_of(supernet, data, genotypes[row])
         pass_context = PassContext(data, size, seed=shared.seed, teacher=teacher)
-        made = apply(recipe, network, pass_context, folder, channels=space.image.channels)
-        shipped["fp32"].append(shipped_accuracy(made.exported, data, part, size))
-        shipped["int8"].append(shipped_accuracy(made.final, data, part, size))
+        for made in ship(wanted, network, pass_context, folder, params["finetune"]):
+            for graph, path in made.graphs.items():
+                shipped[graph].append(shipped_accuracy(path, data, part, size))
     shutil.rmtree(folder, ignore_errors=True)
     models = {
-        precision: fit_shipping(accuracy[chosen], macs[chosen], np.array(values)).as_dict()
-        for precision, values in shipped.items()
+        graph: fit_shipping(accuracy[chosen], macs[chosen], np.array(values)).as_dict()
+        for graph, values in shipped.items()
     }
     learned = {
         "models": models,
@@ -226,7 +220,7 @@ def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             {
                 "genotype": genotypes[row].tolist(),
                 "shared_accuracy": float(accuracy[row]),
-                **{f"{precision}_accuracy": shipped[precision][i] for precision in shipped},
+                **{f"{graph}_accuracy": shipped[graph][i] for graph in shipped},
             }
             for i, row in enumerate(chosen)
         ],

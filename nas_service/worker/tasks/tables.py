@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from lookup_tables.fill import fill
 from lookup_tables.roofline import Peaks, Roofline
 from lookup_tables.target import PLAIN_RUNTIME, Deployment, Target
+from nas_service.compression.searched import shipped_as
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
@@ -13,6 +16,7 @@ from nas_service.search.evaluate import Problem, median_latency_ms, require_feas
 from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import SearchSpace, digest
 from nas_service.space.deployment import DeploymentSpace
+from nas_service.space.narrowed import NarrowedSpace
 from nas_service.storage import datasets, devices, searches, supernets
 from nas_service.storage.reopening import covering
 from nas_service.storage.searches import StoredSearch
@@ -35,7 +39,8 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
             predictor = supernets.get_predictor(session, search.facts["predictor_id"])
             shipping = predictor.shipping.get("models", {})
     space = make_space(spec.space, dataset.image)
-    costs = _models(context, space, tables)
+    spaces = shipped_as(space, spec.precisions)
+    costs = _models(context, spaces, tables)
     deployment = DeploymentSpace(space, spec.precisions)
     limit = spec.max_latency_ms or round(median_latency_ms(deployment, costs, spec.seed), 4)
     return Problem(
@@ -47,22 +52,26 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         limit_probability=spec.limit_probability,
         objectives=spec.objectives,
         limits=spec.limits,
-        others={name: _models(context, space, one) for name, one in other_tables.items()},
+        others={name: _models(context, spaces, one) for name, one in other_tables.items()},
+        shipped_as=spaces,
     )
 
 
 def _shipping(learned: dict[str, Any], name: str) -> ShippingModel:
-    """What shipping does in a deployment: learned in int8 and fp32, which bf16 is taken for."""
-    form = Deployment.parse(name).form
-    return ShippingModel.from_dict(learned[form]) if form in learned else ShippingModel()
+    """What shipping does in a deployment: learned a graph, and bf16 is taken for fp32."""
+    graph = Deployment.parse(name).graph
+    return ShippingModel.from_dict(learned[graph]) if graph in learned else ShippingModel()
 
 
 def _models(
-    context: Context, space: SearchSpace, tables: list[devices.StoredTable]
+    context: Context, spaces: Sequence[SearchSpace], tables: list[devices.StoredTable]
 ) -> tuple[CostModel, ...]:
+    """A cost model a table; blocks that a recipe narrowed are filled from measured ones."""
     found = []
-    for stored in tables:
+    for space, stored in zip(spaces, tables, strict=True):
         table = devices.load_table(context.blobs, stored)
+        if isinstance(space, NarrowedSpace):
+            table, _ = fill(table, all_blocks(space))
         found.append(CostModel(space, table, table.calibration))
     return tuple(found)
 

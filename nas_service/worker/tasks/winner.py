@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
+from nas_service.compression.searched import graphs_of, recipes_of
+from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress
 from nas_service.lineage import lineage
 from nas_service.networks.build import build
@@ -22,7 +24,6 @@ from nas_service.training.loop import train as train_network
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.recipes import finetune_options, supernet_recipe
 from nas_service.worker.tasks.supernet import (
-    compression_recipe,
     open_supernet,
     subnet_of,
     teacher_of,
@@ -64,19 +65,22 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         recalibrate(network, data, size)
     folder = context.scratch(f"compress-{winner.id}")
     options = finetune_options(spec.training, len(data.train))
-    made = apply(
-        compression_recipe(options),
-        network,
-        PassContext(data, size, seed=spec.seed, teacher=teacher),
-        folder,
-        channels=space.image.channels,
-        on_step=lambda name: report(0.3 if name == "finetune" else 0.8, name),
-    )
     images = data.prepared(data.test.images[:N_PARITY], size).contiguous()
-    with torch.no_grad():
-        logits = made.network.eval()(images).numpy()
-    np.savez(folder / "parity.npz", images=images.numpy(), logits=logits)
-    torch.save(made.network.state_dict(), folder / "weights.pt")
+    wanted = graphs_of(["fp32", "int8", *spec.precisions])
+    n_recipes = 1 + len(recipes_of(spec.precisions))
+    files: dict[str, tuple[Path, str]] = {}
+    report(0.1, "fine-tuning")
+    pass_context = PassContext(data, size, seed=spec.seed, teacher=teacher)
+    for number, made in enumerate(ship(wanted, network, pass_context, folder, options), start=1):
+        prefix = f"{made.recipe}." if made.recipe else ""
+        with torch.no_grad():
+            logits = made.network.eval()(images).numpy()
+        np.savez(folder / f"{prefix}parity.npz", images=images.numpy(), logits=logits)
+        torch.save(made.network.state_dict(), folder / f"{prefix}weights.pt")
+        files |= {f"{graph}.onnx": (path, "onnx") for graph, path in made.graphs.items()}
+        files[f"{prefix}weights.pt"] = (folder / f"{prefix}weights.pt", "torch_weights")
+        files[f"{prefix}parity.npz"] = (folder / f"{prefix}parity.npz", "parity")
+        report(0.1 + 0.8 * number / n_recipes, made.recipe or "fine-tuned")
     description = describe(space, genotype)
     (folder / "architecture.json").write_text(json.dumps(description, indent=1))
     preprocessing = {
@@ -95,14 +99,8 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         supernet=None if shared is None else shared.sha256,
         recipe={"finetune": options, "static_int8": {}},
     )
-    files = {
-        "fp32.onnx": (made.exported, "onnx"),
-        "int8.onnx": (made.final, "onnx"),
-        "weights.pt": (folder / "weights.pt", "torch_weights"),
-        "architecture.json": (folder / "architecture.json", "architecture"),
-        "preprocessing.json": (folder / "preprocessing.json", "preprocessing"),
-        "parity.npz": (folder / "parity.npz", "parity"),
-    }
+    files["architecture.json"] = (folder / "architecture.json", "architecture")
+    files["preprocessing.json"] = (folder / "preprocessing.json", "preprocessing")
     stored = {}
     with context.database.session() as session:
         for name, (path, kind) in files.items():

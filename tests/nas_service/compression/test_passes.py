@@ -38,10 +38,22 @@ OPTIONS: dict[str, dict[str, object]] = {
     "distill_features": SHORT,
     "qat": SHORT,
     "channels": {"macs": 0.6, "round_to": 1},
+    "width": {"keep": 0.75},
 }
 PASSES = (
     *("finetune", "distill", "distill_ensemble", "distill_features", "qat"),
-    *("magnitude", "n_of_m", "snip", "synflow", "channels", "svd", "tucker", "cp", "cluster"),
+    *(
+        "magnitude",
+        "n_of_m",
+        "snip",
+        "synflow",
+        "channels",
+        "width",
+        "svd",
+        "tucker",
+        "cp",
+        "cluster",
+    ),
 )
 
 

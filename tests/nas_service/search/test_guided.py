@@ -176,7 +176,7 @@ def test_a_further_limit_makes_networks_infeasible() -> None:
         distinct(base.space.architectures, 40, np.random.default_rng(0))
     )
     size = float(np.median(base.size_bytes(rows)))
-    held = Problem(**{**vars(base), "limits": {"size_bytes": size}})
+    held = replace(base, limits={"size_bytes": size})
     expected = base.feasible(rows) & (base.size_bytes(rows) <= size)
     assert np.array_equal(held.feasible(rows), expected)
     assert 0 < expected.sum() < len(rows)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from lookup_tables.table import LookupTable
+from lookup_tables.table import Entry, LookupTable
+from lookup_tables.target import Target
 from nas_service.errors import Infeasible, MissingBlocks
 from nas_service.plugins import SAMPLERS, load
 from nas_service.search import winners
@@ -17,6 +20,8 @@ from nas_service.search.evaluate import Problem, require_feasible
 from nas_service.search.pareto import hypervolume
 from nas_service.search.shipping import fit_shipping
 from nas_service.space.base import lower
+from nas_service.space.deployment import DeploymentSpace
+from nas_service.space.narrowed import NarrowedSpace
 from nas_service.space.sampling import distinct, uniform
 from predictors.linear import RidgePredictor
 from tests.nas_service.search.problems import LawEvaluator, make_problem, table_of
@@ -218,3 +223,31 @@ def test_the_largest_seed_that_the_api_takes_works(sampler: str) -> None:
 def test_the_standard_error_of_a_share_by_hand() -> None:
     assert standard_error(0.9, 100) == pytest.approx(0.03)
     assert standard_error(1.0, 100) == pytest.approx(0.00995, rel=1e-3)  # never zero
+
+
+def test_a_recipe_that_narrows_is_priced_by_what_it_leaves() -> None:
+    base = make_problem()
+    space = base.space.architectures
+    narrower = NarrowedSpace(space, 0.75)
+    blocks = {*all_blocks(space), *all_blocks(narrower)}
+    table = LookupTable(
+        Target("board", "onnxruntime", "1", "fp32"),
+        tuple(Entry(block, p10_ms=0.001 + block.macs / 1e6) for block in sorted(blocks)),
+    )
+    problem = replace(
+        base,
+        space=DeploymentSpace(space, ("fp32", "fp32+width=0.75")),
+        costs=(CostModel(space, table, None), CostModel(narrower, table, None)),
+        shipped_as=(space, narrower),
+    )
+    rows = problem.space.every_precision(distinct(space, 8, np.random.default_rng(1)))
+    plain, narrow = rows[0::2], rows[1::2]
+    for quantity in ("latency_ms", "macs", "parameters", "size_bytes", "peak_memory_bytes"):
+        assert (problem.quantity(quantity, narrow) <= problem.quantity(quantity, plain)).all()
+    macs = [sum(node.block.macs for node in narrower.wire(row[:-1])) for row in narrow]
+    assert problem.quantity("macs", narrow).tolist() == macs
+    # what accuracy is predicted from is the network that was evaluated, not what ships
+    accuracy = np.full(8, 0.5)
+    assert np.array_equal(
+        base.shipped_accuracy(accuracy, plain), problem.shipped_accuracy(accuracy, plain)
+    )

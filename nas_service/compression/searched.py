@@ -1,0 +1,100 @@
+"""Recipes that a search chooses among, by their short names. Free of torch.
+
+`qat`          trained for integers after fine-tuning
+`width=0.75`   uniform channel pruning: every layer keeps that share of its channels
+
+Their costs are known before anything is trained: `qat` changes none, `width` narrows every block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lookup_tables.target import Deployment
+from nas_service.compression.recipe import Recipe, Step
+from nas_service.errors import InvalidSpec
+from nas_service.space.base import SearchSpace
+from nas_service.space.narrowed import MAX_WIDTH, MIN_WIDTH, NarrowedSpace
+
+KNOWN = "qat, width=0.75, width=0.75+qat"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedRecipe:
+    """What a recipe's name asks for."""
+
+    width: float = 1.0
+    qat: bool = False
+
+    @classmethod
+    def parse(cls, deployment: str) -> SearchedRecipe:
+        """The recipe of a deployment's name.
+
+        Raises:
+            InvalidSpec: a part that there is not, twice, out of range or out of order, or training
+                for integers where the network stays in floats.
+        """
+        one = Deployment.parse(deployment)
+        width, qat = 1.0, False
+        for part in one.recipe.split("+") if one.recipe else []:
+            name, equals, value = part.partition("=")
+            if name == "width" and equals and width == 1.0 and not qat:
+                width = _width(deployment, value)
+            elif part == "qat" and not qat:
+                qat = True
+            else:
+                raise InvalidSpec(
+                    f"precisions: {deployment!r}: no recipe {one.recipe!r}; as {KNOWN}",
+                    field="precisions",
+                )
+        if qat and one.form != "int8":
+            raise InvalidSpec(
+                f"precisions: {deployment!r}: qat trains for int8, and this is {one.precision}",
+                field="precisions",
+            )
+        return cls(width, qat)
+
+    def torch_steps(self, finetune: Mapping[str, Any]) -> tuple[Step, ...]:
+        """Its passes on the module, around a fine-tuning of these options."""
+        steps = [Step("width", {"keep": self.width})] if self.width < 1.0 else []
+        steps.append(Step("finetune", finetune))
+        if self.qat:
+            epochs = max(1, int(finetune["epochs"]) // 2)
+            same = {k: finetune[k] for k in ("batch", "flip") if k in finetune}
+            steps.append(Step("qat", {**same, "epochs": epochs}))
+        return Recipe(tuple(steps)).steps
+
+
+def graphs_of(deployments: Iterable[str]) -> list[str]:
+    """The graphs that deployments are made from, plain fp32 first, then in the order given."""
+    found = dict.fromkeys(["fp32", *(Deployment.parse(one).graph for one in deployments)])
+    return list(found)
+
+
+def recipes_of(deployments: Iterable[str]) -> list[str]:
+    """The recipes among deployments, in the order given, without the empty one."""
+    found = dict.fromkeys(Deployment.parse(one).recipe for one in deployments)
+    return [one for one in found if one]
+
+
+def shipped_as(space: SearchSpace, deployments: Sequence[str]) -> tuple[SearchSpace, ...]:
+    """The space of what each deployment ships: narrower where its recipe makes it so."""
+    widths = [SearchedRecipe.parse(name).width for name in deployments]
+    known = {width: NarrowedSpace(space, width) for width in widths if width < 1.0}
+    return tuple(known.get(width, space) for width in widths)
+
+
+def _width(deployment: str, value: str) -> float:
+    try:
+        width = float(value)
+    except ValueError:
+        width = float("nan")
+    if not MIN_WIDTH <= width <= MAX_WIDTH:  # NaN is refused too
+        raise InvalidSpec(
+            f"precisions: {deployment!r}: width has to be {MIN_WIDTH} to {MAX_WIDTH}, "
+            f"not {value!r}",
+            field="precisions",
+        )
+    return width

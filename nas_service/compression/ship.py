@@ -1,0 +1,62 @@
+"""Make every graph that a network of a search ships as: each recipe once, each form of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from nas_service.compression.apply import apply_torch
+from nas_service.compression.base import OnnxPass, PassContext
+from nas_service.compression.searched import SearchedRecipe
+from nas_service.networks.export import export
+from nas_service.plugins import ONNX_PASSES, load
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A recipe's name, the module that it gives, and its graphs by their names."""
+
+    recipe: str
+    network: nn.Module
+    graphs: Mapping[str, Path]
+
+
+def ship(
+    wanted: Sequence[str],
+    network: nn.Module,
+    context: PassContext,
+    folder: Path,
+    finetune: Mapping[str, Any],
+) -> Iterator[Shipped]:
+    """Graphs named as `Deployment.graph` does, recipe by recipe; files lie below `folder`.
+
+    Recipes that begin alike share what they begin with: a network is fine-tuned once, then trained
+    for integers.
+    """
+    made: dict[str, nn.Module] = {}
+    channels = context.data.train.images.shape[1]
+    for recipe in dict.fromkeys(one.rpartition(".")[0] for one in wanted):
+        forms = [one.rpartition(".")[2] for one in wanted if one.rpartition(".")[0] == recipe]
+        parsed = SearchedRecipe.parse(f"int8+{recipe}" if recipe else "int8")
+        so_far, done = network, ""
+        for step in parsed.torch_steps(finetune):
+            done += repr(step)
+            if done not in made:
+                made[done] = apply_torch(step, so_far, context)
+            so_far = made[done]
+        shipped = apply_torch(None, so_far, context)
+        graphs = {}
+        prefix = f"{recipe}." if recipe else ""
+        plain = folder / f"{prefix}fp32.onnx"
+        export(shipped, plain, channels=channels, size=context.size)
+        if "fp32" in forms:
+            graphs[f"{prefix}fp32"] = plain
+        if "int8" in forms:
+            quantiser: OnnxPass = load(ONNX_PASSES, "static_int8")()
+            graphs[f"{prefix}int8"] = folder / f"{prefix}int8.onnx"
+            quantiser.apply(plain, graphs[f"{prefix}int8"], context)
+        yield Shipped(recipe, shipped, graphs)

@@ -1,0 +1,61 @@
+"""Uniform channel pruning: every layer keeps the same share of its channels.
+
+Which channels go together follows from the module's graph (torch-pruning; Fang et al., 2023); in
+each group those of the largest norm stay. Unlike pruning by importance over the whole network, the
+sizes that come out are known beforehand, so that a search can price them.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import torch
+from torch import nn
+
+from nas_service.compression.base import PassContext
+from nas_service.errors import Unsupported
+from nas_service.space.narrowed import kept_channels
+
+
+class WidthPass:
+    """Keep the share `keep` of every layer's channels, in multiples of eight."""
+
+    def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
+        """The narrower copy, to be fine-tuned."""
+        channels = context.data.train.images.shape[1]
+        image = torch.zeros(1, channels, context.size, context.size)
+        return narrow(network, image, float(context.options["keep"]))
+
+
+def narrow(network: nn.Module, image: torch.Tensor, keep: float) -> nn.Module:
+    """A copy whose layers keep `kept_channels` of their channels; the classifier's rows stay.
+
+    Raises:
+        Unsupported: torch-pruning is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import torch_pruning
+    except ModuleNotFoundError as error:
+        raise Unsupported(
+            "pass width needs torch-pruning: pip install 'nas-service[compression]'"
+        ) from error
+    narrower = copy.deepcopy(network).eval()
+    last = [m for m in narrower.modules() if isinstance(m, nn.Linear)][-1]
+    importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        graph = torch_pruning.DependencyGraph().build_dependency(narrower, example_inputs=image)
+        groups = list(
+            graph.get_all_groups(ignored_layers=[last], root_module_types=[nn.Conv2d, nn.Linear])
+        )
+        for group in groups:
+            root, prune = group[0].dep.target.module, group[0].dep.handler
+            channels = graph.get_out_channels(root)
+            gone = channels - kept_channels(channels, keep)
+            if gone:
+                weakest = importance(group).argsort()[:gone].tolist()
+                graph.get_pruning_group(root, prune, weakest).prune()
+    return narrower
