@@ -179,6 +179,11 @@ class Client:
         found: list[Json] = self.get(f"/v1/searches/{search_id}/winners")
         return found
 
+    def lineage(self, search_id: str) -> list[Json]:
+        """Each winner's deployments from front point to certificate."""
+        found: list[Json] = self.get(f"/v1/searches/{search_id}/lineage")
+        return found
+
     def job(self, job_id: str) -> Json:
         """One job."""
         return self._object(self.get(f"/v1/jobs/{job_id}"))

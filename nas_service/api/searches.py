@@ -30,6 +30,7 @@ from nas_service.space.base import SearchSpace, describe
 from nas_service.storage import certified, datasets, devices, jobs, searches
 from nas_service.storage.certified import StoredCertificate
 from nas_service.storage.searches import StoredSearch
+from nas_service.storage.trail import trails
 
 router = APIRouter(prefix="/v1", tags=["searches"])
 
@@ -300,6 +301,13 @@ def winners(search_id: str, with_: With) -> list[dict[str, Any]]:
         }
         for one in found
     ]
+
+
+@router.get("/searches/{search_id}/lineage")
+def lineage_of(search_id: str, with_: With) -> list[dict[str, Any]]:
+    """Each winner's deployments from front point to certificate: which stages are done, by what."""
+    with with_.database.session() as session:
+        return trails(session, searches.get_search(session, search_id))
 
 
 @router.get("/searches/{search_id}/certificates")

@@ -45,6 +45,7 @@ for _command in (
     searches.search,
     searches.searches,
     searches.front,
+    searches.lineage,
     searches.again,
     searches.cancel,
     tables.price,

@@ -220,6 +220,31 @@ def front(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = Fa
         _show_front(nas, search_id, as_json=as_json)
 
 
+def lineage(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Show what each winner went through: front, training, compression, compiling, measuring."""
+    with Client(server) as nas:
+        found = nas.lineage(search_id)
+    if as_json:
+        output.show_json(found)
+        return
+    rows = [{**one, **{s["stage"]: _told(s) for s in one["stages"]}} for one in found]
+    stages = ("front", "trained", "compressed", "compiled", "measured", "certified")
+    columns = [("winner", "rank"), ("deployment", "deployment"), *((s, s) for s in stages)]
+    output.show(rows, columns, as_json=False, title=f"lineage of {search_id}")
+
+
+def _told(stage: dict[str, Any]) -> str:
+    """A stage in a few characters: the digest of its file, or what was found."""
+    if stage["state"] != "done":
+        return str(stage["state"])
+    if "sha256" in stage:
+        return f"{stage['name']} {stage['sha256'][:8]}"
+    if stage["stage"] == "certified":
+        return str(stage["stale"] or stage["verdict"])
+    kind = "predicted_" if stage["stage"] == "front" else ""
+    return f"{100 * stage[kind + 'accuracy']:.1f} %, {stage[kind + 'latency_ms']:.3g} ms"
+
+
 def again(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
     """Show how a search went on the devices that it follows: what changed on each front."""
     with Client(server) as nas:

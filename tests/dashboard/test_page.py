@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from nas_service.search.spec import SearchSpec
-from nas_service.storage import datasets, devices, jobs, searches
+from nas_service.storage import artifacts, datasets, devices, jobs, searches
+from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.session import Database
 from tests.service import Service
 from tests.tools import lacks
@@ -126,6 +127,44 @@ def test_the_page_follows_a_search(browser: Browser, service: Service, tmp_path:
     assert sum(fill == "none" for fill in fills) == 3  # hollow: predicted; solid: measured
     # plotly adds rules for its tool bar by script; the policy blocks them, plotly.css has the rest
     assert [text for text in complaints if "inline style" not in text] == []
+
+
+def test_the_page_shows_what_a_winner_went_through(
+    browser: Browser, service: Service, tmp_path: Path
+) -> None:
+    service.client.add_device("here", this_machine=True)
+    search = _search(f"sqlite:///{tmp_path / 'var' / 'nas.sqlite'}")
+    estimate = {
+        "precision": "int8",
+        "predicted_accuracy": 0.91,
+        "predicted_latency_ms": 0.5,
+        "size_bytes": 1000,
+    }
+    database = Database(f"sqlite:///{tmp_path / 'var' / 'nas.sqlite'}")
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"weights")
+    with database.session() as session:
+        estimates = {name: {**estimate, "precision": name} for name in ("fp32", "int8")}
+        winner = searches.add_winner(session, search, 0, [0] * 4, estimates)
+        made = artifacts.add_artifact(
+            session,
+            FileBlobs(tmp_path / "var" / "blobs"),
+            weights,
+            owner=winner.id,
+            name="weights.pt",
+            kind="torch_weights",
+            lineage={},
+        )
+    database.close()
+    page = browser.new_page()
+    page.goto(f"{service.url}/searches/{search}")
+    row = page.locator("#lineage tbody tr").nth(1)
+    expect(row).to_contain_text("91.0 %, 0.500 ms", timeout=20_000)
+    cells = row.locator("td").all_inner_texts()
+    assert cells[:2] == ["0", "int8"]
+    assert cells[3:] == ["weights.pt", "waiting", "waiting", "waiting", "waiting"]
+    link = row.locator("a").first.get_attribute("href")
+    assert link == f"/v1/artifacts/{made.id}/content"
 
 
 def test_the_list_leads_to_the_search(browser: Browser, service: Service, tmp_path: Path) -> None:

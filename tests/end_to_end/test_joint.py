@@ -75,6 +75,15 @@ def test_runtimes_are_searched_with_the_architecture(tmp_path: Path, toy_arrays:
         predictor = nas.get(f"/v1/searches/{search}")["facts"]["predictor_id"]
         learned = nas.get(f"/v1/predictors/{predictor}")["shipping"]["models"]
         assert set(learned) == {"fp32", "int8", "qat.int8", "width=0.75.fp32"}
+        trails = {one["deployment"]: one for one in nas.lineage(search)}
+        assert list(trails) == NAMES
+        for name, trail in trails.items():
+            stages = {one["stage"]: one for one in trail["stages"]}
+            assert {one["state"] for one in trail["stages"]} == {"done"}
+            assert stages["compiled"]["artifact"] == winner["artifacts"][rows[name]["file"]]
+            assert stages["measured"]["latency_ms"] == rows[name]["measured_latency_ms"]
+            assert stages["certified"]["verdict"] == rows[name]["verdict"]
+        assert trails["int8+qat"]["stages"][1]["name"] == "qat.weights.pt"
         file = rows["openvino:int8"]["file"]
         assert file.endswith(".openvino.zip")
         saved = tmp_path / "model.zip"

@@ -4,6 +4,7 @@ import { poll, read } from "./api.js";
 import { drawFront } from "./front-plot.js";
 import { showMessage } from "./format.js";
 import { showPredictor } from "./predictor.js";
+import { showLineage } from "./lineage.js";
 import { showFacts, showProgress } from "./progress.js";
 import { showBundle, showWinners } from "./winners.js";
 
@@ -23,6 +24,8 @@ async function look() {
   }
   const { body: winners } = await read(`${base}/winners`);
   showWinners(winners);
+  const { body: lineage } = await read(`${base}/lineage`);
+  showLineage(lineage);
   if (ended.has(search.state)) {
     const { body: artifacts } = await read(`/v1/artifacts?owner=${id}&limit=200`);
     showBundle(artifacts.items.filter((one) => one.owner === id));

@@ -1,11 +1,15 @@
 import { element, kilobytes, percent, significant } from "./format.js";
 
-const FILES = ["weights.pt", "architecture.json"];
+// A deployment's name may end in a recipe, whose weights are its own: `int8+qat`.
+function prefix(precision) {
+  const recipe = precision.split("+").slice(1).join("+");
+  return recipe ? `${recipe}.` : "";
+}
 
 const cell = (text, className) => element("td", { text, className });
 
 function files(winner, precision, file) {
-  const links = [file || `${precision}.onnx`, ...FILES]
+  const links = [file || `${precision}.onnx`, `${prefix(precision)}weights.pt`, "architecture.json"]
     .filter((name) => winner.artifacts[name])
     .flatMap((name) => [
       element("a", { text: name, href: `/v1/artifacts/${winner.artifacts[name]}/content` }),
