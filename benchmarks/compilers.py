@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.rows import Row, parser, report
+from benchmarks.rows import Row, keep, parser, report
 from lookup_tables.measure import Protocol, measure
 from lookup_tables.runtimes import runner
 from lookup_tables.target import Target
@@ -69,6 +69,7 @@ def main(arguments: list[str]) -> int:
                 network = build(space, genotype, seed=number)
                 one_network(network, size, Path(folder), ready, tallies, number)
         rows += rows_of(name, tallies, len(chosen))
+        keep(rows, given.out)
     report(rows, given.out)
     return 0
 

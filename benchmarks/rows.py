@@ -46,10 +46,19 @@ def report(rows: list[Row], out: Path | None) -> None:
         std = "" if row.std is None else f"{row.std:.4g}"
         table.add_row(row.case, row.method, row.metric, str(row.n), f"{row.value:.4g}", std)
     Console(width=120).print(table)
-    device = this_device("this-machine")
-    machine = f"{device.model}, {device.n_cores} cores, {platform.system()}"
-    print(machine)
+    print(_machine())
     if out is not None:
-        where = {"machine": machine, "versions": versions()}
-        out.write_text(json.dumps([asdict(row) | where for row in rows], indent=1))
+        keep(rows, out)
         print(f"wrote {out}")
+
+
+def keep(rows: list[Row], out: Path | None) -> None:
+    """Write what there is so far, where rows are written at all."""
+    if out is not None:
+        where = {"machine": _machine(), "versions": versions()}
+        out.write_text(json.dumps([asdict(row) | where for row in rows], indent=1))
+
+
+def _machine() -> str:
+    device = this_device("this-machine")
+    return f"{device.model}, {device.n_cores} cores, {platform.system()}"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from lookup_tables.target import Target, this_device
@@ -47,12 +48,13 @@ class CompileCache:
         return made
 
     def _key(self, compiler: Compiler, source: Source, target: Target) -> str:
-        version = status(compiler.toolchain, self._settings).version
+        built_on = (compiler.toolchain, *getattr(compiler, "built_on", ()))
         anywhere = replace(target, device="", operating_point="", threads=1)
         parts = {
             "compiler": type(compiler).__qualname__,
             "options": repr(sorted(getattr(compiler, "options", {}).items())),
-            "version": version,
+            "versions": [status(one, self._settings).version for one in built_on],
+            "converters": _converters(),
             "machine": this_device("here").model,  # some compile for the processor they run on
             "target": anywhere.as_dict(),
             "source": [
@@ -61,3 +63,12 @@ class CompileCache:
             ],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@cache
+def _converters() -> str:
+    """Digest of our own scripts: what they ask of a toolchain is part of what it makes."""
+    digest = hashlib.sha256()
+    for path in sorted((Path(__file__).parent / "converters").glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

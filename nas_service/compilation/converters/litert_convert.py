@@ -29,16 +29,22 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
 def _quantise(plain: str, calibration: str, out: str) -> None:
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
-    from ai_edge_quantizer import quantizer, recipe
+    from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
+    from ai_edge_quantizer.utils import qsv_utils
 
     images = np.load(calibration)["images"]
     reader = Interpreter(model_path=plain)
     signatures = reader.get_signature_list()
     (signature, told) = next(iter(signatures.items()))
     (name,) = told["inputs"]
-    tool = quantizer.Quantizer(plain, recipe.static_wi8_ai8())
-    statistics = tool.calibrate({signature: [{name: image[None]} for image in images]})
-    tool.quantize(statistics).export_model(out, overwrite=True)
+    wanted = recipe.static_wi8_ai8()
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(wanted)
+    # the tool's own update is a moving average of the images' ranges, which cuts off the strongest
+    seen = calibrator.Calibrator(plain, qsv_update_func=qsv_utils.min_max_update)
+    seen.calibrate({signature: [{name: image[None]} for image in images]}, manager)
+    tool = quantizer.Quantizer(plain, wanted)
+    tool.quantize(seen.get_model_qsvs()).export_model(out, overwrite=True)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,21 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
 def _quantised(model: Any, request: dict[str, Any]) -> Any:
     import nncf
     import numpy as np
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     images = np.load(request["calibration"])["images"]
     rows = [images[i : i + 1] for i in range(len(images))]
+    # the tool's default is the mean of the images' ranges, which cuts off what the strongest give:
+    # 3 to 8 dB on networks where the widest range gives 37 to 39
+    widest = nncf.AdvancedQuantizationParameters(
+        activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
+    )
     return nncf.quantize(
-        model, nncf.Dataset(rows), subset_size=len(rows), preset=nncf.QuantizationPreset.MIXED
+        model,
+        nncf.Dataset(rows),
+        subset_size=len(rows),
+        preset=nncf.QuantizationPreset.MIXED,
+        advanced_parameters=widest,
     )
 
 

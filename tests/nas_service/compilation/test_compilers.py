@@ -11,7 +11,9 @@ from zipfile import ZipFile
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
+from torch import nn
 
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
@@ -24,6 +26,7 @@ from nas_service.compilation.process import Limits, run_limited
 from nas_service.compilation.tensorrt import TensorRtCompiler
 from nas_service.compilation.testing import CompilerContract, Reference
 from nas_service.errors import NotFound, StepFailed, Unsupported
+from nas_service.networks.export import export, export_program
 from nas_service.plugins import COMPILERS, load
 from nas_service.settings import Settings
 from tests.tools import lacks
@@ -210,3 +213,31 @@ def test_a_converter_reads_a_request_and_answers() -> None:
     code = "import json, sys; print('noise'); print(json.dumps(json.load(sys.stdin)))"
     told = run_limited([sys.executable, "-c", code], "tool", Limits(), given='{"a": 1}')
     assert json.loads(told.splitlines()[-1]) == {"a": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino", "litert", "executorch"])
+def test_int8_holds_the_strongest_image_of_the_calibration(name: str, tmp_path: Path) -> None:
+    """Ranges are the widest seen: averaged over images, a strong one among faint ones is cut."""
+    told = toolchains.status(toolchains.toolchain(name), Settings())
+    if not told.ready:
+        lacks(f"no {', '.join(told.missing)}: {told.how}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)
+        ).eval()
+        images = 0.3 * torch.randn(32, 3, 8, 8)
+        images[-1] *= 10.0
+    with torch.no_grad():
+        wanted = network(images).numpy()
+    export(network, tmp_path / "m.onnx", channels=3, size=8)
+    export_program(network, tmp_path / "m.pt2", channels=3, size=8)
+    np.savez(tmp_path / "calibration.npz", images=images.numpy())
+    source = Source(tmp_path / "m.onnx", tmp_path / "m.pt2", tmp_path / "calibration.npz")
+    target = Target("here", name, "", "int8")
+    compiler: Compiler = load(COMPILERS, name)()
+    file = compiler.compile(source, target, tmp_path / "out").path
+    found = compiler.load(file, target).run(images[-1:].numpy())
+    noise = float(((found - wanted[-1:]) ** 2).mean())
+    assert 10 * np.log10(float((wanted[-1:] ** 2).mean()) / noise) > 25.0
