@@ -9,24 +9,35 @@ from nas_service.compression.searched import KNOWN, SearchedRecipe
 from nas_service.errors import InvalidSpec
 
 SEARCHED = {"onnxruntime": ("fp32", "int8"), "openvino": ("fp32", "bf16", "int8")}
-"""Runtimes that read blocks as the graphs they are; for the others every block would have to be
-converted, which takes ten to twenty seconds each."""
+"""Runtimes that read blocks as the graphs they are: their tables are made of measured blocks."""
+
+CONVERTED = {"litert": ("fp32", "int8"), "executorch": ("fp32", "int8"), "tvm": ("fp32",)}
+"""Runtimes for which every file has to be converted, ten to twenty seconds each: their tables come
+from a few whole networks and the tables that are there."""
 
 
-def check_deployments(names: Sequence[str], *, recipes: bool = False) -> None:
+def check_deployments(
+    names: Sequence[str], *, recipes: bool = False, converted: bool = True
+) -> None:
     """Raise `InvalidSpec`, which names the one at fault and those that there are.
 
-    With `recipes`, a name may end in one, as `int8+qat`: tables have none, searches do.
+    With `recipes`, a name may end in one, as `int8+qat`: tables have none, searches do. Without
+    `converted`, blocks are to be measured.
     """
     every = [
         Deployment(runtime, precision).name
-        for runtime, precisions in SEARCHED.items()
+        for runtime, precisions in {**SEARCHED, **CONVERTED}.items()
         for precision in precisions
     ]
     for name in names:
         one = Deployment.parse(name)
         if one.recipe and recipes:
-            SearchedRecipe.parse(name)
+            recipe = SearchedRecipe.parse(name)
+            if recipe.width < 1.0 and not one.reads_graphs:
+                raise InvalidSpec(
+                    f"precisions: {name!r}: tables of {one.runtime} do not price narrower networks",
+                    field="precisions",
+                )
         known = one.table in every and (recipes or not one.recipe) and not name.endswith("+")
         if not known:
             raise InvalidSpec(
@@ -34,6 +45,12 @@ def check_deployments(names: Sequence[str], *, recipes: bool = False) -> None:
                 + (f", each with a recipe behind it: +{KNOWN.replace(', ', ', +')}" * recipes),
                 field="precisions",
                 known_names=every,
+            )
+        if not (converted or one.reads_graphs):
+            raise InvalidSpec(
+                f"precisions: {name!r}: blocks are not measured on {one.runtime}; "
+                "tables of it are made of whole networks: set networks (10 are enough to start)",
+                field="networks",
             )
     if len(set(names)) < len(names):
         raise InvalidSpec("precisions: the same one twice", field="precisions")

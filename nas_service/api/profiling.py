@@ -58,7 +58,7 @@ class ProfileIn(Strict):
         """Exactly one of data set and image says what enters the networks."""
         if (self.dataset is None) == (self.image is None):
             raise ValueError("give either dataset or image")
-        check_deployments(self.precisions)
+        check_deployments(self.precisions, converted=self.networks is not None)
         return self
 
 

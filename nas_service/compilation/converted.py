@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile
@@ -59,8 +60,36 @@ class ConvertedCompiler:
 
     def compile(self, source: Source, target: Target, out_dir: Path) -> Compiled:
         """See `Compiler.compile`."""
+        return self.compile_all([source], target, out_dir)[0]
+
+    def compile_all(
+        self, sources: Sequence[Source], target: Target, out_dir: Path
+    ) -> list[Compiled]:
+        """Compile several networks, whose files are named differently, in one process.
+
+        Loading a toolchain takes longer than converting a small network by it.
+        """
         require(self.toolchain, self.settings)
-        read = self._read(source)
+        read = [self._read(source) for source in sources]
+        requests = [self._request(one, by, target) for one, by in zip(sources, read, strict=True)]
+        out_dir.mkdir(parents=True, exist_ok=True)
+        made = []
+        with tempfile.TemporaryDirectory(dir=out_dir) as name:
+            for number, request in enumerate(requests):
+                folder = Path(name) / str(number)
+                folder.mkdir()
+                request["out"] = str(folder / f"model{self.converted_suffix}")
+            python = self.toolchain.python(self.settings)
+            answers = convert(python, self.script, requests, limits=self.limits)
+            for by, answer in zip(read, answers, strict=True):
+                whole = self.finish([Path(one) for one in answer.pop("files")], answer)
+                final = out_dir / f"{by.stem}.{target.precision}{self.suffix}"
+                whole.replace(final)
+                made.append(Compiled(final, answer))
+        return made
+
+    def _request(self, source: Source, read: Path, target: Target) -> dict[str, Any]:
+        """What the converter is asked, but for where it writes."""
         request: dict[str, Any] = {
             "source": str(read),
             "precision": target.precision,
@@ -73,15 +102,7 @@ class ConvertedCompiler:
                     f"{self.toolchain.name} needs calibration images for {target.precision}"
                 )
             request["calibration"] = str(source.calibration)
-        out_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out_dir) as folder:
-            request["out"] = str(Path(folder) / f"model{self.converted_suffix}")
-            python = self.toolchain.python(self.settings)
-            answer = convert(python, self.script, request, limits=self.limits)
-            made = self.finish([Path(one) for one in answer.pop("files")], answer)
-            final = out_dir / f"{read.stem}.{target.precision}{self.suffix}"
-            made.replace(final)
-        return Compiled(final, answer)
+        return request
 
     @property
     def converted_suffix(self) -> str:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,20 +36,21 @@ class Limits:
 
 
 def convert(
-    python: str, script: str, request: dict[str, Any], *, limits: Limits = Limits()
-) -> dict[str, Any]:
-    """Run a script of `converters` with a request; gives its answer.
+    python: str, script: str, requests: Sequence[dict[str, Any]], *, limits: Limits = Limits()
+) -> list[dict[str, Any]]:
+    """Run a script of `converters` with requests; gives its answers. Time is allowed for each.
 
     Raises:
         StepFailed: it failed, was ended by a signal, or went over a limit.
     """
     name = Path(script).stem.removesuffix("_convert")
-    out = run_limited([python, str(CONVERTERS / script)], name, limits, given=json.dumps(request))
+    limits = replace(limits, time_s=limits.time_s * len(requests))
+    out = run_limited([python, str(CONVERTERS / script)], name, limits, given=json.dumps(requests))
     try:
-        answer: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
+        answers: list[dict[str, Any]] = json.loads(out.strip().splitlines()[-1])
     except (IndexError, ValueError) as error:
         raise StepFailed(f"{name} gave no answer") from error
-    return answer
+    return answers
 
 
 def run_limited(command: Sequence[str], name: str, limits: Limits, *, given: str = "") -> str:

@@ -60,23 +60,23 @@ def open_bench(
     context: Context,
     device: StoredDevice,
     job_id: str,
-    graphs: Mapping[str, Path],
+    sources: Mapping[str, Source],
     targets: Mapping[str, Target],
     folder: Path,
     *,
     images: Floats | None = None,
     anchor_then_ms: float | None = None,
 ) -> Bench:
-    """Compile graphs by name, each for the target of that name, and make them ready to measure.
+    """Compile networks by name, each for the target of that name, and make them ready to measure.
 
     With `images` `(n, c, s, s)`, `outputs` are each file's logits on the device.
     """
     compiled: dict[str, Path] = {}
     executables: dict[str, tuple[Executable, Floats]] = {}
-    for name, graph in graphs.items():
+    for name, source in sources.items():
         compiler: Compiler = load(COMPILERS, targets[name].runtime)()
         compiled[name] = compiler.compile(
-            Source(graph), targets[name], folder / name.replace(":", "-")
+            source, targets[name], folder / name.replace(":", "-")
         ).path
         if device.local:
             executable = compiler.load(compiled[name], targets[name])

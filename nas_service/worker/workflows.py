@@ -22,6 +22,8 @@ from nas_service.worker.recipes import finetune_options, supernet_recipe
 from nas_service.worker.steps import Json, Runner, patiently, succeeded
 
 _MAX_ATTEMPTS = 3
+N_TRANSFERRED = 10
+"""Whole networks that tables of runtimes without tables of blocks are made of."""
 # parts of a search's progress: tables, training, queries, candidates, winners, more winners
 _PROFILED, _TRAINED, _SEARCHED, _CERTIFIED, _SHIPPED, _REPLACED = 0.2, 0.6, 0.7, 0.75, 0.96, 0.98
 
@@ -169,21 +171,27 @@ class Workflows:
     def _profile(self, job_id: str, search_id: str, found: Json) -> None:
         with self._database.session() as session:
             spec = searches.get_search(session, search_id).value
+        tables = [Deployment.parse(name) for name in spec.precisions]
         params = {
             "device_id": found["device_id"],
             "space": spec.space,
             "image": found["image"],
-            "precisions": list(
-                dict.fromkeys(Deployment.parse(name).table for name in spec.precisions)
-            ),
+            "precisions": list(dict.fromkeys(one.table for one in tables if one.reads_graphs)),
             "widths": sorted({SearchedRecipe.parse(name).width for name in spec.precisions}),
             "budget_s": spec.profile_budget_s,
             "seed": spec.seed,
             "remote": found["remote"],
         }
-        job = f"{search_id}-profile"
-        wait = self._below("profile", job_id, job, params, (0.01, 0.19))
-        succeeded(wait(), "profiling")
+        missing = [Deployment.parse(name) for name in found["missing"]]
+        if any(one.reads_graphs for one in missing):
+            wait = self._below("profile", job_id, f"{search_id}-profile", params, (0.01, 0.1))
+            succeeded(wait(), "profiling")
+        converted = list(dict.fromkeys(one.table for one in missing if not one.reads_graphs))
+        if converted:
+            task = {**params, "precisions": converted, "networks": N_TRANSFERRED}
+            job = f"{search_id}-transfer"
+            wait = self._below("profile", job_id, job, task, (0.1, 0.19))
+            succeeded(wait(), "profiling")
 
     def _train(self, job_id: str, search_id: str) -> None:
         """Have the supernet and predictor that the search needs, made once for all searches."""

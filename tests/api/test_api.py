@@ -101,6 +101,11 @@ def test_an_unknown_field_is_refused_by_name(api: TestClient) -> None:
         ({"precisions": ["int8+width=0.2"]}, 422, "width has to be 0.75 to 0.95"),
         ({"precisions": ["int8+"]}, 422, "precisions: no 'int8+'"),
         (
+            {"precisions": ["litert:int8+width=0.75"]},
+            422,
+            "tables of litert do not price narrower networks",
+        ),
+        (
             {"precisions": ["int8+qat"], "evaluator": "standalone"},
             422,
             "learned on subnets of a supernet",
@@ -122,6 +127,22 @@ def test_a_search_that_cannot_be_is_refused_by_name(
     response = ready.post("/v1/searches", json={**SEARCH, **change})
     assert named in _problem(response, status)["detail"]
     assert ready.get("/v1/searches").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("precision", "named"),
+    [
+        ("litert:int8", "blocks are not measured on litert; tables of it are made of whole"),
+        ("int8+qat", "precisions: no 'int8+qat'"),
+        ("tvm:int8", "precisions: no 'tvm:int8'; known: fp32, int8, openvino:fp32"),
+    ],
+)
+def test_a_profile_that_cannot_be_is_refused_by_name(
+    ready: TestClient, precision: str, named: str
+) -> None:
+    wanted = {"space": "mbconv", "dataset": "toy", "precisions": [precision]}
+    response = ready.post("/v1/devices/here:profile", json=wanted)
+    assert named in _problem(response, 422)["detail"]
 
 
 def test_a_search_is_taken_on_with_its_location(ready: TestClient) -> None:

@@ -18,6 +18,7 @@ from lookup_tables.calibrate import Calibration, fit_calibration
 from lookup_tables.quantized import quantize
 from lookup_tables.table import LookupTable
 from lookup_tables.target import Deployment
+from nas_service.compilation.base import Source
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.compression.width import narrow
 from nas_service.engine.child import Progress
@@ -38,6 +39,7 @@ from nas_service.worker.context import Context
 from nas_service.worker.remote import can_measure
 from nas_service.worker.tasks.front import all_candidates, evaluated_before
 from nas_service.worker.tasks.measure import anchor_of, spread_of
+from nas_service.worker.tasks.profile_files import source_of
 from nas_service.worker.tasks.tables import open_problem
 
 NEAR = 1.25
@@ -184,12 +186,18 @@ class _Work:
                 ]
                 quantize(graph, folder / "int8.onnx", batches)
                 graph = folder / "int8.onnx"
+            source = Source(graph)
+            if not Deployment.parse(one.precision).reads_graphs:
+                images = np.random.default_rng(number).standard_normal(
+                    (16, space.image.channels, size, size), dtype=np.float32
+                )
+                source = source_of(network, folder / "fp32.onnx", images)
         target = self.problem.costs[one.genotype[-1]].target
         return open_bench(
             self.context,
             self.device,
             self.params["job_id"],
-            {one.precision: graph},
+            {one.precision: source},
             {one.precision: target},
             folder,
             anchor_then_ms=anchor_of(self.tables),

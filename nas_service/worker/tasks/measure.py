@@ -25,7 +25,6 @@ from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured
 from nas_service.space.base import input_size
 from nas_service.storage import artifacts, certified, datasets, devices, searches
-from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
 from nas_service.training.data import Data
@@ -34,6 +33,7 @@ from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.remote import can_measure, runtimes_of
 from nas_service.worker.tasks.supernet import shipped_accuracy
+from nas_service.worker.tasks.winner_files import files_of, shipped_file
 from nas_service.worker.tasks.winner_rows import body_of, row_of
 
 
@@ -67,31 +67,23 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         )
         # fp32 is always measured beside the others: it is what they have to be faster than
         precisions = ("fp32", *(p for p in spec.precisions if p != "fp32"))
-        graphs, logits = {}, {}
-        for precision in precisions:
-            one = Deployment.parse(precision)
-            graphs[precision] = folder / f"{one.graph}.onnx"
-            shutil.copyfile(
-                context.blobs.path(stored[graphs[precision].name].sha256), graphs[precision]
-            )
-            parity = stored[f"{one.recipe}.parity.npz" if one.recipe else "parity.npz"]
-            with np.load(context.blobs.path(parity.sha256), allow_pickle=False) as given:
-                images, logits[precision] = given["images"], given["logits"]
+        files = files_of(context, stored, precisions, folder)
         report(0.1, "compiling")
     try:
         bench = open_bench(
             context,
             device,
             params["job_id"],
-            graphs,
+            files.sources,
             {one: targets[one].value for one in precisions},
             folder,
-            images=images,
+            images=files.images,
             anchor_then_ms=anchor_of(tables),
         )
         with context.building(params):
             accuracy = {
-                one: _accuracy(bench, one, graphs[one], device, data, size) for one in precisions
+                one: _accuracy(bench, one, files.graphs[one], device, data, size)
+                for one in precisions
             }
         certifier = _certify(bench, winner, search, spreads, report)
     except Unreachable:
@@ -104,7 +96,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     measured: dict[str, Measured] = {}
     for precision in precisions:
         same = parity_of(
-            bench.outputs[precision], logits[precision], Deployment.parse(precision).precision
+            bench.outputs[precision], files.logits[precision], Deployment.parse(precision).precision
         )
         measured[precision] = Measured(
             precision=precision,
@@ -119,8 +111,8 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         )
     rows = []
     with context.database.session() as session:
-        files = {
-            one: _file_of(session, context, winner, one, bench.compiled[one], stored)
+        shipped = {
+            one: shipped_file(session, context, winner, one, bench.compiled[one], stored)
             for one in spec.precisions
         }
     shutil.rmtree(folder, ignore_errors=True)
@@ -136,7 +128,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             )
             row = {
                 **row_of(winner, measured[precision], measured["fp32"], certificate),
-                "file": files[precision].name,
+                "file": shipped[precision].name,
                 "latency": timings[precision].as_dict(),
                 "measured_peak_memory_bytes": memory[precision],
                 "machine_shift": bench.sessions[-1].machine_shift,
@@ -145,7 +137,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             rows.append(row)
             artifacts.add_measurement(
                 session,
-                artifact_id=files[precision].id,
+                artifact_id=shipped[precision].id,
                 target_id=targets[precision].id,
                 values=timings[precision].as_dict(),
                 lineage=lineage(seed=spec.seed, protocol=PROTOCOL.as_dict()),
@@ -153,12 +145,12 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             certified.issue(
                 session,
                 search_id=search.id,
-                artifact=files[precision],
+                artifact=shipped[precision],
                 target_id=targets[precision].id,
                 verdict=certificate.verdict,
                 body=body_of(row, certificate, targets[precision].key, search.facts["tables"]),
             )
-        every = {**(winner.compressed or {}), **{one.name: one.id for one in files.values()}}
+        every = {**(winner.compressed or {}), **{one.name: one.id for one in shipped.values()}}
         searches.update_winner(session, winner.id, results=rows, state="measured", compressed=every)
     return {"rows": rows}
 
@@ -170,29 +162,6 @@ def _accuracy(
     if device.local:
         return shipped_accuracy(bench.compiled[name], data, data.test, size, bench.targets[name])
     return shipped_accuracy(graph, data, data.test, size)
-
-
-def _file_of(
-    session: Session,
-    context: Context,
-    winner: StoredWinner,
-    name: str,
-    compiled: Path,
-    stored: dict[str, StoredArtifact],
-) -> StoredArtifact:
-    """What ships in a deployment: the graph itself for ONNX Runtime, else the compiled file."""
-    one = Deployment.parse(name)
-    if one.runtime == PLAIN_RUNTIME:
-        return stored[f"{one.graph}.onnx"]
-    return artifacts.add_artifact(
-        session,
-        context.blobs,
-        compiled,
-        owner=winner.id,
-        name=f"{one.recipe}.{compiled.name}" if one.recipe else compiled.name,
-        kind="compiled",
-        lineage={**stored[f"{one.graph}.onnx"].lineage, "deployment": name},
-    )
 
 
 def _memory(

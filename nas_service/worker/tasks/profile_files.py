@@ -8,16 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
+from torch import nn
 
 from lookup_tables.blocks import Block
 from lookup_tables.graphs import block_graph, input_names
 from lookup_tables.quantized import quantize, with_integer_borders
 from lookup_tables.target import Target
+from nas_service.compilation.base import Source
+from nas_service.compilation.converted import ConvertedCompiler
 from nas_service.engine.child import Progress
 from nas_service.networks.build import build
-from nas_service.networks.export import export
+from nas_service.networks.export import export, export_program
+from nas_service.plugins import COMPILERS, load
 from nas_service.space.base import IntArray, SearchSpace, input_size
+
+_CONVERTED_AT_ONCE = 6
+"""Networks converted by one process: progress is told in between."""
+
+Array = npt.NDArray[np.float32]
 
 BLOCKS_SHARE, NETWORKS_SHARE = 0.45, 0.9
 """Parts of the budget by which blocks, then calibration networks, are built and measured."""
@@ -81,10 +91,15 @@ def network_files(
     clock: Clock | None,
     at_least: int,
 ) -> dict[int, dict[str, Path]]:
-    """Whole networks with random weights, a file a precision; fewer where time runs out."""
+    """Whole networks with random weights; fewer where time runs out.
+
+    A file a form, `fp32` and `int8`; a file a deployment where the runtime reads no graphs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(1)
     files: dict[int, dict[str, Path]] = {}
+    converted = [target for target in targets if not target.deployment.reads_graphs]
+    sources: dict[int, Source] = {}
     for number, genotype in enumerate(genotypes):
         if clock is not None and number >= at_least and clock.past(NETWORKS_SHARE - 0.1):
             break
@@ -98,11 +113,34 @@ def network_files(
         network = build(space, genotype, seed=number)
         export(network, plain, channels=space.image.channels, size=size)
         files[number] = {"fp32": plain}
-        if any(target.precision == "int8" for target in targets):
+        if any(t.precision == "int8" and t.deployment.reads_graphs for t in targets):
             shape = (1, space.image.channels, size, size)
             batches = [
                 {"input": generator.standard_normal(shape, dtype=np.float32)} for _ in range(4)
             ]
             files[number]["int8"] = folder / f"network{number}.int8.onnx"
             quantize(plain, files[number]["int8"], batches)
+        if converted:
+            shape = (16, space.image.channels, size, size)
+            images = np.random.default_rng([2, number]).standard_normal(shape, dtype=np.float32)
+            sources[number] = source_of(network, plain, images)
+    for target in converted:
+        name = target.deployment.name
+        compiler: ConvertedCompiler = load(COMPILERS, target.runtime)()
+        for start in range(0, len(sources), _CONVERTED_AT_ONCE):
+            report(between[1], f"converting for {name}: {start} of {len(sources)}")
+            some = list(sources)[start : start + _CONVERTED_AT_ONCE]
+            made = compiler.compile_all([sources[i] for i in some], target, folder / target.runtime)
+            for number, one in zip(some, made, strict=True):
+                files[number][name] = one.path
     return files
+
+
+def source_of(network: nn.Module, graph: Path, images: Array) -> Source:
+    """A network in every form that compilers read; `images` `(n, c, s, s)` to calibrate with."""
+    program = graph.with_suffix(".pt2")
+    _, channels, size, _ = images.shape
+    export_program(network, program, channels=channels, size=size)
+    calibration = graph.with_name(f"{graph.stem}.calibration.npz")
+    np.savez(calibration, images=images)
+    return Source(graph, program, calibration)

@@ -259,7 +259,9 @@ def measure_files(
     found: dict[str, Timing] = {}
     for (runtime, _), members in groups.items():
         models = {
-            f"{t.deployment.name}/{i}": paths[t.deployment.form]
+            f"{t.deployment.name}/{i}": paths[
+                t.deployment.form if t.deployment.reads_graphs else t.deployment.name
+            ]
             for i, paths in files.items()
             for t in members
         }

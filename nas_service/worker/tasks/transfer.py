@@ -14,7 +14,7 @@ from lookup_tables.errors import LookupTableError
 from lookup_tables.measure import Timing
 from lookup_tables.profile import Profiler
 from lookup_tables.table import LookupTable
-from lookup_tables.target import Target
+from lookup_tables.target import Deployment, Target
 from lookup_tables.transfer_table import TransferredTable, transfer_table
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
@@ -60,7 +60,7 @@ def transfer_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         report(0.9, "pricing blocks")
         made = []
         for target in targets:
-            references = _references(context, device, space, target.deployment.name)
+            references = _references(context, device, space, target.deployment)
             times = np.array(
                 [measured[f"{target.deployment.name}/{i}"].p50_ms for i in range(k)],
                 dtype=np.float64,
@@ -99,17 +99,23 @@ def _measured(
 
 
 def _references(
-    context: Context, device: StoredDevice, space: SearchSpace, precision: str
+    context: Context, device: StoredDevice, space: SearchSpace, wanted: Deployment
 ) -> list[LookupTable]:
-    """Other devices' newest tables in this precision that hold every block of the space."""
+    """Newest tables that hold every block of the space: other devices', and the device's own.
+
+    Of other devices those of the same deployment, of the device itself those of all others: what
+    another runtime takes there says much of what this one will.
+    """
     found = []
     with context.database.session() as session:
         for other in devices.every_device(session):
+            names = [wanted.table]
             if other.id == device.id:
-                continue
-            chosen, _ = covering(session, context.blobs, other.id, space, (precision,))
-            if precision in chosen:
-                stored = devices.get_table(session, chosen[precision])
+                own = devices.targets_of(session, device.id)
+                names = sorted({one.value.deployment.table for one in own} - {wanted.table})
+            chosen, _ = covering(session, context.blobs, other.id, space, names)
+            for version in dict.fromkeys(chosen.values()):
+                stored = devices.get_table(session, version)
                 found.append(devices.load_table(context.blobs, stored))
     return found
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from lookup_tables.target import Deployment
 from nas_service.compression.base import PassContext
+from nas_service.compression.quantization import calibration_images
 from nas_service.compression.searched import graphs_of, recipes_of
 from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress
@@ -23,6 +25,7 @@ from nas_service.training.loop import TrainRecipe, recalibrate
 from nas_service.training.loop import train as train_network
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.recipes import finetune_options, supernet_recipe
+from nas_service.worker.tasks.profile_files import source_of
 from nas_service.worker.tasks.supernet import (
     open_supernet,
     subnet_of,
@@ -78,6 +81,16 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         np.savez(folder / f"{prefix}parity.npz", images=images.numpy(), logits=logits)
         torch.save(made.network.state_dict(), folder / f"{prefix}weights.pt")
         files |= {f"{graph}.onnx": (path, "onnx") for graph, path in made.graphs.items()}
+        if any(not one.reads_graphs for one in map(Deployment.parse, spec.precisions)):
+            source = source_of(
+                made.network,
+                folder / f"{prefix}program.onnx",
+                calibration_images(pass_context),
+            )
+            assert source.program is not None
+            assert source.calibration is not None
+            files[f"{prefix}program.pt2"] = (source.program, "torch_program")
+            files[f"{prefix}calibration.npz"] = (source.calibration, "calibration")
         files[f"{prefix}weights.pt"] = (folder / f"{prefix}weights.pt", "torch_weights")
         files[f"{prefix}parity.npz"] = (folder / f"{prefix}parity.npz", "parity")
         report(0.1 + 0.8 * number / n_recipes, made.recipe or "fine-tuned")

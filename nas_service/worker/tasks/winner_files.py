@@ -1,0 +1,85 @@
+"""A winner's stored files as compilers read them, and what ships of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from lookup_tables.target import PLAIN_RUNTIME, Deployment
+from nas_service.compilation.base import FloatArray32, Source
+from nas_service.storage import artifacts
+from nas_service.storage.artifacts import StoredArtifact
+from nas_service.storage.searches import StoredWinner
+from nas_service.worker.context import Context
+
+
+@dataclass(frozen=True)
+class WinnerFiles:
+    """By deployment: the graph, all forms for a compiler, and the network's own `logits`.
+
+    `images` `(n, c, s, s)` are what the logits are of.
+    """
+
+    graphs: Mapping[str, Path]
+    sources: Mapping[str, Source]
+    images: FloatArray32
+    logits: Mapping[str, FloatArray32]
+
+
+def files_of(
+    context: Context,
+    stored: Mapping[str, StoredArtifact],
+    deployments: Sequence[str],
+    folder: Path,
+) -> WinnerFiles:
+    """Copies of a winner's artifacts below `folder`."""
+
+    def copied(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            shutil.copyfile(context.blobs.path(stored[name].sha256), path)
+        return path
+
+    graphs, sources, logits = {}, {}, {}
+    for name in deployments:
+        one = Deployment.parse(name)
+        prefix = f"{one.recipe}." if one.recipe else ""
+        graphs[name] = copied(f"{one.graph}.onnx")
+        sources[name] = Source(graphs[name])
+        if not one.reads_graphs:  # it quantises by itself
+            program = copied(f"{prefix}program.pt2")
+            calibration = copied(f"{prefix}calibration.npz")
+            plain = stored.get(f"{prefix}fp32.onnx")
+            graph = copied(plain.name) if plain else graphs[name]
+            sources[name] = Source(graph, program, calibration)
+        with np.load(copied(f"{prefix}parity.npz"), allow_pickle=False) as given:
+            images, logits[name] = given["images"], given["logits"]
+    return WinnerFiles(graphs, sources, images, logits)
+
+
+def shipped_file(
+    session: Session,
+    context: Context,
+    winner: StoredWinner,
+    name: str,
+    compiled: Path,
+    stored: dict[str, StoredArtifact],
+) -> StoredArtifact:
+    """What ships in a deployment: the graph itself for ONNX Runtime, else the compiled file."""
+    one = Deployment.parse(name)
+    if one.runtime == PLAIN_RUNTIME:
+        return stored[f"{one.graph}.onnx"]
+    return artifacts.add_artifact(
+        session,
+        context.blobs,
+        compiled,
+        owner=winner.id,
+        name=compiled.name,
+        kind="compiled",
+        lineage={**stored[f"{one.graph}.onnx"].lineage, "deployment": name},
+    )

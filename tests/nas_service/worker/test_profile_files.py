@@ -1,0 +1,48 @@
+"""Whole networks for runtimes that read no graphs: converted, several at once, and measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lookup_tables import anchor
+from lookup_tables.profile import LocalProfiler
+from lookup_tables.runtimes import runtime_versions
+from lookup_tables.target import Target
+from nas_service.compilation import toolchains
+from nas_service.plugins import SPACES, load
+from nas_service.settings import Settings
+from nas_service.space.base import ImageShape, SearchSpace
+from nas_service.space.sampling import distinct
+from nas_service.worker.tasks.profile_files import network_files
+from nas_service.worker.tasks.profile_space import measure_networks
+from tests.tools import lacks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("runtime", "precision"), [("tvm", "fp32"), ("executorch", "int8")])
+def test_networks_are_converted_and_measured(runtime: str, precision: str, tmp_path: Path) -> None:
+    told = toolchains.status(toolchains.toolchain(runtime), Settings())
+    if not told.ready:
+        lacks(f"no {', '.join(told.missing)}: {told.how}")
+    space: SearchSpace = load(SPACES, "mbconv")(ImageShape(8, 1, 2))
+    there = runtime_versions()
+    targets = [
+        Target("here", "onnxruntime", there["onnxruntime"], "fp32"),
+        Target("here", runtime, there[runtime], precision),
+    ]
+    rows = distinct(space, 2, np.random.default_rng(0))
+    said: list[str] = []
+    files = network_files(
+        space, rows, targets, tmp_path, lambda _, what: said.append(what), (0, 1), None, 2
+    )
+    name = f"{runtime}:{precision}"
+    assert [set(paths) for paths in files.values()] == [{"fp32", name}] * 2
+    assert len({paths[name] for paths in files.values()}) == 2
+    assert any(name in what for what in said)
+    anchor_file = anchor.write_anchor(tmp_path)
+    found = measure_networks(LocalProfiler(), files, targets, None, 0, anchor_file)
+    assert set(found) == {"fp32/0", "fp32/1", f"{name}/0", f"{name}/1", anchor.NAME}
+    assert all(timing.p50_ms > 0 for timing in found.values())
