@@ -26,7 +26,6 @@ from nas_service.compression.apply import apply_torch
 from nas_service.compression.base import PassContext
 from nas_service.compression.distillation import answering
 from nas_service.compression.recipe import Recipe
-from nas_service.errors import InvalidSpec
 from nas_service.networks.build import build
 from nas_service.networks.reference import reference
 from nas_service.networks.supernet import Supernet
@@ -56,11 +55,7 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--supernet", type=Path, help="weights: read, or trained and written")
     options.add_argument("--part", action="append", choices=("passes", "tensors", "distillation"))
     given = options.parse_args(arguments)
-    try:
-        data = load_images(given.data, given.train_images, given.test_images)
-    except InvalidSpec as error:
-        print(f"nas: {error}", file=sys.stderr)
-        return 1
+    data = load_images(given.data, given.train_images, given.test_images)
     parts = given.part or ["passes", "tensors", "distillation"]
     rows: list[Row] = []
     if "tensors" in parts:

@@ -24,7 +24,6 @@ from lookup_tables.target import Deployment
 from nas_service.compression.base import PassContext
 from nas_service.compression.searched import graphs_of
 from nas_service.compression.ship import ship
-from nas_service.errors import InvalidSpec
 from nas_service.networks.supernet import Supernet
 from nas_service.search.cost import StructureModel
 from nas_service.search.evaluate import Problem
@@ -55,11 +54,7 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--profile-budget-s", type=float, default=150.0)
     options.add_argument("--supernet", type=Path, help="weights: read, or trained and written")
     given = options.parse_args(arguments)
-    try:
-        data = load_images(given.data, given.train_images)
-    except InvalidSpec as error:
-        print(f"nas: {error}", file=sys.stderr)
-        return 1
+    data = load_images(given.data, given.train_images)
     supernet = supernet_of(data, given.epochs, 64, given.seed, given.supernet)
     space = supernet.space
     tables = dict.fromkeys(Deployment.parse(one).table for one in DEPLOYMENTS)

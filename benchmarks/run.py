@@ -6,6 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from nas_service.errors import InvalidSpec
+
 BENCHMARKS = {
     "spaces": "1,000 samples of a space: build, run, export, agree with torch, count MACs",
     "latency": "profile this machine and compare estimates with measured networks",
@@ -34,4 +36,8 @@ def main(name: str | None, arguments: Sequence[str]) -> int:
         print(f"nas: no benchmark {name!r}; known: {', '.join(BENCHMARKS)}", file=sys.stderr)
         return 1
     module = importlib.import_module(f"benchmarks.{name}")
-    return int(module.main(list(arguments)))
+    try:
+        return int(module.main(list(arguments)))
+    except InvalidSpec as error:  # data that is not there
+        print(f"nas: {error}", file=sys.stderr)
+        return 1

@@ -52,7 +52,9 @@ def supernet_of(data: Data, epochs: int, batch: int, seed: int, stored: Path | N
         recipe = TrainRecipe(epochs=epochs, batch=batch, flip=True)
         train_supernet(supernet, data, recipe, seed=seed, on_step=on_step)
         if stored is not None:
-            torch.save(supernet.state_dict(), stored)
+            partial = stored.with_name(stored.name + ".partial")
+            torch.save(supernet.state_dict(), partial)
+            partial.replace(stored)
     supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
     return supernet
 

@@ -28,7 +28,7 @@ from nas_service.compression.base import PassContext
 from nas_service.compression.catalogue import checked_options
 from nas_service.compression.quantization import calibration_images
 from nas_service.compression.quantization_aware import QatPass
-from nas_service.errors import InvalidSpec, NasError
+from nas_service.errors import NasError
 from nas_service.networks.export import export, export_program
 from nas_service.networks.reference import reference
 from nas_service.plugins import COMPILERS, load
@@ -57,11 +57,7 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--train-images", type=int, default=10_000)
     options.add_argument("--test-images", type=int, default=2_000)
     given = options.parse_args(arguments)
-    try:
-        data = load_images(given.data, given.train_images, given.test_images)
-    except InvalidSpec as error:
-        print(f"nas: {error}", file=sys.stderr)
-        return 1
+    data = load_images(given.data, given.train_images, given.test_images)
     rows: list[Row] = []
     for name in given.network or list(PUBLISHED):
         print(f"{name}: training", file=sys.stderr)

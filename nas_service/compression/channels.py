@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from nas_service.compression.base import PassContext
-from nas_service.errors import StepFailed, Unsupported
+from nas_service.compression.structured import classifier_of, torch_pruning_for
+from nas_service.errors import StepFailed
 from nas_service.networks.build import count_macs
 
 _STEPS = 40
@@ -29,19 +30,12 @@ class ChannelsPass:
             Unsupported: torch-pruning is not installed.
             StepFailed: the MACs cannot be brought down that far.
         """
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                import torch_pruning
-        except ModuleNotFoundError as error:
-            raise Unsupported(
-                "pass channels needs torch-pruning: pip install 'nas-service[compression]'"
-            ) from error
+        torch_pruning = torch_pruning_for("channels")
         wanted = float(context.options["macs"])
         pruned = copy.deepcopy(network).eval()
         image = torch.zeros(1, context.data.train.images.shape[1], context.size, context.size)
         before = count_macs(pruned, image)
-        last = [m for m in pruned.modules() if isinstance(m, nn.Linear)][-1]
+        last = classifier_of(pruned)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pruner = torch_pruning.pruner.MetaPruner(

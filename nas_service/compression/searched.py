@@ -97,4 +97,8 @@ def _width(deployment: str, value: str) -> float:
             f"not {value!r}",
             field="precisions",
         )
+    if value != f"{width:g}":  # the same deployment by two names would be searched twice
+        raise InvalidSpec(
+            f"precisions: {deployment!r}: write width={width:g}, not {value!r}", field="precisions"
+        )
     return width

@@ -18,9 +18,10 @@ from nas_service.plugins import ONNX_PASSES, load
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """A recipe's name, the module that it gives, and its graphs by their names."""
+    """A recipe's name and passes, the module that it gives, and its graphs by their names."""
 
     recipe: str
+    passes: Mapping[str, Mapping[str, Any]]
     network: nn.Module
     graphs: Mapping[str, Path]
 
@@ -43,7 +44,8 @@ def ship(
         forms = [one.rpartition(".")[2] for one in wanted if one.rpartition(".")[0] == recipe]
         parsed = SearchedRecipe.parse(f"int8+{recipe}" if recipe else "int8")
         so_far, done = network, ""
-        for step in parsed.torch_steps(finetune):
+        steps = parsed.torch_steps(finetune)
+        for step in steps:
             done += repr(step)
             if done not in made:
                 made[done] = apply_torch(step, so_far, context)
@@ -59,4 +61,5 @@ def ship(
             quantiser: OnnxPass = load(ONNX_PASSES, "static_int8")()
             graphs[f"{prefix}int8"] = folder / f"{prefix}int8.onnx"
             quantiser.apply(plain, graphs[f"{prefix}int8"], context)
-        yield Shipped(recipe, shipped, graphs)
+        passes = {step.name: step.options for step in steps}
+        yield Shipped(recipe, passes, shipped, graphs)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from nas_service.compression.base import PassContext
-from nas_service.errors import Unsupported
+from nas_service.compression.structured import classifier_of, torch_pruning_for
 from nas_service.space.narrowed import kept_channels
 
 
@@ -34,16 +34,9 @@ def narrow(network: nn.Module, image: torch.Tensor, keep: float) -> nn.Module:
     Raises:
         Unsupported: torch-pruning is not installed.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import torch_pruning
-    except ModuleNotFoundError as error:
-        raise Unsupported(
-            "pass width needs torch-pruning: pip install 'nas-service[compression]'"
-        ) from error
+    torch_pruning = torch_pruning_for("width")
     narrower = copy.deepcopy(network).eval()
-    last = [m for m in narrower.modules() if isinstance(m, nn.Linear)][-1]
+    last = classifier_of(narrower)
     importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

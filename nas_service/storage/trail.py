@@ -26,7 +26,11 @@ def trails(session: Session, search: StoredSearch) -> list[dict[str, Any]]:
     if search.facts.get("supernet_id"):
         shared = supernets.get_supernet(session, search.facts["supernet_id"])
         weights_from = {"supernet": shared.id, "sha256": shared.sha256}
-    query = select(CertificateRow).where(CertificateRow.search_id == search.id)
+    query = (
+        select(CertificateRow)
+        .where(CertificateRow.search_id == search.id)
+        .order_by(CertificateRow.id)  # the newest of a file is kept
+    )
     certificates = {row.artifact_id: row for row in session.scalars(query)}
     return [
         _trail(session, winner, name, weights_from, certificates)

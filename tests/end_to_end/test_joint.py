@@ -84,6 +84,17 @@ def test_runtimes_are_searched_with_the_architecture(tmp_path: Path, toy_arrays:
             assert stages["measured"]["latency_ms"] == rows[name]["measured_latency_ms"]
             assert stages["certified"]["verdict"] == rows[name]["verdict"]
         assert trails["int8+qat"]["stages"][1]["name"] == "qat.weights.pt"
+        made_by = {
+            one["name"]: list(one["lineage"]["sources"]["recipe"])
+            for one in nas.every("/v1/artifacts", owner=winner["id"])
+            if one["name"].endswith(".onnx")
+        }
+        assert made_by == {
+            "fp32.onnx": ["finetune"],
+            "int8.onnx": ["finetune", "static_int8"],
+            "qat.int8.onnx": ["finetune", "qat", "static_int8"],
+            "width=0.75.fp32.onnx": ["width", "finetune"],
+        }
         file = rows["openvino:int8"]["file"]
         assert file.endswith(".openvino.zip")
         saved = tmp_path / "model.zip"

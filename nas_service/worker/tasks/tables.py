@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from lookup_tables.fill import fill
 from lookup_tables.roofline import Peaks, Roofline
 from lookup_tables.target import PLAIN_RUNTIME, Deployment, Target
-from nas_service.compression.searched import shipped_as
+from nas_service.compilation import toolchains
+from nas_service.compression.searched import SearchedRecipe, shipped_as
 from nas_service.engine.child import Progress
-from nas_service.errors import InvalidSpec
+from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
 from nas_service.search.evaluate import Problem, median_latency_ms, require_feasible
 from nas_service.search.shipping import ShippingModel
+from nas_service.settings import Settings
 from nas_service.space.base import SearchSpace, digest
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.narrowed import NarrowedSpace
@@ -131,6 +134,23 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     }
 
 
+def require_tools(deployments: Sequence[str], settings: Settings) -> None:
+    """Raise `Unsupported`, which says how to get it, where a deployment cannot be made here.
+
+    A toolchain that converts, or a package that a recipe's pass needs, would otherwise be missed
+    when everything is trained.
+    """
+    for name in deployments:
+        one = Deployment.parse(name)
+        if not one.reads_graphs:
+            toolchains.require(toolchains.toolchain(one.runtime), settings)
+        if SearchedRecipe.parse(name).width < 1.0 and find_spec("torch_pruning") is None:
+            raise Unsupported(
+                f"{name!r} needs torch-pruning: pip install 'nas-service[compression]'",
+                field="precisions",
+            )
+
+
 def _add_rooflines(
     context: Context,
     device: devices.StoredDevice,
@@ -160,6 +180,7 @@ def check_feasible(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     context = Context.from_params(params)
     with context.database.session() as session:
         search = searches.get_search(session, params["search_id"])
+    require_tools(search.value.precisions, context.settings)
     problem = open_problem(context, search)
     require_feasible(problem, search.value.seed)
     with context.database.session() as session:

@@ -72,6 +72,7 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     wanted = graphs_of(["fp32", "int8", *spec.precisions])
     n_recipes = 1 + len(recipes_of(spec.precisions))
     files: dict[str, tuple[Path, str]] = {}
+    made_by: dict[str, dict[str, Any]] = {}
     report(0.1, "fine-tuning")
     pass_context = PassContext(data, size, seed=spec.seed, teacher=teacher)
     for number, made in enumerate(ship(wanted, network, pass_context, folder, options), start=1):
@@ -93,6 +94,9 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             files[f"{prefix}calibration.npz"] = (source.calibration, "calibration")
         files[f"{prefix}weights.pt"] = (folder / f"{prefix}weights.pt", "torch_weights")
         files[f"{prefix}parity.npz"] = (folder / f"{prefix}parity.npz", "parity")
+        for name in files.keys() - made_by.keys():
+            int8: dict[str, Any] = {"static_int8": {}} if name.endswith("int8.onnx") else {}
+            made_by[name] = {**{k: dict(v) for k, v in made.passes.items()}, **int8}
         report(0.1 + 0.8 * number / n_recipes, made.recipe or "fine-tuned")
     description = describe(space, genotype)
     (folder / "architecture.json").write_text(json.dumps(description, indent=1))
@@ -106,12 +110,6 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         "layout": "NCHW",
     }
     (folder / "preprocessing.json").write_text(json.dumps(preprocessing, indent=1))
-    from_what = lineage(
-        seed=spec.seed,
-        data=dataset.digest,
-        supernet=None if shared is None else shared.sha256,
-        recipe={"finetune": options, "static_int8": {}},
-    )
     files["architecture.json"] = (folder / "architecture.json", "architecture")
     files["preprocessing.json"] = (folder / "preprocessing.json", "preprocessing")
     stored = {}
@@ -124,7 +122,12 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 owner=winner.id,
                 name=name,
                 kind=kind,
-                lineage=from_what,
+                lineage=lineage(
+                    seed=spec.seed,
+                    data=dataset.digest,
+                    supernet=None if shared is None else shared.sha256,
+                    recipe=made_by.get(name, {}),
+                ),
             )
             stored[name] = added.id
         searches.update_winner(session, winner.id, compressed=stored, state="compressed")

@@ -40,9 +40,8 @@ def files_of(
     """Copies of a winner's artifacts below `folder`."""
 
     def copied(name: str) -> Path:
-        path = folder / name
-        if not path.exists():
-            shutil.copyfile(context.blobs.path(stored[name].sha256), path)
+        path = folder / name  # anew each time: what a crash left there may be half a file
+        shutil.copyfile(context.blobs.path(stored[name].sha256), path)
         return path
 
     graphs, sources, logits = {}, {}, {}

@@ -54,6 +54,7 @@ def test_deployments_share_graphs_and_recipes() -> None:
         ("int8+width=0.75+width=0.8", "no recipe"),
         ("int8+width=0.5", "width has to be 0.75 to 0.95, not '0.5'"),
         ("int8+width=nan", "width has to be"),
+        ("int8+width=0.750", "write width=0.75, not '0.750'"),
         ("int8+width=wide", "width has to be 0.75 to 0.95, not 'wide'"),
         ("openvino:bf16+qat", "qat trains for int8, and this is bf16"),
     ],
@@ -133,6 +134,11 @@ def test_recipes_that_begin_alike_are_trained_once(
     for one in made:
         for path in one.graphs.values():
             onnx.checker.check_model(onnx.load(path))
+    assert [list(one.passes) for one in made] == [
+        ["finetune"],
+        ["finetune", "qat"],
+        ["width", "finetune"],
+    ]
     # what was trained for integers started from what was fine-tuned, and went on from there
     alone = list(ship(["qat.int8"], trained, context_of("finetune"), tmp_path, options))
     first, again = (dict(one.network.named_parameters()) for one in (made[1], alone[0]))
