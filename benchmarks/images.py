@@ -10,6 +10,7 @@ from nas_service.settings import Settings
 from nas_service.training import data as training_data
 from nas_service.training import ingest
 from nas_service.training.data import Data, Split
+from nas_service.training.device import training_device
 
 
 def images(given: Path | None, max_train: int, max_test: int | None = None) -> Data:
@@ -24,5 +25,6 @@ def images(given: Path | None, max_train: int, max_test: int | None = None) -> D
     stored = Path("var/bench")
     stored.mkdir(parents=True, exist_ok=True)
     ingest.ingest(source).save(stored / "images.npz")
-    data = training_data.load(stored / "images.npz", max_train=max_train)
+    device = training_device(Settings().training_device)
+    data = training_data.load(stored / "images.npz", max_train=max_train, device=device)
     return replace(data, test=Split(data.test.images[:max_test], data.test.labels[:max_test]))

@@ -8,19 +8,21 @@ from typing import Any
 CONTROL = "control"
 """Jobs that wait for others: searches."""
 CPU = "cpu"
-"""Jobs that train or convert."""
+"""Jobs that import or convert."""
+GPU = "gpu"
+"""Jobs that train: for workers with a GPU where there are some. Some worker has to take it."""
 DEVICE = "device"
 """Jobs that measure on the machine of their worker."""
 AGENT = "agent"
 """Jobs that wait for a device's agent; a slow device must not hold up another one."""
 
-CONCURRENCY = {CONTROL: 16, CPU: 1, DEVICE: 1, AGENT: 32}
+CONCURRENCY = {CONTROL: 16, CPU: 1, GPU: 1, DEVICE: 1, AGENT: 32}
 
 QUEUE_OF = {
     "dataset": CPU,
     "profile": DEVICE,
-    "supernet": CPU,
-    "compress": CPU,
+    "supernet": GPU,
+    "compress": GPU,
     "certify": DEVICE,
     "measure": DEVICE,
     "drift": DEVICE,

@@ -16,6 +16,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from nas_service.errors import InvalidData
+from nas_service.training.device import CPU
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
@@ -40,11 +41,13 @@ class Data:
     test: Split
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    device: torch.device = CPU
+    """Where networks are trained and judged on these images, which stay in memory."""
 
     def prepared(self, images: Tensor, size: int) -> Tensor:
-        """Normalised floats at `size` pixels a side, channels last in memory."""
-        mean = torch.tensor(self.mean)[None, :, None, None]
-        std = torch.tensor(self.std)[None, :, None, None]
+        """Normalised floats at `size` pixels a side, channels last, where the images are."""
+        mean = torch.tensor(self.mean, device=images.device)[None, :, None, None]
+        std = torch.tensor(self.std, device=images.device)[None, :, None, None]
         x = (images.float() / 255.0 - mean) / std
         if x.shape[-1] != size:
             x = functional.interpolate(
@@ -53,8 +56,11 @@ class Data:
         return x.contiguous(memory_format=torch.channels_last)
 
 
-def load(path: Path, *, max_train: int | None = None) -> Data:
-    """Read a stored data set; `max_train` keeps the first so many training images."""
+def load(path: Path, *, max_train: int | None = None, device: torch.device = CPU) -> Data:
+    """Read a stored data set, for networks on `device`.
+
+    `max_train` keeps the first so many training images.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             images, labels, split = arrays["images"], arrays["labels"], arrays["split"]
@@ -68,7 +74,7 @@ def load(path: Path, *, max_train: int | None = None) -> Data:
     pixels = train.images.float() / 255.0
     mean = pixels.mean((0, 2, 3))
     std = pixels.std((0, 2, 3)).clamp_min(1e-3)
-    return Data(train, validation, test, tuple(mean.tolist()), tuple(std.tolist()))
+    return Data(train, validation, test, tuple(mean.tolist()), tuple(std.tolist()), device)
 
 
 def _split(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Split:
@@ -76,9 +82,15 @@ def _split(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Spli
     return Split(torch.from_numpy(moved), torch.from_numpy(labels.astype(np.int64)))
 
 
-def augment(images: Tensor, generator: torch.Generator, *, shift: int, flip: bool) -> Tensor:
-    """Shift each image by up to `shift` pixels, edges repeated, and mirror half of them."""
+def augment(
+    images: Tensor, generator: torch.Generator, *, shift: int, flip: bool
+) -> tuple[Tensor, Tensor]:
+    """Shift each image by up to `shift` pixels, edges repeated, and mirror half of them.
+
+    Gives the images, and which of them were mirrored `(n,)`.
+    """
     n, _, size, _ = images.shape
+    mirrored = torch.zeros(n, dtype=torch.bool)
     if shift:
         padded = functional.pad(images.float(), (shift,) * 4, mode="replicate").to(torch.uint8)
         offsets = torch.randint(0, 2 * shift + 1, (n, 2), generator=generator)
@@ -90,4 +102,4 @@ def augment(images: Tensor, generator: torch.Generator, *, shift: int, flip: boo
     if flip:
         mirrored = torch.rand(n, generator=generator) < 0.5
         images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-    return images
+    return images, mirrored

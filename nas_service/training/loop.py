@@ -12,6 +12,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from nas_service.training.data import Data, Split, augment
+from nas_service.training.device import placed
 from nas_service.training.distillation import distillation_loss
 
 _BATCH = 250
@@ -42,11 +43,11 @@ def accuracy(network: nn.Module, data: Data, split: Split, size: int) -> float:
     """Share of images in `split` that `network` classifies rightly."""
     network.eval()
     right = 0
-    with torch.inference_mode():
+    with placed(network, data.device), torch.inference_mode():
         for start in range(0, len(split), _BATCH):
             part = slice(start, start + _BATCH)
-            logits = network(data.prepared(split.images[part], size))
-            right += int((logits.argmax(1) == split.labels[part]).sum())
+            logits = network(data.prepared(split.images[part].to(data.device), size))
+            right += int((logits.argmax(1).cpu() == split.labels[part]).sum())
     return right / len(split)
 
 
@@ -59,11 +60,11 @@ def recalibrate(
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
     network.train()
-    with torch.no_grad():
+    with placed(network, data.device), torch.no_grad():
         for start in range(0, min(n_images, len(data.train)), 128):
             images = data.train.images[start : start + 128]
             if len(images) > 1:
-                network(data.prepared(images, size))
+                network(data.prepared(images.to(data.device), size))
     for norm in norms:
         norm.momentum = 0.1
     network.eval()
@@ -90,11 +91,16 @@ def optimizer_for(network: nn.Module, recipe: TrainRecipe) -> torch.optim.SGD:
 
 
 class Batch(NamedTuple):
-    """Augmented uint8 images `(b, c, s, s)`, their labels, and their rows in the split."""
+    """Augmented uint8 images `(b, c, s, s)`, labels, rows in the split, and which are mirrored."""
 
     images: Tensor
     labels: Tensor
     rows: Tensor
+    mirrored: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(*(one.to(device) for one in self))
 
 
 Objective = Callable[[nn.Module, Tensor, Batch], Tensor]
@@ -108,8 +114,10 @@ def batches(split: Split, recipe: TrainRecipe, generator: torch.Generator) -> li
     for start in range(0, len(order), recipe.batch):
         rows = order[start : start + recipe.batch]
         if len(rows) > 1:
-            images = augment(split.images[rows], generator, shift=recipe.shift, flip=recipe.flip)
-            found.append(Batch(images, split.labels[rows], rows))
+            images, mirrored = augment(
+                split.images[rows], generator, shift=recipe.shift, flip=recipe.flip
+            )
+            found.append(Batch(images, split.labels[rows], rows, mirrored))
     return found
 
 
@@ -148,18 +156,34 @@ def train(
     """Train in place; with a `teacher` the loss is shared with its softened answers.
 
     `teacher` takes the batch as uint8 images and gives logits; `objective` stands for the loss in
-    whole. `on_epoch` is told how many epochs
-    are done, of how many; where it says False, training ends.
+    whole. `on_epoch` is told how many epochs are done, of how many; where it says False, training
+    ends. Batches, and the network while it trains, are on the data's device.
     """
+    with placed(network, data.device):
+        _train(
+            network, data, size, recipe, seed, objective or labels_and(teacher, recipe), on_epoch
+        )
+    network.eval()
+
+
+def _train(
+    network: nn.Module,
+    data: Data,
+    size: int,
+    recipe: TrainRecipe,
+    seed: int,
+    objective: Objective,
+    on_epoch: Callable[[int, int], bool | None] | None,
+) -> None:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
     optimizer = optimizer_for(network, recipe)
-    objective = objective or labels_and(teacher, recipe)
     n_steps = recipe.epochs * steps_per_epoch(len(data.train), recipe.batch)
     step = 0
     for epoch in range(recipe.epochs):
         generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
         network.train()
-        for batch in batches(data.train, recipe, generator):
+        for each in batches(data.train, recipe, generator):
+            batch = each.to(data.device)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, n_steps)
             loss = objective(network, data.prepared(batch.images, size), batch)
@@ -169,4 +193,3 @@ def train(
             step += 1
         if on_epoch is not None and on_epoch(epoch + 1, recipe.epochs) is False:
             break
-    network.eval()

@@ -20,6 +20,7 @@ from nas_service.networks.supernet import Supernet
 from nas_service.space.base import input_size
 from nas_service.space.sampling import uniform
 from nas_service.training.data import Data
+from nas_service.training.device import placed
 from nas_service.training.distillation import distillation_loss
 from nas_service.training.loop import (
     TrainRecipe,
@@ -41,6 +42,19 @@ def train_supernet(
     on_step: Callable[[int, int, float], None] | None = None,
 ) -> None:
     """Train in place, from `checkpoint` where it exists; `on_step` gets step, steps and loss."""
+    with placed(supernet, data.device):
+        _train(supernet, data, recipe, seed, n_random, checkpoint, on_step)
+
+
+def _train(
+    supernet: Supernet,
+    data: Data,
+    recipe: TrainRecipe,
+    seed: int,
+    n_random: int,
+    checkpoint: Path | None,
+    on_step: Callable[[int, int, float], None] | None,
+) -> None:
     supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
     optimizer = optimizer_for(supernet, recipe)
     per_epoch = steps_per_epoch(len(data.train), recipe.batch)
@@ -51,7 +65,8 @@ def train_supernet(
     for epoch in range(first, recipe.epochs):
         generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
         choices = np.random.default_rng([seed, epoch])
-        for images, labels, _ in batches(data.train, recipe, generator):
+        for each in batches(data.train, recipe, generator):
+            images, labels, *_ = each.to(data.device)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, n_steps)
             loss = _sandwich_step(supernet, data, recipe, images, labels, choices, n_random)
@@ -97,7 +112,7 @@ def _restore(supernet: Supernet, optimizer: torch.optim.SGD, checkpoint: Path | 
     """Epochs already done, their state put back."""
     if checkpoint is None or not checkpoint.exists():
         return 0
-    state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
     supernet.load_state_dict(state["supernet"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["epochs"])

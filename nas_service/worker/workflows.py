@@ -96,7 +96,9 @@ class Workflows:
 
         def work() -> None:
             step = self._runner.step
-            step(job_id, "compress", "compress_model:compress_model", params, (0.0, 0.6))
+            # training and converting take the machine, wherever files are measured
+            here = {**params, "remote": False}
+            step(job_id, "compress", "compress_model:compress_model", here, (0.0, 0.6))
             step(job_id, "measure", "measure_model:measure_model", params, (0.6, 1.0))
 
         return self._runner.job(job_id, work)

@@ -18,9 +18,9 @@ from nas_service.networks.reference import reference
 from nas_service.space.base import input_size
 from nas_service.storage import artifacts, datasets, searches
 from nas_service.training.data import Data
-from nas_service.training.data import load as load_data
 from nas_service.training.loop import TrainRecipe, recalibrate, train
 from nas_service.worker.context import Context, make_space
+from nas_service.worker.images import open_images
 
 MIN_IMAGES = 8
 
@@ -52,10 +52,7 @@ def open_model(
     """
     with context.database.session() as session:
         dataset = datasets.get_dataset(session, params["dataset_id"])
-    torch.set_num_threads(context.threads())
-    data = load_data(
-        context.blobs.path(dataset.sha256 or ""), max_train=params.get("max_train_images")
-    )
+    data = open_images(context, dataset, params.get("max_train_images"))
     if len(data.train) < MIN_IMAGES:
         raise InvalidData(
             f"data set {dataset.name!r} has {len(data.train)} training images; ranges of "

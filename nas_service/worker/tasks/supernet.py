@@ -28,11 +28,11 @@ from nas_service.storage import datasets, supernets
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.supernets import StoredSupernet
 from nas_service.training.data import Data, Split
-from nas_service.training.data import load as load_data
 from nas_service.training.loop import TrainRecipe, recalibrate
 from nas_service.training.sandwich import train_supernet
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.evaluators import SupernetEvaluator, validation_part
+from nas_service.worker.images import open_images
 from nas_service.worker.tasks.front import training_set
 from predictors.base import Prediction
 from predictors.quality import coverage, kendall
@@ -46,11 +46,9 @@ def open_supernet(
     context: Context, stored: StoredSupernet, dataset: StoredDataset, *, trained: bool = True
 ) -> tuple[Supernet, Data]:
     """The supernet, with its trained weights, and the data it was trained on."""
-    torch.set_num_threads(context.threads())
-    torch.use_deterministic_algorithms(True)
-    data = load_data(
-        context.blobs.path(dataset.sha256 or ""), max_train=stored.recipe.get("max_train")
-    )
+    data = open_images(context, dataset, stored.recipe.get("max_train"))
+    # a GPU has no such algorithm for some gradients: it is warned of, and goes on
+    torch.use_deterministic_algorithms(True, warn_only=data.device.type != "cpu")
     space = make_space(stored.space, dataset.image)
     supernet = Supernet(space, seed=stored.seed)
     if trained:
@@ -72,6 +70,7 @@ def teacher_of(supernet: Supernet, data: Data) -> Teacher:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
 
     def answers(images: Tensor) -> Tensor:
+        network.to(images.device)
         with torch.no_grad():
             logits: Tensor = network(data.prepared(images, size))
             return logits
@@ -130,7 +129,11 @@ def train(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     weights = folder / "supernet.pt"
     torch.save(supernet.state_dict(), weights)
     sha256 = context.blobs.put(weights)
-    metrics = {"train_s": round(time.monotonic() - started, 1), "threads": context.threads()}
+    metrics = {
+        "train_s": round(time.monotonic() - started, 1),
+        "threads": context.threads(),
+        "trained_on": str(data.device),
+    }
     with context.database.session() as session:
         supernets.set_trained(session, stored.id, sha256=sha256, metrics=metrics)
     shutil.rmtree(folder, ignore_errors=True)

@@ -20,10 +20,10 @@ from nas_service.lineage import lineage
 from nas_service.networks.build import build
 from nas_service.space.base import describe, input_size
 from nas_service.storage import artifacts, datasets, searches, supernets
-from nas_service.training.data import load as load_data
 from nas_service.training.loop import TrainRecipe, recalibrate
 from nas_service.training.loop import train as train_network
 from nas_service.worker.context import Context, make_space
+from nas_service.worker.images import open_images
 from nas_service.worker.recipes import finetune_options, supernet_recipe
 from nas_service.worker.tasks.profile_files import source_of
 from nas_service.worker.tasks.supernet import (
@@ -57,10 +57,7 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         network, size = subnet_of(supernet, data, genotype)
         teacher = teacher_of(supernet, data)
     else:
-        torch.set_num_threads(context.threads())
-        data = load_data(
-            context.blobs.path(dataset.sha256 or ""), max_train=spec.training.max_train_images
-        )
+        data = open_images(context, dataset, spec.training.max_train_images)
         size, teacher = input_size(space, genotype), None
         network = build(space, genotype, seed=spec.seed)
         recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
