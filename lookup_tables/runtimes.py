@@ -52,6 +52,8 @@ PACKAGES = {
     "litert": "ai-edge-litert",
     "executorch": "executorch",
     "tvm": "apache-tvm",
+    "tvm-tuned": "apache-tvm",
+    "aot-inductor": "torch",
 }
 """Runtimes by name, and the package of each."""
 
@@ -266,10 +268,35 @@ class TvmModel:
         return [one.numpy() for one in ([found] if hasattr(found, "numpy") else found)]
 
 
+class AotInductorModel:
+    """A package of AOTInductor on the CPU; torch's threads are those of the process."""
+
+    def __init__(self, path: Path, target: Target) -> None:
+        import torch
+
+        torch.set_num_threads(target.threads)
+        self._torch = torch
+        with ZipFile(path) as packed, tempfile.TemporaryDirectory() as folder:
+            package = packed.extract("model.pt2", folder)
+            shapes: dict[str, list[int]] = json.loads(packed.read("inputs.json"))
+            self._model = torch._inductor.aoti_load_package(package)
+        self.inputs = {
+            name: Input(tuple(shape), np.dtype(np.float32)) for name, shape in shapes.items()
+        }
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """See `Model.run`."""
+        with self._torch.inference_mode():
+            found = self._model(*(self._torch.from_numpy(feeds[name]) for name in self.inputs))
+        return [one.numpy() for one in (found if isinstance(found, (list, tuple)) else [found])]
+
+
 _LOADERS: dict[str, Callable[[Path, Target], Model]] = {
     "onnxruntime": OrtModel,
     "openvino": OpenVinoModel,
     "litert": LiteRtModel,
     "executorch": ExecuTorchModel,
     "tvm": TvmModel,
+    "tvm-tuned": TvmModel,
+    "aot-inductor": AotInductorModel,
 }

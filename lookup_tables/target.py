@@ -71,6 +71,7 @@ class Device:
     """Hardware facts. Anything that could not be read is None, never a guess.
 
     The peaks, in fp32, are what a data sheet tells; a roofline needs them, nothing else does.
+    `unsupported_operators` are those of ONNX that none of its runtimes has.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Device:
     operating_points: tuple[str, ...] = ()
     peak_macs_per_s: float | None = None
     bandwidth_bytes_per_s: float | None = None
+    unsupported_operators: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

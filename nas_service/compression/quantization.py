@@ -11,22 +11,44 @@ import onnx
 import onnxruntime as ort
 import torch
 
+from lookup_tables.measure import Protocol, measure
 from lookup_tables.quantized import half_precision, quantize
+from lookup_tables.runtimes import runner
+from lookup_tables.target import Target
 from nas_service.compression.base import PassContext
 
 _SENSITIVITY_IMAGES = 256
+_TRIAL = Protocol(rounds=12, warmups=2, repeats=5)
+_CLEARLY = 0.97
+"""Faster by more than what timings repeat within."""
 
 
 class StaticInt8Pass:
     """Ranges from training images, then int8 weights and activations.
 
-    Options: n_images; activations, uint8 (fast on x86 and Arm here) or int8 (what TensorRT takes).
+    Options: n_images; activations, uint8 (fast on x86 and Arm here), int8 (what TensorRT takes), or
+    measured: both are timed on this machine, and int8 is taken where it is clearly faster.
     """
 
     def apply(self, source: Path, destination: Path, context: PassContext) -> None:
         """Write the int8 graph."""
-        signed = context.options.get("activations", "uint8") == "int8"
-        quantize(source, destination, batches_of(source, context), signed=signed)
+        wanted = context.options.get("activations", "uint8")
+        batches = batches_of(source, context)
+        if wanted != "measured":
+            quantize(source, destination, batches, signed=wanted == "int8")
+            return
+        with tempfile.TemporaryDirectory(dir=destination.parent) as name:
+            made = {kind: Path(name) / f"{kind}.onnx" for kind in ("uint8", "int8")}
+            for kind, path in made.items():
+                quantize(source, path, batches, signed=kind == "int8")
+            target = Target("this-machine", "onnxruntime", "", "int8")
+            timings = measure(
+                {kind: runner(path, target) for kind, path in made.items()},
+                _TRIAL,
+                seed=context.seed,
+            )
+            clearly = timings["int8"].p50_ms < _CLEARLY * timings["uint8"].p50_ms
+            shutil.move(made["int8" if clearly else "uint8"], destination)
 
 
 class MixedInt8Pass:

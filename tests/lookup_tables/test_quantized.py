@@ -4,10 +4,11 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from onnx import helper, numpy_helper
 
 from lookup_tables.blocks import Block
 from lookup_tables.graphs import block_graph, input_names
-from lookup_tables.quantized import quantize, with_integer_borders
+from lookup_tables.quantized import half_precision, quantize, with_integer_borders
 
 BLOCKS = [
     Block("mbconv", 8, 8, 8, 8, kernel=3, mid_channels=32, se_channels=8, residual=1),
@@ -53,3 +54,42 @@ def test_integer_borders_leave_no_float_outside(block: Block, tmp_path: Path) ->
     shape = (1, block.in_channels, block.height, block.width)
     fed = {value.name: np.full(shape, 100, np.uint8) for value in graph.input}
     assert _run(path, fed).dtype == np.uint8
+
+
+def test_average_pools_compute_in_float_inside_an_int8_network(tmp_path: Path) -> None:
+    """ONNX Runtime's integer pool takes ten times as long as the float one."""
+    _quantized(Block("residual_reduction", 8, 16, 8, 8, kernel=3, stride=2), tmp_path)
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(tmp_path / "int8.onnx", options, providers=["CPUExecutionProvider"])
+    found = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+    assert "AveragePool" in found
+    assert "QLinearAveragePool" not in found
+    assert found.count("QLinearConv") == 3
+
+
+@pytest.mark.parametrize("variance", [1.0, 4e8, 1e-12])
+def test_half_precision_keeps_constants_that_it_cannot_hold(
+    variance: float, tmp_path: Path
+) -> None:
+    """A normalisation by hand: two channels of one variance, gain 2, offset 1."""
+    constants = {"gain": [2.0, 2.0], "offset": [1.0, 1.0], "mean": [0.0, 0.0]}
+    constants["variance"] = [variance, variance]
+    shape = [1, 2, 3, 3]
+    graph = helper.make_graph(
+        [helper.make_node("BatchNormalization", ["x", *constants], ["y"], epsilon=0.0)],
+        "normalisation",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, shape)],
+        [
+            numpy_helper.from_array(np.array(values, np.float32), name)
+            for name, values in constants.items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "fp32.onnx")
+    half_precision(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx")
+    # no larger than what fp16 itself can hold
+    x = np.full(shape, np.sqrt(min(variance, 1e9)), np.float32)
+    assert _run(tmp_path / "fp16.onnx", {"x": x}) == pytest.approx(3.0, rel=0.01)

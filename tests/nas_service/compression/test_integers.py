@@ -1,0 +1,86 @@
+"""Passes that round: in training, and on graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from torch import nn
+
+from nas_service.compression import quantization
+from nas_service.compression.apply import apply
+from nas_service.compression.base import PassContext
+from nas_service.compression.quantization_aware import RoundedWeight
+from nas_service.compression.recipe import Recipe, Step
+from nas_service.plugins import TORCH_PASSES, load
+from nas_service.training.data import Data
+from nas_service.training.loop import accuracy
+
+ContextOf = Callable[..., PassContext]
+
+
+def test_weights_are_rounded_to_their_channels_scale() -> None:
+    weight = torch.tensor([[127.0, -63.6, 0.4], [1.27, 0.004, 0.0]])
+    expected = torch.tensor([[127.0, -64.0, 0.0], [1.27, 0.0, 0.0]])
+    torch.testing.assert_close(RoundedWeight()(weight), expected)
+
+
+@pytest.mark.slow
+def test_training_for_integers_recovers_what_rounding_costs(
+    trained: nn.Module, context_of: ContextOf, data: Data
+) -> None:
+    context = context_of("qat", epochs=2)
+    taught = load(TORCH_PASSES, "qat")().apply(trained, context)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in taught.modules())
+    assert accuracy(taught, data, data.test, context.size) > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["static_int8", "mixed_int8", "dynamic_int8", "fp16"])
+def test_passes_on_graphs_keep_the_network(
+    name: str, trained: nn.Module, context_of: ContextOf, data: Data, tmp_path: Path
+) -> None:
+    context = context_of(name)
+    made = apply(Recipe((Step(name),)), trained, context, tmp_path, channels=1)
+    assert made.exported.read_bytes() != made.final.read_bytes()
+    if name != "mixed_int8":
+        assert made.final.stat().st_size < made.exported.stat().st_size * 1.6
+    session = ort.InferenceSession(str(made.final), providers=["CPUExecutionProvider"])
+    images = data.prepared(data.test.images[:100], context.size).contiguous().numpy()
+    answers = [session.run(None, {"input": images[i : i + 1]})[0][0] for i in range(100)]
+    right = (np.array(answers).argmax(1) == data.test.labels[:100].numpy()).mean()
+    assert right > 0.85
+
+
+@pytest.mark.slow
+def test_the_faster_activations_are_taken_where_one_is_clearly_so(
+    trained: nn.Module,
+    context_of: ContextOf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def made(activations: str, folder: str) -> bytes:
+        (tmp_path / folder).mkdir()
+        recipe = Recipe.of([{"static_int8": {"activations": activations, "n_images": 16}}])
+        context = context_of("static_int8")
+        return apply(recipe, trained, context, tmp_path / folder, channels=1).final.read_bytes()
+
+    plain = {kind: made(kind, kind) for kind in ("uint8", "int8")}
+    assert plain["uint8"] != plain["int8"]
+    assert made("measured", "here") in plain.values()
+    # whichever this machine prefers: what is measured decides
+    for number, (int8_ms, wanted) in enumerate([(0.5, "int8"), (0.99, "uint8"), (2.0, "uint8")]):
+        times = {"uint8": 1.0, "int8": int8_ms}
+
+        def measured(
+            runners: dict[str, object], *_: object, times: dict[str, float] = times, **__: object
+        ) -> dict[str, SimpleNamespace]:
+            return {kind: SimpleNamespace(p50_ms=times[kind]) for kind in runners}
+
+        monkeypatch.setattr(quantization, "measure", measured)
+        assert made("measured", f"told{number}") == plain[wanted]
