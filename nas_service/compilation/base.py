@@ -53,7 +53,9 @@ class Compiler(Protocol):
 
     `compile` writes below `out_dir` alone, whole or not at all, and gives equivalent files for the
     same source. What cannot be compiled raises `Unsupported`, which names the operator, the form
-    or the package that is lacking.
+    or the package that is lacking. Where files run on machines like this one alone, the compiler
+    says so by an attribute `for_this_processor`; where they are made for a number of threads, by
+    `compiles_for_threads`.
     """
 
     toolchain: Toolchain

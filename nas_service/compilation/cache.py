@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from lookup_tables import quantized
 from lookup_tables.target import Target, this_device
 from nas_service.compilation.base import Compiled, Compiler, Source
 from nas_service.compilation.toolchains import status
@@ -32,10 +34,12 @@ class CompileCache:
         """
         entry = self._folder / self._key(compiler, source, target)
         told = entry / "notes.json"
-        if told.is_file():
+        with suppress(FileNotFoundError):  # not there, or just made room of
             (name, notes) = json.loads(told.read_text())
             out_dir.mkdir(parents=True, exist_ok=True)
-            return Compiled(Path(shutil.copy2(entry / name, out_dir / name)), notes)
+            kept = Path(shutil.copy2(entry / name, out_dir / name))
+            told.touch()
+            return Compiled(kept, notes)
         made = compiler.compile(source, target, out_dir)
         entry.mkdir(parents=True, exist_ok=True)
         partial = entry / (made.path.name + ".partial")
@@ -45,11 +49,28 @@ class CompileCache:
         partial = entry / "notes.partial"
         partial.write_text(json.dumps([made.path.name, dict(made.notes)]))
         partial.replace(told)
+        with suppress(FileNotFoundError):  # another process made room at the same time
+            self._make_room(entry)
         return made
+
+    def _make_room(self, newest: Path) -> None:
+        """Remove what was not asked for the longest until the rest is within the limit."""
+        by_use = sorted(self._folder.glob("*/notes.json"), key=lambda told: told.stat().st_mtime)
+        sizes = {
+            told.parent: sum(one.stat().st_size for one in told.parent.iterdir()) for told in by_use
+        }
+        total = sum(sizes.values())
+        for entry, size in sizes.items():
+            if total <= self._settings.compile_cache_bytes:
+                return
+            if entry != newest:
+                shutil.rmtree(entry, ignore_errors=True)
+                total -= size
 
     def _key(self, compiler: Compiler, source: Source, target: Target) -> str:
         built_on = (compiler.toolchain, *getattr(compiler, "built_on", ()))
-        anywhere = replace(target, device="", operating_point="", threads=1)
+        threads = target.threads if getattr(compiler, "compiles_for_threads", False) else 1
+        anywhere = replace(target, device="", operating_point="", threads=threads)
         parts = {
             "compiler": type(compiler).__qualname__,
             "options": repr(sorted(getattr(compiler, "options", {}).items())),
@@ -67,8 +88,9 @@ class CompileCache:
 
 @cache
 def _converters() -> str:
-    """Digest of our own scripts: what they ask of a toolchain is part of what it makes."""
+    """Digest of our own code: what it asks of a toolchain is part of what it makes."""
     digest = hashlib.sha256()
-    for path in sorted((Path(__file__).parent / "converters").glob("*.py")):
+    scripts = (Path(__file__).parent / "converters").glob("*.py")
+    for path in sorted([*scripts, Path(quantized.__file__)]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

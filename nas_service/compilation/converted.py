@@ -48,6 +48,10 @@ class ConvertedCompiler:
     """Whether it reads the exported torch program rather than the ONNX graph."""
     quantises: tuple[str, ...] = ("int8",)
     """Precisions for which it has to see calibration images."""
+    for_this_processor = False
+    """Whether a file runs on machines like the one it was made on, and on no others."""
+    compiles_for_threads = False
+    """Whether a file is made for a number of threads, rather than told of it when it is loaded."""
     limits = Limits()
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:
@@ -93,6 +97,7 @@ class ConvertedCompiler:
         request: dict[str, Any] = {
             "source": str(read),
             "precision": target.precision,
+            "threads": target.threads,
             "calibration": None,
             "options": self.options,
         }

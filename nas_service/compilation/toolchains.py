@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,7 +29,7 @@ class Toolchain:
     Args:
         name: as in `nas toolchains`.
         packages: distributions that have to be importable, the one that gives the version first.
-        program: an executable that has to be on the path instead, for what pip does not have.
+        program: an executable that has to be on the path, for what pip does not have.
         separate: whether the packages need an environment of their own.
         runtime: the package that loads its files here; empty where this machine cannot.
         hardware: what its files run on where that is not a processor like this one.
@@ -42,12 +42,15 @@ class Toolchain:
     runtime: str = ""
     hardware: str = ""
 
-    @property
-    def how(self) -> str:
-        """How to get it."""
-        if self.program:
-            return f"put {self.program} on the path ({self.hardware or self.name}'s own installer)"
-        return f"nas toolchains install {self.name}"
+    def how(self, missing: tuple[str, ...] = ()) -> str:
+        """How to get it, or what is missing of it."""
+        steps = []
+        if self.packages and missing != (self.program,):
+            steps.append(f"nas toolchains install {self.name}")
+        if self.program and (not missing or self.program in missing):
+            whose = f" ({self.hardware}'s own installer)" if self.hardware else ""
+            steps.append(f"put {self.program} on the path{whose}")
+        return "; ".join(steps)
 
     @property
     def requirements(self) -> Path:
@@ -82,7 +85,9 @@ class Status:
 ONNXRUNTIME = Toolchain("onnxruntime", ("onnxruntime",), runtime="onnxruntime")
 OPENVINO = Toolchain("openvino", ("openvino", "nncf"), runtime="openvino")
 EXECUTORCH = Toolchain("executorch", ("executorch", "torchao"), runtime="executorch")
-TVM = Toolchain("tvm", ("apache-tvm",), runtime="apache-tvm")
+TVM = Toolchain("tvm", ("apache-tvm",), program="g++", runtime="apache-tvm")
+TVM_TUNED = replace(TVM, name="tvm-tuned", packages=("apache-tvm", "xgboost-cpu"))
+AOT_INDUCTOR = Toolchain("aot-inductor", ("torch",), program="g++", runtime="torch")
 LITERT = Toolchain(
     "litert",
     ("litert-torch", "ai-edge-quantizer"),
@@ -99,6 +104,8 @@ TOOLCHAINS = (
     LITERT,
     EXECUTORCH,
     TVM,
+    TVM_TUNED,
+    AOT_INDUCTOR,
     ETHOS_U,
     COREML,
     TENSORRT,
@@ -118,15 +125,15 @@ def toolchain(name: str) -> Toolchain:
 def status(one: Toolchain, settings: Settings) -> Status:
     """What there is of a toolchain, without importing it."""
     found: dict[str, str | None] = {}
-    if one.program:
-        found[one.program] = "on the path" if shutil.which(one.program) else None
     for package in one.packages:
         found[package] = _version(package, one.folder(settings) if one.separate else None)
     if one.runtime and one.runtime not in found:
         found[one.runtime] = _version(one.runtime, None)
+    if one.program:
+        found[one.program] = "on the path" if shutil.which(one.program) else None
     missing = tuple(name for name, told in found.items() if told is None)
     first = next(iter(found.values()))
-    return Status(one.name, not missing, first, missing, one.how, one.hardware)
+    return Status(one.name, not missing, first, missing, one.how(missing), one.hardware)
 
 
 def require(one: Toolchain, settings: Settings) -> str:
@@ -150,10 +157,10 @@ def install(one: Toolchain, settings: Settings) -> list[list[str]]:
         Unsupported: pip does not have it.
         StepFailed: a command failed; its last line is told.
     """
-    if not one.requirements.is_file():
-        if one.name == "onnxruntime":
-            return []
-        raise Unsupported(f"toolchain {one.name} is not a Python package: {one.how}")
+    if not one.packages:
+        raise Unsupported(f"toolchain {one.name} is not a Python package: {one.how()}")
+    if not one.requirements.is_file():  # the service's own packages
+        return []
     commands = []
     pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
     runtime = REQUIREMENTS / f"{one.name}-runtime.txt"

@@ -1,4 +1,4 @@
-"""Apache TVM for this machine's processor, untuned, or tuned with the option `trials`."""
+"""Apache TVM for this machine's processor, untuned or tuned."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from nas_service.compilation import toolchains
 from nas_service.compilation.converted import ConvertedCompiler, packed
 from nas_service.compilation.process import Limits
+from nas_service.settings import Settings
 
 
 class TvmCompiler(ConvertedCompiler):
@@ -17,6 +18,7 @@ class TvmCompiler(ConvertedCompiler):
     toolchain = toolchains.TVM
     precisions = ("fp32",)
     runtime = "tvm"
+    for_this_processor = True
     script = "tvm_convert.py"
     suffix = ".tvm.zip"
     converted_suffix = ".so"
@@ -27,3 +29,20 @@ class TvmCompiler(ConvertedCompiler):
         shapes = json.dumps(notes.pop("inputs"))
         whole = files[0].with_name("model.zip")
         return packed({"model.so": files[0]}, {"inputs.json": shapes}, whole)
+
+
+class TunedTvmCompiler(TvmCompiler):
+    """The same with schedules that are searched for, and timed, on this machine.
+
+    That takes minutes: `NAS_TVM_TRIALS` schedules for each distinct operator, about .7 s each.
+    """
+
+    toolchain = toolchains.TVM_TUNED
+    runtime = "tvm-tuned"
+    compiles_for_threads = True
+    suffix = ".tvm-tuned.zip"
+    limits = Limits(time_s=6 * 3600.0)
+
+    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
+        settings = settings or Settings()
+        super().__init__(settings, **{"trials": settings.tvm_trials, **options})

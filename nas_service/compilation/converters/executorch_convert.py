@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+_SMALLEST_SCALE = 2.0**-24
 
 
 def convert(request: dict[str, Any]) -> dict[str, Any]:
@@ -38,15 +41,28 @@ def _quantised(program: Any, example: Any, calibration: str) -> Any:
     )
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    quantizer = XNNPACKQuantizer().set_global(
-        get_symmetric_quantization_config(is_per_channel=True)
-    )
+    usual = get_symmetric_quantization_config(is_per_channel=True)
+    fine = replace(usual, weight=_down_to_small_scales(usual.weight))
+    quantizer = XNNPACKQuantizer().set_global(fine)
     prepared = prepare_pt2e(program.module(), quantizer)
     images = torch.from_numpy(np.load(calibration)["images"])
     with torch.no_grad():
         for image in images:
             prepared(image[None])
     return torch.export.export(convert_pt2e(prepared), example)
+
+
+def _down_to_small_scales(spec: Any) -> Any:
+    """Observe weights that are small as well.
+
+    The observers' smallest scale of 2^-12 rounds all weights to zero that follow a sum of many skip
+    connections (folded normalisation makes them 1e-5), and XNNPACK refuses what is computed from
+    such a scale (`xnn_status_unsupported_parameter`). Much below 2^-24 the bias of a channel
+    without weights, which counts in that scale, may not fit 32 bits.
+    """
+    usual = spec.observer_or_fake_quant_ctr.p  # the observer's class and its arguments
+    observer = usual.func.with_args(**{**usual.keywords, "eps": _SMALLEST_SCALE})
+    return replace(spec, observer_or_fake_quant_ctr=observer)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,30 @@
+"""AOTInductor: torch.compile ahead of time, for this machine's processor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nas_service.compilation import toolchains
+from nas_service.compilation.converted import ConvertedCompiler, packed
+
+
+class AotInductorCompiler(ConvertedCompiler):
+    """From an exported program to a torch package, in a zip with the shapes of its inputs."""
+
+    toolchain = toolchains.AOT_INDUCTOR
+    precisions = ("fp32",)
+    runtime = "aot-inductor"
+    for_this_processor = True
+    compiles_for_threads = True
+    script = "aot_inductor_convert.py"
+    suffix = ".aot.zip"
+    converted_suffix = ".pt2"
+    from_program = True
+
+    def finish(self, files: list[Path], notes: dict[str, Any]) -> Path:
+        """Package and shapes in one."""
+        shapes = json.dumps(notes.pop("inputs"))
+        whole = files[0].with_name("model.zip")
+        return packed({"model.pt2": files[0]}, {"inputs.json": shapes}, whole)
