@@ -25,7 +25,7 @@ from nas_service.compression.recipe import Recipe
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.networks.names import REFERENCE_NETWORKS
 from nas_service.plugins import COMPILERS, check, load
-from nas_service.storage import artifacts, datasets, devices, jobs, searches
+from nas_service.storage import agents, artifacts, datasets, devices, jobs, searches
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.session import new_id
 
@@ -160,7 +160,7 @@ def get_compression(compression_id: str, with_: With) -> CompressionOut:
     for one in files:
         if one.name == "report.json":
             told = json.loads(with_.blobs.path(one.sha256).read_text())
-    hidden = {"settings", "job_id", "compression_id", "dataset_id", "device_id"}
+    hidden = {"remote", "settings", "job_id", "compression_id", "dataset_id", "device_id"}
     request = {k: v for k, v in found[0].params.items() if k not in hidden}
     return CompressionOut(
         id=compression_id, job=JobOut.of(found[0]), request=request, artifacts=files, **told
@@ -189,10 +189,10 @@ def _params(session: Session, body: CompressionIn) -> dict[str, Any]:
     if not dataset.ready:
         raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
     device = devices.get_device(session, body.device)
-    if not device.local:
+    if not device.local and agents.get_agent(session, device.id) is None:
         raise InvalidSpec(
-            f"device {device.name!r} is not the service's own machine; compressions are measured "
-            "there",
+            f"device {device.name!r} has no agent to measure on it: `nas devices token "
+            f"{device.name}` makes a token for one",
             field="device",
         )
     if body.model is not None and artifacts.get_artifact(session, body.model).kind != "model":
@@ -212,6 +212,7 @@ def _params(session: Session, body: CompressionIn) -> dict[str, Any]:
         "dataset_id": dataset.id,
         "device": device.name,
         "device_id": device.id,
+        "remote": not device.local,
         "artifact": body.model,
         "reference": given["reference"],
         "targets": given["targets"],

@@ -11,9 +11,15 @@ from nas_service.errors import InvalidSpec
 SEARCHED = {"onnxruntime": ("fp32", "int8"), "openvino": ("fp32", "bf16", "int8")}
 """Runtimes that read blocks as the graphs they are: their tables are made of measured blocks."""
 
-CONVERTED = {"litert": ("fp32", "int8"), "executorch": ("fp32", "int8"), "tvm": ("fp32",)}
+CONVERTED = {
+    "litert": ("fp32", "int8"),
+    "executorch": ("fp32", "int8"),
+    "tvm": ("fp32",),
+    "aot-inductor": ("fp32",),
+}
 """Runtimes for which every file has to be converted, ten to twenty seconds each: their tables come
-from a few whole networks and the tables that are there."""
+from a few whole networks and the tables that are there. Tuned TVM is not among them: it takes a
+quarter of an hour a network."""
 
 
 def check_deployments(

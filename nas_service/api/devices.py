@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from lookup_tables.target import Device, Target, this_device
 from nas_service.api.dependencies import Listing, Paging, Strict, With, listing
@@ -18,6 +18,7 @@ from nas_service.storage.devices import StoredDevice, StoredTarget
 
 router = APIRouter(prefix="/v1", tags=["devices"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Operator = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
 
 
 class DeviceIn(Strict):
@@ -32,13 +33,30 @@ class DeviceIn(Strict):
     instruction_sets: tuple[str, ...] = ()
     peak_macs_per_s: float | None = Field(default=None, gt=0, lt=1e18)
     bandwidth_bytes_per_s: float | None = Field(default=None, gt=0, lt=1e18)
+    unsupported_operators: tuple[Operator, ...] = Field(default=(), max_length=200)
     labels: dict[str, str] = Field(default_factory=dict, max_length=32)
+
+    @field_validator("unsupported_operators")
+    @classmethod
+    def known_operators(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of ONNX: one that is misspelt would keep nothing out."""
+        if names:
+            from onnx import defs  # brings more than registering most devices needs
+
+            for name in names:
+                if not defs.has(name):
+                    raise ValueError(f"ONNX has no operator {name!r}; names are as in Sigmoid")
+        return names
 
     def to_device(self) -> Device:
         """The device."""
         if self.this_machine:
             here = this_device(self.name)
-            return replace(here, labels={**here.labels, **self.labels})
+            return replace(
+                here,
+                labels={**here.labels, **self.labels},
+                unsupported_operators=self.unsupported_operators,
+            )
         return Device(
             self.name,
             self.kind,
@@ -48,6 +66,7 @@ class DeviceIn(Strict):
             self.instruction_sets,
             peak_macs_per_s=self.peak_macs_per_s,
             bandwidth_bytes_per_s=self.bandwidth_bytes_per_s,
+            unsupported_operators=self.unsupported_operators,
             labels=self.labels,
         )
 

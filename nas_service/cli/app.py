@@ -22,6 +22,7 @@ from nas_service.cli import (
     toolchains,
 )
 from nas_service.cli.options import JsonOption
+from nas_service.engine.queues import CONCURRENCY
 from nas_service.errors import InvalidSpec
 from nas_service.settings import Settings
 
@@ -91,9 +92,9 @@ def serve(
 
 @app.command()
 def worker(
-    queues: Annotated[
-        str, typer.Option(help="Queues to work on, joined by commas.")
-    ] = "control,cpu,device,agent",
+    queues: Annotated[str, typer.Option(help="Queues to work on, joined by commas.")] = ",".join(
+        CONCURRENCY
+    ),
     var_dir: Annotated[Path | None, typer.Option(help="Where data live.")] = None,
 ) -> None:
     """Run a worker process."""

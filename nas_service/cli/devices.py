@@ -47,6 +47,10 @@ def devices_add(
         float | None, typer.Option(help="Memory bandwidth in GB/s, to price it unmeasured.")
     ] = None,
     label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE; may be repeated.")] = None,
+    without_operator: Annotated[
+        list[str] | None,
+        typer.Option(help="An ONNX operator that it lacks, as Sigmoid; may be repeated."),
+    ] = None,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,6 +60,8 @@ def devices_add(
         facts["peak_macs_per_s"] = 1e9 * peak_gmacs
     if bandwidth_gb is not None:
         facts["bandwidth_bytes_per_s"] = 1e9 * bandwidth_gb
+    if without_operator:
+        facts["unsupported_operators"] = without_operator
     facts["labels"] = dict(_label(one) for one in label or [])
     with Client(server) as nas:
         added = nas.add_device(name, this_machine=this_machine, **facts)

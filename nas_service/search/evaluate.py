@@ -23,6 +23,8 @@ ON_DEVICES = ("latency_ms", "energy_mj")
 """What tables give; `latency_ms@DEVICE` is that on another device of the search."""
 WORST = "worst"
 """`latency_ms@worst` is the highest latency over all devices of the search."""
+_NEVER = 1e6
+"""The excess of what does not run: finite, since excesses are compared and stored."""
 
 
 def check_quantity(name: str, also_devices: Sequence[str]) -> None:
@@ -48,7 +50,8 @@ class Problem:
     `parameters`; `limits` bound such quantities. A latency is held against its limit at the
     estimate's upper bound at `limit_probability`. `structure` is that of architectures as they are
     trained; `shipped_as` are the spaces of what they ship as, one a precision, where a recipe
-    changes sizes.
+    changes sizes. `runs` tells of architectures whether the devices have all their operators; those
+    that they cannot run keep no limit.
     """
 
     space: DeploymentSpace
@@ -61,6 +64,7 @@ class Problem:
     limits: Mapping[str, float] = field(default_factory=dict)
     others: Mapping[str, tuple[CostModel, ...]] = field(default_factory=dict)
     shipped_as: tuple[SearchSpace, ...] = ()
+    runs: Callable[[IntArray], BoolArray] | None = None
 
     def __post_init__(self) -> None:
         if not self.objectives:
@@ -103,6 +107,8 @@ class Problem:
                 else self.quantity(name, genotypes)
             )
             found = np.maximum(found, value / limit - 1.0)
+        if self.runs is not None:
+            found = np.where(self.runs(genotypes[:, :-1]), found, np.maximum(found, _NEVER))
         return np.asarray(found)
 
     def size_bytes(self, genotypes: IntArray) -> FloatArray:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
-from typing import Any
-
-import numpy.typing as npt
 
 from lookup_tables.blocks import Block
-from nas_service.space.base import (
-    Decision,
-    FloatArray,
-    ImageShape,
-    IntArray,
-    Node,
-    SearchSpace,
-    Slot,
-)
+from nas_service.space.base import IntArray, Node, SearchSpace
+from nas_service.space.wrapped import Blocks, WrappedSpace
 
 MIN_WIDTH, MAX_WIDTH = 0.75, 0.95
 """Below, an expansion can end up as narrow as what it expands, and would be another block."""
@@ -46,43 +34,16 @@ def narrowed(block: Block, width: float) -> Block:
     )
 
 
-class NarrowedSpace:
+class NarrowedSpace(WrappedSpace):
     """A `SearchSpace` of which every network keeps `width` of its channels."""
 
     def __init__(self, space: SearchSpace, width: float) -> None:
-        self._space = space
+        super().__init__(space)
         self._width = width
-        self.name = space.name
-        self.image: ImageShape = space.image
-        self.decisions: tuple[Decision, ...] = space.decisions
-        self.has_supernet = space.has_supernet
-        self.chain = space.chain
-        self.resolution = space.resolution
-        self.feature_names = space.feature_names
 
-    @cached_property
-    def slots(self) -> tuple[Slot, ...]:
-        """The space's, with narrowed blocks."""
-        return tuple(
-            Slot(slot.name, slot.reads, self._narrowing(slot.blocks)) for slot in self._space.slots
-        )
-
-    def _narrowing(
-        self, blocks: Callable[[tuple[Any, ...]], tuple[Block, ...]]
-    ) -> Callable[[tuple[Any, ...]], tuple[Block, ...]]:
-        return lambda values: tuple(narrowed(one, self._width) for one in blocks(values))
-
-    def canonical(self, genotypes: IntArray) -> IntArray:
-        """The space's."""
-        return self._space.canonical(genotypes)
-
-    def valid(self, genotypes: IntArray) -> npt.NDArray[Any]:
-        """The space's."""
-        return self._space.valid(genotypes)
-
-    def features(self, genotypes: IntArray) -> FloatArray:
-        """The space's."""
-        return self._space.features(genotypes)
+    def changed(self, blocks: Blocks) -> Blocks:
+        """The blocks, narrowed."""
+        return tuple(narrowed(one, self._width) for one in blocks)
 
     def wire(self, genotype: IntArray) -> tuple[Node, ...]:
         """The space's connections, with narrowed blocks."""
@@ -90,11 +51,3 @@ class NarrowedSpace:
             Node(narrowed(node.block, self._width), node.inputs)
             for node in self._space.wire(genotype)
         )
-
-    def largest(self) -> IntArray:
-        """The space's."""
-        return self._space.largest()
-
-    def smallest(self) -> IntArray:
-        """The space's."""
-        return self._space.smallest()

@@ -20,6 +20,7 @@ from nas_service.plugins import SPACES, load
 from nas_service.search.cost import CostModel, all_blocks
 from nas_service.search.reopen import is_followed, reopened
 from nas_service.space.base import SearchSpace
+from nas_service.space.supported import supported
 from nas_service.storage import agents, datasets, devices, jobs, searches
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice, StoredTable
@@ -132,7 +133,11 @@ def reopen_for_device(
         if not is_followed(spec.follows, device.name, labels):
             continue
         dataset = datasets.get_dataset(session, search.dataset_id)
-        space: SearchSpace = load(SPACES, spec.space)(dataset.image)
+        every: SearchSpace = load(SPACES, spec.space)(dataset.image)
+        try:
+            space = supported(every, device.facts.get("unsupported_operators", ()))
+        except InvalidSpec:
+            continue  # nothing of the space runs there
         chosen, _ = covering(session, blobs, device.id, space, spec.precisions)
         complete = len(chosen) == len(spec.precisions) and not unprofiled
         earlier = [

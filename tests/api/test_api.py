@@ -254,6 +254,17 @@ def test_a_table_is_accepted_whole_and_prices_architectures(ready: TestClient) -
     assert price["table_version"] == added.json()["version"]
 
 
+def test_a_device_lacks_operators_that_onnx_has(api: TestClient) -> None:
+    named = {"name": "npu", "kind": "npu", "unsupported_operators": ["Sigmoid", "HardSwish"]}
+    facts = api.post("/v1/devices", json=named).json()["facts"]
+    assert facts["unsupported_operators"] == ["Sigmoid", "HardSwish"]
+    wrong = api.post("/v1/devices", json={"name": "b", "unsupported_operators": ["Sigmoidd"]})
+    assert wrong.status_code == 422
+    assert "ONNX has no operator 'Sigmoidd'" in wrong.json()["detail"]
+    assert wrong.json()["field"].startswith("unsupported_operators")
+    assert api.get("/v1/devices/b").status_code == 404
+
+
 def test_a_table_in_other_units_than_the_devices_others_is_refused(ready: TestClient) -> None:
     table = replace(_table(), calibration=Calibration(1.0, 0.0, 0.0, 0.0, "p50", (0.0,) * 5))
     assert ready.post("/v1/lookup-tables", content=files.dump(table)).status_code == 201
@@ -293,7 +304,9 @@ def test_readiness_tells_what_is_lacking(api: TestClient) -> None:
     assert api.get("/healthz").json()["status"] == "ok"
     response = api.get("/readyz")
     assert response.status_code == 503
-    assert response.json()["workers"] == dict.fromkeys(("control", "cpu", "device", "agent"), 0)
+    assert response.json()["workers"] == dict.fromkeys(
+        ("control", "cpu", "gpu", "device", "agent"), 0
+    )
 
 
 def test_unknown_paths_and_methods_are_problems(api: TestClient) -> None:

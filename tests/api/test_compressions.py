@@ -70,7 +70,10 @@ def test_what_cannot_be_is_refused_and_nothing_is_stored(
 def test_a_device_elsewhere_is_refused(ready: TestClient) -> None:
     ready.post("/v1/devices", json={"name": "board", "kind": "board"})
     answer = ready.post("/v1/compressions", json={**GOOD, "device": "board"})
-    assert "not the service's own machine" in answer.json()["detail"]
+    assert (
+        "device 'board' has no agent to measure on it: `nas devices token board`"
+        in answer.json()["detail"]
+    )
 
 
 def test_models_are_uploaded_by_their_ending_and_size(ready: TestClient) -> None:

@@ -47,7 +47,10 @@ def _search(url: str) -> str:
         made = searches.add_search(
             session, spec, device_id=device.id, dataset_id=dataset.id, data_digest=None
         )
-        searches.add_facts(session, made.id, limit_ms=1.0, limit_source="request")
+        check = {"unsupported_operators": ["Sigmoid"], "dropped_share": 0.94}
+        searches.add_facts(
+            session, made.id, limit_ms=1.0, limit_source="request", operator_check=check
+        )
         params = {"search_id": made.id}
         jobs.add_job(session, made.id, "search", subject=made.id, params=params)
         jobs.start(session, made.id)
@@ -96,6 +99,7 @@ def test_the_page_follows_a_search(browser: Browser, service: Service, tmp_path:
     assert "about 1 min 1 s left" in page.inner_text("#stage")
     assert page.inner_text("#percent") == "50 %"
     assert "1.00 ms (request)" in page.inner_text("#facts")
+    assert "94 % of the space needs Sigmoid: dropped" in page.inner_text("#facts")
 
     database = Database(url)
     with database.session() as session:

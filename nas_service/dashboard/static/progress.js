@@ -8,6 +8,12 @@ function certification(found) {
   return `${found.spent} measurements of candidates, noise ${noise}`;
 }
 
+// What the devices lack, and how much of the space that leaves out.
+function operatorCheck(found) {
+  const dropped = percent(found.dropped_share, 0);
+  return `${dropped} of the space needs ${found.unsupported_operators.join(", ")}: dropped`;
+}
+
 export function showFacts(search) {
   const { spec, facts } = search;
   const limit =
@@ -22,6 +28,7 @@ export function showFacts(search) {
     ["Certification", certification(facts.certification)],
     ["Sampler", spec.sampler],
     ["Seed", spec.seed],
+    ...(facts.operator_check ? [["Operator check", operatorCheck(facts.operator_check)]] : []),
     ["Tables", (facts.tables || []).join(", ") || "none yet"],
   ];
   document.getElementById("facts").replaceChildren(

@@ -30,7 +30,7 @@ from nas_service.lineage import lineage
 from nas_service.space.base import ImageShape
 from nas_service.storage import artifacts, devices
 from nas_service.storage.session import now
-from nas_service.worker.context import Context, make_space
+from nas_service.worker.context import Context, space_on
 from nas_service.worker.tasks.profile import RUNTIME, store_tables
 from nas_service.worker.tasks.profile_files import Clock, block_files, network_files
 from nas_service.worker.tasks.profile_space import (
@@ -48,7 +48,9 @@ _NO_HURRY_S = 1e6
 def make_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     """Build the kit of device `device_id` for a space; it becomes an artifact of the device."""
     context = Context.from_params(params)
-    space = make_space(params["space"], ImageShape(**params["image"]))
+    with context.database.session() as session:
+        device = devices.get_device(session, params["device_id"])
+    space = space_on(params["space"], ImageShape(**params["image"]), device)
     seed, precisions = int(params["seed"]), list(params["precisions"])
     targets = [Target("kit", RUNTIME, "", precision) for precision in precisions]
     folder = context.scratch(f"kit-{params['job_id']}")
@@ -92,9 +94,9 @@ def import_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     """Make tables from a filled CSV, the text of `results`; all of it or nothing."""
     context = Context.from_params(params)
     asked = params["kit"]
-    space = make_space(asked["space"], ImageShape(**asked["image"]))
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
+    space = space_on(asked["space"], ImageShape(**asked["image"]), device)
     folder = context.scratch(f"kit-import-{params['job_id']}")
     results = folder / "results.csv"
     results.write_text(params["results"], encoding="utf-8")

@@ -9,17 +9,18 @@ from typing import Any
 
 from lookup_tables.errors import ProfilingFailed
 from lookup_tables.profile import Profiler
-from lookup_tables.runtimes import PACKAGES, runtime_versions
+from lookup_tables.runtimes import runtime_versions
 from lookup_tables.table import LookupTable
 from lookup_tables.target import Deployment, Target
 from nas_service.engine.child import Progress
-from nas_service.errors import StepFailed, Unsupported
+from nas_service.errors import StepFailed
 from nas_service.plugins import PROFILERS, load
 from nas_service.space.base import ImageShape, SearchSpace, digest
 from nas_service.storage import devices
 from nas_service.storage.reopening import reopen_for_device
-from nas_service.worker.context import Context, make_space, require_this_machine
+from nas_service.worker.context import Context, require_this_machine, space_on
 from nas_service.worker.remote import AgentProfiler, require_agent
+from nas_service.worker.remote_files import require_runtime
 from nas_service.worker.tasks.profile_space import (
     N_CALIBRATION,
     N_CALIBRATION_REMOTE,
@@ -34,10 +35,10 @@ RUNTIME = "onnxruntime"
 def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     """Make a table a target for device `device_id`, space and images; returns their versions."""
     context = Context.from_params(params)
-    space = make_space(params["space"], ImageShape(**params["image"]))
     seed = int(params["seed"])
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
+    space = space_on(params["space"], ImageShape(**params["image"]), device)
     targets, profiler = measured_by(context, device, params["job_id"], params["precisions"])
     folder = context.scratch(f"profile-{params['job_id']}")
     try:
@@ -110,11 +111,7 @@ def measured_by(
         profiler = AgentProfiler(context, device, job_id)
     wanted = [Deployment.parse(name) for name in deployments]
     for runtime in (RUNTIME, *(one.runtime for one in wanted)):
-        if runtime not in there:
-            package = PACKAGES.get(runtime, runtime)
-            raise Unsupported(
-                f"device {device.name!r} has no {runtime}: pip install {package} there"
-            )
+        require_runtime(device.name, runtime, there)
     targets = [
         Target(device.name, d.runtime, there[d.runtime], d.precision, operating_point=point)
         for d in wanted

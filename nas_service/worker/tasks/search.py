@@ -14,9 +14,9 @@ from nas_service.search.spec import SearchSpec
 from nas_service.space.base import SearchSpace
 from nas_service.storage import datasets, searches, supernets
 from nas_service.storage.searches import StoredSearch
-from nas_service.training.data import load as load_data
 from nas_service.training.loop import TrainRecipe
 from nas_service.worker.context import Context
+from nas_service.worker.images import open_images
 from nas_service.worker.recipes import supernet_recipe
 from nas_service.worker.tasks.front import (
     all_candidates,
@@ -101,9 +101,7 @@ def _evaluator(context: Context, search: StoredSearch, space: SearchSpace) -> Ac
         supernet, data = open_supernet(context, shared, dataset)
         made: AccuracyEvaluator = make(supernet, data)
         return made
-    data = load_data(
-        context.blobs.path(dataset.sha256 or ""), max_train=spec.training.max_train_images
-    )
+    data = open_images(context, dataset, spec.training.max_train_images)
     recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
     alone: AccuracyEvaluator = make(space, data, recipe)
     return alone

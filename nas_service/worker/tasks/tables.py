@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+
 from lookup_tables.fill import fill
 from lookup_tables.roofline import Peaks, Roofline
 from lookup_tables.target import PLAIN_RUNTIME, Deployment, Target
@@ -20,11 +22,17 @@ from nas_service.settings import Settings
 from nas_service.space.base import SearchSpace, digest
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.narrowed import NarrowedSpace
+from nas_service.space.sampling import uniform
+from nas_service.space.supported import SupportedSpace
 from nas_service.storage import datasets, devices, searches, supernets
 from nas_service.storage.reopening import covering
 from nas_service.storage.searches import StoredSearch
-from nas_service.worker.context import Context, make_space
+from nas_service.worker.context import Context, make_space, space_on
 from nas_service.worker.remote import runtimes_of
+from nas_service.worker.remote_files import require_portable
+
+N_COUNTED = 2000
+"""Random architectures from which the share that a device cannot run is told."""
 
 
 def open_problem(context: Context, search: StoredSearch) -> Problem:
@@ -32,6 +40,9 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
     spec = search.value
     with context.database.session() as session:
         dataset = datasets.get_dataset(session, search.dataset_id)
+        every_device = [
+            devices.get_device(session, one) for one in (search.device_id, *spec.also_devices)
+        ]
         tables = [devices.get_table(session, one) for one in search.facts["tables"]]
         other_tables = {
             device: [devices.get_table(session, one) for one in versions]
@@ -41,7 +52,7 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         if search.facts.get("predictor_id"):
             predictor = supernets.get_predictor(session, search.facts["predictor_id"])
             shipping = predictor.shipping.get("models", {})
-    space = make_space(spec.space, dataset.image)
+    space = space_on(spec.space, dataset.image, *every_device)
     spaces = shipped_as(space, spec.precisions)
     costs = _models(context, spaces, tables)
     deployment = DeploymentSpace(space, spec.precisions)
@@ -57,6 +68,7 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         limits=spec.limits,
         others={name: _models(context, spaces, one) for name, one in other_tables.items()},
         shipped_as=spaces,
+        runs=space.runs if isinstance(space, SupportedSpace) else None,
     )
 
 
@@ -91,8 +103,10 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         search = searches.get_search(session, params["search_id"])
         device = devices.get_device(session, search.device_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
+        further = [devices.get_device(session, name) for name in search.value.also_devices]
     spec = search.value
-    space = make_space(spec.space, dataset.image)
+    # operators come first: what cannot run is neither measured nor trained for
+    space = space_on(spec.space, dataset.image, device, *further)
     runtimes = runtimes_of(context, device)
     if runtimes is None:
         _add_rooflines(context, device, space, spec.precisions)
@@ -100,6 +114,9 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         chosen, problem = covering(
             session, context.blobs, device.id, space, spec.precisions, runtimes=runtimes
         )
+    if not device.local:
+        for one in map(Deployment.parse, spec.precisions):
+            require_portable(device.name, one.runtime, field="precisions")
     missing = [p for p in spec.precisions if p not in chosen]
     if missing and runtimes is None:
         if problem is not None:
@@ -183,11 +200,32 @@ def check_feasible(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     require_tools(search.value.precisions, context.settings)
     problem = open_problem(context, search)
     require_feasible(problem, search.value.seed)
+    facts: dict[str, Any] = {}
+    if problem.runs is not None:
+        facts["operator_check"] = _operator_check(context, search, problem)
     with context.database.session() as session:
         searches.add_facts(
             session,
             search.id,
             limit_ms=problem.limit_ms,
             limit_source="request" if search.value.max_latency_ms else "median of 1,000 samples",
+            **facts,
         )
     return {"limit_ms": problem.limit_ms}
+
+
+def _operator_check(context: Context, search: StoredSearch, problem: Problem) -> dict[str, Any]:
+    """What the devices lack, and the share of the space's genotypes that is dropped for it."""
+    with context.database.session() as session:
+        image = datasets.get_dataset(session, search.dataset_id).image
+    space = problem.space.architectures
+    assert isinstance(space, SupportedSpace)
+    every = uniform(
+        make_space(search.value.space, image),
+        N_COUNTED,
+        np.random.default_rng([search.value.seed, 19]),
+    )
+    return {
+        "unsupported_operators": sorted(space.lacking),
+        "dropped_share": round(float(1.0 - space.runs(every).mean()), 4),
+    }

@@ -24,7 +24,7 @@ from nas_service.space.sampling import distinct
 from nas_service.storage import devices
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.reopening import covering
-from nas_service.worker.context import Context, make_space
+from nas_service.worker.context import Context, space_on
 from nas_service.worker.tasks.profile import measured_by, store_tables
 from nas_service.worker.tasks.profile_files import network_files
 from nas_service.worker.tasks.profile_space import (
@@ -44,10 +44,10 @@ def transfer_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     Seven more are measured to check the tables on.
     """
     context = Context.from_params(params)
-    space = make_space(params["space"], ImageShape(**params["image"]))
     seed, k = int(params["seed"]), int(params["networks"])
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
+    space = space_on(params["space"], ImageShape(**params["image"]), device)
     targets, profiler = measured_by(context, device, params["job_id"], params["precisions"])
     rows = distinct(space, N_ESTIMATED, np.random.default_rng([seed, 13]))
     rows[0] = space.smallest()

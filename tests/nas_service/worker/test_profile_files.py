@@ -22,7 +22,9 @@ from tests.tools import lacks
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("runtime", "precision"), [("tvm", "fp32"), ("executorch", "int8")])
+@pytest.mark.parametrize(
+    ("runtime", "precision"), [("tvm", "fp32"), ("executorch", "int8"), ("aot-inductor", "fp32")]
+)
 def test_networks_are_converted_and_measured(runtime: str, precision: str, tmp_path: Path) -> None:
     told = toolchains.status(toolchains.toolchain(runtime), Settings())
     if not told.ready:
