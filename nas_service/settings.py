@@ -31,11 +31,25 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=0, ge=0, description="Threads of a training step; 0 means one a core."
     )
+    training_device: str = Field(
+        default="auto",
+        description="What networks are trained on: auto (a GPU where there is one), cpu, cuda:1.",
+    )
     lease_s: float = Field(
         default=6.0, gt=0, description="After this long without a sign a worker counts as dead."
     )
     agent_patience_s: float = Field(
         default=120.0, gt=0, description="After this long without a sign a device is unreachable."
+    )
+    max_spread: float = Field(
+        default=0.10,
+        gt=0,
+        description="A file's latency is unstable where (p50 - p10) / p10 is more.",
+    )
+    max_shift: float = Field(
+        default=0.10,
+        gt=0,
+        description="Or where the machine is slower or faster by more than when it was profiled.",
     )
     bench_data: Path = Field(
         default=Path("../shared/data"),
@@ -43,6 +57,12 @@ class Settings(BaseSettings):
     )
     toolchains: Path | None = Field(
         default=None, description="Toolchains' own environments; below the data folder unless set."
+    )
+    compile_cache_bytes: int = Field(
+        default=4 * 1024**3, ge=0, description="Compiled files are kept up to this size in all."
+    )
+    tvm_trials: int = Field(
+        default=16, ge=1, description="Schedules that tuned TVM tries for each distinct operator."
     )
     log_level: str = Field(default="INFO", description="Least severe level that is logged.")
 

@@ -25,7 +25,7 @@ from nas_service.compilation.benchmark import (
 from nas_service.plugins import COMPILERS, load
 from nas_service.storage.devices import StoredDevice
 from nas_service.worker.context import Context, require_this_machine
-from nas_service.worker.remote import AgentProfiler
+from nas_service.worker.remote_files import RemoteFiles
 
 Floats = npt.NDArray[np.float32]
 REMOTE_ATTEMPTS = 3
@@ -41,6 +41,7 @@ class Bench:
     outputs: dict[str, Floats]
     anchor_then_ms: float | None
     attempts: int = ATTEMPTS
+    max_shift: float = anchor.MAX_SHIFT
     sessions: list[Benchmark] = field(default_factory=list)
 
     def session(self, seed: int) -> Benchmark:
@@ -51,6 +52,7 @@ class Bench:
             self.anchor_then_ms,
             seed=seed + 1000 * len(self.sessions),
             attempts=min(self.attempts, 2) if self.sessions else self.attempts,
+            max_shift=self.max_shift,
         )
         self.sessions.append(found)
         return found
@@ -90,14 +92,16 @@ def open_bench(
     require_this_machine(device)
     runners = {**runners_of(executables), anchor.NAME: runner(anchor_file, first)}
 
+    protocol, max_shift = context.steady(PROTOCOL), context.settings.max_shift
+
     def take(seed: int) -> dict[str, Timing]:
-        return measure(runners, PROTOCOL, seed=seed, meter=meter_of_this_machine())
+        return measure(runners, protocol, seed=seed, meter=meter_of_this_machine())
 
     outputs = {}
     if images is not None:
         for name, (executable, _) in executables.items():
             outputs[name] = np.concatenate([executable.run(one[None]) for one in images])
-    return Bench(compiled, targets, take, outputs, anchor_then_ms)
+    return Bench(compiled, targets, take, outputs, anchor_then_ms, max_shift=max_shift)
 
 
 def _remote(
@@ -111,36 +115,24 @@ def _remote(
     images: Floats | None,
     anchor_then_ms: float | None,
 ) -> Bench:
-    profiler = AgentProfiler(context, device, job_id)
-    first = _plain(targets)
-
-    groups: dict[str, dict[str, Path]] = {}
-    for name, path in compiled.items():
-        same = targets[name].runtime == first.runtime
-        groups.setdefault("" if same else targets[name].deployment.name, {})[name] = path
-    groups.setdefault("", {})[anchor.NAME] = anchor_file
-
-    def take(seed: int) -> dict[str, Timing]:
-        found: dict[str, Timing] = {}
-        for members in groups.values():
-            target = targets.get(next(iter(members)), first)
-            found |= profiler.measure(members, target, protocol=PROTOCOL, seed=seed)
-        return found
-
+    files = {name: (path, targets[name]) for name, path in compiled.items()}
+    remote = RemoteFiles(
+        context, device, job_id, {**files, anchor.NAME: (anchor_file, _plain(targets))}
+    )
     outputs: dict[str, Floats] = {}
     if images is not None:
         given = folder / "images.npz"
         np.savez(given, images=images)
-        quick = type(PROTOCOL)(rounds=1, warmups=0, repeats=1, extra_rounds=0)
-        for members in groups.values():
-            asked = {name: path for name, path in members.items() if name != anchor.NAME}
-            if asked:
-                target = targets[next(iter(asked))]
-                _, told = profiler.run(
-                    asked, target, protocol=quick, inputs=given, outputs_of=tuple(asked)
-                )
-                outputs |= told
-    return Bench(compiled, targets, take, outputs, anchor_then_ms, REMOTE_ATTEMPTS)
+        outputs = remote.outputs(compiled, given)
+    return Bench(
+        compiled,
+        targets,
+        remote.measure,
+        outputs,
+        anchor_then_ms,
+        REMOTE_ATTEMPTS,
+        context.settings.max_shift,
+    )
 
 
 def _plain(targets: Mapping[str, Target]) -> Target:

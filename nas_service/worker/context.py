@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lookup_tables.measure import Protocol
 from lookup_tables.target import this_device
 from nas_service.engine.child import machine_to_itself
 from nas_service.errors import Unsupported
 from nas_service.plugins import SPACES, load
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, SearchSpace
+from nas_service.space.supported import supported
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.session import Database
@@ -47,8 +50,11 @@ class Context:
 
     @property
     def machine_lock(self) -> Path:
-        """The file that is locked by whoever has this machine to itself."""
-        return self.settings.var_dir / "machine.lock"
+        """The file that is locked by whoever has this machine to itself.
+
+        Machines may share the folder, and containers of one machine do.
+        """
+        return self.settings.var_dir / f"machine-{_this_boot()}.lock"
 
     @contextmanager
     def building(self, params: dict[str, Any]) -> Iterator[None]:
@@ -59,9 +65,21 @@ class Context:
         with machine_to_itself(self.machine_lock, lambda: False):
             yield
 
+    def steady(self, protocol: Protocol) -> Protocol:
+        """The protocol with what this service takes for stable."""
+        return replace(protocol, max_spread=self.settings.max_spread)
+
     def threads(self) -> int:
         """Threads of a training step."""
         return self.settings.threads or len(os.sched_getaffinity(0))
+
+
+def _this_boot() -> str:
+    """A name that all containers of this machine share with it and with no other machine."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # not Linux
+        return socket.gethostname()
 
 
 def require_this_machine(device: StoredDevice) -> None:
@@ -80,3 +98,13 @@ def make_space(name: str, image: ImageShape) -> SearchSpace:
     """The search space of that name for these images."""
     space: SearchSpace = load(SPACES, name)(image)
     return space
+
+
+def space_on(name: str, image: ImageShape, *devices: StoredDevice) -> SearchSpace:
+    """The same without what one of the devices cannot run.
+
+    Raises:
+        InvalidSpec: nothing of the space runs there.
+    """
+    lacking = {one for it in devices for one in it.facts.get("unsupported_operators", ())}
+    return supported(make_space(name, image), lacking)

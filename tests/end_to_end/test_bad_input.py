@@ -28,7 +28,7 @@ def test_a_data_set_with_one_class_is_refused_and_forgotten(
     np.savez(path, x=np.zeros((20, 8, 8, 1), np.uint8), y=np.zeros(20, int))
     job = service.client.upload_dataset("one", path)["job"]
     with pytest.raises(ApiError, match="has one class") as caught:
-        service.client.wait(job["id"], timeout_s=60)
+        service.client.wait(job["id"], timeout_s=240)
     assert caught.value.problem["type"] == "/problems/invalid-data"
     assert caught.value.problem["status"] == 422
     assert "one" not in {d["name"] for d in service.client.every("/v1/datasets")}
@@ -39,11 +39,11 @@ def test_a_limit_that_nothing_meets_names_the_fastest_and_trains_nothing(
 ) -> None:
     nas = service.client
     nas.add_device("here", this_machine=True)
-    nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=60)
+    nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
     spec: dict[str, Any] = {"dataset": "toy", "space": "mbconv", "device": "here"}
     search = nas.submit_search(**spec, max_latency_ms=0.0001, profile_budget_s=5)["id"]
     with pytest.raises(ApiError, match="infeasible: the fastest candidate takes"):
-        nas.wait(search, timeout_s=120)
+        nas.wait(search, timeout_s=400)
     found = nas.search(search)
     assert found["state"] == "failed"
     assert found["problem"]["field"] == "max_latency_ms"
@@ -54,7 +54,7 @@ def test_a_cancelled_search_ends_with_all_below_it(service: Service, toy_arrays:
     nas = service.client
     if "toy" not in {d["name"] for d in nas.every("/v1/datasets")}:
         nas.add_device("here", this_machine=True)
-        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=60)
+        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
     spec: dict[str, Any] = {"dataset": "toy", "space": "mbconv", "device": "here"}
     long = {"epochs": 500, "batch": 8}
     search = nas.submit_search(**spec, max_latency_ms=5, profile_budget_s=5, training=long)["id"]

@@ -76,7 +76,7 @@ def test_a_killed_service_goes_on_where_it_was(
     nas = service.client
     try:
         nas.add_device("here", this_machine=True)
-        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=60)
+        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
         submitted = nas.submit_search(idempotency_key="once", **SEARCH)
         search = submitted["id"]
 

@@ -82,16 +82,16 @@ def test_a_followed_device_gets_its_front_without_training(
     try:
         nas.post("/v1/webhooks", {"url": listener.url})
         nas.add_device("here", this_machine=True)
-        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=60)
+        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
         first = nas.submit_search(**SEARCH)["id"]
-        nas.wait(first, timeout_s=300)
+        nas.wait(first, timeout_s=560)
         assert nas.get(f"/v1/searches/{first}/again") == []
 
         agent = add_agent(service, tmp_path, "board1")
         agent.start()
         found = service.wait_until(lambda: nas.get(f"/v1/searches/{first}/again"), 60)
         again = found[0]["id"]
-        nas.wait(again, timeout_s=300)
+        nas.wait(again, timeout_s=560)
         search = nas.search(again)
         assert search["reopens"] == first
         assert search["spec"]["device"] == "board1"
@@ -127,7 +127,7 @@ def _a_device_on_paper_is_predicted_only(nas: Any) -> None:
     nas.add_device("paper", peak_macs_per_s=1e9, bandwidth_bytes_per_s=1e9)
     request = {**SEARCH, "device": "paper", "n_queries": 2, "n_winners": 1, "follows": []}
     search = nas.submit_search(**request)["id"]
-    nas.wait(search, timeout_s=120)
+    nas.wait(search, timeout_s=400)
     facts = nas.search(search)["facts"]
     assert facts["certification"]["state"] == "predicted only"
     for version in facts["tables"]:

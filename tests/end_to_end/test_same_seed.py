@@ -35,9 +35,9 @@ def _run(folder: Path, data: Path, tables: list[bytes]) -> dict[str, Any]:
         for number, content in enumerate(tables):
             (folder / f"{number}.jsonl").write_bytes(content)
             nas.upload_table(folder / f"{number}.jsonl")
-        nas.wait(nas.upload_dataset("toy", data)["job"]["id"], timeout_s=60)
+        nas.wait(nas.upload_dataset("toy", data)["job"]["id"], timeout_s=240)
         search = nas.submit_search(**SEARCH)["id"]
-        nas.wait(search, timeout_s=300)
+        nas.wait(search, timeout_s=560)
         versions = nas.search(search)["facts"]["tables"]
         return {
             "versions": versions,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lookup_tables.drift import MAX_PROBES, MIN_PROBES, Drift, drift
-from lookup_tables.measure import Timing
+from lookup_tables.measure import Protocol, Timing
 from lookup_tables.profile import Profiler
 from lookup_tables.target import Target
 from nas_service.engine.child import Progress
@@ -74,7 +74,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             )
             models = {str(i): files[i][target.deployment.form] for i in files}
         seed = int(params["seed"])
-        told = _compare(profiler, models, target, then, seed)
+        told = _compare(profiler, models, target, then, seed, context.steady(NETWORK_PROTOCOL))
         if told is None:
             found[target.key] = {"moved": None, "reason": "too few stable measurements"}
             continue
@@ -105,6 +105,7 @@ def _compare(
     target: Target,
     then: np.ndarray[Any, Any],
     seed: int,
+    protocol: Protocol = NETWORK_PROTOCOL,
 ) -> Drift | None:
     """What `SESSIONS` sessions agree on; None where the machine never came to rest for them.
 
@@ -114,7 +115,7 @@ def _compare(
     agreed = 0
     for attempt in range(ATTEMPTS):
         timings: dict[str, Timing] = profiler.measure(
-            models, target, protocol=NETWORK_PROTOCOL, seed=seed + attempt
+            models, target, protocol=protocol, seed=seed + attempt
         )
         steady = [i for i in range(len(then)) if timings[str(i)].stable]
         if len(steady) < MIN_PROBES:

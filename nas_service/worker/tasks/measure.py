@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from sqlalchemy.orm import Session
 
 from lookup_tables.measure import Timing
@@ -28,9 +27,9 @@ from nas_service.storage import artifacts, certified, datasets, devices, searche
 from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
 from nas_service.training.data import Data
-from nas_service.training.data import load as load_data
 from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context, make_space
+from nas_service.worker.images import open_images
 from nas_service.worker.remote import can_measure, runtimes_of
 from nas_service.worker.tasks.supernet import shipped_accuracy
 from nas_service.worker.tasks.winner_files import files_of, shipped_file
@@ -56,12 +55,9 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         return {"rows": winner.results}
     if not can_measure(context, device, [one.value for one in targets.values()]):
         return _unreached(context, search, winner, spreads)
-    torch.set_num_threads(context.threads())
     folder = context.scratch(f"measure-{winner.id}")
     with context.building(params):
-        data = load_data(
-            context.blobs.path(dataset.sha256 or ""), max_train=spec.training.max_train_images
-        )
+        data = open_images(context, dataset, spec.training.max_train_images, to_train=False)
         size = input_size(
             make_space(spec.space, dataset.image), np.array(winner.genotype[:-1], dtype=np.int64)
         )
@@ -140,7 +136,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 artifact_id=shipped[precision].id,
                 target_id=targets[precision].id,
                 values=timings[precision].as_dict(),
-                lineage=lineage(seed=spec.seed, protocol=PROTOCOL.as_dict()),
+                lineage=lineage(seed=spec.seed, protocol=context.steady(PROTOCOL).as_dict()),
             )
             certified.issue(
                 session,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,39 +12,27 @@ from typing import Any
 import numpy as np
 
 from lookup_tables.conditions import meter_of_this_machine
-from lookup_tables.measure import Timing, measure
-from lookup_tables.runtimes import runner, runtime_versions
-from lookup_tables.target import Target
-from nas_service.compilation.base import Compiler, FloatArray32, Source
+from lookup_tables.measure import Protocol, Timing, measure
+from lookup_tables.runtimes import runner
 from nas_service.compilation.benchmark import PROTOCOL
-from nas_service.compilation.cache import CompileCache
 from nas_service.compilation.gate import Found, decide
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import Parity, parity_of
-from nas_service.compilation.toolchains import require
-from nas_service.compilation.verify import logits_of
 from nas_service.engine.child import Progress
 from nas_service.errors import NasError
 from nas_service.lineage import lineage
 from nas_service.plugins import COMPILERS, load
 from nas_service.storage import artifacts, devices
-from nas_service.worker.context import Context, require_this_machine
+from nas_service.storage.devices import StoredDevice
+from nas_service.worker.context import Context
+from nas_service.worker.remote_files import RemoteFiles
+from nas_service.worker.tasks.built_files import Built, build, runtimes_there
 
 SESSIONS = 3
+N_IMAGES_THERE = 32
+"""Test images that are sent to a device elsewhere to be answered there."""
 BASE = ("onnxruntime", "fp32")
 """What every model is compared with beside the fp32 of its own runtime."""
-
-
-@dataclass
-class Built:
-    """A compiled file and what is known of it."""
-
-    path: Path
-    target: Target
-    notes: dict[str, Any]
-    logits: FloatArray32 | None = None
-    timing: Timing | None = None
-    stable: bool = False
 
 
 def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -55,7 +42,7 @@ def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
         stored = {one.name: one for one in artifacts.artifacts_of(session, owner)}
-    require_this_machine(device)
+    there = runtimes_there(context, device)
     folder = context.scratch(f"measure-{owner}")
     try:
         for name, one in stored.items():
@@ -66,14 +53,15 @@ def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         built: dict[tuple[str, str, str], Built] = {}
         refused: dict[tuple[str, str, str], str] = {}
         everything = [("original", *one) for one in bases] + [("compressed", *o) for o in wanted]
-        for number, key in enumerate(everything):
-            report(0.7 * number / len(everything), f"compiling {key[0]} for {key[1]} {key[2]}")
-            try:
-                built[key] = _build(context, device.name, key, folder)
-            except NasError as error:
-                refused[key] = str(error)
+        with context.building(params):
+            for number, key in enumerate(everything):
+                report(0.7 * number / len(everything), f"compiling {key[0]} for {key[1]} {key[2]}")
+                try:
+                    built[key] = build(context, device, there, key, folder)
+                except NasError as error:
+                    refused[key] = str(error)
         report(0.7, "measuring")
-        _measure(built, int(params["seed"]), report)
+        _measure(context, device, params["job_id"], built, int(params["seed"]), folder, report)
         report(0.95, "judging")
         rows = [
             _row(folder, runtime, precision, built, refused, float(params["max_loss"]))
@@ -85,55 +73,52 @@ def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     return {"rows": rows}
 
 
-def _build(context: Context, device: str, key: tuple[str, str, str], folder: Path) -> Built:
-    """Compile one model for one target, and run it on the test images in a process of its own."""
-    which, runtime, precision = key
-    compiler: Compiler = load(COMPILERS, runtime)()
-    version = require(compiler.toolchain, context.settings)
-    target = Target(device, runtime, runtime_versions().get(runtime, version), precision)
-    cache = CompileCache(context.settings.var_dir / "compiled", context.settings)
-    source = _source(which, precision, folder)
-    made = cache.compile(compiler, source, target, folder / f"{which}-{runtime}-{precision}")
-    built = Built(made.path, target, dict(made.notes))
-    if compiler.toolchain.hardware:
-        return built  # an estimate at best: not run on hardware
-    built.logits = logits_of(
-        made.path, target, folder / "test.npz", folder / f"{which}-{runtime}-{precision}.npz"
-    )
-    return built
-
-
-def _source(which: str, precision: str, folder: Path) -> Source:
-    def there(name: str) -> Path | None:
-        path = folder / name
-        return path if path.is_file() else None
-
-    graph = there(f"{which}.onnx")
-    if which == "compressed" and precision != "fp32":
-        graph = there("graph.onnx") or graph
-    return Source(graph, there(f"{which}.pt2"), folder / "calibration.npz")
-
-
-def _measure(built: dict[tuple[str, str, str], Built], seed: int, report: Progress) -> None:
+def _measure(
+    context: Context,
+    device: StoredDevice,
+    job_id: str,
+    built: dict[tuple[str, str, str], Built],
+    seed: int,
+    folder: Path,
+    report: Progress,
+) -> None:
     """Sessions of all files interleaved; the middle one counts."""
     ran = {"/".join(key): one for key, one in built.items() if one.logits is not None}
-    runners: dict[str, Callable[[], object]] = {
-        name: runner(one.path, one.target) for name, one in ran.items()
-    }
-    if not runners:
+    if not ran:
         return
+    if device.local:
+        take = _measured_here(ran, context.steady(PROTOCOL))
+    else:
+        files = {name: (one.path, one.target) for name, one in ran.items()}
+        remote = RemoteFiles(context, device, job_id, files)
+        take = remote.measure
+        for name, logits in remote.outputs(ran, _first_images(folder)).items():
+            ran[name].logits_there = logits
     sessions = []
     for number in range(SESSIONS):
         report(0.7 + 0.08 * number, f"measuring, session {number + 1} of {SESSIONS}")
-        sessions.append(
-            measure(runners, PROTOCOL, seed=seed + number, meter=meter_of_this_machine())
-        )
+        sessions.append(take(seed + number))
     for name, one in ran.items():
         timings = [session[name] for session in sessions]
         steady = [timing for timing in timings if timing.stable] or timings
         middle = median(timing.p50_ms for timing in steady)
         one.timing = min(steady, key=lambda timing: abs(timing.p50_ms - middle))
         one.stable = bool(sum(timing.stable for timing in timings) * 2 > SESSIONS)
+
+
+def _first_images(folder: Path) -> Path:
+    """What is sent to the device to be answered there."""
+    path = folder / "first-images.npz"
+    with np.load(folder / "test.npz", allow_pickle=False) as arrays:
+        np.savez(path, images=arrays["images"][:N_IMAGES_THERE])
+    return path
+
+
+def _measured_here(ran: dict[str, Built], protocol: Protocol) -> Callable[[int], dict[str, Timing]]:
+    runners: dict[str, Callable[[], object]] = {
+        name: runner(one.path, one.target) for name, one in ran.items()
+    }
+    return lambda seed: measure(runners, protocol, seed=seed, meter=meter_of_this_machine())
 
 
 def _row(
@@ -161,6 +146,10 @@ def _row(
     reference = np.load(folder / "reference.npz")["logits"]
     same: Parity = parity_of(one.logits, reference, precision)
     row["parity"] = same.as_dict()
+    if one.logits_there is not None:
+        on_device = parity_of(one.logits_there, reference[: len(one.logits_there)], precision)
+        row["parity_on_device"] = on_device.as_dict()
+        same = same if on_device.ok else on_device
     if base is None or base.logits is None:
         told = refused.get(base_key, "the original does not run")
         return {**row, "reason": f"nothing to compare with: {told}"}
@@ -184,7 +173,7 @@ def _told(one: Built, labels: np.ndarray[Any, Any]) -> dict[str, Any]:
         found["latency_ms"] = one.timing.p50_ms
         found["latency"] = one.timing.as_dict()
         found["stable"] = one.stable
-    if one.target.runtime == "onnxruntime":
+    if one.target.runtime == "onnxruntime" and one.logits_there is None:
         found["peak_memory_bytes"] = peak_memory_bytes(one.path)
     return found
 
@@ -209,7 +198,8 @@ def _store(
 ) -> None:
     """Keep the published files with their measurements, and the report."""
     owner = params["compression_id"]
-    from_what = lineage(seed=params["seed"], protocol=PROTOCOL.as_dict(), recipe=params["recipe"])
+    protocol = context.steady(PROTOCOL).as_dict()
+    from_what = lineage(seed=params["seed"], protocol=protocol, recipe=params["recipe"])
     with context.database.session() as session:
         for row in rows:
             one = built.get(("compressed", row["runtime"], row["precision"]))

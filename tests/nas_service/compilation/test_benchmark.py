@@ -1,60 +1,86 @@
-import time
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from lookup_tables import anchor
-from lookup_tables.measure import Protocol, Timing, measure
+from lookup_tables.measure import Timing
 from nas_service.compilation.benchmark import ATTEMPTS, benchmark, runners_of
 
-PROTOCOL = Protocol(rounds=3, warmups=0, repeats=5, max_spread=5.0, extra_rounds=0)
-IMAGE = np.zeros((1, 1, 2, 2), np.float32)
+NOW = "2026-01-01T00:00:00+00:00"
 
 
-class Sleeper:
-    """An executable that takes so long."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def run(self, image: np.ndarray) -> np.ndarray:
-        time.sleep(self._seconds)
-        return image
+def _timing(p50_ms: float, *, stable: bool = True) -> Timing:
+    return Timing(p50_ms, p50_ms, p50_ms, p50_ms, 0.0, 10, stable, NOW)
 
 
-def _takes(seconds: float, anchor_s: float) -> Callable[[int], dict[str, Timing]]:
-    runners = {
-        **runners_of({"fp32": (Sleeper(seconds), IMAGE)}),
-        anchor.NAME: lambda: time.sleep(anchor_s),
-    }
-    return lambda seed: measure(runners, PROTOCOL, seed=seed)
+def _sessions(
+    *anchors_ms: float, steady: tuple[bool, ...] = (True,)
+) -> Callable[[int], dict[str, Timing]]:
+    """What one session after the other finds of the anchor; a file takes its session's number."""
+    taken: list[int] = []
+
+    def take(seed: int) -> dict[str, Timing]:
+        number = len(taken)
+        taken.append(seed)
+        assert len(set(taken)) == len(taken)  # each session in an order of its own
+        return {
+            "fp32": _timing(1.0 + number, stable=steady[min(number, len(steady) - 1)]),
+            anchor.NAME: _timing(anchors_ms[min(number, len(anchors_ms) - 1)]),
+        }
+
+    return take
 
 
-def _anchor_ms() -> float:
-    """What the anchor below takes on this machine, as a profile would have found it."""
-    found = []
-    for _ in range(20):
-        start = time.perf_counter()
-        time.sleep(0.002)
-        found.append((time.perf_counter() - start) * 1e3)
-    return float(np.median(found))
+def _never(_: float) -> None:
+    raise AssertionError("nothing had to be waited for")
 
 
 def test_a_machine_as_it_was_profiled_gives_a_verdict_at_once() -> None:
-    done = benchmark(_takes(0.001, 0.002), _anchor_ms(), pause=lambda _: None)
-    assert done.timings["fp32"].stable
-    assert set(done.timings) == {"fp32"}
-    assert abs(done.machine_shift or 0.0) < 0.1
+    done = benchmark(_sessions(2.1), 2.0, pause=_never)
+    assert done.timings == {"fp32": _timing(1.0)}
+    assert done.machine_shift == pytest.approx(0.05)
+    assert done.attempts == 1
 
 
 def test_a_machine_that_has_moved_gives_no_verdict_after_several_attempts() -> None:
     pauses: list[float] = []
-    done = benchmark(_takes(0.0005, 0.002), _anchor_ms() / 2, pause=pauses.append)
+    done = benchmark(_sessions(4.0), 2.0, pause=pauses.append)
     assert not done.timings["fp32"].stable
-    assert (done.machine_shift or 0.0) > 0.5
+    assert done.machine_shift == pytest.approx(1.0)
     assert len(pauses) == ATTEMPTS - 1
 
 
+def test_the_steadiest_attempt_nearest_to_the_profile_counts() -> None:
+    pauses: list[float] = []
+    take = _sessions(4.0, 2.1, 2.15, 2.3, 3.0, steady=(True, False, True, False))
+    done = benchmark(take, 2.0, pause=pauses.append)
+    assert done.timings == {"fp32": _timing(3.0)}
+    assert done.machine_shift == pytest.approx(0.075)
+    assert len(pauses) == 2
+
+
+@pytest.mark.parametrize(("max_shift", "stable"), [(0.49, False), (0.51, True)])
+def test_how_far_a_machine_may_have_moved_is_a_setting(max_shift: float, stable: bool) -> None:
+    done = benchmark(_sessions(3.0), 2.0, max_shift=max_shift, pause=lambda _: None)
+    assert done.timings["fp32"].stable == stable
+
+
 def test_without_a_profile_the_shift_is_unknown() -> None:
-    done = benchmark(_takes(0.0005, 0.0), None)
+    done = benchmark(_sessions(2.0), None, pause=_never)
     assert done.machine_shift is None
+    assert done.timings["fp32"].stable
+
+
+def test_runners_run_their_executable_on_their_own_image() -> None:
+    class Doubles:
+        def run(self, images: np.ndarray) -> np.ndarray:
+            return np.asarray(2.0 * images)
+
+    images = {
+        name: np.full((1, 1, 2, 2), value, np.float32)
+        for name, value in zip("ab", (1, 3), strict=True)
+    }
+    runners = runners_of({name: (Doubles(), image) for name, image in images.items()})
+    assert np.all(runners["a"]() == 2.0)  # type: ignore[arg-type]
+    assert np.all(runners["b"]() == 6.0)  # type: ignore[arg-type]

@@ -1,0 +1,75 @@
+"""Compiled files on the device of an agent: their latencies there, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from lookup_tables.measure import Timing
+from lookup_tables.runtimes import PACKAGES
+from lookup_tables.target import PLAIN_RUNTIME, Target
+from nas_service.compilation.base import FloatArray32
+from nas_service.compilation.benchmark import PROTOCOL
+from nas_service.errors import Unsupported
+from nas_service.plugins import COMPILERS, load
+from nas_service.storage.devices import StoredDevice
+from nas_service.worker.context import Context
+from nas_service.worker.remote import AgentProfiler
+
+_ONCE = replace(PROTOCOL, rounds=1, warmups=0, repeats=1, extra_rounds=0)
+
+
+def require_runtime(device: str, runtime: str, there: Mapping[str, str]) -> None:
+    """Raise `Unsupported` where a runtime is not among those that a device has."""
+    if runtime not in there:
+        package = PACKAGES.get(runtime, runtime)
+        raise Unsupported(f"device {device!r} has no {runtime}: pip install {package} there")
+
+
+def require_portable(device: str, runtime: str, *, field: str | None = None) -> None:
+    """Raise `Unsupported` where what is compiled here runs on this machine's processor alone."""
+    if getattr(load(COMPILERS, runtime), "for_this_processor", False):
+        raise Unsupported(
+            f"{runtime} compiles for the processor of the service's own machine, not for device "
+            f"{device!r}",
+            field=field,
+        )
+
+
+class RemoteFiles:
+    """Files by name, each with its target on the device; those of like settings go together."""
+
+    def __init__(
+        self,
+        context: Context,
+        device: StoredDevice,
+        job_id: str,
+        files: Mapping[str, tuple[Path, Target]],
+    ) -> None:
+        self._profiler = AgentProfiler(context, device, job_id)
+        self._protocol = context.steady(PROTOCOL)
+        self._groups: dict[tuple[str, str], tuple[Target, dict[str, Path]]] = {}
+        for name, (path, target) in files.items():
+            same = "" if target.runtime == PLAIN_RUNTIME else target.precision
+            group = self._groups.setdefault((target.runtime, same), (target, {}))
+            group[1][name] = path
+
+    def measure(self, seed: int) -> dict[str, Timing]:
+        """One session of all files."""
+        found: dict[str, Timing] = {}
+        for target, models in self._groups.values():
+            found |= self._profiler.measure(models, target, protocol=self._protocol, seed=seed)
+        return found
+
+    def outputs(self, names: Collection[str], images: Path) -> dict[str, FloatArray32]:
+        """The named files' outputs on the `images` of an npz, as the device computes them."""
+        found: dict[str, FloatArray32] = {}
+        for target, models in self._groups.values():
+            asked = {name: path for name, path in models.items() if name in names}
+            if asked:
+                _, told = self._profiler.run(
+                    asked, target, protocol=_ONCE, inputs=images, outputs_of=tuple(asked)
+                )
+                found |= told
+        return found

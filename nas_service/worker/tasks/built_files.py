@@ -1,0 +1,81 @@
+"""A model's files, compiled for their targets and run on the test images here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lookup_tables.measure import Timing
+from lookup_tables.runtimes import runtime_versions
+from lookup_tables.target import Target
+from nas_service.compilation.base import Compiler, FloatArray32, Source
+from nas_service.compilation.cache import CompileCache
+from nas_service.compilation.toolchains import require
+from nas_service.compilation.verify import logits_of
+from nas_service.plugins import COMPILERS, load
+from nas_service.storage.devices import StoredDevice
+from nas_service.worker.context import Context, require_this_machine
+from nas_service.worker.remote import require_agent
+from nas_service.worker.remote_files import require_portable, require_runtime
+
+
+@dataclass
+class Built:
+    """A compiled file and what is known of it."""
+
+    path: Path
+    target: Target
+    notes: dict[str, Any]
+    logits: FloatArray32 | None = None
+    logits_there: FloatArray32 | None = None
+    """On the device itself, of the first images, where that is not this machine."""
+    timing: Timing | None = None
+    stable: bool = False
+
+
+def runtimes_there(context: Context, device: StoredDevice) -> dict[str, str]:
+    """The runtimes of the device with their versions, as it is now."""
+    if device.local:
+        require_this_machine(device)
+        return runtime_versions()
+    found: dict[str, str] = require_agent(context, device)["runtimes"]
+    return found
+
+
+def build(
+    context: Context,
+    device: StoredDevice,
+    there: dict[str, str],
+    key: tuple[str, str, str],
+    folder: Path,
+) -> Built:
+    """Compile one model for one target, and run it on the test images in a process of its own."""
+    which, runtime, precision = key
+    compiler: Compiler = load(COMPILERS, runtime)()
+    version = require(compiler.toolchain, context.settings)
+    if not (device.local or compiler.toolchain.hardware):
+        require_portable(device.name, runtime)
+        require_runtime(device.name, runtime, there)
+    target = Target(device.name, runtime, there.get(runtime, version), precision)
+    cache = CompileCache(context.settings.var_dir / "compiled", context.settings)
+    source = _source(which, precision, folder)
+    made = cache.compile(compiler, source, target, folder / f"{which}-{runtime}-{precision}")
+    built = Built(made.path, target, dict(made.notes))
+    if compiler.toolchain.hardware:
+        return built  # an estimate at best: not run on hardware
+    built.logits = logits_of(
+        made.path, target, folder / "test.npz", folder / f"{which}-{runtime}-{precision}.npz"
+    )
+    return built
+
+
+def _source(which: str, precision: str, folder: Path) -> Source:
+    def there(name: str) -> Path | None:
+        path = folder / name
+        return path if path.is_file() else None
+
+    graph = there(f"{which}.onnx")
+    if which == "compressed" and precision != "fp32":
+        graph = there("graph.onnx") or graph
+    return Source(graph, there(f"{which}.pt2"), folder / "calibration.npz")
