@@ -13,6 +13,7 @@ from nas_service.compression.masks import bake
 from nas_service.compression.recipe import Recipe, Step
 from nas_service.networks.export import export
 from nas_service.plugins import ONNX_PASSES, TORCH_PASSES, load
+from nas_service.training.device import CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,11 @@ def apply_torch(step: Step | None, network: nn.Module, context: PassContext) -> 
     if step is None:
         return bake(network).eval()
     torch_pass: TorchPass = load(TORCH_PASSES, step.name)()
-    return torch_pass.apply(network, replace(context, options=step.options))
+    try:
+        return torch_pass.apply(network, replace(context, options=step.options))
+    finally:
+        if context.teacher_network is not None:  # it went where the images it answered were
+            context.teacher_network.to(CPU)
 
 
 def apply(

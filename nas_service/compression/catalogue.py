@@ -41,11 +41,10 @@ class Option:
 
 @dataclass(frozen=True)
 class PassFacts:
-    """A pass's stage, its options, and whether it needs a data set."""
+    """A pass's stage and its options."""
 
     stage: Stage
     options: Mapping[str, Option] = field(default_factory=dict)
-    needs_data: bool = True
 
 
 _TRAINING = {
@@ -64,13 +63,11 @@ PASSES: Mapping[str, PassFacts] = {
         Stage.SHAPE, {"macs": Option(0.5, 0.05, 0.95), "round_to": Option(8, 1, 64)}
     ),
     "width": PassFacts(Stage.SHAPE, {"keep": Option(0.75, 0.25, 0.95)}),
-    "svd": PassFacts(Stage.SHAPE, {"parameters": _SHARE}, needs_data=False),
-    "tucker": PassFacts(Stage.SHAPE, {"parameters": _SHARE}, needs_data=False),
-    "cp": PassFacts(Stage.SHAPE, {"parameters": _SHARE}, needs_data=False),
-    "magnitude": PassFacts(Stage.MASK, {"sparsity": _SHARE}, needs_data=False),
-    "n_of_m": PassFacts(
-        Stage.MASK, {"n": Option(2, 1, 15), "m": Option(4, 2, 16)}, needs_data=False
-    ),
+    "svd": PassFacts(Stage.SHAPE, {"parameters": _SHARE}),
+    "tucker": PassFacts(Stage.SHAPE, {"parameters": _SHARE}),
+    "cp": PassFacts(Stage.SHAPE, {"parameters": _SHARE}),
+    "magnitude": PassFacts(Stage.MASK, {"sparsity": _SHARE}),
+    "n_of_m": PassFacts(Stage.MASK, {"n": Option(2, 1, 15), "m": Option(4, 2, 16)}),
     "finetune": PassFacts(Stage.TRAINING, _TRAINING),
     "distill": PassFacts(
         Stage.TRAINING,
@@ -83,19 +80,27 @@ PASSES: Mapping[str, PassFacts] = {
     "qat": PassFacts(
         Stage.QUANTISED_TRAINING, {**_TRAINING, "learning_rate": Option(0.002, 1e-6, 10.0)}
     ),
-    "cluster": PassFacts(Stage.SHARED, {"clusters": Option(32, 2, 256)}, needs_data=False),
+    "cluster": PassFacts(
+        Stage.SHARED,
+        {
+            "clusters": Option(32, 2, 256),
+            **_TRAINING,
+            "epochs": Option(1, 0, 1000),
+            "learning_rate": Option(0.002, 1e-6, 10.0),
+        },
+    ),
     "static_int8": PassFacts(
         Stage.GRAPH,
         {
             "n_images": Option(128, 1, 100_000),
-            "activations": Option("uint8", choices=("uint8", "int8")),
+            "activations": Option("uint8", choices=("uint8", "int8", "measured")),
         },
     ),
     "mixed_int8": PassFacts(
         Stage.GRAPH, {"n_images": Option(128, 1, 100_000), "max_loss": Option(0.005, 0.0, 1.0)}
     ),
-    "dynamic_int8": PassFacts(Stage.GRAPH, needs_data=False),
-    "fp16": PassFacts(Stage.GRAPH, needs_data=False),
+    "dynamic_int8": PassFacts(Stage.GRAPH),
+    "fp16": PassFacts(Stage.GRAPH),
 }
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from nas_service.compression.base import PassContext, Teacher
 from nas_service.errors import Unsupported
+from nas_service.training.device import device_of
 from nas_service.training.distillation import distillation_loss
 from nas_service.training.loop import Batch, Objective, TrainRecipe, recalibrate, train
 
@@ -51,16 +52,17 @@ class FinetunePass:
 class DistillPass:
     """Learn from a teacher's softened answers.
 
-    With `answers: cached` the teacher sees every training image once, as it is, and its answers
-    stand for all of the image's augmented views and epochs: "flash" distillation, whose teacher
-    costs one pass over the data instead of one an epoch.
+    With `answers: cached` the teacher sees every training image once, as it is, and where training
+    mirrors images once mirrored; its answers stand for all of an image's shifted views and epochs:
+    "flash" distillation, whose teacher costs one or two passes over the data instead of one an
+    epoch.
     """
 
     def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
         """The taught copy."""
         teacher = require_teacher(context, "distill")
         if context.options["answers"] == "cached":
-            return _taught(network, context, _from_cache(context, cached_answers(teacher, context)))
+            return _taught(network, context, _from_cache(teacher, context))
         return _taught(network, context, lambda batch: teacher(batch.images))
 
 
@@ -102,8 +104,8 @@ class DistillFeaturesPass:
         try:
             image = context.data.prepared(context.data.train.images[:2], context.size)
             with torch.no_grad():
-                context.teacher_network.eval()(image)
-                student.eval()(image)
+                for one in (context.teacher_network, student):
+                    one.eval()(image.to(device_of(one)))
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(context.seed)
                 student.distilled_map = nn.Linear(ours.value.shape[1], theirs.value.shape[1])
@@ -141,10 +143,11 @@ def require_teacher(context: PassContext, name: str) -> Teacher:
 
 
 def answering(network: nn.Module, context: PassContext) -> Teacher:
-    """A network as a teacher: uint8 images to logits."""
+    """A network as a teacher: uint8 images to logits; it moves to where the images are."""
     network.eval()
 
     def teacher(images: Tensor) -> Tensor:
+        network.to(images.device)
         with torch.no_grad():
             answers: Tensor = network(context.data.prepared(images, context.size))
         return answers
@@ -152,19 +155,23 @@ def answering(network: nn.Module, context: PassContext) -> Teacher:
     return teacher
 
 
-def cached_answers(teacher: Teacher, context: PassContext) -> Tensor:
-    """The teacher's logits of every training image, as it is: `(n, classes)`."""
-    images = context.data.train.images
+def _from_cache(teacher: Teacher, context: PassContext) -> Callable[[Batch], Tensor]:
+    """Answers looked up by an image's row and whether it was mirrored."""
+    images = context.data.train.images.to(context.data.device)
+    plain = _answers(teacher, images)
+    if not context.options.get("flip", False):
+        return lambda batch: plain[batch.rows]
+    both = torch.stack([plain, _answers(teacher, images.flip(3))])
+    return lambda batch: both[batch.mirrored.long(), batch.rows]
+
+
+def _answers(teacher: Teacher, images: Tensor) -> Tensor:
+    """The teacher's logits of every image: `(n, classes)`."""
     parts = [
         teacher(images[start : start + _CACHED_AT_ONCE])
         for start in range(0, len(images), _CACHED_AT_ONCE)
     ]
     return torch.cat(parts)
-
-
-def _from_cache(context: PassContext, answers: Tensor) -> Callable[[Batch], Tensor]:
-    del context
-    return lambda batch: answers[batch.rows]
 
 
 def _mean_answer(members: list[Teacher], images: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from nas_service.compression.base import PassContext
 from nas_service.compression.distillation import recipe_of
 from nas_service.compression.masks import bake, make_plain, weighted_layers
+from nas_service.training.device import placed
 from nas_service.training.loop import train
 
 _MOMENTUM = 0.05
@@ -37,9 +38,10 @@ class QatPass:
             parametrize.register_parametrization(layer, "weight", RoundedWeight())
             layer.register_forward_pre_hook(RoundedInput())
         data = context.data
-        with torch.no_grad():
+        with placed(student, data.device), torch.no_grad():
             for start in range(0, min(len(data.train), _WARM * 32), 32):
-                student(data.prepared(data.train.images[start : start + 32], context.size))
+                images = data.train.images[start : start + 32].to(data.device)
+                student(data.prepared(images, context.size))
         recipe = recipe_of(context)
         train(student, data, context.size, recipe, seed=context.seed, teacher=context.teacher)
         for layer in list(weighted_layers(student)):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nas_service.compression.catalogue import PASSES, check_order, checked_options
+from nas_service.compression.catalogue import check_order, checked_options
 from nas_service.errors import InvalidSpec
 from nas_service.plugins import ONNX_PASSES, TORCH_PASSES, names
 
@@ -85,8 +85,3 @@ class Recipe:
     def onnx_steps(self) -> tuple[Step, ...]:
         """The steps after the export."""
         return tuple(step for step in self.steps if step.name in names(ONNX_PASSES))
-
-    @property
-    def needs_data(self) -> bool:
-        """Whether a pass reads images; passes of others are taken to."""
-        return any(s.name not in PASSES or PASSES[s.name].needs_data for s in self.steps)
