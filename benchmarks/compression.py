@@ -3,9 +3,10 @@
 A supernet is trained on CIFAR-10 and searched; three networks of its front are fine-tuned and go
 through every recipe. Their files are made for every runtime here, compared with the network,
 tested on test images by their own runtime, and timed beside the network's fp32 file for ONNX
-Runtime. A file that the gate refuses is told with the reason. Tucker and CP, which need
-convolutions that are neither 1x1 nor depthwise, are tried on ResNet-8; distillation on the smallest
-of the three, from scratch.
+Runtime. A file that the gate refuses is told with the reason. Networks of a front of NAS-Bench-201,
+made of plain 3x3 convolutions, are trained from scratch and quantised for every runtime. Tucker and
+CP, which need convolutions that are neither 1x1 nor depthwise, are tried on ResNet-8; distillation
+on the smallest of the supernet's three, from scratch.
 """
 
 from __future__ import annotations
@@ -18,26 +19,28 @@ from typing import Any
 
 from torch import nn
 
+from benchmarks.cell_networks import cell_networks
 from benchmarks.compressed_files import BASE, PLAIN, rows_of, say
 from benchmarks.images import images as load_images
 from benchmarks.rows import Row, keep, parser, report
-from benchmarks.searched import costs_of, sampled, searched, spread_over_front, supernet_of
+from benchmarks.searched import fp32_problem, sampled, searched, spread_over_front, supernet_of
 from nas_service.compression.apply import apply_torch
 from nas_service.compression.base import PassContext
 from nas_service.compression.distillation import answering
 from nas_service.compression.recipe import Recipe
+from nas_service.errors import InvalidSpec
 from nas_service.networks.build import build
 from nas_service.networks.reference import reference
 from nas_service.networks.supernet import Supernet
-from nas_service.search.cost import StructureModel
-from nas_service.search.evaluate import Problem
-from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import input_size
-from nas_service.space.deployment import DeploymentSpace
 from nas_service.training.data import Data
 from nas_service.training.loop import TrainRecipe, accuracy, recalibrate, train
+from nas_service.worker.evaluators import SupernetEvaluator
 
 INT8 = tuple(f"{name} int8" for name in ("onnxruntime", "openvino", "litert", "executorch"))
+Recipes = dict[str, tuple[list[Any], Sequence[str]]]
+"""Steps and files to make, by the name of a row."""
+PARTS = ("passes", "cells", "tensors", "distillation")
 FLOATS = (PLAIN, "openvino fp32", "openvino bf16", "executorch fp32")
 
 
@@ -53,11 +56,23 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--scratch-epochs", type=int, default=12, help="where distillation starts")
     options.add_argument("--networks", type=int, default=3)
     options.add_argument("--supernet", type=Path, help="weights: read, or trained and written")
-    options.add_argument("--part", action="append", choices=("passes", "tensors", "distillation"))
+    options.add_argument("--cell-epochs", type=int, default=12, help="of NAS-Bench-201 networks")
+    options.add_argument("--cell-macs", type=float, default=3e7, help="the largest of them")
+    options.add_argument("--part", action="append", choices=PARTS)
+    options.add_argument(
+        "--recipe", action="append", help="of the part passes, as its table says; default: all"
+    )
     given = options.parse_args(arguments)
+    parts = given.part or PARTS
+    recipes = passes(given.pass_epochs, given.recipe)
     data = load_images(given.data, given.train_images, given.test_images)
-    parts = given.part or ["passes", "tensors", "distillation"]
     rows: list[Row] = []
+    if "cells" in parts:
+        cells = cell_networks(data, given.networks, given.cell_epochs, given.cell_macs, given.seed)
+        for number, (network, size) in enumerate(cells):
+            case = f"cell {number + 1}"
+            rows += quantised(case, network, size, data, given.pass_epochs, given.seed)
+            keep(rows, given.out)
     if "tensors" in parts:
         rows += tensors(data, given.scratch_epochs, given.pass_epochs, given.seed)
     if "passes" in parts or "distillation" in parts:
@@ -66,7 +81,7 @@ def main(arguments: list[str]) -> int:
         if "passes" in parts:
             for number, (network, size) in enumerate(networks):
                 case = f"front network {number + 1}"
-                rows += passes(case, network, size, data, given.pass_epochs, given.seed)
+                rows += rows_of(case, network, size, data, recipes, given.seed)
                 keep(rows, given.out)
         if "distillation" in parts:
             rows += distillation(supernet, networks, data, given.scratch_epochs, given.seed)
@@ -79,17 +94,10 @@ def front_networks(
 ) -> list[tuple[nn.Module, int]]:
     """Networks spread over a searched front in fp32, fine-tuned, with the sides of their inputs."""
     space = supernet.space
-    costs = costs_of(space, ["fp32"], 60.0, seed)
-    problem = Problem(
-        space=DeploymentSpace(space, ("fp32",)),
-        costs=costs,
-        shipping=(ShippingModel(),),
-        structure=StructureModel(space),
-        limit_ms=float(costs[0].latency_ms(space.largest()[None])[0]),
-        limit_probability=0.5,
-    )
-    found = searched(problem, supernet, data, sampled(supernet, data, 48, seed), 40, seed)
-    chosen = spread_over_front(found.accuracy, costs[0].latency_ms(found.genotypes), n)
+    problem = fp32_problem(space, seed=seed)
+    start = sampled(supernet, data, 48, seed)
+    found = searched(problem, SupernetEvaluator(supernet, data), start, 40, seed)
+    chosen = spread_over_front(found.accuracy, problem.costs[0].latency_ms(found.genotypes), n)
     made: list[tuple[nn.Module, int]] = []
     for number, row in enumerate(chosen):
         genotype = found.genotypes[row]
@@ -104,16 +112,18 @@ def front_networks(
     return made
 
 
-def passes(
-    case: str, network: nn.Module, size: int, data: Data, epochs: int, seed: int
-) -> list[Row]:
-    """Every recipe on one network: accuracy, sizes, latency, verdict, by runtime."""
+def passes(epochs: int, chosen: Sequence[str] | None = None) -> Recipes:
+    """Every recipe, or those `chosen` beside the network as it is.
+
+    Raises:
+        InvalidSpec: there is no such recipe.
+    """
     tune = {"finetune": {"epochs": epochs, "batch": 64, "flip": True}}
     qat = {"qat": {"epochs": max(1, epochs // 2), "batch": 64, "flip": True}}
     # what lost half its channels has most to learn: from the network that it was
     taught = {"distill": {"epochs": 2 * epochs, "batch": 64, "flip": True, "learning_rate": 0.05}}
     channels = {"channels": {"macs": 0.5}}
-    recipes: dict[str, tuple[list[Any], Sequence[str]]] = {
+    recipes: Recipes = {
         BASE: ([], FLOATS),
         "fp32, trained on": ([tune], (PLAIN,)),
         "int8": ([], INT8),
@@ -128,6 +138,24 @@ def passes(
         "2 of 4": ([{"n_of_m": {"n": 2, "m": 4}}, tune], (PLAIN,)),
         "32 clusters": ([{"cluster": {"clusters": 32}}], (PLAIN,)),
     }
+    if unknown := sorted(set(chosen or ()) - set(recipes)):
+        raise InvalidSpec(f"no recipe {unknown[0]!r}; known: {'; '.join(recipes)}")
+    wanted = {BASE, *(chosen or recipes)}
+    return {name: recipe for name, recipe in recipes.items() if name in wanted}
+
+
+def quantised(
+    case: str, network: nn.Module, size: int, data: Data, epochs: int, seed: int
+) -> list[Row]:
+    """fp32, int8 and trained for int8 on every runtime, and with fewer channels."""
+    qat = {"qat": {"epochs": max(1, epochs // 2), "batch": 64, "flip": True}}
+    taught = {"distill": {"epochs": epochs, "batch": 64, "flip": True, "learning_rate": 0.05}}
+    recipes: Recipes = {
+        BASE: ([], FLOATS),
+        "int8": ([], INT8),
+        "qat": ([qat], INT8),
+        "channels, int8": ([{"channels": {"macs": 0.7}}, taught], INT8),
+    }
     return rows_of(case, network, size, data, recipes, seed)
 
 
@@ -138,7 +166,7 @@ def tensors(data: Data, epochs: int, more: int, seed: int) -> list[Row]:
     train(network, data, 32, TrainRecipe(epochs=epochs, flip=True), seed=seed)
     recalibrate(network, data, 32)
     tune = {"finetune": {"epochs": more, "batch": 64, "flip": True}}
-    recipes: dict[str, tuple[list[Any], Sequence[str]]] = {
+    recipes: Recipes = {
         BASE: ([], (PLAIN,)),
         "fp32, trained on": ([tune], (PLAIN,)),
         "tucker": ([{"tucker": {"parameters": 0.45}}, tune], (PLAIN,)),
@@ -167,7 +195,7 @@ def distillation(
         "teacher's features": {"distill_features": training},
     }
     n = len(data.train)
-    seen = {"labels alone": 0, "teacher, cached answers": n, "ensemble of 3": 3 * n * epochs}
+    seen = {"labels alone": 0, "teacher, cached answers": 2 * n, "ensemble of 3": 3 * n * epochs}
     rows = []
     for name, step in methods.items():
         say(f"distillation: {name}")

@@ -33,7 +33,7 @@ from nas_service.space.base import input_size
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.training.data import Data
 from nas_service.training.loop import recalibrate
-from nas_service.worker.evaluators import validation_part
+from nas_service.worker.evaluators import SupernetEvaluator, validation_part
 from nas_service.worker.tasks.supernet import shipped_accuracy
 
 DEPLOYMENTS = ("fp32", "int8", "int8+qat", "openvino:bf16", "openvino:int8", "openvino:int8+qat")
@@ -84,13 +84,14 @@ def main(arguments: list[str]) -> int:
         "sequential": alone,
         "sequential without a limit": free,
     }
+    evaluator = SupernetEvaluator(supernet, data)
     floor = float(np.quantile(_shipped(joint, start)[1], 0.1))
     areas: dict[str, list[float]] = {name: [] for name in (*ways, "random")}
     for seed in range(given.seed, given.seed + given.seeds):
         own = sampled(supernet, data, N_START, given.seed)
         for name, problem in ways.items():
             print(f"{name}, seed {seed}", file=sys.stderr)
-            found = searched(problem, supernet, data, own, given.queries, seed)
+            found = searched(problem, evaluator, own, given.queries, seed)
             areas[name].append(area(joint, found, floor))
         more = sampled(supernet, data, given.queries + 2, 1000 + seed)
         both = Evaluated(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,14 @@ from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Deployment, Target
 from nas_service.networks.supernet import Supernet
 from nas_service.plugins import SAMPLERS, SPACES, load
-from nas_service.search.cost import CostModel
+from nas_service.search.accuracy import AccuracyEvaluator
+from nas_service.search.cost import CostModel, StructureModel
 from nas_service.search.driver import Evaluation, Plan, run
 from nas_service.search.evaluate import Problem
 from nas_service.search.pareto import non_dominated
+from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import FloatArray, ImageShape, IntArray, SearchSpace
+from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.sampling import distinct
 from nas_service.training.data import Data
 from nas_service.training.loop import TrainRecipe
@@ -79,6 +82,22 @@ def costs_of(
     return tuple(CostModel(space, table, table.calibration) for table, _ in made)
 
 
+def fp32_problem(
+    space: SearchSpace, limits: Mapping[str, float] | None = None, *, seed: int
+) -> Problem:
+    """Architectures in fp32, no slower than the largest, on this machine, profiled for a minute."""
+    costs = costs_of(space, ["fp32"], 60.0, seed)
+    return Problem(
+        space=DeploymentSpace(space, ("fp32",)),
+        costs=costs,
+        shipping=(ShippingModel(),),
+        structure=StructureModel(space),
+        limit_ms=float(costs[0].latency_ms(space.largest()[None])[0]),
+        limit_probability=0.5,
+        limits=dict(limits or {}),
+    )
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """Architectures `(n, d)` with their accuracies under shared weights `(n,)`."""
@@ -105,10 +124,14 @@ def spread_over_front(accuracy: FloatArray, latency_ms: FloatArray, n: int) -> I
 
 
 def searched(
-    problem: Problem, supernet: Supernet, data: Data, start: Evaluated, n_queries: int, seed: int
+    problem: Problem,
+    evaluator: AccuracyEvaluator,
+    start: Evaluated,
+    n_queries: int,
+    seed: int,
 ) -> Evaluated:
     """All that a guided search of `n_queries` has evaluated, what it started from included."""
-    names = supernet.space.feature_names
+    names = problem.space.architectures.feature_names
 
     def on_batch(batch: list[Evaluation]) -> bool:
         print(f"{batch[-1].number + 1} of {n_queries} queries", file=sys.stderr)
@@ -117,7 +140,7 @@ def searched(
     plan = Plan(
         sampler=load(SAMPLERS, "guided"),
         make_predictor=lambda: EnsemblePredictor(seed=seed, names=names),
-        evaluator=SupernetEvaluator(supernet, data),
+        evaluator=evaluator,
         n_queries=n_queries,
         batch=8,
         seed=seed,

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.images import images as load_images
-from benchmarks.rows import Row, parser, report
+from benchmarks.rows import Row, keep, parser, report
 from lookup_tables.measure import Protocol, measure
 from lookup_tables.runtimes import runner
 from lookup_tables.target import Target
@@ -30,6 +30,7 @@ from nas_service.compression.quantization import calibration_images
 from nas_service.compression.quantization_aware import QatPass
 from nas_service.errors import NasError
 from nas_service.networks.export import export, export_program
+from nas_service.networks.names import REFERENCE_NETWORKS
 from nas_service.networks.reference import reference
 from nas_service.plugins import COMPILERS, load
 from nas_service.settings import Settings
@@ -38,6 +39,11 @@ from nas_service.training.loop import TrainRecipe, recalibrate, train
 
 RUNTIMES = ("onnxruntime", "openvino", "litert", "executorch")
 PROTOCOL = Protocol(rounds=20, warmups=3, repeats=5)
+PUBLISHED_BYTES = {
+    "mobilenet_v1": {"fp32": 16.9e6, "ptq": 4.3e6},
+    "mobilenet_v2": {"fp32": 14.0e6, "ptq": 3.6e6},
+    "inception_v3": {"fp32": 95.7e6, "ptq": 23.9e6},
+}
 # top-1 on ImageNet, latency in ms, megabytes (TensorFlow Lite's model optimisation page)
 PUBLISHED = {
     "mobilenet_v1": {"fp32": (0.709, 124), "ptq": (0.657, 112), "qat": (0.70, 64)},
@@ -50,18 +56,25 @@ def main(arguments: list[str]) -> int:
     """Run and report."""
     options = parser("survey", __doc__ or "")
     options.add_argument("--data", type=Path, help="data set; default: CIFAR-10 of NAS_BENCH_DATA")
-    options.add_argument("--network", action="append", help="default: the survey's three")
+    options.add_argument(
+        "--network",
+        action="append",
+        choices=[*REFERENCE_NETWORKS, "all"],
+        help="default: the survey's three",
+    )
     options.add_argument("--width", type=float, default=0.25)
-    options.add_argument("--epochs", type=int, default=6)
+    options.add_argument("--epochs", type=int, default=6, help="0: sizes and latencies alone")
     options.add_argument("--qat-epochs", type=int, default=2)
     options.add_argument("--train-images", type=int, default=10_000)
     options.add_argument("--test-images", type=int, default=2_000)
     given = options.parse_args(arguments)
     data = load_images(given.data, given.train_images, given.test_images)
     rows: list[Row] = []
-    for name in given.network or list(PUBLISHED):
-        print(f"{name}: training", file=sys.stderr)
+    chosen = given.network or list(PUBLISHED)
+    for name in REFERENCE_NETWORKS if "all" in chosen else chosen:
+        print(f"{name}: training for {given.epochs} epochs", file=sys.stderr)
         rows += _network(name, data, given.width, given.epochs, given.qat_epochs, given.seed)
+        keep(rows, given.out)
     report(rows, given.out)
     return 0
 
@@ -70,12 +83,16 @@ def _network(
     name: str, data: Data, width: float, epochs: int, qat_epochs: int, seed: int
 ) -> list[Row]:
     network = reference(name, channels=3, size=32, classes=10, width=width, seed=seed)
-    recipe = TrainRecipe(epochs=epochs, batch=64, learning_rate=0.1, flip=True)
-    train(network, data, 32, recipe, seed=seed)
+    columns = {"fp32": (network, "fp32"), "ptq": (network, "int8")}
+    if epochs:
+        recipe = TrainRecipe(epochs=epochs, batch=64, learning_rate=0.1, flip=True)
+        train(network, data, 32, recipe, seed=seed)
     recalibrate(network, data, 32)
     context = PassContext(data, 32, seed=seed)
-    given = checked_options(1, "qat", {"epochs": qat_epochs, "batch": 64, "flip": True})
-    taught = QatPass().apply(network, PassContext(data, 32, seed=seed, options=given))
+    if epochs:
+        given = checked_options(1, "qat", {"epochs": qat_epochs, "batch": 64, "flip": True})
+        taught = QatPass().apply(network, PassContext(data, 32, seed=seed, options=given))
+        columns["qat"] = (taught, "int8")
     case = f"{name} at width {width:g}"
     rows = []
     with tempfile.TemporaryDirectory() as folder_name:
@@ -84,11 +101,7 @@ def _network(
         images = data.prepared(data.test.images, 32).contiguous().numpy()
         np.savez(folder / "test.npz", images=images)
         ran: dict[str, Callable[[], object]] = {}
-        for column, module, precision in (
-            ("fp32", network, "fp32"),
-            ("ptq", network, "int8"),
-            ("qat", taught, "int8"),
-        ):
+        for column, (module, precision) in columns.items():
             export(module, folder / f"{column}.onnx", channels=3, size=32)
             export_program(module, folder / f"{column}.pt2", channels=3, size=32)
             source = Source(
@@ -97,7 +110,8 @@ def _network(
             for runtime in RUNTIMES:
                 told = f"{runtime}, {column}"
                 print(f"{case}: {told}", file=sys.stderr)
-                rows += _file(case, told, runtime, precision, source, data, folder, ran)
+                made = _file(case, told, runtime, precision, source, data, folder, ran)
+                rows += [one for one in made if epochs or one.metric != "accuracy"]
         timings = measure(ran, PROTOCOL, seed=seed)
     for told, timing in timings.items():
         rows.append(Row("survey", case, told, "latency_ms", timing.n, timing.p50_ms))
@@ -105,6 +119,8 @@ def _network(
         told = f"published (ImageNet, Pixel 2), {column}"
         rows.append(Row("survey", name, told, "accuracy", 50_000, accuracy))
         rows.append(Row("survey", name, told, "latency_ms", 1, float(latency)))
+        if column in PUBLISHED_BYTES[name]:
+            rows.append(Row("survey", name, told, "size_bytes", 1, PUBLISHED_BYTES[name][column]))
     return rows
 
 
