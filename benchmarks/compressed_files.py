@@ -19,7 +19,7 @@ from lookup_tables.runtimes import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Compiler, Source
-from nas_service.compilation.gate import Found, decide
+from nas_service.compilation.gate import Found, Terms, decide
 from nas_service.compilation.parity import Parity, parity_of
 from nas_service.compilation.verify import logits_of
 from nas_service.compression.apply import apply
@@ -28,8 +28,10 @@ from nas_service.compression.distillation import answering
 from nas_service.compression.quantization import calibration_images
 from nas_service.compression.recipe import Recipe
 from nas_service.compression.report import report_of
+from nas_service.compression.structured import STRUCTURED
 from nas_service.compression.weight_sharing import entropy_coded, pack
 from nas_service.errors import NasError
+from nas_service.networks.build import count_macs
 from nas_service.networks.export import export_program
 from nas_service.plugins import COMPILERS, load
 from nas_service.settings import Settings
@@ -37,7 +39,7 @@ from nas_service.training.data import Data
 
 PROTOCOL = Protocol(rounds=20, warmups=3, repeats=5)
 ATTEMPTS = 10
-MAX_LOSS = 0.01
+MAX_LOSS, SPEEDUP_SHARE = 0.01, 0.8
 BASE, PLAIN = "fp32", "onnxruntime fp32"
 
 
@@ -48,6 +50,8 @@ class Variant:
     network: nn.Module
     parameters: int
     macs: int
+    promised: float = 1.0
+    """The speed-up that MACs which were pruned away promise."""
     files: dict[str, Path] = field(default_factory=dict)
     accuracy: dict[str, float] = field(default_factory=dict)
     same: dict[str, Parity] = field(default_factory=dict)
@@ -114,6 +118,8 @@ def variant(
     made = apply(Recipe.of(steps), network, context, folder, channels=3)
     told = report_of(name, {}, made.network, context)
     found = Variant(made.network, told.parameters, told.macs)
+    if any(step.name in STRUCTURED for step in Recipe.of(steps).torch_steps):
+        found.promised = count_macs(network, torch.zeros(1, 3, size, size)) / told.macs
     export_program(made.network, folder / "m.pt2", channels=3, size=size)
     np.savez(folder / "calibration.npz", images=calibration_images(context))
     images = data.prepared(data.test.images, size).contiguous()
@@ -150,6 +156,7 @@ def _judged(
     case: str, recipe: str, made: dict[str, Variant], timings: dict[str, Timing], n: int
 ) -> list[Row]:
     base = made[BASE]
+    terms = Terms(MAX_LOSS, max(1.0, SPEEDUP_SHARE * made[recipe].promised))
     rows = []
 
     def add(method: str, metric: str, value: float, of: int = 1) -> None:
@@ -169,7 +176,7 @@ def _judged(
         ours = found_of(one, recipe, told)
         plain = PLAIN if f"{told.split()[0]} fp32" not in base.files else f"{told.split()[0]} fp32"
         theirs = found_of(base, BASE, plain)
-        published, why = decide(ours, theirs, one.same[told], MAX_LOSS)
+        published, why = decide(ours, theirs, one.same[told], terms)
         first = found_of(base, BASE, PLAIN)
         coded = path.with_name(path.name + ".xz")
         entropy_coded(path, coded)

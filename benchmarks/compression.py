@@ -120,6 +120,7 @@ def passes(epochs: int, chosen: Sequence[str] | None = None) -> Recipes:
     """
     tune = {"finetune": {"epochs": epochs, "batch": 64, "flip": True}}
     qat = {"qat": {"epochs": max(1, epochs // 2), "batch": 64, "flip": True}}
+    shared = {"clusters": 32, "epochs": max(1, epochs // 2), "batch": 64, "flip": True}
     # what lost half its channels has most to learn: from the network that it was
     taught = {"distill": {"epochs": 2 * epochs, "batch": 64, "flip": True, "learning_rate": 0.05}}
     channels = {"channels": {"macs": 0.5}}
@@ -136,7 +137,7 @@ def passes(epochs: int, chosen: Sequence[str] | None = None) -> Recipes:
         "svd": ([{"svd": {"parameters": 0.45}}, tune], (PLAIN,)),
         "magnitude 50 %": ([{"magnitude": {"sparsity": 0.5}}, tune], (PLAIN,)),
         "2 of 4": ([{"n_of_m": {"n": 2, "m": 4}}, tune], (PLAIN,)),
-        "32 clusters": ([{"cluster": {"clusters": 32}}], (PLAIN,)),
+        "32 clusters": ([{"cluster": shared}], (PLAIN,)),
     }
     if unknown := sorted(set(chosen or ()) - set(recipes)):
         raise InvalidSpec(f"no recipe {unknown[0]!r}; known: {'; '.join(recipes)}")

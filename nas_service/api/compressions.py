@@ -67,6 +67,12 @@ class CompressionIn(Strict):
         default=[TargetIn(runtime="onnxruntime", precision="int8")], min_length=1, max_length=20
     )
     max_loss: float = Field(default=0.01, ge=0, le=1, description="Accuracy that may be lost.")
+    speedup_share: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        description="Of the speed-up that pruned MACs promise, what has to be measured.",
+    )
     mean: list[float] | None = Field(default=None, description="Of pixels from 0 to 1.")
     std: list[float] | None = None
     max_train_images: int | None = Field(default=None, ge=8)
@@ -204,7 +210,8 @@ def _params(session: Session, body: CompressionIn) -> dict[str, Any]:
             f"no reference network {body.reference.name!r}; known: {', '.join(REFERENCE_NETWORKS)}",
             field="reference",
         )
-    kept = {"max_loss", "mean", "std", "max_train_images", "max_test_images", "seed", "winner"}
+    kept = {"max_loss", "speedup_share", "mean", "std", "seed", "winner"}
+    kept |= {"max_train_images", "max_test_images"}
     given = body.model_dump(mode="json")
     return {
         **{name: given[name] for name in kept},

@@ -33,6 +33,9 @@ def compress(
     ] = None,
     device: Annotated[str, typer.Option(help="Device to measure on.")] = "this-machine",
     max_loss: Annotated[float, typer.Option(help="Accuracy that may be lost, a fraction.")] = 0.01,
+    speedup_share: Annotated[
+        float, typer.Option(help="Of what pruned MACs promise, what has to be measured.")
+    ] = 0.8,
     epochs: Annotated[int, typer.Option(help="To train a reference network.")] = 10,
     image_size: Annotated[int | None, typer.Option(help="Pixels a side, for an upload.")] = None,
     mean: Annotated[str | None, typer.Option(help="Of pixels from 0 to 1, a,b,c.")] = None,
@@ -50,6 +53,7 @@ def compress(
         "recipe": recipe_of(recipe),
         "targets": [_target(one) for one in target or ["onnxruntime:int8"]],
         "max_loss": max_loss,
+        "speedup_share": speedup_share,
         "mean": _numbers("mean", mean),
         "std": _numbers("std", std),
         "max_train_images": max_train_images,

@@ -17,14 +17,26 @@ class Found:
     size_bytes: int
 
 
-def decide(made: Found, original: Found, same: Parity, max_loss: float) -> tuple[bool, str]:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked of a file against the original in fp32.
+
+    `max_loss` is the accuracy that may be lost, a fraction; `least_speedup` what MACs that were
+    pruned away promise.
+    """
+
+    max_loss: float
+    least_speedup: float = 1.0
+
+
+def decide(made: Found, original: Found, same: Parity, terms: Terms) -> tuple[bool, str]:
     """Whether a file is published, and if not, why.
 
     Args:
         made: the compressed file on its target.
         original: the original in fp32 on the same target.
         same: the compressed file beside the compressed network.
-        max_loss: accuracy that may be lost against the original, a fraction.
+        terms: what is asked for.
     """
     if not same.ok:
         return False, (
@@ -32,8 +44,10 @@ def decide(made: Found, original: Found, same: Parity, max_loss: float) -> tuple
             f"predictions agree on {same.agreement:.1%}"
         )
     loss = original.accuracy - made.accuracy
-    if loss > max_loss + 1e-9:
-        return False, (f"loses {100 * loss:.1f} points of accuracy, more than {100 * max_loss:.1f}")
+    if loss > terms.max_loss + 1e-9:
+        return False, (
+            f"loses {100 * loss:.1f} points of accuracy, more than {100 * terms.max_loss:.1f}"
+        )
     if made.latency_ms is None or original.latency_ms is None:
         return False, "not measured"
     if not (made.stable and original.stable):
@@ -42,6 +56,12 @@ def decide(made: Found, original: Found, same: Parity, max_loss: float) -> tuple
         return False, (
             f"slower than fp32 as measured: {made.latency_ms:.4g} ms against "
             f"{original.latency_ms:.4g} ms"
+        )
+    speedup = original.latency_ms / made.latency_ms
+    if speedup < terms.least_speedup:
+        return False, (
+            f"{speedup:.2f} times as fast as measured, less than the {terms.least_speedup:.2f} "
+            "times asked for by the MACs that were pruned away"
         )
     if made.latency_ms == original.latency_ms and made.size_bytes >= original.size_bytes:
         return False, "neither smaller nor faster than fp32"

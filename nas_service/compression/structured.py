@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from torch import nn
 
 from nas_service.errors import Unsupported
+
+STRUCTURED = ("channels", "width")
+"""Passes that remove channels: accuracy is paid for speed, so the speed has to come."""
+
+
+def macs_ratio(reports: Sequence[Mapping[str, Any]]) -> float:
+    """How many times fewer MACs the structured passes among reports of passes left.
+
+    `reports` have a `name` and `macs`, the first of them the network as it was.
+    """
+    ratio = 1.0
+    for before, after in pairwise(reports):
+        if after["name"] in STRUCTURED:
+            ratio *= before["macs"] / max(1, after["macs"])
+    return ratio
 
 
 def torch_pruning_for(name: str) -> Any:

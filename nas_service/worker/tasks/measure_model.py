@@ -15,9 +15,10 @@ from lookup_tables.conditions import meter_of_this_machine
 from lookup_tables.measure import Protocol, Timing, measure
 from lookup_tables.runtimes import runner
 from nas_service.compilation.benchmark import PROTOCOL
-from nas_service.compilation.gate import Found, decide
+from nas_service.compilation.gate import Found, Terms, decide
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import Parity, parity_of
+from nas_service.compression.structured import macs_ratio
 from nas_service.engine.child import Progress
 from nas_service.errors import NasError
 from nas_service.lineage import lineage
@@ -63,9 +64,11 @@ def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         report(0.7, "measuring")
         _measure(context, device, params["job_id"], built, int(params["seed"]), folder, report)
         report(0.95, "judging")
+        passes = json.loads((folder / "passes.json").read_text())
+        promised = float(params["speedup_share"]) * macs_ratio(passes)
+        terms = Terms(float(params["max_loss"]), max(1.0, promised))
         rows = [
-            _row(folder, runtime, precision, built, refused, float(params["max_loss"]))
-            for runtime, precision in wanted
+            _row(folder, runtime, precision, built, refused, terms) for runtime, precision in wanted
         ]
         _store(context, params, device.id, rows, built, folder)
     finally:
@@ -127,7 +130,7 @@ def _row(
     precision: str,
     built: dict[tuple[str, str, str], Built],
     refused: dict[tuple[str, str, str], str],
-    max_loss: float,
+    terms: Terms,
 ) -> dict[str, Any]:
     """A target's row: the original beside what came of it, and the verdict."""
     key = ("compressed", runtime, precision)
@@ -153,7 +156,7 @@ def _row(
     if base is None or base.logits is None:
         told = refused.get(base_key, "the original does not run")
         return {**row, "reason": f"nothing to compare with: {told}"}
-    published, reason = decide(_found(one, labels), _found(base, labels), same, max_loss)
+    published, reason = decide(_found(one, labels), _found(base, labels), same, terms)
     return {**row, "published": published, "reason": reason}
 
 

@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from nas_service.compilation.gate import Found, decide
+from nas_service.compilation.gate import Found, Terms, decide
 from nas_service.compilation.parity import Parity
 
 FP32 = Found(accuracy=0.90, latency_ms=1.0, stable=True, size_bytes=1000)
 INT8 = Found(accuracy=0.895, latency_ms=0.6, stable=True, size_bytes=300)
 SAME = Parity(max_abs=0.1, sqnr_db=20.0, agreement=0.98, ok=True)
+ONE_POINT = Terms(max_loss=0.01)
 
 
 def test_smaller_faster_and_within_its_loss_is_published() -> None:
-    assert decide(INT8, FP32, SAME, 0.01) == (True, "")
+    assert decide(INT8, FP32, SAME, ONE_POINT) == (True, "")
 
 
 @pytest.mark.parametrize(
@@ -33,10 +34,18 @@ def test_smaller_faster_and_within_its_loss_is_published() -> None:
 def test_everything_else_is_refused_with_its_reason(
     made: Found, original: Found, same: Parity, named: str
 ) -> None:
-    published, reason = decide(made, original, same, 0.01)
+    published, reason = decide(made, original, same, ONE_POINT)
     assert not published
     assert named in reason
 
 
 def test_a_loss_of_exactly_what_is_allowed_is_allowed() -> None:
-    assert decide(replace(INT8, accuracy=0.89), FP32, SAME, 0.01)[0]
+    assert decide(replace(INT8, accuracy=0.89), FP32, SAME, ONE_POINT)[0]
+
+
+@pytest.mark.parametrize(("least", "published"), [(1.66, True), (1.67, False)])
+def test_pruned_macs_have_to_pay(least: float, published: bool) -> None:
+    """.6 ms of 1 ms are 1.667 times as fast."""
+    told, why = decide(INT8, FP32, SAME, Terms(0.01, least))
+    assert told == published
+    assert published or "1.67 times as fast as measured, less than the 1.67" in why

@@ -20,6 +20,7 @@ from nas_service.compression.factorization import CpPass, SvdPass, TuckerPass
 from nas_service.compression.masks import bake, prunable_layers, sparsity_of, weighted_layers
 from nas_service.compression.pruning import n_of_m
 from nas_service.compression.quantization_aware import folded
+from nas_service.compression.structured import macs_ratio
 from nas_service.compression.testing import TorchPassContract
 from nas_service.compression.weight_sharing import SharedWeight, entropy_coded, pack
 from nas_service.errors import Unsupported
@@ -172,6 +173,42 @@ def test_what_has_a_low_rank_is_kept_exactly(make: type[TorchPass], context_of: 
     x = torch.randn((5, 32) if make is SvdPass else (5, 32, 6, 6), generator=generator)
     torch.testing.assert_close(thin(x), network(x), rtol=1e-3, atol=1e-3)
     assert count_parameters(thin) < count_parameters(network)
+
+
+def test_the_macs_that_channels_took_are_a_ratio_of_their_own() -> None:
+    reports = [
+        {"name": "original", "macs": 1000},
+        {"name": "channels", "macs": 500},
+        {"name": "svd", "macs": 400},
+        {"name": "width", "macs": 200},
+        {"name": "finetune", "macs": 200},
+    ]
+    assert macs_ratio(reports) == 4.0
+    assert macs_ratio(reports[:1]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("channels", "macs", "multiple"), [(64, 0.57, 16), (24, 0.46, 8), (6, 0.5, 1)]
+)
+def test_as_many_channels_are_kept_as_a_vector_unit_computes_at_once(
+    channels: int, macs: float, multiple: int, context_of: ContextOf
+) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            nn.Conv2d(1, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(channels, 4),
+        ).eval()
+    pruned = load(TORCH_PASSES, "channels")().apply(network, context_of("channels", macs=macs))
+    widths = [m.out_channels for m in pruned.modules() if isinstance(m, nn.Conv2d)]
+    assert math.gcd(*widths) % multiple == 0
+    image = torch.zeros(1, 1, 16, 16)
+    share = count_macs(pruned, image) / count_macs(network, image)
+    assert 0.85 * macs <= share <= 1.1 * macs
 
 
 def test_a_network_without_such_layers_is_refused(context_of: ContextOf) -> None:
