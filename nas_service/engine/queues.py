@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 CONTROL = "control"
-"""Jobs that wait for others: searches."""
+"""Jobs that wait for others: searches and compressions."""
 CPU = "cpu"
 """Jobs that import or convert."""
 GPU = "gpu"
@@ -28,7 +28,9 @@ QUEUE_OF = {
     "drift": DEVICE,
     "make_kit": CPU,
     "import_kit": CPU,
-    "compression": DEVICE,
+    "compress_model": GPU,
+    "measure_model": DEVICE,
+    "compression": CONTROL,
     "search": CONTROL,
 }
 

@@ -1,24 +1,21 @@
 """The workflows: which steps a job has, on which queue, and what waits for what.
 
-Only searches wait for other jobs, and they have a queue of their own, so that nothing waits for a
-place that is held by what waits for it.
+Only searches and compressions wait for other jobs, and they have a queue of their own, so that
+nothing waits for a place that is held by what waits for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from lookup_tables.target import Deployment
-from nas_service.compression.searched import SearchedRecipe, graphs_of
+from nas_service.compression.searched import SearchedRecipe
 from nas_service.engine import durable
 from nas_service.engine.queues import QUEUE_OF, queue_of
 from nas_service.errors import Cancelled, NasError, StepFailed, from_dict
-from nas_service.space.base import digest
-from nas_service.storage import datasets, jobs, reopening, searches, supernets
+from nas_service.storage import datasets, jobs, reopening, searches
 from nas_service.storage.session import Database
-from nas_service.worker.context import make_space
-from nas_service.worker.recipes import finetune_options, supernet_recipe
+from nas_service.worker.needed import needed_training
 from nas_service.worker.steps import Json, Runner, patiently, succeeded
 
 _MAX_ATTEMPTS = 3
@@ -95,13 +92,22 @@ class Workflows:
         """Run a recipe on a model; compile, compare and measure what comes of it."""
 
         def work() -> None:
-            step = self._runner.step
             # training and converting take the machine, wherever files are measured
             here = {**params, "remote": False}
-            step(job_id, "compress", "compress_model:compress_model", here, (0.0, 0.6))
-            step(job_id, "measure", "measure_model:measure_model", params, (0.6, 1.0))
+            wait = self._below("compress_model", job_id, f"{job_id}-compress", here, (0.0, 0.6))
+            succeeded(wait(), "compressing")
+            wait = self._below("measure_model", job_id, f"{job_id}-measure", params, (0.6, 1.0))
+            succeeded(wait(), "measuring")
 
         return self._runner.job(job_id, work)
+
+    def compress_model(self, job_id: str, params: Json) -> Json:
+        """Train where that is asked for, and run the recipe."""
+        return self._single(job_id, "compress", "compress_model:compress_model", params)
+
+    def measure_model(self, job_id: str, params: Json) -> Json:
+        """Compile, compare and measure what the recipe gave."""
+        return self._single(job_id, "measure", "measure_model:measure_model", params)
 
     def drift(self, job_id: str, params: Json) -> Json:
         """See whether a device has moved from its tables; profile it anew where it has."""
@@ -199,7 +205,7 @@ class Workflows:
         """Have the supernet and predictor that the search needs, made once for all searches."""
         for attempt in range(_MAX_ATTEMPTS):
             needed = durable.step(
-                f"resources {attempt}", lambda: _needed_training(self._database, search_id)
+                f"resources {attempt}", lambda: needed_training(self._database, search_id)
             )
             if "error" in needed:
                 raise from_dict(needed["error"])
@@ -265,76 +271,11 @@ class Workflows:
             jobs.add_job(session, job_id, kind, subject=parent, params=params, parent=parent)
             if cancelled:
                 raise Cancelled("cancelled")
-        return durable.enqueue_child(kind, queue_of(kind, params), job_id, params)
+            queue = queue_of(kind, params)
+            waits = f"waiting for a worker on queue {queue}"  # until it says what it does
+            self._runner.store_progress(session, parent, span[0], waits)
+        return durable.enqueue_child(kind, queue, job_id, params)
 
     def _state(self, search_id: str, state: str, problem: Json | None = None) -> None:
         with self._database.session() as session:
             searches.set_state(session, search_id, state, problem=problem)
-
-
-def _needed_training(database: Database, search_id: str) -> dict[str, Any]:
-    """The supernet and predictor of a search, and the job that makes them, if one is needed."""
-    try:
-        return _training(database, search_id)
-    except NasError as error:
-        return {"error": error.as_dict()}
-
-
-def _training(database: Database, search_id: str) -> dict[str, Any]:
-    with database.session() as session:
-        search = searches.get_search(session, search_id)
-        spec = search.value
-        if spec.evaluator != "supernet":
-            return {"job": None}
-        dataset = datasets.get_dataset(session, search.dataset_id)
-        space = make_space(spec.space, dataset.image)
-        n_train = int(dataset.facts["n_train"])
-        shared = supernets.ensure_supernet(
-            session,
-            dataset_id=dataset.id,
-            data_digest=dataset.digest or "",
-            space=spec.space,
-            space_digest=digest(space),
-            recipe=supernet_recipe(spec.training, n_train),
-            seed=spec.seed,
-        )
-        finetune = finetune_options(spec.training, n_train)
-        with_recipe = [graph for graph in graphs_of(spec.precisions) if "." in graph]
-        recipes = {"graphs": sorted(with_recipe)} if with_recipe else {}
-        predictor = supernets.ensure_predictor(
-            session,
-            dataset_id=dataset.id,
-            supernet_id=shared.id,
-            space=spec.space,
-            name=spec.predictor,
-            facts={
-                "seed": spec.seed,
-                "n_initial": spec.n_initial,
-                "n_holdout": spec.n_holdout,
-                "n_probes": spec.n_probes,
-                "finetune": finetune,
-                **recipes,
-            },
-        )
-        searches.add_facts(session, search.id, supernet_id=shared.id, predictor_id=predictor.id)
-        if predictor.shipping:
-            return {"job": None}
-        attempt = 0
-        known = {job.id: job for job in jobs.jobs_starting(session, f"{predictor.id}-train")}
-        while (job := known.get(f"{predictor.id}-train{attempt}")) is not None and job.state in {
-            "failed",
-            "cancelled",
-        }:
-            attempt += 1
-        return {
-            "job": f"{predictor.id}-train{attempt}",
-            "params": {
-                "supernet_id": shared.id,
-                "predictor_id": predictor.id,
-                "n_initial": spec.n_initial,
-                "n_holdout": spec.n_holdout,
-                "n_probes": spec.n_probes,
-                "finetune": finetune,
-                **recipes,
-            },
-        }

@@ -227,8 +227,10 @@ def test_a_compression_that_is_killed_in_either_step_ends_the_same(service: Serv
     killed = nas.compress(**request)
 
     def started(step: str) -> bool:
-        told = nas.get(f"/v1/jobs/{killed['job']['id']}/events")
-        return any(one["step"] == step and one["event"] == "started" for one in told)
+        job = f"{killed['job']['id']}-{step}"
+        if job not in {one["id"] for one in nas.every("/v1/jobs")}:
+            return False
+        return any(one["event"] == "started" for one in nas.get(f"/v1/jobs/{job}/events"))
 
     for step in ("compress", "measure"):
         service.wait_until(partial(started, step), 120, every_s=0.02)

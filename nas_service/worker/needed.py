@@ -1,0 +1,81 @@
+"""What a search has to have trained before it can start, shared with every search that needs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas_service.compression.searched import graphs_of
+from nas_service.errors import NasError
+from nas_service.space.base import digest
+from nas_service.storage import datasets, jobs, searches, supernets
+from nas_service.storage.session import Database
+from nas_service.worker.context import make_space
+from nas_service.worker.recipes import finetune_options, supernet_recipe
+
+
+def needed_training(database: Database, search_id: str) -> dict[str, Any]:
+    """The supernet and predictor of a search, and the job that makes them, if one is needed."""
+    try:
+        return _training(database, search_id)
+    except NasError as error:
+        return {"error": error.as_dict()}
+
+
+def _training(database: Database, search_id: str) -> dict[str, Any]:
+    with database.session() as session:
+        search = searches.get_search(session, search_id)
+        spec = search.value
+        if spec.evaluator != "supernet":
+            return {"job": None}
+        dataset = datasets.get_dataset(session, search.dataset_id)
+        space = make_space(spec.space, dataset.image)
+        n_train = int(dataset.facts["n_train"])
+        shared = supernets.ensure_supernet(
+            session,
+            dataset_id=dataset.id,
+            data_digest=dataset.digest or "",
+            space=spec.space,
+            space_digest=digest(space),
+            recipe=supernet_recipe(spec.training, n_train),
+            seed=spec.seed,
+        )
+        finetune = finetune_options(spec.training, n_train)
+        with_recipe = [graph for graph in graphs_of(spec.precisions) if "." in graph]
+        recipes = {"graphs": sorted(with_recipe)} if with_recipe else {}
+        predictor = supernets.ensure_predictor(
+            session,
+            dataset_id=dataset.id,
+            supernet_id=shared.id,
+            space=spec.space,
+            name=spec.predictor,
+            facts={
+                "seed": spec.seed,
+                "n_initial": spec.n_initial,
+                "n_holdout": spec.n_holdout,
+                "n_probes": spec.n_probes,
+                "finetune": finetune,
+                **recipes,
+            },
+        )
+        searches.add_facts(session, search.id, supernet_id=shared.id, predictor_id=predictor.id)
+        if predictor.shipping:
+            return {"job": None}
+        attempt = 0
+        known = {job.id: job for job in jobs.jobs_starting(session, f"{predictor.id}-train")}
+        while (job := known.get(f"{predictor.id}-train{attempt}")) is not None and job.state in {
+            "failed",
+            "cancelled",
+        }:
+            attempt += 1
+        return {
+            "job": f"{predictor.id}-train{attempt}",
+            "params": {
+                "supernet_id": shared.id,
+                "predictor_id": predictor.id,
+                "n_initial": spec.n_initial,
+                "n_holdout": spec.n_holdout,
+                "n_probes": spec.n_probes,
+                "finetune": finetune,
+                **recipes,
+            },
+        }
