@@ -60,7 +60,7 @@ PASSES: Mapping[str, PassFacts] = {
     "snip": PassFacts(Stage.AT_INITIALISATION, {"sparsity": _SHARE}),
     "synflow": PassFacts(Stage.AT_INITIALISATION, {"sparsity": _SHARE}),
     "channels": PassFacts(
-        Stage.SHAPE, {"macs": Option(0.5, 0.05, 0.95), "round_to": Option(0, 0, 64)}
+        Stage.SHAPE, {"macs": Option(0.5, 0.05, 0.95), "round_to": Option(8, 1, 64)}
     ),
     "width": PassFacts(Stage.SHAPE, {"keep": Option(0.75, 0.25, 0.95)}),
     "svd": PassFacts(Stage.SHAPE, {"parameters": _SHARE}),

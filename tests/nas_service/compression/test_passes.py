@@ -187,30 +187,6 @@ def test_the_macs_that_channels_took_are_a_ratio_of_their_own() -> None:
     assert macs_ratio(reports[:1]) == 1.0
 
 
-@pytest.mark.parametrize(
-    ("channels", "macs", "multiple"), [(64, 0.57, 16), (24, 0.46, 8), (6, 0.5, 1)]
-)
-def test_as_many_channels_are_kept_as_a_vector_unit_computes_at_once(
-    channels: int, macs: float, multiple: int, context_of: ContextOf
-) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = nn.Sequential(
-            nn.Conv2d(1, channels, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(channels, 4),
-        ).eval()
-    pruned = load(TORCH_PASSES, "channels")().apply(network, context_of("channels", macs=macs))
-    widths = [m.out_channels for m in pruned.modules() if isinstance(m, nn.Conv2d)]
-    assert math.gcd(*widths) % multiple == 0
-    image = torch.zeros(1, 1, 16, 16)
-    share = count_macs(pruned, image) / count_macs(network, image)
-    assert 0.85 * macs <= share <= 1.1 * macs
-
-
 def test_a_network_without_such_layers_is_refused(context_of: ContextOf) -> None:
     with pytest.raises(Unsupported, match="no layer"):
         TuckerPass().apply(nn.Sequential(nn.Linear(4, 4)), context_of("tucker"))
