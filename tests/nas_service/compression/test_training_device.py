@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from nas_service.compression.apply import apply_torch
 from nas_service.compression.base import PassContext
 from nas_service.compression.distillation import answering
 from nas_service.compression.recipe import Recipe
+from nas_service.compression.weight_sharing import SharedWeight
 from nas_service.errors import Unsupported
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
@@ -105,6 +107,13 @@ def test_passes_that_train_do_so_elsewhere(step: Any, elsewhere: Data, trained: 
     made = apply_torch(replace(asked, options=options), copy.deepcopy(trained), context)
     assert where(made) == CPU
     assert where(teacher) == CPU
+
+
+def test_shared_weights_move_with_their_network() -> None:
+    layer = nn.Linear(16, 16, bias=False)
+    shared = SharedWeight(layer.weight.detach(), 4)
+    parametrize.register_parametrization(layer, "weight", shared)
+    assert layer.to(META)(torch.zeros(2, 16, device=META)).device == META
 
 
 def test_the_processor_gives_the_same_whether_named_or_not(data: Data, trained: nn.Module) -> None:
