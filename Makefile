@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
@@ -14,8 +15,9 @@ demo: $(INSTALLED)
 toolchains: $(INSTALLED)
 	$(BIN)/nas toolchains install litert
 
+# files of tests side by side: most of them wait for processes that compute on one core
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
