@@ -13,24 +13,16 @@ from nas_service.compilation import toolchains
 from nas_service.settings import Settings
 from tests.service import Service
 from tests.tools import lacks
+from tests.toy_search import toy_search
 
 PROFILE: dict[str, Any] = {"space": "mbconv", "image": {"size": 8, "channels": 1, "n_classes": 2}}
-SEARCH: dict[str, Any] = {
-    "dataset": "toy",
-    "space": "mbconv",
-    "device": "here",
-    "precisions": ["executorch:int8"],
-    "n_initial": 10,
-    "n_holdout": 3,
-    "n_queries": 6,
-    "batch": 2,
-    "n_winners": 1,
-    "n_probes": 2,
-    "measuring_budget": 0,
-    "max_latency_ms": 50.0,
-    "seed": 3,
-    "training": {"epochs": 1, "finetune_epochs": 1, "batch": 16},
-}
+SEARCH = toy_search(
+    precisions=["executorch:int8"],
+    n_queries=6,
+    measuring_budget=0,
+    max_latency_ms=50.0,
+    seed=3,
+)
 
 
 @pytest.mark.slow

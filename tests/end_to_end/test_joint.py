@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,26 +11,17 @@ from nas_service.compilation import toolchains
 from nas_service.settings import Settings
 from tests.service import Service
 from tests.tools import lacks
+from tests.toy_search import toy_search
 
 NARROW = "fp32+width=0.75"
 NAMES = ["fp32", "int8", "openvino:bf16", "openvino:int8", "int8+qat", NARROW]
-SEARCH: dict[str, Any] = {
-    "dataset": "toy",
-    "space": "mbconv",
-    "device": "here",
-    "precisions": NAMES,
-    "n_initial": 10,
-    "n_holdout": 3,
-    "n_queries": 8,
-    "batch": 2,
-    "n_winners": 1,
-    "n_probes": 2,
-    "measuring_budget": 3,
-    "profile_budget_s": 20,
-    "max_latency_ms": 5.0,
-    "seed": 3,
-    "training": {"epochs": 1, "finetune_epochs": 1, "batch": 16},
-}
+SEARCH = toy_search(
+    precisions=NAMES,
+    measuring_budget=3,
+    profile_budget_s=20,
+    max_latency_ms=5.0,
+    seed=3,
+)
 
 
 @pytest.mark.slow

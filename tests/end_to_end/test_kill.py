@@ -15,22 +15,16 @@ import pytest
 
 from tests.service import Service
 from tests.tools import lacks
+from tests.toy_search import toy_search
 
-SEARCH = {
-    "dataset": "toy",
-    "space": "mbconv",
-    "device": "here",
-    "n_initial": 12,
-    "n_holdout": 4,
-    "n_queries": 16,
-    "batch": 2,
-    "n_winners": 3,
-    "n_probes": 2,
-    "profile_budget_s": 5,
-    "max_latency_ms": 5.0,
-    "seed": 11,
-    "training": {"epochs": 1, "finetune_epochs": 1, "batch": 16},
-}
+SEARCH = toy_search(
+    n_initial=12,
+    n_holdout=4,
+    n_queries=16,
+    n_winners=3,
+    max_latency_ms=5.0,
+    seed=11,
+)
 
 
 @pytest.fixture(scope="module")

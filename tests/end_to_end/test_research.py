@@ -13,24 +13,16 @@ import pytest
 
 from tests.agent_process import add_agent
 from tests.service import Service
+from tests.toy_search import toy_search
 
-SEARCH: dict[str, Any] = {
-    "dataset": "toy",
-    "space": "mbconv",
-    "device": "here",
-    "n_initial": 10,
-    "n_holdout": 3,
-    "n_queries": 8,
-    "batch": 2,
-    "n_winners": 2,
-    "n_probes": 2,
-    "measuring_budget": 4,
-    "profile_budget_s": 8,
-    "max_latency_ms": 5.0,
-    "follows": ["name:board*"],
-    "seed": 3,
-    "training": {"epochs": 1, "finetune_epochs": 1, "batch": 16},
-}
+SEARCH = toy_search(
+    n_winners=2,
+    measuring_budget=4,
+    profile_budget_s=8,
+    max_latency_ms=5.0,
+    follows=["name:board*"],
+    seed=3,
+)
 
 
 class Listener:

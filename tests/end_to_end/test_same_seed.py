@@ -8,21 +8,12 @@ from typing import Any
 import pytest
 
 from tests.service import Service
+from tests.toy_search import toy_search
 
-SEARCH: dict[str, Any] = {
-    "dataset": "toy",
-    "space": "mbconv",
-    "device": "here",
-    "n_initial": 10,
-    "n_holdout": 3,
-    "n_queries": 8,
-    "batch": 4,
-    "n_winners": 1,
-    "n_probes": 2,
-    "profile_budget_s": 5,
-    "seed": 7,
-    "training": {"epochs": 1, "finetune_epochs": 1, "batch": 16},
-}
+SEARCH = toy_search(
+    batch=4,
+    seed=7,
+)
 
 
 def _run(folder: Path, data: Path, tables: list[bytes]) -> dict[str, Any]:
