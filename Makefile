@@ -17,7 +17,7 @@ toolchains: $(INSTALLED)
 
 # files of tests side by side: most of them wait for processes that compute on one core
 test: $(INSTALLED)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
