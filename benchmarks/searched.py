@@ -18,8 +18,9 @@ from nas_service.networks.supernet import Supernet
 from nas_service.plugins import SAMPLERS, SPACES, load
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.cost import CostModel, StructureModel
-from nas_service.search.driver import Evaluation, Plan, run
+from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem
+from nas_service.search.evaluation import Evaluation
 from nas_service.search.pareto import non_dominated
 from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import FloatArray, ImageShape, IntArray, SearchSpace

@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
-from scipy.optimize import lsq_linear
+from scipy.special import stdtrit
 
 from lookup_tables.blocks import Block
 from lookup_tables.errors import LookupTableError
@@ -80,7 +79,7 @@ class Calibration:
         if n < MIN_NETWORKS:
             return float("inf")
         scale = float(np.sqrt(np.mean(np.square(self.relative_errors))))
-        return 1.0 + float(stats.t.ppf(probability, n - 1)) * scale
+        return 1.0 + float(stdtrit(n - 1, probability)) * scale
 
     def as_dict(self) -> dict[str, Any]:
         """The calibration as plain JSON values."""
@@ -120,6 +119,8 @@ def fit_calibration(
 
 def _fit(design: FloatArray, measured: FloatArray) -> FloatArray:
     """Least squares in relative error with a small ridge towards the plain sum."""
+    from scipy.optimize import lsq_linear  # half a second that whoever only reads need not wait
+
     scale = design.mean(axis=0)
     weighted = design / scale / measured[:, None]
     prior = np.array([1.0, 0.0, 0.0, 0.0]) * scale

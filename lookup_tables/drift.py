@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from lookup_tables.errors import LookupTableError
 from lookup_tables.source import FloatArray
@@ -64,8 +64,8 @@ def drift(then_ms: FloatArray, now_ms: FloatArray) -> Drift:
     spread = np.sqrt((own + _WORTH * _USUAL_SPREAD**2) / freedom)
     error = float(spread / np.sqrt(n))
     t = centre / error
-    p_value = float(2.0 * stats.t.sf(abs(t), freedom))
-    reach = float(stats.t.ppf(0.975, freedom)) * error
+    p_value = float(2.0 * stdtr(freedom, -abs(t)))
+    reach = float(stdtrit(freedom, 0.975)) * error
     return Drift(
         moved=p_value < FALSE_ALARM and abs(_share(centre)) > LEAST_SHIFT,
         shift=_share(centre),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from lookup_tables.blocks import Block
 from lookup_tables.errors import ProfilingFailed
 from lookup_tables.source import FloatArray
 from lookup_tables.table import FILLED, MEASURED, Entry, LookupTable
+
+if TYPE_CHECKING:
+    from sklearn.gaussian_process import GaussianProcessRegressor
 
 MIN_MEASURED = 8
 """Fewer measured blocks of a kind than this cannot stand for the others."""
@@ -168,6 +170,10 @@ class _Regression:
     """A Gaussian process over a linear trend, on log latency."""
 
     def __init__(self, features: FloatArray, logs: FloatArray) -> None:
+        # seconds that whoever only reads tables, as the API does, need not wait
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
         self._centre = features.mean(axis=0)
         spread = features.std(axis=0)
         self._scale = np.where(spread > 1e-9, spread, 1.0)
@@ -193,6 +199,8 @@ class _Regression:
 
     def left_out(self, features: FloatArray, logs: FloatArray, *, folds: int = 10) -> FloatArray:
         """Each row predicted without its fold, kernel kept."""
+        from sklearn.gaussian_process import GaussianProcessRegressor
+
         guesses = np.empty_like(logs)
         fold = np.arange(len(logs)) % folds
         whole = self._process, self._trend

@@ -9,10 +9,6 @@ import sys
 import threading
 import time
 
-import uvicorn
-
-from nas_service.api.app import create_app
-from nas_service.dashboard.pages import mount
 from nas_service.engine import durable
 from nas_service.processes import die_with_parent
 from nas_service.settings import Settings
@@ -27,6 +23,11 @@ _MAX_FAILURES = 3
 
 def serve_api(settings: Settings) -> None:
     """Serve the API and the dashboard in this process until SIGTERM or SIGINT."""
+    import uvicorn  # the process that only keeps others alive needs none of it
+
+    from nas_service.api.app import create_app
+    from nas_service.dashboard.pages import mount
+
     die_with_parent()
     configure(settings.log_level, process="api")
     app = create_app(settings)

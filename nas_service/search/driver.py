@@ -7,10 +7,9 @@ been, whatever the sampler.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import optuna
@@ -19,6 +18,7 @@ from optuna.distributions import BaseDistribution
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.candidate_pool import Pool
 from nas_service.search.evaluate import Problem
+from nas_service.search.evaluation import Evaluation
 from nas_service.search.guided_sampler import distributions_of
 from nas_service.search.pareto import hypervolume
 from nas_service.search.promotion import Promotion, promoted
@@ -32,20 +32,6 @@ _CHEAP = "low_fidelity_accuracy"
 """Under which an evaluation notes what it was worth at a first look."""
 _MAX_IDLE_BATCHES = 20
 """So many batches in a row without a new network end a search: the sampler has run dry."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """One query: a genotype with its precision, and the architecture's accuracy.
-
-    `attributes` are what the sampler noted on the trial (NSGA-II its generation): plain values.
-    """
-
-    number: int
-    batch: int
-    genotype: tuple[int, ...]
-    accuracy: float
-    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

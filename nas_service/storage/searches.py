@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound
 from nas_service.lineage import lineage
-from nas_service.search.driver import Evaluation
+from nas_service.search.evaluation import Evaluation
 from nas_service.search.spec import SearchSpec
 from nas_service.storage.models import EvaluationRow, FrontRow, SearchRow, WinnerRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of

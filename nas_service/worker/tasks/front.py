@@ -13,8 +13,8 @@ from nas_service.errors import InvalidData
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search import certificates, winners
 from nas_service.search.candidates import Candidate, candidates_of, front_of
-from nas_service.search.driver import Evaluation
 from nas_service.search.evaluate import Problem
+from nas_service.search.evaluation import Evaluation
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
 from nas_service.storage import searches, supernets

@@ -8,7 +8,8 @@ from typing import Any
 from nas_service.engine.child import Progress
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, load
 from nas_service.search.accuracy import AccuracyEvaluator
-from nas_service.search.driver import Evaluation, Plan, run
+from nas_service.search.driver import Plan, run
+from nas_service.search.evaluation import Evaluation
 from nas_service.search.promotion import Promotion
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import SearchSpace

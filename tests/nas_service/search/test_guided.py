@@ -15,8 +15,9 @@ from nas_service.search.accuracy import PredictorEvaluator, TabularEvaluator
 from nas_service.search.acquisition import Improvement, Region
 from nas_service.search.candidate_pool import Pool
 from nas_service.search.cost import CostBank, CostModel, StructureModel
-from nas_service.search.driver import Evaluation, plateaued, run
+from nas_service.search.driver import plateaued, run
 from nas_service.search.evaluate import Problem, require_feasible
+from nas_service.search.evaluation import Evaluation
 from nas_service.search.guided import Guidance, propose
 from nas_service.search.pareto import hypervolume, non_dominated
 from nas_service.search.task import Task

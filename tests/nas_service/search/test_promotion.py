@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from nas_service.search.candidate_pool import Pool
-from nas_service.search.driver import Evaluation, Plan, run
+from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem
+from nas_service.search.evaluation import Evaluation
 from nas_service.search.promotion import Promotion, promoted
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.sampling import distinct

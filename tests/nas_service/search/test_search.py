@@ -15,8 +15,9 @@ from nas_service.search.certificates import MIN_SESSIONS, Certificate, certifica
 from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured, judge, standard_error
 from nas_service.search.cost import CostModel, all_blocks, block_counts
-from nas_service.search.driver import Evaluation, Plan, run
+from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem, require_feasible
+from nas_service.search.evaluation import Evaluation
 from nas_service.search.pareto import hypervolume
 from nas_service.search.shipping import fit_shipping
 from nas_service.space.base import lower

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 
 from lookup_tables.target import Device, Target
 from nas_service.errors import Conflict, InvalidSpec, NotFound, Unavailable
-from nas_service.search.driver import Evaluation
+from nas_service.search.evaluation import Evaluation
 from nas_service.search.spec import SearchSpec
 from nas_service.storage import artifacts, datasets, devices, jobs, searches
 from nas_service.storage.blobs import FileBlobs, require_space

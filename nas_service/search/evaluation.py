@@ -1,0 +1,21 @@
+"""What a search was told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One query: a genotype with its precision, and the architecture's accuracy.
+
+    `attributes` are what the sampler noted on the trial (NSGA-II its generation): plain values.
+    """
+
+    number: int
+    batch: int
+    genotype: tuple[int, ...]
+    accuracy: float
+    attributes: Mapping[str, Any] = field(default_factory=dict)
