@@ -14,8 +14,10 @@ MODULES = (
     "conditions",
     "errors",
     "measure",
+    "model",
     "runtimes",
     "target",
+    "torch_runtimes",
 )
 """All that the agent imports of this package."""
 _MAIN = "import sys\nfrom lookup_tables.agent import main\nsys.exit(main())\n"

@@ -8,43 +8,27 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 import numpy as np
 
 from lookup_tables.errors import LookupTableError
+from lookup_tables.model import Array, Input, Model
 from lookup_tables.target import Target
+from lookup_tables.torch_runtimes import (
+    AotInductorModel,
+    CudaInductorModel,
+    ExecuTorchModel,
+    TensorRtModel,
+    nvidia_gpu,
+)
 
 if TYPE_CHECKING:
     import onnxruntime
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """What a model reads: a shape without unknown sizes, and a type."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-
-class Model(Protocol):
-    """A loaded model; used from one thread at a time."""
-
-    @property
-    def inputs(self) -> Mapping[str, Input]: ...
-
-    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
-        """Outputs of one run; arrays may be overwritten by the next."""
-        ...
-
 
 PACKAGES = {
     "onnxruntime": "onnxruntime",
@@ -54,14 +38,20 @@ PACKAGES = {
     "tvm": "apache-tvm",
     "tvm-tuned": "apache-tvm",
     "aot-inductor": "torch",
+    "aot-inductor-cuda": "torch",
+    "tensorrt": "tensorrt",
 }
 """Runtimes by name, and the package of each."""
 
+_ON_NVIDIA = frozenset({"aot-inductor-cuda", "tensorrt"})
+
 
 def runtime_versions() -> dict[str, str]:
-    """The runtimes that are installed, with their versions."""
+    """The runtimes that are installed and have what they run on, with their versions."""
     found = {}
     for name, package in PACKAGES.items():
+        if name in _ON_NVIDIA and not nvidia_gpu():
+            continue
         try:
             found[name] = version(package)
         except PackageNotFoundError:
@@ -73,7 +63,8 @@ def load(path: Path, target: Target) -> Model:
     """Load a file with the target's settings.
 
     Raises:
-        LookupTableError: no such runtime, or its package is not installed.
+        LookupTableError: no such runtime, its package is not installed, or it needs a GPU that
+            is not here.
     """
     if target.runtime not in _LOADERS:
         known = ", ".join(_LOADERS)
@@ -220,31 +211,6 @@ def _to_floats(values: Array, place: Mapping[str, Any]) -> Array:
     return np.asarray((values.astype(np.float32) - zero) * np.float32(scale))
 
 
-class ExecuTorchModel:
-    """ExecuTorch's portable runtime; it takes torch tensors and uses one pool of threads."""
-
-    def __init__(self, path: Path, target: Target) -> None:
-        import torch
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of its own imports
-            from executorch.extension.pybindings import portable_lib
-
-        portable_lib._unsafe_reset_threadpool(target.threads)
-        self._torch = torch
-        self._module = portable_lib._load_for_executorch(str(path))
-        meta = self._module.method_meta("forward")
-        self.inputs = {
-            f"input{i}": Input(tuple(meta.input_tensor_meta(i).sizes()), np.dtype(np.float32))
-            for i in range(meta.num_inputs())
-        }
-
-    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
-        """See `Model.run`."""
-        tensors = [self._torch.from_numpy(feeds[name]) for name in self.inputs]
-        return [np.asarray(one) for one in self._module.forward(tensors)]
-
-
 class TvmModel:
     """TVM's virtual machine on the CPU; reads a zip of the library and the shapes of its inputs."""
 
@@ -268,29 +234,6 @@ class TvmModel:
         return [one.numpy() for one in ([found] if hasattr(found, "numpy") else found)]
 
 
-class AotInductorModel:
-    """A package of AOTInductor on the CPU; torch's threads are those of the process."""
-
-    def __init__(self, path: Path, target: Target) -> None:
-        import torch
-
-        torch.set_num_threads(target.threads)
-        self._torch = torch
-        with ZipFile(path) as packed, tempfile.TemporaryDirectory() as folder:
-            package = packed.extract("model.pt2", folder)
-            shapes: dict[str, list[int]] = json.loads(packed.read("inputs.json"))
-            self._model = torch._inductor.aoti_load_package(package)
-        self.inputs = {
-            name: Input(tuple(shape), np.dtype(np.float32)) for name, shape in shapes.items()
-        }
-
-    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
-        """See `Model.run`."""
-        with self._torch.inference_mode():
-            found = self._model(*(self._torch.from_numpy(feeds[name]) for name in self.inputs))
-        return [one.numpy() for one in (found if isinstance(found, (list, tuple)) else [found])]
-
-
 _LOADERS: dict[str, Callable[[Path, Target], Model]] = {
     "onnxruntime": OrtModel,
     "openvino": OpenVinoModel,
@@ -299,4 +242,6 @@ _LOADERS: dict[str, Callable[[Path, Target], Model]] = {
     "tvm": TvmModel,
     "tvm-tuned": TvmModel,
     "aot-inductor": AotInductorModel,
+    "aot-inductor-cuda": CudaInductorModel,
+    "tensorrt": TensorRtModel,
 }

@@ -1,4 +1,4 @@
-"""AOTInductor: torch.compile ahead of time, for this machine's processor."""
+"""AOTInductor: torch.compile ahead of time, for this machine's processor or its NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from nas_service.compilation import toolchains
 from nas_service.compilation.converted import ConvertedCompiler, packed
+from nas_service.settings import Settings
 
 
 class AotInductorCompiler(ConvertedCompiler):
@@ -28,3 +29,15 @@ class AotInductorCompiler(ConvertedCompiler):
         shapes = json.dumps(notes.pop("inputs"))
         whole = files[0].with_name("model.zip")
         return packed({"model.pt2": files[0]}, {"inputs.json": shapes}, whole)
+
+
+class CudaInductorCompiler(AotInductorCompiler):
+    """The same for the first GPU of this machine: not run on hardware."""
+
+    toolchain = toolchains.AOT_INDUCTOR_CUDA
+    runtime = "aot-inductor-cuda"
+    compiles_for_threads = False
+    suffix = ".cuda.zip"
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__(settings, device="cuda")

@@ -1,4 +1,7 @@
-"""TensorRT on NVIDIA GPUs and Jetson boards, by trtexec: not run on hardware.
+"""TensorRT 10 on NVIDIA GPUs and Jetson boards, built by trtexec: not run on hardware.
+
+Where this machine has the GPU and the package `tensorrt`, engines are compared and timed like all
+other files.
 
 The operators are those that the ONNX parser of TensorRT 10 documents (docs/operators.md of
 onnx-tensorrt), of the standard domain and without loops and strings.
@@ -14,9 +17,10 @@ from lookup_tables.quantized import is_quantized
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Compiled, Executable, Source
+from nas_service.compilation.converted import RuntimeExecutable
 from nas_service.compilation.operators import require_operators
 from nas_service.compilation.process import Limits, run_limited
-from nas_service.compilation.toolchains import REQUIREMENTS, require
+from nas_service.compilation.toolchains import REQUIREMENTS, require, runs_here
 from nas_service.errors import Unsupported
 from nas_service.settings import Settings
 
@@ -28,6 +32,7 @@ class TensorRtCompiler:
     """From ONNX to an engine; int8 takes its ranges from quantise and dequantise nodes."""
 
     toolchain = toolchains.TENSORRT
+    for_this_processor = True
     precisions = ("fp32", "fp16", "int8")
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -56,8 +61,9 @@ class TensorRtCompiler:
             made = Path(folder) / "model.engine"
             run_limited(self.command(source.graph, target, made), "trtexec", Limits(1800.0))
             shutil.move(made, final)
-        return Compiled(final, {"status": "not run on hardware"})
+        status = {} if runs_here(self.toolchain) else {"status": "not run on hardware"}
+        return Compiled(final, status)
 
     def load(self, compiled: Path, target: Target) -> Executable:
-        """Refuses: engines are timed by trtexec on the device, through the offline kit."""
-        raise Unsupported(f"{compiled.name} runs on an NVIDIA GPU ({target.device}), not here")
+        """See `Compiler.load`; needs the GPU that the engine was built on."""
+        return RuntimeExecutable(compiled, target)

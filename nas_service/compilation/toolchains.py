@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from lookup_tables.runtimes import runtime_versions
 from nas_service.errors import NotFound, StepFailed, Unsupported
 from nas_service.settings import Settings
 
@@ -32,7 +33,8 @@ class Toolchain:
         program: an executable that has to be on the path, for what pip does not have.
         separate: whether the packages need an environment of their own.
         runtime: the package that loads its files here; empty where this machine cannot.
-        hardware: what its files run on where that is not a processor like this one.
+        hardware: what its files run on where that is not a processor like this one. This machine
+            may have it.
     """
 
     name: str
@@ -88,6 +90,9 @@ EXECUTORCH = Toolchain("executorch", ("executorch", "torchao"), runtime="executo
 TVM = Toolchain("tvm", ("apache-tvm",), program="g++", runtime="apache-tvm")
 TVM_TUNED = replace(TVM, name="tvm-tuned", packages=("apache-tvm", "xgboost-cpu"))
 AOT_INDUCTOR = Toolchain("aot-inductor", ("torch",), program="g++", runtime="torch")
+AOT_INDUCTOR_CUDA = replace(
+    AOT_INDUCTOR, name="aot-inductor-cuda", program="nvidia-smi", hardware="NVIDIA GPU"
+)
 LITERT = Toolchain(
     "litert",
     ("litert-torch", "ai-edge-quantizer"),
@@ -106,6 +111,7 @@ TOOLCHAINS = (
     TVM,
     TVM_TUNED,
     AOT_INDUCTOR,
+    AOT_INDUCTOR_CUDA,
     ETHOS_U,
     COREML,
     TENSORRT,
@@ -134,6 +140,11 @@ def status(one: Toolchain, settings: Settings) -> Status:
     missing = tuple(name for name, told in found.items() if told is None)
     first = next(iter(found.values()))
     return Status(one.name, not missing, first, missing, one.how(missing), one.hardware)
+
+
+def runs_here(one: Toolchain) -> bool:
+    """Whether this machine has what the toolchain's files run on."""
+    return not one.hardware or one.name in runtime_versions()
 
 
 def require(one: Toolchain, settings: Settings) -> str:

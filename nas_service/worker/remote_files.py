@@ -31,8 +31,7 @@ def require_portable(device: str, runtime: str, *, field: str | None = None) -> 
     """Raise `Unsupported` where what is compiled here runs on this machine's processor alone."""
     if getattr(load(COMPILERS, runtime), "for_this_processor", False):
         raise Unsupported(
-            f"{runtime} compiles for the processor of the service's own machine, not for device "
-            f"{device!r}",
+            f"{runtime} compiles for the machine of the service itself, not for device {device!r}",
             field=field,
         )
 

@@ -201,7 +201,7 @@ def test_a_device_elsewhere_measures_what_was_compiled_here(
         # allocated here, not there: unknown
         assert row["compressed"]["peak_memory_bytes"] is None
         why = rows["aot-inductor"]["reason"]
-        assert "compiles for the processor of the service's own machine, not for" in why
+        assert "compiles for the machine of the service itself, not for" in why
         assert "task" in agent.log()
     finally:
         agent.kill()

@@ -11,6 +11,15 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
 
     torch.set_num_threads(request["threads"])  # what it compiles for
     program = torch.export.load(request["source"])
+    device = request["options"].get("device", "cpu")
+    if device != "cpu":
+        from torch.export.passes import move_to_device_pass
+
+        if not torch.cuda.is_available():
+            raise SystemExit("torch reaches no NVIDIA GPU here")
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # stubs
+        torch.backends.cuda.matmul.fp32_precision = "ieee"  # TF32 is not fp32
+        program = move_to_device_pass(program, device)
     torch._inductor.aoti_compile_and_package(
         program,
         package_path=request["out"],

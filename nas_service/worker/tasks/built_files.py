@@ -11,7 +11,7 @@ from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target
 from nas_service.compilation.base import Compiler, FloatArray32, Source
 from nas_service.compilation.cache import CompileCache
-from nas_service.compilation.toolchains import require
+from nas_service.compilation.toolchains import require, runs_here
 from nas_service.compilation.verify import logits_of
 from nas_service.plugins import COMPILERS, load
 from nas_service.storage.devices import StoredDevice
@@ -54,15 +54,16 @@ def build(
     which, runtime, precision = key
     compiler: Compiler = load(COMPILERS, runtime)()
     version = require(compiler.toolchain, context.settings)
-    if not (device.local or compiler.toolchain.hardware):
+    if not device.local:
         require_portable(device.name, runtime)
-        require_runtime(device.name, runtime, there)
+        if not compiler.toolchain.hardware:
+            require_runtime(device.name, runtime, there)
     target = Target(device.name, runtime, there.get(runtime, version), precision)
     cache = CompileCache(context.settings.var_dir / "compiled", context.settings)
     source = _source(which, precision, folder)
     made = cache.compile(compiler, source, target, folder / f"{which}-{runtime}-{precision}")
     built = Built(made.path, target, dict(made.notes))
-    if compiler.toolchain.hardware:
+    if not runs_here(compiler.toolchain):
         return built  # an estimate at best: not run on hardware
     built.logits = logits_of(
         made.path, target, folder / "test.npz", folder / f"{which}-{runtime}-{precision}.npz"

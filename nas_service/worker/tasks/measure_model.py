@@ -18,6 +18,7 @@ from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.gate import Found, Terms, decide
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import Parity, parity_of
+from nas_service.compilation.toolchains import runs_here
 from nas_service.compression.structured import macs_ratio
 from nas_service.engine.child import Progress
 from nas_service.errors import NasError
@@ -49,7 +50,7 @@ def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         for name, one in stored.items():
             shutil.copyfile(context.blobs.path(one.sha256), folder / name)
         wanted = [(one["runtime"], one["precision"]) for one in params["targets"]]
-        here = [r for r, _ in wanted if not load(COMPILERS, r).toolchain.hardware]
+        here = [r for r, _ in wanted if runs_here(load(COMPILERS, r).toolchain)]
         bases = dict.fromkeys([BASE, *((runtime, "fp32") for runtime in here)])
         built: dict[tuple[str, str, str], Built] = {}
         refused: dict[tuple[str, str, str], str] = {}

@@ -16,7 +16,9 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
+from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target
+from lookup_tables.torch_runtimes import nvidia_gpu
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Compiled, Compiler, Source
 from nas_service.compilation.cache import CompileCache
@@ -41,6 +43,7 @@ RUN_HERE = (
     "executorch",
     "tvm",
     "aot-inductor",
+    *(("aot-inductor-cuda", "tensorrt") if nvidia_gpu() else ()),
 )
 
 
@@ -212,6 +215,29 @@ def test_the_commands_for_hardware_that_is_not_here() -> None:
     )
     assert mapped_of(told) == {"operators_on_accelerator": 31, "operators_on_processor": 2}
     assert mapped_of("")["operators_on_processor"] is None
+
+
+@pytest.mark.skipif(nvidia_gpu(), reason="there is a GPU: the contract covers it")
+def test_what_needs_a_gpu_is_refused_without_one(
+    compiled_network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "nvidia-smi"  # a driver whose GPU does not answer
+    there.write_text("#!/bin/sh\nexit 1\n")
+    there.chmod(0o755)
+    assert not {"aot-inductor-cuda", "tensorrt"} & set(runtime_versions())
+    for one in (toolchains.AOT_INDUCTOR_CUDA, toolchains.TENSORRT):
+        assert not toolchains.runs_here(one)
+    cuda: Compiler = load(COMPILERS, "aot-inductor-cuda")()
+    target = Target("here", "aot-inductor-cuda", "2", "fp32")
+    with pytest.raises(Unsupported, match="lacks nvidia-smi"):
+        cuda.compile(compiled_network[0], target, tmp_path / "out")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(StepFailed, match="torch reaches no NVIDIA GPU"):
+        cuda.compile(compiled_network[0], target, tmp_path / "out")
+    for name in ("aot-inductor-cuda", "tensorrt"):
+        compiler: Compiler = load(COMPILERS, name)()
+        with pytest.raises(Unsupported, match=f"{name} needs an NVIDIA GPU"):
+            compiler.load(tmp_path / "file", replace(target, runtime=name))
 
 
 def test_a_toolchain_that_is_missing_says_how_to_get_it(tmp_path: Path) -> None:

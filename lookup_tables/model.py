@@ -1,0 +1,30 @@
+"""What a loaded model is, whatever runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a model reads: a shape without unknown sizes, and a type."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class Model(Protocol):
+    """A loaded model; used from one thread at a time."""
+
+    @property
+    def inputs(self) -> Mapping[str, Input]: ...
+
+    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """Outputs of one run; arrays may be overwritten by the next."""
+        ...
