@@ -27,7 +27,7 @@ def inspect_onnx(path: Path, normalised: Path) -> dict[str, Any]:
         raise bad(f"it is cut off, nested too deeply, or no ONNX file ({error})") from error
     if not model.graph.node:
         raise bad("it is no ONNX file, or has no operators")
-    operators = _operators(model.graph)
+    operators = set().union(*(_operators(one) for one in (model.graph, *model.functions)))
     name, shape = _image(model)
     out = model.graph.output[0]
     sizes = _static(out)
@@ -50,7 +50,7 @@ def inspect_onnx(path: Path, normalised: Path) -> dict[str, Any]:
 
 
 def _operators(graph: Any) -> set[str]:
-    """Names of all operators, in inner graphs too."""
+    """Names of all operators of a graph or function, in inner graphs too."""
     found: set[str] = set()
     for depth, inner in _graphs(graph):
         if depth > MAX_DEPTH:
@@ -92,12 +92,19 @@ def _graphs(graph: Any, depth: int = 0) -> Iterator[tuple[int, Any]]:
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
+    sparse = list(getattr(graph, "sparse_initializer", ()))
+    yield from getattr(graph, "initializer", ())  # functions have none
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
+            if attribute.HasField("sparse_tensor"):
+                sparse.append(attribute.sparse_tensor)
             yield from attribute.tensors
+            sparse += attribute.sparse_tensors
+    for one in sparse:
+        yield one.values
+        yield one.indices
 
 
 def _static(value: Any) -> list[int]:

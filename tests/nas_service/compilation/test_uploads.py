@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from nas_service.compilation.base import Source
 from nas_service.compilation.process import Limits
 from nas_service.compilation.uploads import inspect as uploads
+from nas_service.compilation.uploads.answers import answers_of
 from nas_service.errors import InvalidData
 
 Graph = Callable[..., onnx.ModelProto]
@@ -147,6 +143,24 @@ def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
         _look(path, tmp_path)
 
 
+@pytest.mark.parametrize("where", ["sparse", "function"])
+def test_data_in_another_file_is_found_wherever_it_is_named(where: str, tmp_path: Path) -> None:
+    model = _model()
+    outside = TensorProto(name="hidden", data_type=TensorProto.FLOAT, dims=[1])
+    outside.data_location = TensorProto.EXTERNAL
+    outside.external_data.add(key="location", value="/etc/hostname")
+    if where == "sparse":
+        model.graph.sparse_initializer.add(dims=[4]).values.CopyFrom(outside)
+    else:
+        node = helper.make_node("Constant", [], ["out"], value=outside)
+        sets = [helper.make_opsetid("", 17)]
+        model.functions.append(helper.make_function("mine", "Act", [], ["out"], [node], sets))
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InvalidData, match="weights of 'hidden' are in another file"):
+        _look(path, tmp_path)
+
+
 def test_a_file_that_is_cut_off_or_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     whole = _model().SerializeToString()
@@ -173,53 +187,46 @@ def test_reading_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         _look(path, tmp_path, time_s=0.05)
 
 
-def test_an_exported_program_is_taken(
-    compiled_network: tuple[Source, np.ndarray, np.ndarray], tmp_path: Path
-) -> None:
-    program = compiled_network[0].program
-    assert program is not None
-    found = _look(program, tmp_path)
-    assert (found["form"], found["channels"], found["classes"]) == ("program", 3, 10)
-    assert (tmp_path / "normalised").read_bytes() == program.read_bytes()
-
-
-def test_nothing_of_an_upload_is_unpickled(
-    compiled_network: tuple[Source, np.ndarray, np.ndarray], tmp_path: Path
-) -> None:
-    program = compiled_network[0].program
-    assert program is not None
-    touched = tmp_path / "touched"
-
-    class Evil:
-        def __reduce__(self) -> tuple[object, ...]:
-            return (Path.touch, (touched,))
-
-    for part in ("weights_config", "sample_inputs"):
-        path = tmp_path / f"{part}.pt2"
-        with zipfile.ZipFile(program) as source, zipfile.ZipFile(path, "w") as changed:
-            for name in source.namelist():
-                content = source.read(name)
-                if part == "weights_config" and name.endswith("model_weights_config.json"):
-                    config = json.loads(content)
-                    next(iter(config["config"].values()))["use_pickle"] = True
-                    content = json.dumps(config).encode()
-                if part == "sample_inputs" and "sample_inputs/" in name:
-                    buffer = io.BytesIO()
-                    torch.save(Evil(), buffer)
-                    content = buffer.getvalue()
-                changed.writestr(name, content)
-        with pytest.raises(InvalidData, match="not taken"):
-            _look(path, tmp_path)
-        assert not touched.exists()
-
-
-def test_a_program_that_is_cut_off_is_refused(
-    compiled_network: tuple[Source, np.ndarray, np.ndarray], tmp_path: Path
-) -> None:
-    program = compiled_network[0].program
-    assert program is not None
-    path = tmp_path / "half.pt2"
-    whole = program.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InvalidData, match="cut off"):
-        _look(path, tmp_path)
+def test_a_graph_that_runs_without_end_on_some_image_is_ended(tmp_path: Path) -> None:
+    """On the image of zeros that it is looked at with it ends at once."""
+    scalar = {
+        name: helper.make_tensor_value_info(name, kind, [])
+        for name, kind in {
+            "number": TensorProto.INT64,
+            "go": TensorProto.BOOL,
+            "on": TensorProto.BOOL,
+            "old": TensorProto.FLOAT,
+            "new": TensorProto.FLOAT,
+        }.items()
+    }
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Cos", ["old"], ["new"])],
+        "body",
+        [scalar[name] for name in ("number", "go", "old")],
+        [scalar[name] for name in ("on", "new")],
+    )
+    model = _model()
+    model.graph.initializer.append(numpy_helper.from_array(np.array(1e12, np.float32), "many"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    nodes = [
+        helper.make_node("ReduceSum", ["image"], ["sum"], keepdims=0),
+        helper.make_node("Mul", ["sum", "many"], ["times"]),
+        helper.make_node("Cast", ["times"], ["count"], to=TensorProto.INT64),
+        helper.make_node("Loop", ["count", "yes", "sum"], ["kept"], body=body),
+        helper.make_node("Mul", ["kept", "zero"], ["none"]),
+        helper.make_node("Add", ["image", "none"], ["fed"]),
+    ]
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0, np.float32), "zero"))
+    model.graph.node[0].input[0] = "fed"
+    for place, node in enumerate(nodes):
+        model.graph.node.insert(place, node)
+    path = tmp_path / "m.onnx"
+    onnx.save(model, path)
+    _look(path, tmp_path)
+    images = tmp_path / "images.npz"
+    np.savez(images, images=np.zeros((2, 3, 8, 8), np.float32))
+    answers_of(path, [images], tmp_path / "out.npz")
+    assert np.load(tmp_path / "out.npz")["logits"].shape == (2, 4)
+    np.savez(images, images=np.ones((1, 3, 8, 8), np.float32))
+    with pytest.raises(InvalidData, match="running it on the images was ended: over its limit"):
+        answers_of(path, [images], tmp_path / "out.npz", Limits(time_s=5.0))
