@@ -50,8 +50,8 @@ def quantize(
     """Write the int8 form of the graph at `source`, with ranges seen on `batches`.
 
     A batch maps input names to arrays of the graph's own shapes. Activations are unsigned unless
-    `signed`; `only` and `excluded` name the nodes that are quantised, and that are not. Average
-    pools stay in float.
+    `signed`: then they are symmetric too and biases stay in float, as TensorRT wants it. `only` and
+    `excluded` name the nodes that are quantised, and that are not. Average pools stay in float.
     """
     logger = logging.getLogger()
     level = logger.level
@@ -59,12 +59,12 @@ def quantize(
     ort.set_default_logger_severity(3)  # and opens sessions that warn of what it left unused
     try:
         with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
-            prepared = Path(folder) / "prepared.onnx"
+            prepared, made = Path(folder) / "prepared.onnx", Path(folder) / "made.onnx"
             quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             in_float = [] if only is not None else _keep_pools_in_float(prepared)
             quantize_static(
                 str(prepared),
-                str(destination),
+                str(made),
                 _Batches(batches),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
@@ -72,7 +72,9 @@ def quantize(
                 weight_type=QuantType.QInt8,
                 nodes_to_quantize=None if only is None else list(only),
                 nodes_to_exclude=[*excluded, *in_float],
+                extra_options={"ActivationSymmetric": signed, "QuantizeBias": not signed},
             )
+            made.replace(destination)
     finally:
         logger.setLevel(level)
 
@@ -138,8 +140,8 @@ def _beyond_half(model: onnx.ModelProto) -> list[str]:
     Sums of many skip connections have variances of 1e8 where they are normalised.
     """
     constants = {one.name: one for one in model.graph.initializer}
-    for number, node in enumerate(model.graph.node):
-        node.name = node.name or f"node_{number}"
+    name_nodes(model)
+    for node in model.graph.node:
         if node.op_type == "Constant":
             for one in node.attribute:
                 if one.name == "value":
@@ -153,8 +155,20 @@ def _beyond_half(model: onnx.ModelProto) -> list[str]:
     return [node.name for node in model.graph.node if outside & {*node.input, *node.output}]
 
 
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Give nodes without a name one that no other has."""
+    taken = {node.name for node in model.graph.node}
+    for number, node in enumerate(model.graph.node):
+        if not node.name:
+            name = f"node_{number}"
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            node.name = name
+
+
 def is_half(path: Path) -> bool:
-    """Whether most weights of a graph are fp16 already."""
+    """Whether a graph has fp16 weights already."""
     weights = onnx.load(path, load_external_data=False).graph.initializer
     return any(one.data_type == onnx.TensorProto.FLOAT16 for one in weights)
 
@@ -163,6 +177,20 @@ def is_quantized(path: Path) -> bool:
     """Whether a graph has quantise and dequantise nodes, or integer operators."""
     nodes = onnx.load(path, load_external_data=False).graph.node
     return any("QuantizeLinear" in n.op_type or n.op_type.startswith("QLinear") for n in nodes)
+
+
+def is_symmetric(path: Path) -> bool:
+    """Whether all of a quantised graph is int8 around zero: neither uint8 nor int32 biases."""
+    graph = onnx.load(path).graph
+    constants = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
+    zeros = [
+        constants.get(node.input[2]) if len(node.input) > 2 else None
+        for node in graph.node
+        if node.op_type in {"QuantizeLinear", "DequantizeLinear"}
+    ]
+    return bool(zeros) and all(
+        zero is not None and zero.dtype == np.int8 and not zero.any() for zero in zeros
+    )
 
 
 def with_integer_borders(path: Path) -> None:

@@ -138,13 +138,15 @@ def _checked(where: str, name: str, told: Option, value: Any) -> Any:
         return value
     whole = isinstance(told.default, int)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or (whole and value != int(value)):
-        kind = "a whole number" if whole else "a number"
+    kind = "a whole number" if whole else "a number"
+    if not number:
         raise InvalidSpec(f"{where}: {name} is {kind}, not {value!r}", field=name)
     if not told.low <= value <= told.high:  # NaN is refused too
         raise InvalidSpec(
             f"{where}: {name} has to be {told.low} to {told.high}, not {value!r}", field=name
         )
+    if whole and value != int(value):
+        raise InvalidSpec(f"{where}: {name} is {kind}, not {value!r}", field=name)
     return int(value) if whole else float(value)
 
 

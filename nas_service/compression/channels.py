@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nas_service.compression.base import PassContext
-from nas_service.compression.structured import classifier_of, torch_pruning_for
+from nas_service.compression.structured import classifier_of, require_runs, torch_pruning_for
 from nas_service.errors import StepFailed
 from nas_service.networks.build import count_macs
 
@@ -27,7 +27,7 @@ class ChannelsPass:
         """The smaller copy, to be fine-tuned.
 
         Raises:
-            Unsupported: torch-pruning is not installed.
+            Unsupported: torch-pruning is not installed, or does not know the network's layers.
             StepFailed: the MACs cannot be brought down that far.
         """
         torch_pruning = torch_pruning_for("channels")
@@ -51,6 +51,7 @@ class ChannelsPass:
             )
             for _ in range(_STEPS):
                 pruner.step()
+                require_runs(pruned, image, "channels")
                 left = count_macs(pruned, image) / before
                 if left <= wanted:
                     break

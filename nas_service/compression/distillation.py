@@ -108,19 +108,19 @@ class DistillFeaturesPass:
                     one.eval()(image.to(device_of(one)))
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(context.seed)
-                student.distilled_map = nn.Linear(ours.value.shape[1], theirs.value.shape[1])
+                taught = _Mapped(student, ours.value.shape[1], theirs.value.shape[1])
             answers = _objective(context, lambda batch: teacher(batch.images))
             weight = float(context.options["feature_weight"])
 
             def objective(model: nn.Module, prepared: Tensor, batch: Batch) -> Tensor:
                 loss = answers(model, prepared, batch)  # runs both networks: both were read
-                mapped = student.distilled_map(ours.value)  # type: ignore[operator]
+                mapped = taught.map(ours.value)
                 wanted = theirs.value.detach()
                 scale = wanted.pow(2).mean().clamp_min(1e-9)
                 return loss + weight * functional.mse_loss(mapped, wanted) / scale
 
             train(
-                student,
+                taught,
                 context.data,
                 context.size,
                 recipe_of(context),
@@ -130,7 +130,6 @@ class DistillFeaturesPass:
         finally:
             theirs.end()
             ours.end()
-        del student.distilled_map
         recalibrate(student, context.data, context.size)
         return student
 
@@ -207,6 +206,20 @@ def _taught(
     )
     recalibrate(student, context.data, context.size)
     return student
+
+
+class _Mapped(nn.Module):
+    """A student, and the map from what it reads to what its teacher does, to be trained with it."""
+
+    def __init__(self, student: nn.Module, ours: int, theirs: int) -> None:
+        super().__init__()
+        self.student = student
+        self.map = nn.Linear(ours, theirs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The student's answer."""
+        answer: Tensor = self.student(x)
+        return answer
 
 
 class _Read:

@@ -25,11 +25,27 @@ class Mask(nn.Module):
         return weight * self.kept
 
 
+def named_layers(network: nn.Module) -> Iterator[tuple[str, Layer]]:
+    """Convolutions and linear layers with their names, in order."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            yield name, module
+
+
 def weighted_layers(network: nn.Module) -> Iterator[Layer]:
     """Convolutions and linear layers, in order."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            yield module
+    for _, layer in named_layers(network):
+        yield layer
+
+
+def masked_layers(network: nn.Module) -> set[str]:
+    """Names of the layers whose weights bear a mask."""
+    return {
+        name
+        for name, layer in named_layers(network)
+        if parametrize.is_parametrized(layer, "weight")
+        and any(isinstance(one, Mask) for one in layer.parametrizations["weight"])  # type: ignore[index]
+    }
 
 
 def prunable_layers(network: nn.Module) -> list[Layer]:

@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_service.compression.base import PassContext
-from nas_service.compression.masks import Layer, add_mask, mask_by, prunable_layers
+from nas_service.compression.masks import (
+    Layer,
+    add_mask,
+    mask_by,
+    named_layers,
+    prunable_layers,
+)
 
 _SNIP_IMAGES = 256
 _SYNFLOW_ROUNDS = 20
@@ -100,11 +106,7 @@ def _magnitude(layer: Layer) -> Tensor:
 
 def _named(network: nn.Module) -> list[tuple[str, Layer]]:
     wanted = set(prunable_layers(network))
-    return [
-        (name, module)
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear) and module in wanted
-    ]
+    return [(name, layer) for name, layer in named_layers(network) if layer in wanted]
 
 
 def _mask_named(network: nn.Module, scores: dict[str, Tensor], sparsity: float) -> nn.Module:

@@ -12,10 +12,12 @@ import onnxruntime as ort
 import torch
 
 from lookup_tables.measure import Protocol, measure
-from lookup_tables.quantized import half_precision, quantize
+from lookup_tables.quantized import half_precision, name_nodes, quantize
 from lookup_tables.runtimes import runner
 from lookup_tables.target import Target
 from nas_service.compression.base import PassContext
+from nas_service.errors import InvalidSpec
+from nas_service.training.data import most_prepared
 
 _SENSITIVITY_IMAGES = 256
 _TRIAL = Protocol(rounds=12, warmups=2, repeats=5)
@@ -26,8 +28,9 @@ _CLEARLY = 0.97
 class StaticInt8Pass:
     """Ranges from training images, then int8 weights and activations.
 
-    Options: n_images; activations, uint8 (fast on x86 and Arm here), int8 (what TensorRT takes), or
-    measured: both are timed on this machine, and int8 is taken where it is clearly faster.
+    Options: n_images; activations, uint8 (fast on x86 and Arm here), int8 (symmetric, with biases
+    in float: what TensorRT takes), or measured: both are timed on this machine, and int8 is taken
+    where it is clearly faster.
     """
 
     def apply(self, source: Path, destination: Path, context: PassContext) -> None:
@@ -69,6 +72,10 @@ class MixedInt8Pass:
         labels = data.validation.labels[rows].numpy()
         wanted = _right(source, images, labels) - allowed * len(labels)
         with tempfile.TemporaryDirectory(dir=destination.parent) as name:
+            model = onnx.load(source)
+            name_nodes(model)  # layers are told apart by their names
+            source = Path(name) / "named.onnx"
+            onnx.save(model, source)
             trial = Path(name) / "trial.onnx"
             quantize(source, trial, batches)
             if _right(trial, images, labels) < wanted:
@@ -117,7 +124,19 @@ def batches_of(source: Path, context: PassContext) -> list[dict[str, np.ndarray]
 
 
 def calibration_images(context: PassContext, wanted: int = 128) -> np.ndarray:
-    """Prepared training images drawn by the context's seed: `(n, c, s, s)`."""
+    """Prepared training images drawn by the context's seed: `(n, c, s, s)`.
+
+    Raises:
+        InvalidSpec: they do not fit.
+    """
+    channels = context.data.train.images.shape[1]
+    most = most_prepared(channels, context.size)
+    if min(wanted, len(context.data.train)) > most:
+        raise InvalidSpec(
+            f"{wanted} images of {channels} x {context.size} x {context.size} are too many to "
+            f"find ranges with; at most {most} fit",
+            field="n_images",
+        )
     generator = torch.Generator().manual_seed(context.seed)
     rows = torch.randperm(len(context.data.train), generator=generator)[:wanted]
     prepared = context.data.prepared(context.data.train.images[rows], context.size)

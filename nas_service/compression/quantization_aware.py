@@ -19,7 +19,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nas_service.compression.base import PassContext
 from nas_service.compression.distillation import recipe_of
-from nas_service.compression.masks import bake, make_plain, weighted_layers
+from nas_service.compression.masks import (
+    Mask,
+    add_mask,
+    bake,
+    make_plain,
+    masked_layers,
+    named_layers,
+    weighted_layers,
+)
 from nas_service.training.device import placed
 from nas_service.training.loop import train
 
@@ -32,9 +40,15 @@ class QatPass:
     """Fine-tune under rounding; options as `finetune`'s."""
 
     def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
-        """The trained copy, with plain weights and without normalisation after convolutions."""
+        """The trained copy, with plain weights and without normalisation after convolutions.
+
+        What was masked stays zero: folding scales weights and leaves zeros where they are.
+        """
+        masked = masked_layers(network)
         student = folded(bake(network))
-        for layer in weighted_layers(student):
+        for name, layer in named_layers(student):
+            if name in masked:
+                add_mask(layer, layer.weight.detach() != 0)
             parametrize.register_parametrization(layer, "weight", RoundedWeight())
             layer.register_forward_pre_hook(RoundedInput())
         data = context.data
@@ -47,7 +61,11 @@ class QatPass:
         for layer in list(weighted_layers(student)):
             layer._forward_pre_hooks.clear()
             inner: Any = layer.parametrizations
-            make_plain(layer, inner.weight.original)
+            weight = inner.weight.original
+            for before in inner.weight:
+                if isinstance(before, Mask):
+                    weight = before(weight)
+            make_plain(layer, weight)
         return student.eval()
 
 
@@ -82,18 +100,27 @@ class RoundedInput:
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """A copy, in inference mode, whose normalisations that directly follow a convolution are gone.
+    """A copy whose normalisations that directly follow a convolution are gone, in inference mode.
 
-    Directly means: the next child of the same parent. That the copy computes the same is checked
-    by its caller's tests, not here.
+    Directly means: the next child of the same parent. A convolution that was made several layers
+    ends in the last of them. That the copy computes the same is checked by its caller's tests, not
+    here.
     """
     copied = copy.deepcopy(network).eval()
     for parent in list(copied.modules()):
         children = list(parent.named_children())
-        for (first, conv), (second, norm) in pairwise(children):
+        for (first, before), (second, norm) in pairwise(children):
+            where, name, conv = _last(parent, first, before)
             if not (isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)):
                 continue
             if conv.out_channels == norm.num_features:
-                setattr(parent, first, fuse_conv_bn_eval(conv, norm))
+                setattr(where, name, fuse_conv_bn_eval(conv, norm))
                 setattr(parent, second, nn.Identity())
     return copied
+
+
+def _last(parent: nn.Module, name: str, child: nn.Module) -> tuple[nn.Module, str, nn.Module]:
+    """The layer that a child ends in, with its parent and its name there."""
+    while isinstance(child, nn.Sequential) and len(child):
+        parent, (name, child) = child, list(child.named_children())[-1]
+    return parent, name, child

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from nas_service.errors import Unsupported
 
@@ -47,3 +48,16 @@ def torch_pruning_for(name: str) -> Any:
 def classifier_of(network: nn.Module) -> nn.Linear:
     """The last linear layer, whose outputs are the classes and stay."""
     return [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
+
+
+def require_runs(network: nn.Module, image: Tensor, name: str) -> None:
+    """Raise `Unsupported` where a network whose channels were removed does not run any more."""
+    try:
+        with torch.no_grad():
+            network.eval()(image)
+    except RuntimeError as error:
+        raise Unsupported(
+            f"pass {name} does not suit this network: some of its shapes are fixed, as those of "
+            f"attention heads are ({str(error).splitlines()[0]})",
+            field="recipe",
+        ) from error

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from nas_service.compression.base import PassContext
-from nas_service.compression.structured import classifier_of, torch_pruning_for
+from nas_service.compression.structured import classifier_of, require_runs, torch_pruning_for
 from nas_service.space.narrowed import kept_channels
 
 
@@ -32,7 +32,7 @@ def narrow(network: nn.Module, image: torch.Tensor, keep: float) -> nn.Module:
     """A copy whose layers keep `kept_channels` of their channels; the classifier's rows stay.
 
     Raises:
-        Unsupported: torch-pruning is not installed.
+        Unsupported: torch-pruning is not installed, or does not know the network's layers.
     """
     torch_pruning = torch_pruning_for("width")
     narrower = copy.deepcopy(network).eval()
@@ -51,4 +51,5 @@ def narrow(network: nn.Module, image: torch.Tensor, keep: float) -> nn.Module:
             if gone:
                 weakest = importance(group).argsort()[:gone].tolist()
                 graph.get_pruning_group(root, prune, weakest).prune()
+    require_runs(narrower, image, "width")
     return narrower

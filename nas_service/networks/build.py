@@ -38,7 +38,11 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_macs(network: nn.Module, image: Tensor) -> int:
-    """Multiply-accumulates of convolutions and linear layers, counted while `image` passes."""
+    """Multiply-accumulates of convolutions and linear layers, counted while `image` passes.
+
+    A linear layer counts once for each row that it sees: a transformer's for each token. Products
+    of two activations, as in attention, are not counted.
+    """
     total = 0
 
     def count(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
@@ -47,7 +51,7 @@ def count_macs(network: nn.Module, image: Tensor) -> int:
             weights = module.weight
             total += output.shape[2] * output.shape[3] * weights.numel()
         elif isinstance(module, nn.Linear):
-            total += module.weight.numel()
+            total += output[0].numel() // module.out_features * module.weight.numel()
 
     leaves = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     hooks = [leaf.register_forward_hook(count) for leaf in leaves]

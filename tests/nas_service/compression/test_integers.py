@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -17,6 +18,7 @@ from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
 from nas_service.compression.quantization_aware import RoundedWeight
 from nas_service.compression.recipe import Recipe, Step
+from nas_service.errors import InvalidSpec
 from nas_service.plugins import TORCH_PASSES, load
 from nas_service.training.data import Data
 from nas_service.training.loop import accuracy
@@ -84,3 +86,45 @@ def test_the_faster_activations_are_taken_where_one_is_clearly_so(
 
         monkeypatch.setattr(quantization, "measure", measured)
         assert made("measured", f"told{number}") == plain[wanted]
+
+
+@pytest.mark.slow
+def test_layers_without_names_are_told_apart(
+    trained: nn.Module,
+    context_of: ContextOf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def right(graph: Path, *_: object) -> int:  # as if fewer than two layers in float cost much
+        made = onnx.load(graph).graph
+        names = {one.name for one in made.initializer}
+        weights = [n for n in made.node if n.op_type in {"Conv", "Gemm", "MatMul"}]
+        return 100 if sum(one.input[1] in names for one in weights) >= 2 else 0
+
+    monkeypatch.setattr(quantization, "_right", right)
+    context = context_of("mixed_int8", n_images=16, max_loss=0.0)
+    source = apply(Recipe(()), trained, context, tmp_path, channels=1).final
+    model = onnx.load(source)
+    for node in model.graph.node:
+        node.name = ""
+    onnx.save(model, source)
+    quantization.MixedInt8Pass().apply(source, tmp_path / "mixed.onnx", context)
+    mixed = onnx.load(tmp_path / "mixed.onnx").graph
+    plain = {one.name for one in mixed.initializer}
+    layers = [n for n in mixed.node if n.op_type in {"Conv", "Gemm", "MatMul"}]
+    assert sum(one.input[1] in plain for one in layers) == 2  # the fewest that are enough
+    assert len(layers) > 4
+
+
+def test_more_images_than_fit_are_refused_by_name(
+    context_of: ContextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = context_of("static_int8")
+    side = context.size
+    room = 100 * 4 * side * side  # a hundred images of a channel, four bytes a value
+    monkeypatch.setattr("nas_service.training.data.MAX_PREPARED_BYTES", room)
+    assert len(quantization.calibration_images(context, 100)) == 100
+    named = rf"101 images of 1 x {side} x {side} .* at most 100 fit"
+    with pytest.raises(InvalidSpec, match=named) as found:
+        quantization.calibration_images(context, 101)
+    assert found.value.as_dict()["field"] == "n_images"

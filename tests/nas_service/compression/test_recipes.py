@@ -26,6 +26,8 @@ ContextOf = Callable[..., PassContext]
         ([{"finetune": {"epoch": 3}}], "no option 'epoch'; it has epochs, batch"),
         ([{"magnitude": {"sparsity": 1.5}}], r"sparsity has to be 0.01 to 0.99, not 1.5"),
         ([{"magnitude": {"sparsity": float("nan")}}], "sparsity has to be"),
+        ([{"finetune": {"epochs": float("inf")}}], "epochs has to be 1 to 1000, not inf"),
+        ([{"finetune": {"epochs": float("nan")}}], "epochs has to be"),
         ([{"finetune": {"epochs": 2.5}}], "epochs is a whole number, not 2.5"),
         ([{"finetune": {"flip": "yes"}}], "flip is true or false"),
         ([{"distill": {"answers": "soon"}}], "answers is one of live, cached"),
