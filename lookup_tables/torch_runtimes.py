@@ -28,6 +28,17 @@ def nvidia_gpu() -> bool:
     return any(Path(one).exists() for one in _DEVICES)
 
 
+def nvidia_models() -> list[str]:
+    """What GPUs of NVIDIA's are here, as their driver tells; on a Jetson, what board it is."""
+    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line for card in cards for line in card.read_text().splitlines()]
+    found = [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+    board = Path("/proc/device-tree/model")
+    if not found and nvidia_gpu() and board.exists():
+        found.append(board.read_text().strip("\0\n "))
+    return found
+
+
 class ExecuTorchModel:
     """ExecuTorch's portable runtime; it takes torch tensors and uses one pool of threads."""
 
@@ -137,5 +148,5 @@ def require_cuda(runtime: str) -> None:
     if not torch.cuda.is_available():
         why = "this torch is built without CUDA" if torch.version.cuda is None else "none answers"
         raise LookupTableError(f"{runtime} needs an NVIDIA GPU: {why}")
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # torch stubs
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lookup_tables import quantized
 from lookup_tables.target import Target, this_device
+from lookup_tables.torch_runtimes import nvidia_models
 from nas_service.compilation.base import Compiled, Compiler, Source
 from nas_service.compilation.toolchains import status
 from nas_service.settings import Settings
@@ -76,7 +77,8 @@ class CompileCache:
             "options": repr(sorted(getattr(compiler, "options", {}).items())),
             "versions": [status(one, self._settings).version for one in built_on],
             "converters": _converters(),
-            "machine": this_device("here").model,  # some compile for the processor they run on
+            # some compile for the processor or the GPU they run on
+            "machine": [this_device("here").model, nvidia_models()],
             "target": anywhere.as_dict(),
             "source": [
                 None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
@@ -90,7 +92,8 @@ class CompileCache:
 def _converters() -> str:
     """Digest of our own code: what it asks of a toolchain is part of what it makes."""
     digest = hashlib.sha256()
-    scripts = (Path(__file__).parent / "converters").glob("*.py")
-    for path in sorted([*scripts, Path(quantized.__file__)]):
+    here = Path(__file__).parent
+    scripts = [*here.glob("*.py"), *(here / "converters").glob("*.py"), Path(quantized.__file__)]
+    for path in sorted(scripts):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: fp32, bf16 and fp16 by the plug-in's hint, int8 by NNCF (FakeQuantize)."""
+"""OpenVINO on the CPU: fp32 and bf16 by the plug-in's hint, int8 by NNCF (FakeQuantize)."""
 
 from __future__ import annotations
 

@@ -11,14 +11,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
-import onnx
-
-from lookup_tables.quantized import half_precision, is_half, is_quantized, quantize
+from lookup_tables.quantized import half_precision, is_half, is_quantized
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Compiled, Executable, Source
 from nas_service.compilation.converted import RuntimeExecutable
+from nas_service.compilation.quantise import named, quantise
 from nas_service.errors import Unsupported
 
 
@@ -40,17 +38,15 @@ class OrtCompiler:
         compiled = out_dir / f"{source.graph.stem}.{target.precision}.ort-cpu.onnx"
         partial = compiled.with_name(compiled.name + ".partial")
         try:
-            if target.precision == "int8" and not is_quantized(source.graph):
-                _quantise(source, partial)
-            elif target.precision == "fp16" and not is_half(source.graph):
-                half_precision(source.graph, partial)
-            else:
-                shutil.copyfile(source.graph, partial)
-            try:
+            with named("load", source.graph):
+                if target.precision == "int8" and not is_quantized(source.graph):
+                    quantise(source, partial, "onnxruntime")
+                elif target.precision == "fp16" and not is_half(source.graph):
+                    with named("convert", source.graph):
+                        half_precision(source.graph, partial)
+                else:
+                    shutil.copyfile(source.graph, partial)
                 self.load(partial, target)
-            except Exception as error:  # the runtime's errors share no base
-                name = source.graph.name
-                raise Unsupported(f"ONNX Runtime cannot load {name}: {error}") from error
             partial.replace(compiled)
         finally:
             partial.unlink(missing_ok=True)
@@ -59,12 +55,3 @@ class OrtCompiler:
     def load(self, compiled: Path, target: Target) -> Executable:
         """A session with the target's number of threads."""
         return RuntimeExecutable(compiled, target)
-
-
-def _quantise(source: Source, out: Path) -> None:
-    if source.calibration is None:
-        raise Unsupported("onnxruntime needs calibration images for int8")
-    assert source.graph is not None
-    images = np.load(source.calibration)["images"]
-    name = onnx.load(source.graph, load_external_data=False).graph.input[0].name
-    quantize(source.graph, out, [{name: images[i : i + 1]} for i in range(len(images))])

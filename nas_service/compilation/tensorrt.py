@@ -13,13 +13,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lookup_tables.quantized import is_quantized
+from lookup_tables.quantized import is_quantized, is_symmetric
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Compiled, Executable, Source
 from nas_service.compilation.converted import RuntimeExecutable
 from nas_service.compilation.operators import require_operators
 from nas_service.compilation.process import Limits, run_limited
+from nas_service.compilation.quantise import quantise
 from nas_service.compilation.toolchains import REQUIREMENTS, require, runs_here
 from nas_service.errors import Unsupported
 from nas_service.settings import Settings
@@ -52,14 +53,21 @@ class TensorRtCompiler:
         if source.graph is None:
             raise Unsupported("tensorrt compiles from an ONNX graph, which is not there")
         require_operators(source.graph, OPERATORS, "tensorrt")
-        if target.precision == "int8" and not is_quantized(source.graph):
-            raise Unsupported("tensorrt takes int8 from a graph with quantise nodes: use its int8")
+        given = target.precision == "int8" and is_quantized(source.graph)
+        if given and not is_symmetric(source.graph):
+            raise Unsupported(
+                "tensorrt takes symmetric int8 with biases in float; of recipes, that of "
+                "static_int8 with activations: int8"
+            )
         require(self.toolchain, self.settings)
         out_dir.mkdir(parents=True, exist_ok=True)
         final = out_dir / f"{source.graph.stem}.{target.precision}.engine"
         with tempfile.TemporaryDirectory(dir=out_dir) as folder:
-            made = Path(folder) / "model.engine"
-            run_limited(self.command(source.graph, target, made), "trtexec", Limits(1800.0))
+            graph, made = source.graph, Path(folder) / "model.engine"
+            if target.precision == "int8" and not given:
+                graph = Path(folder) / "int8.onnx"
+                quantise(source, graph, "tensorrt", signed=True)
+            run_limited(self.command(graph, target, made), "trtexec", Limits(1800.0))
             shutil.move(made, final)
         status = {} if runs_here(self.toolchain) else {"status": "not run on hardware"}
         return Compiled(final, status)

@@ -30,7 +30,7 @@ class Toolchain:
     Args:
         name: as in `nas toolchains`.
         packages: distributions that have to be importable, the one that gives the version first.
-        program: an executable that has to be on the path, for what pip does not have.
+        programs: executables that have to be on the path, for what pip does not have.
         separate: whether the packages need an environment of their own.
         runtime: the package that loads its files here; empty where this machine cannot.
         hardware: what its files run on where that is not a processor like this one. This machine
@@ -39,7 +39,7 @@ class Toolchain:
 
     name: str
     packages: tuple[str, ...] = ()
-    program: str = ""
+    programs: tuple[str, ...] = ()
     separate: bool = False
     runtime: str = ""
     hardware: str = ""
@@ -47,11 +47,12 @@ class Toolchain:
     def how(self, missing: tuple[str, ...] = ()) -> str:
         """How to get it, or what is missing of it."""
         steps = []
-        if self.packages and missing != (self.program,):
+        programs = [one for one in self.programs if not missing or one in missing]
+        if self.packages and (not missing or set(missing) - set(programs)):
             steps.append(f"nas toolchains install {self.name}")
-        if self.program and (not missing or self.program in missing):
+        if programs:
             whose = f" ({self.hardware}'s own installer)" if self.hardware else ""
-            steps.append(f"put {self.program} on the path{whose}")
+            steps.append(f"put {' and '.join(programs)} on the path{whose}")
         return "; ".join(steps)
 
     @property
@@ -87,11 +88,14 @@ class Status:
 ONNXRUNTIME = Toolchain("onnxruntime", ("onnxruntime",), runtime="onnxruntime")
 OPENVINO = Toolchain("openvino", ("openvino", "nncf"), runtime="openvino")
 EXECUTORCH = Toolchain("executorch", ("executorch", "torchao"), runtime="executorch")
-TVM = Toolchain("tvm", ("apache-tvm",), program="g++", runtime="apache-tvm")
+TVM = Toolchain("tvm", ("apache-tvm",), programs=("g++",), runtime="apache-tvm")
 TVM_TUNED = replace(TVM, name="tvm-tuned", packages=("apache-tvm", "xgboost-cpu"))
-AOT_INDUCTOR = Toolchain("aot-inductor", ("torch",), program="g++", runtime="torch")
+AOT_INDUCTOR = Toolchain("aot-inductor", ("torch",), programs=("g++",), runtime="torch")
 AOT_INDUCTOR_CUDA = replace(
-    AOT_INDUCTOR, name="aot-inductor-cuda", program="nvidia-smi", hardware="NVIDIA GPU"
+    AOT_INDUCTOR,
+    name="aot-inductor-cuda",
+    programs=("g++", "nvidia-smi", "nvcc"),  # it compiles against CUDA's headers
+    hardware="NVIDIA GPU",
 )
 LITERT = Toolchain(
     "litert",
@@ -101,8 +105,8 @@ LITERT = Toolchain(
 )
 ETHOS_U = Toolchain("ethos-u", ("ethos-u-vela",), hardware="Arm Ethos-U")
 COREML = Toolchain("coreml", ("coremltools",), hardware="Apple devices")
-EDGE_TPU = Toolchain("edge-tpu", program="edgetpu_compiler", hardware="Coral Edge TPU")
-TENSORRT = Toolchain("tensorrt", program="trtexec", hardware="NVIDIA GPU or Jetson")
+EDGE_TPU = Toolchain("edge-tpu", programs=("edgetpu_compiler",), hardware="Coral Edge TPU")
+TENSORRT = Toolchain("tensorrt", programs=("trtexec",), hardware="NVIDIA GPU or Jetson")
 TOOLCHAINS = (
     ONNXRUNTIME,
     OPENVINO,
@@ -135,8 +139,8 @@ def status(one: Toolchain, settings: Settings) -> Status:
         found[package] = _version(package, one.folder(settings) if one.separate else None)
     if one.runtime and one.runtime not in found:
         found[one.runtime] = _version(one.runtime, None)
-    if one.program:
-        found[one.program] = "on the path" if shutil.which(one.program) else None
+    for program in one.programs:
+        found[program] = "on the path" if shutil.which(program) else None
     missing = tuple(name for name, told in found.items() if told is None)
     first = next(iter(found.values()))
     return Status(one.name, not missing, first, missing, one.how(missing), one.hardware)

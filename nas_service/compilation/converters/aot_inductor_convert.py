@@ -17,8 +17,8 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
 
         if not torch.cuda.is_available():
             raise SystemExit("torch reaches no NVIDIA GPU here")
-        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # stubs
-        torch.backends.cuda.matmul.fp32_precision = "ieee"  # TF32 is not fp32
+        torch.backends.cudnn.allow_tf32 = False  # TF32 is not fp32
+        torch.backends.cuda.matmul.allow_tf32 = False
         program = move_to_device_pass(program, device)
     torch._inductor.aoti_compile_and_package(
         program,

@@ -11,11 +11,13 @@ from zipfile import ZipFile
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from lookup_tables.quantized import is_quantized, is_symmetric
 from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target
 from lookup_tables.torch_runtimes import nvidia_gpu
@@ -25,8 +27,9 @@ from nas_service.compilation.cache import CompileCache
 from nas_service.compilation.edge_tpu import mapped_of
 from nas_service.compilation.ethos_u import Accelerator, EthosUCompiler
 from nas_service.compilation.operators import operators_of
-from nas_service.compilation.parity import compare
+from nas_service.compilation.parity import compare, parity_of
 from nas_service.compilation.process import Limits, run_limited
+from nas_service.compilation.quantise import quantise
 from nas_service.compilation.tensorrt import TensorRtCompiler
 from nas_service.compilation.testing import CompilerContract, Reference
 from nas_service.errors import NotFound, StepFailed, Unsupported
@@ -203,6 +206,52 @@ def test_operators_are_checked_without_the_toolchain(
         compiler.compile(compiled_network[0], target, tmp_path)
 
 
+def test_int8_for_tensorrt_is_symmetric_with_biases_in_float(
+    compiled_network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {signed: tmp_path / f"{signed}.onnx" for signed in (True, False)}
+    source = compiled_network[0]
+    for signed, path in made.items():
+        quantise(source, path, "tensorrt", signed=signed)
+    conversions = [n for n in onnx.load(made[True]).graph.node if "QuantizeLinear" in n.op_type]
+    constants = {
+        one.name: numpy_helper.to_array(one) for one in onnx.load(made[True]).graph.initializer
+    }
+    zeros = [constants[node.input[2]] for node in conversions]
+    assert len(zeros) > 10
+    assert all(zero.dtype == np.int8 and not zero.any() for zero in zeros)
+    assert is_symmetric(made[True])
+    assert not is_symmetric(made[False])
+    monkeypatch.setenv("PATH", str(tmp_path))  # as on a machine without TensorRT
+    target = Target("jetson", "tensorrt", "10", "int8")
+    with pytest.raises(Unsupported, match=r"takes symmetric int8.*activations: int8"):
+        TensorRtCompiler().compile(Source(made[False]), target, tmp_path / "out")
+    for graph in (source.graph, made[True]):
+        with pytest.raises(Unsupported, match="lacks trtexec"):
+            TensorRtCompiler().compile(replace(source, graph=graph), target, tmp_path / "out")
+    session = ort.InferenceSession(str(made[True]), providers=["CPUExecutionProvider"])
+    images, logits = compiled_network[1:]
+    found = [session.run(None, {"input": images[i : i + 1]})[0] for i in range(len(images))]
+    assert parity_of(np.concatenate(found), logits, "int8").ok
+
+
+def test_tensorrt_is_given_the_graph_that_it_takes(
+    compiled_network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = tmp_path / "trtexec"  # keeps what it is given
+    builder.write_text(
+        '#!/bin/sh\nfor a in "$@"; do case $a in --onnx=*) i=${a#--onnx=};; '
+        '--saveEngine=*) o=${a#--saveEngine=};; esac; done\ncp "$i" "$o"\n'
+    )
+    builder.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    for precision in ("fp32", "fp16", "int8"):
+        target = Target("here", "tensorrt", "10", precision)
+        made = TensorRtCompiler().compile(compiled_network[0], target, tmp_path / "out")
+        assert is_quantized(made.path) == (precision == "int8")
+    assert is_symmetric(made.path)
+
+
 def test_the_commands_for_hardware_that_is_not_here() -> None:
     target = Target("jetson", "tensorrt", "10", "fp16")
     command = TensorRtCompiler().command(Path("m.onnx"), target, Path("m.engine"))
@@ -221,15 +270,15 @@ def test_the_commands_for_hardware_that_is_not_here() -> None:
 def test_what_needs_a_gpu_is_refused_without_one(
     compiled_network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = tmp_path / "nvidia-smi"  # a driver whose GPU does not answer
-    there.write_text("#!/bin/sh\nexit 1\n")
-    there.chmod(0o755)
+    for name in ("nvidia-smi", "nvcc"):  # a driver whose GPU does not answer
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
     assert not {"aot-inductor-cuda", "tensorrt"} & set(runtime_versions())
     for one in (toolchains.AOT_INDUCTOR_CUDA, toolchains.TENSORRT):
         assert not toolchains.runs_here(one)
     cuda: Compiler = load(COMPILERS, "aot-inductor-cuda")()
     target = Target("here", "aot-inductor-cuda", "2", "fp32")
-    with pytest.raises(Unsupported, match="lacks nvidia-smi"):
+    with pytest.raises(Unsupported, match=r"lacks .*nvidia-smi.*: put .*nvidia-smi.* on the path"):
         cuda.compile(compiled_network[0], target, tmp_path / "out")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(StepFailed, match="torch reaches no NVIDIA GPU"):
