@@ -54,7 +54,8 @@ def machine_to_itself(
 # only Linux forks safely from a process that has numerical libraries loaded
 if sys.platform == "linux":
     _PROCESSES = multiprocessing.get_context("forkserver")
-    # not ONNX Runtime: it starts a thread, which a fork would lack
+    # not ONNX Runtime: it starts a thread, which a fork would lack (those of OpenBLAS and jemalloc
+    # take part in forks)
     _PROCESSES.set_forkserver_preload(
         [
             "onnx",
@@ -133,7 +134,7 @@ def _listen(
             continue
         try:
             message: Json = json.loads(answers.recv_bytes())
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # it ended, maybe in the middle of a message
             return None
         if "progress" not in message:
             return message
@@ -144,6 +145,8 @@ def _listen(
 def _work(task: str, given: str, answers: connection.Connection) -> None:
     """The child's side."""
     threading.Thread(target=_end_with_worker, daemon=True).start()
+    for asked in (signal.SIGINT, signal.SIGTERM):  # of a whole group: the worker decides
+        signal.signal(asked, lambda *_: None)
     os.dup2(2, 1)  # what libraries print is no output of the worker
     module, _, function = task.partition(":")
 

@@ -19,6 +19,13 @@ from nas_service.errors import InvalidData
 from nas_service.training.device import CPU
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
+MAX_PREPARED_BYTES = 2 * 1024**3
+"""Of images that are prepared and kept: to judge files on, and for ranges of activations."""
+
+
+def most_prepared(channels: int, size: int) -> int:
+    """How many prepared images fit."""
+    return MAX_PREPARED_BYTES // (4 * channels * size * size)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from nas_service.training.device import placed
 from nas_service.training.distillation import distillation_loss
 
 _BATCH = 250
+_VALUES = 2**24
+"""Of images in a batch: 250 of 3 x 149 x 149, fewer of larger ones."""
 RECALIBRATION = 256
 """Training images that normalisation statistics are set from."""
 
@@ -41,14 +43,20 @@ class TrainRecipe:
 
 def accuracy(network: nn.Module, data: Data, split: Split, size: int) -> float:
     """Share of images in `split` that `network` classifies rightly."""
+    chosen = logits_of(network, data, split.images, size).argmax(1)
+    return int((chosen == split.labels).sum()) / len(split)
+
+
+def logits_of(network: nn.Module, data: Data, images: Tensor, size: int) -> Tensor:
+    """The network's answers to uint8 images `(n, c, s, s)`: `(n, classes)`, on the CPU."""
+    at_once = max(1, min(_BATCH, _VALUES // (images.shape[1] * size * size)))
     network.eval()
-    right = 0
     with placed(network, data.device), torch.inference_mode():
-        for start in range(0, len(split), _BATCH):
-            part = slice(start, start + _BATCH)
-            logits = network(data.prepared(split.images[part].to(data.device), size))
-            right += int((logits.argmax(1).cpu() == split.labels[part]).sum())
-    return right / len(split)
+        parts = [
+            network(data.prepared(images[i : i + at_once].to(data.device), size)).cpu()
+            for i in range(0, len(images), at_once)
+        ]
+    return torch.cat(parts)
 
 
 def recalibrate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,11 +26,12 @@ from nas_service.storage.session import Database
 
 @dataclass(frozen=True)
 class Context:
-    """Settings, database and blobs of this process."""
+    """Settings, database and blobs of this process, and the job that it works for."""
 
     settings: Settings
     database: Database
     blobs: FileBlobs
+    job_id: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Context:
@@ -40,13 +42,21 @@ class Context:
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Context:
         """Connect as the worker that started this step does."""
-        return cls.of(Settings.model_validate(params["settings"]))
+        made = cls.of(Settings.model_validate(params["settings"]))
+        return replace(made, job_id=params.get("job_id", ""))
 
     def scratch(self, name: str) -> Path:
-        """A folder for unfinished files that outlives a crash, so that a step can resume."""
-        folder = self.settings.scratch_dir / name
+        """A folder for unfinished files that outlives a crash, so that a step can resume.
+
+        It goes at the latest when its job ends.
+        """
+        folder = self.settings.scratch_dir / self.job_id / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def tidy(self, job_id: str) -> None:
+        """Remove what steps of a job left, which were killed."""
+        shutil.rmtree(self.settings.scratch_dir / job_id, ignore_errors=True)
 
     @property
     def machine_lock(self) -> Path:

@@ -44,6 +44,7 @@ class Runner:
             _log.error("job broke", job=job_id, exc_info=error)
             state = "failed"
             problem = StepFailed(f"{type(error).__name__}: {error}").as_dict()
+        self.context.tidy(job_id)
         return patiently(lambda: self._finish(job_id, state, problem))
 
     def _start(self, job_id: str) -> bool:

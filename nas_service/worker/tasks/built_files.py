@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lookup_tables.measure import Timing
+from lookup_tables.quantized import is_half, is_quantized
 from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target
 from nas_service.compilation.base import Compiler, FloatArray32, Source
@@ -60,7 +62,7 @@ def build(
             require_runtime(device.name, runtime, there)
     target = Target(device.name, runtime, there.get(runtime, version), precision)
     cache = CompileCache(context.settings.var_dir / "compiled", context.settings)
-    source = _source(which, precision, folder)
+    source = source_of(which, precision, folder)
     made = cache.compile(compiler, source, target, folder / f"{which}-{runtime}-{precision}")
     built = Built(made.path, target, dict(made.notes))
     if not runs_here(compiler.toolchain):
@@ -71,12 +73,18 @@ def build(
     return built
 
 
-def _source(which: str, precision: str, folder: Path) -> Source:
+_FORMS: dict[str, Callable[[Path], bool]] = {"int8": is_quantized, "fp16": is_half}
+"""Precisions that a pass on the graph may have given it."""
+
+
+def source_of(which: str, precision: str, folder: Path) -> Source:
+    """The forms of a model below `folder` that its file of a precision is made of."""
+
     def there(name: str) -> Path | None:
         path = folder / name
         return path if path.is_file() else None
 
-    graph = there(f"{which}.onnx")
-    if which == "compressed" and precision != "fp32":
-        graph = there("graph.onnx") or graph
+    graph, made = there(f"{which}.onnx"), there("graph.onnx")
+    if which == "compressed" and made and precision in _FORMS and _FORMS[precision](made):
+        graph = made
     return Source(graph, there(f"{which}.pt2"), folder / "calibration.npz")

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
-import torch
+from torch import nn
 
+from nas_service.compilation.uploads.answers import answers_of
 from nas_service.compression.apply import apply_torch
 from nas_service.compression.base import OnnxPass, PassContext
 from nas_service.compression.distillation import answering
 from nas_service.compression.quantization import calibration_images
 from nas_service.compression.recipe import Recipe
 from nas_service.compression.report import report_of
+from nas_service.compression.structured import STRUCTURED
 from nas_service.compression.weight_sharing import entropy_coded, pack
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
@@ -27,11 +28,10 @@ from nas_service.lineage import lineage
 from nas_service.networks.export import export, export_program
 from nas_service.plugins import ONNX_PASSES, load
 from nas_service.storage import artifacts
-from nas_service.training.data import Split
+from nas_service.training.data import Data, Split
+from nas_service.training.loop import logits_of
 from nas_service.worker.context import Context
-from nas_service.worker.tasks.models import OpenModel, open_model
-
-N_CALIBRATION = 128
+from nas_service.worker.tasks.models import N_CALIBRATION, OpenModel, open_model
 
 
 def compress_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -41,10 +41,10 @@ def compress_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     folder = context.scratch(f"compress-{params['compression_id']}")
     try:
         report(0.0, "loading the model")
-        model = open_model(context, params, folder, report)
+        model = open_model(context, params, folder, report, before_training=partial(_try, recipe))
+        _images(model, params, folder)
         passes = _run(model, recipe, params, folder, report)
         report(0.95, "storing files")
-        _images(model, params, folder)
         (folder / "passes.json").write_text(json.dumps(passes, indent=1))
         from_what = lineage(seed=params["seed"], model=model.name, recipe=recipe.as_list())
         stored = {}
@@ -65,6 +65,14 @@ def compress_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     return {"artifacts": stored, "passes": passes}
 
 
+def _try(recipe: Recipe, network: nn.Module, data: Data, size: int) -> None:
+    """Raise what passes that remove channels would, before hours of training."""
+    tried = PassContext(data, size, seed=0)
+    for step in recipe.torch_steps:
+        if step.name in STRUCTURED:
+            network = apply_torch(step, network, tried)
+
+
 _KINDS = {".onnx": "onnx", ".pt2": "torch_program", ".npz": "images", ".json": "report"}
 
 
@@ -81,7 +89,7 @@ def _run(
                 "exported program does not have; passes on graphs and every runtime's int8 do",
                 field="recipe",
             )
-        return _run_on_upload(model, recipe, plain, params, folder, report)
+        return _run_on_upload(model, recipe, plain, folder, report)
     network = model.network.eval()
     export(network, folder / "original.onnx", channels=model.channels, size=model.size)
     export_program(network, folder / "original.pt2", channels=model.channels, size=model.size)
@@ -98,63 +106,41 @@ def _run(
     if any(step.name == "cluster" for step in recipe.steps):
         pack(folder / "compressed.onnx", folder / "packed.onnx")
         entropy_coded(folder / "packed.onnx", folder / "packed.onnx.xz")
-    images = model.data.prepared(_judged(model, params).images, model.size)
-    with torch.no_grad():
-        logits = final(images)
+    logits = logits_of(final, model.data, _judged(model, params).images, model.size)
     np.savez(folder / "reference.npz", logits=logits.numpy())
     _graph_passes(recipe, taught, folder, report)
     return reports
 
 
 def _run_on_upload(
-    model: OpenModel,
-    recipe: Recipe,
-    context: PassContext,
-    params: dict[str, Any],
-    folder: Path,
-    report: Progress,
+    model: OpenModel, recipe: Recipe, context: PassContext, folder: Path, report: Progress
 ) -> list[dict[str, Any]]:
-    images = model.data.prepared(_judged(model, params).images, model.size).contiguous()
-    if model.graph is not None:
-        shutil.copyfile(model.graph, folder / "compressed.onnx")
-        answer = _by_onnx(model.graph)
-    else:
-        assert model.program is not None
-        shutil.copyfile(model.program, folder / "compressed.pt2")
-        module = torch.export.load(model.program).module()
-        if recipe.onnx_steps:
-            raise InvalidSpec(
-                f"pass {recipe.onnx_steps[0].name} works on ONNX graphs; upload the model as ONNX",
-                field="recipe",
-            )
-
-        def answer(image: torch.Tensor) -> np.ndarray[Any, Any]:
-            with torch.no_grad():
-                return np.asarray(module(image).numpy())
-
-    logits = np.concatenate([answer(images[i : i + 1]) for i in range(len(images))])
-    np.savez(folder / "reference.npz", logits=logits)
+    given = model.graph or model.program
+    assert given is not None
+    if given == model.program and recipe.onnx_steps:
+        raise InvalidSpec(
+            f"pass {recipe.onnx_steps[0].name} works on ONNX graphs; upload the model as ONNX",
+            field="recipe",
+        )
+    shutil.copyfile(given, folder / f"compressed{given.suffix}")
+    report(0.4, "asking the model")
+    # with all images that quantisers will show it, before they run it outside of limits
+    images = [folder / "test.npz", folder / "calibration.npz"]
+    answers_of(given, images, folder / "reference.npz")
     _graph_passes(recipe, context, folder, report)
     return []
 
 
-def _by_onnx(path: Path) -> Callable[[torch.Tensor], np.ndarray[Any, Any]]:
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda image: np.asarray(session.run(None, {name: image.numpy()})[0])
-
-
 def _graph_passes(recipe: Recipe, context: PassContext, folder: Path, report: Progress) -> None:
     """The passes on the graph, from `compressed.onnx` to `graph.onnx`."""
+    source, made = folder / "compressed.onnx", folder / "graph.onnx"
     for step in recipe.onnx_steps:
         report(0.9, step.name)
-        made: OnnxPass = load(ONNX_PASSES, step.name)()
-        made.apply(
-            folder / "compressed.onnx",
-            folder / "graph.onnx",
-            replace(context, options=step.options),
-        )
-        onnx.checker.check_model(folder / "graph.onnx")
+        one: OnnxPass = load(ONNX_PASSES, step.name)()
+        unfinished = folder / "graph.partial.onnx"
+        one.apply(source, unfinished, replace(context, options=step.options))
+        onnx.checker.check_model(unfinished)
+        source = unfinished.replace(made)
 
 
 def _judged(model: OpenModel, params: dict[str, Any]) -> Split:

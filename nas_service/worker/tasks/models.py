@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from nas_service.networks.build import build
 from nas_service.networks.reference import reference
 from nas_service.space.base import input_size
 from nas_service.storage import artifacts, datasets, searches
-from nas_service.training.data import Data
+from nas_service.training.data import Data, most_prepared
 from nas_service.training.loop import TrainRecipe, recalibrate, train
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.images import open_images
 
 MIN_IMAGES = 8
+N_CALIBRATION = 128
+"""Training images that ranges of activations come from."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,16 @@ class OpenModel:
 
 
 def open_model(
-    context: Context, params: dict[str, Any], folder: Path, report: Progress
+    context: Context,
+    params: dict[str, Any],
+    folder: Path,
+    report: Progress,
+    *,
+    before_training: Callable[[nn.Module, Data, int], None],
 ) -> OpenModel:
     """The model that `params` names, trained where it is a reference network.
+
+    `before_training` is asked first what would fail after it.
 
     Raises:
         InvalidData: the upload is refused, or model and data set do not go together.
@@ -62,12 +72,13 @@ def open_model(
     if params.get("mean") is not None:
         data = _normalised(data, params["mean"], params["std"], dataset.image.channels)
     if params.get("artifact"):
-        return _upload(context, params["artifact"], data, folder)
+        return _upload(context, params, data, folder)
     if params.get("winner"):
-        return _winner(context, params["winner"], data)
+        return _winner(context, params, data)
     told = params["reference"]
     image = dataset.image
     size = int(told.get("size") or image.size)
+    require_fits(data, image.channels, size, params)
     network = reference(
         told["name"],
         channels=image.channels,
@@ -76,6 +87,7 @@ def open_model(
         width=float(told["width"]),
         seed=int(params["seed"]),
     )
+    before_training(network, data, size)
     _train(network, data, size, told, int(params["seed"]), report)
     return OpenModel(told["name"], data, size, image.channels, network)
 
@@ -102,30 +114,23 @@ def _train(
     recalibrate(network, data, size)
 
 
-def _upload(context: Context, artifact_id: str, data: Data, folder: Path) -> OpenModel:
+def _upload(context: Context, params: dict[str, Any], data: Data, folder: Path) -> OpenModel:
     with context.database.session() as session:
-        stored = artifacts.get_artifact(session, artifact_id)
+        stored = artifacts.get_artifact(session, params["artifact"])
     path = context.blobs.path(stored.sha256)
     normalised = folder / "original"
     told = inspect(path, normalised)
-    channels, classes = data.train.images.shape[1], int(data.train.labels.max()) + 1
-    if told["channels"] != channels:
-        raise InvalidData(
-            f"the model takes {told['channels']} channels, the data set's images have {channels}",
-            field="dataset",
-        )
-    if told["classes"] < classes:
-        raise InvalidData(
-            f"the model tells {told['classes']} classes apart, the data set has {classes}",
-            field="dataset",
-        )
-    found = OpenModel(stored.name, data, int(told["size"]), channels, None)
+    channels, size = int(told["channels"]), int(told["size"])
+    require_together(data, channels, int(told["classes"]))
+    require_fits(data, channels, size, params)
+    found = OpenModel(stored.name, data, size, channels, None)
     if told["form"] == "onnx":
         return replace(found, graph=normalised.rename(folder / "original.onnx"))
     return replace(found, program=normalised.rename(folder / "original.pt2"))
 
 
-def _winner(context: Context, winner_id: str, data: Data) -> OpenModel:
+def _winner(context: Context, params: dict[str, Any], data: Data) -> OpenModel:
+    winner_id = params["winner"]
     with context.database.session() as session:
         winner = searches.get_winner(session, winner_id)
         search = searches.get_search(session, winner.search_id)
@@ -135,11 +140,46 @@ def _winner(context: Context, winner_id: str, data: Data) -> OpenModel:
         raise InvalidSpec(f"winner {winner_id!r} has no weights yet", field="winner")
     space = make_space(search.value.space, own.image)
     genotype = np.array(winner.genotype[:-1], dtype=np.int64)
+    size = input_size(space, genotype)
+    require_together(data, own.image.channels, own.image.n_classes)
+    require_fits(data, own.image.channels, size, params)
     network = build(space, genotype, seed=0)
     state = torch.load(context.blobs.path(stored["weights.pt"].sha256), weights_only=True)
     network.load_state_dict(state)
-    size = input_size(space, genotype)
     return OpenModel(winner_id, data, size, own.image.channels, network.eval())
+
+
+def require_together(data: Data, channels: int, n_classes: int) -> None:
+    """Raise `InvalidData` where a model of so many channels and classes cannot judge the images."""
+    theirs, classes = data.train.images.shape[1], int(data.train.labels.max()) + 1
+    if channels != theirs:
+        raise InvalidData(
+            f"the model takes {channels} channels, the data set's images have {theirs}",
+            field="dataset",
+        )
+    if n_classes < classes:
+        raise InvalidData(
+            f"the model tells {n_classes} classes apart, the data set has {classes}",
+            field="dataset",
+        )
+
+
+def require_fits(data: Data, channels: int, size: int, params: dict[str, Any]) -> None:
+    """Raise `InvalidSpec` where the images would not fit at the model's size."""
+    most = most_prepared(channels, size)
+    shape = f"{channels} x {size} x {size}"
+    if most < N_CALIBRATION:
+        raise InvalidSpec(
+            f"the model takes images of {shape}, of which {most} fit into memory and "
+            f"{N_CALIBRATION} are needed",
+            field="model",
+        )
+    judged = min(int(params.get("max_test_images", 1000)), len(data.test))
+    if judged > most:
+        raise InvalidSpec(
+            f"{judged} test images of {shape} are too many; at most {most} fit",
+            field="max_test_images",
+        )
 
 
 def _normalised(data: Data, mean: list[float], std: list[float], channels: int) -> Data:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import struct
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,22 @@ def crash(_: dict[str, Any], __: Progress) -> dict[str, Any]:
     """End without an answer."""
     os.kill(os.getpid(), signal.SIGSEGV)
     return {}
+
+
+def break_off(_: dict[str, Any], __: Progress) -> dict[str, Any]:
+    """End in the middle of a message: its length is told, and a part of it follows."""
+    for one in gc.get_objects():
+        if isinstance(one, Connection) and one.writable and not one.closed:
+            os.write(one.fileno(), struct.pack("!i", 100) + b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def shrug(_: dict[str, Any], __: Progress) -> dict[str, Any]:
+    """Be asked to end, as a whole group of processes is, and go on."""
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return {"here": True}
 
 
 def sleep(params: dict[str, Any], report: Progress) -> dict[str, Any]:

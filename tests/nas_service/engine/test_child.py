@@ -82,6 +82,16 @@ def test_a_crash_is_told_by_its_signal() -> None:
         _run("crash")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for its pipe as Linux tells it")
+def test_a_step_that_is_killed_while_it_speaks_is_told_of() -> None:
+    with pytest.raises(StepFailed, match=r"process of break_off ended by signal 9 \(out of memory"):
+        _run("break_off")
+
+
+def test_what_asks_a_whole_group_to_end_is_left_to_the_worker() -> None:
+    assert _run("shrug") == {"here": True}
+
+
 def test_a_cancelled_step_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "process"
     with pytest.raises(Cancelled):

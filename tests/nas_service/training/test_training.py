@@ -19,7 +19,7 @@ from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.training import ingest
 from nas_service.training.data import Data, Split, load
-from nas_service.training.loop import TrainRecipe, accuracy, recalibrate, train
+from nas_service.training.loop import TrainRecipe, accuracy, logits_of, recalibrate, train
 from nas_service.training.sandwich import train_supernet
 from nas_service.worker import evaluators
 from nas_service.worker.evaluators import (
@@ -149,3 +149,16 @@ def test_a_graph_that_does_not_load_is_unsupported(tmp_path: Path) -> None:
         OrtCompiler().compile(
             Source(tmp_path / "broken.onnx"), Target("h", "onnxruntime", "1", "fp32"), tmp_path
         )
+
+
+def test_answers_do_not_depend_on_how_many_images_go_at_once(
+    toy: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = build(SPACE, SPACE.smallest(), seed=0)
+    images = toy.test.images[:7]
+    whole = logits_of(network, toy, images, 8)
+    assert whole.shape == (7, 2)
+    monkeypatch.setattr("nas_service.training.loop._VALUES", 3 * 8 * 8)  # three at a time
+    torch.testing.assert_close(logits_of(network, toy, images, 8), whole)
+    monkeypatch.setattr("nas_service.training.loop._VALUES", 1)
+    torch.testing.assert_close(logits_of(network, toy, images, 8), whole)
