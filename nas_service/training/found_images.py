@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +26,17 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Found:
-    """One image as it was found: where, its pixels, its class, and whether it is for testing."""
+    """One image as it was found: where, how large, its class, and whether it is for testing.
+
+    `pixels()` `(height, width, channels)` is read when it is asked for: thousands of photographs
+    would not fit into memory as they are.
+    """
 
     place: str
-    pixels: Pixels
+    shape: tuple[int, int, int]
     label: int
     test: bool
+    pixels: Callable[[], Pixels]
 
 
 def read(source: Path, tell: Progress) -> tuple[list[Found], tuple[str, ...]]:
@@ -62,11 +69,11 @@ def _from_folder(folder: Path, tell: Progress) -> tuple[list[Found], tuple[str, 
     found = []
     for number, place in enumerate(places):
         if number % 500 == 0:
-            tell(0.8 * number / len(places), f"reading image {number} of {len(places)}")
+            tell(0.3 * number / len(places), f"looking at image {number} of {len(places)}")
         inner = place.relative_to(folder)
         test = any(part.lower() == "test" for part in inner.parts[:-2])
         label = classes.index(place.parent.name)
-        found.append(Found(str(inner), _decode(place.read_bytes(), str(inner)), label, test))
+        found.append(_image(str(inner), place.read_bytes, label, test))
     return found, classes
 
 
@@ -77,7 +84,7 @@ def _from_parquet(paths: list[Path], tell: Progress) -> tuple[list[Found], tuple
     found: list[Found] = []
     names: tuple[str, ...] | None = None
     for number, path in enumerate(paths):
-        tell(0.8 * number / len(paths), f"reading {path.name}")
+        tell(0.3 * number / len(paths), f"reading {path.name}")
         try:
             table = pq.read_table(path)
         except (pa.ArrowException, OSError) as error:
@@ -100,7 +107,7 @@ def _from_parquet(paths: list[Path], tell: Progress) -> tuple[list[Found], tuple
                     f"{where}: label {label} is out of range, there are {len(names)} classes",
                     field="label",
                 )
-            found.append(Found(where, _decode(content, where), label, test))
+            found.append(_image(where, partial(bytes, content), label, test))
     n_classes = 1 + max((one.label for one in found), default=-1)
     return found, names or tuple(str(n) for n in range(n_classes))
 
@@ -146,21 +153,43 @@ def _from_npz(path: Path) -> tuple[list[Found], tuple[str, ...]]:
         bad = ~np.isfinite(x).all(axis=(1, 2, 3))
         if bad.any():
             raise InvalidData(f"{path.name} row {int(np.argmax(bad))}: pixels are not finite")
-        x = np.rint(x * (255.0 if x.max() <= 1.0 else 1.0))
+        x = np.rint(x * (255.0 if x.max(initial=0.0) <= 1.0 else 1.0))
     if len(x) and (x.min() < 0 or x.max() > 255):
         raise InvalidData(f"{path.name}: pixels lie outside 0..255 (or 0..1)", field="x")
     pixels = x.astype(np.uint8)
-    found = [Found(f"row {i}", pixels[i], int(y[i]), False) for i in range(len(y))]
+    found = [of_array(f"row {i}", pixels[i], int(y[i])) for i in range(len(y))]
     return found, tuple(str(n) for n in range(int(y.max()) + 1 if len(y) else 0))
 
 
-def _decode(content: bytes, where: str) -> Pixels:
+def of_array(place: str, pixels: Pixels, label: int) -> Found:
+    """An image that is in memory already: `(height, width, channels)`."""
+    height, width, channels = pixels.shape
+    return Found(place, (height, width, channels), label, False, lambda: pixels)
+
+
+def _image(where: str, content: Callable[[], bytes], label: int, test: bool) -> Found:
+    """An image of which only the header is read now."""
+    with _opened(content(), where) as image:
+        if image.width * image.height > _MAX_PIXELS:
+            raise InvalidData(f"{where}: {image.width}x{image.height} pixels are too many")
+        shape = (image.height, image.width, 1 if _mode(image) == "L" else 3)
+
+    def pixels() -> Pixels:
+        with _opened(content(), where) as image:
+            found = np.asarray(image.convert(_mode(image)))
+        return found[..., None] if found.ndim == 2 else found
+
+    return Found(where, shape, label, test, pixels)
+
+
+@contextmanager
+def _opened(content: bytes, where: str) -> Iterator[Image.Image]:
     try:
         with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise InvalidData(f"{where}: {image.width}x{image.height} pixels are too many")
-            mode = "L" if image.mode in {"1", "L", "I;16"} else "RGB"
-            pixels = np.asarray(image.convert(mode))
+            yield image
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise InvalidData(f"{where}: corrupt image ({error})") from error
-    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _mode(image: Image.Image) -> str:
+    return "L" if image.mode in {"1", "L", "I;16"} else "RGB"

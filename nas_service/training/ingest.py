@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nas_service.errors import InvalidData
-from nas_service.training.found_images import Found, Pixels, Progress, read
+from nas_service.training.found_images import Found, Pixels, Progress, of_array, read
 from nas_service.training.splits import split_of
 
 MIN_PER_CLASS = 10
@@ -64,12 +64,10 @@ def digits() -> Ingested:
 
     found = load_digits()
     raws = [
-        Found(
-            f"digit {i}", np.rint(image * (255 / 16)).astype(np.uint8)[..., None], int(label), False
-        )
+        of_array(f"digit {i}", np.rint(image * (255 / 16)).astype(np.uint8)[..., None], int(label))
         for i, (image, label) in enumerate(zip(found.images, found.target, strict=True))
     ]
-    return _assemble(raws, tuple(str(n) for n in range(10)), 32)
+    return _assemble(raws, tuple(str(n) for n in range(10)), 32, lambda _fraction, _message: None)
 
 
 def ingest(source: Path, *, size: int | None = None, report: Progress | None = None) -> Ingested:
@@ -82,7 +80,7 @@ def ingest(source: Path, *, size: int | None = None, report: Progress | None = N
     if size is not None and not 8 <= size <= MAX_SIZE:
         raise InvalidData(f"image_size: {size} is not between 8 and {MAX_SIZE}", field="image_size")
     found, classes = read(source, tell)
-    return _assemble(found, classes, size)
+    return _assemble(found, classes, size, tell)
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -106,7 +104,9 @@ def unpack(archive: Path, folder: Path) -> Path:
     return inside[0] if len(inside) == 1 else folder
 
 
-def _assemble(raws: list[Found], classes: tuple[str, ...], size: int | None) -> Ingested:
+def _assemble(
+    raws: list[Found], classes: tuple[str, ...], size: int | None, tell: Progress
+) -> Ingested:
     if not raws:
         raise InvalidData("the data set has no images")
     if len(raws) > MAX_IMAGES:
@@ -125,10 +125,12 @@ def _assemble(raws: list[Found], classes: tuple[str, ...], size: int | None) -> 
             "are needed"
         )
     side = size or _median_side(raws)
-    channels = max(raw.pixels.shape[2] for raw in raws)
+    channels = max(raw.shape[2] for raw in raws)
     images = np.empty((len(raws), side, side, channels), dtype=np.uint8)
     for i, raw in enumerate(raws):
-        images[i] = _fit(raw.pixels, side)
+        if i % 500 == 0:
+            tell(0.3 + 0.6 * i / len(raws), f"cutting image {i} of {len(raws)}")
+        images[i] = _fit(raw.pixels(), side)
     digest = hashlib.sha256()
     for part in _identity(images, labels, classes):
         digest.update(part)
@@ -150,7 +152,7 @@ def _identity(
 
 
 def _median_side(raws: list[Found]) -> int:
-    sides = [min(raw.pixels.shape[:2]) for raw in raws]
+    sides = [min(raw.shape[:2]) for raw in raws]
     return int(np.clip(round(float(np.median(sides)) / 4) * 4, 8, MAX_SIZE))
 
 

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float64]
+_NUMBERS = 2**21
+"""Of images that are compared with the means at once, where large ones would fill the memory."""
 
 
 def split_of(
@@ -41,8 +43,9 @@ def _hardness(images: Pixels, labels: npt.NDArray[np.int64]) -> FloatArray:
     means = np.stack([images[labels == c].mean(axis=0).ravel() for c in classes]) / 255.0
     own = np.searchsorted(classes, labels)
     found = np.empty(len(labels))
-    for start in range(0, len(labels), 2_000):
-        part = slice(start, start + 2_000)
+    at_once = max(1, min(2_000, _NUMBERS // means.shape[1]))
+    for start in range(0, len(labels), at_once):
+        part = slice(start, start + at_once)
         pixels = images[part].reshape(len(images[part]), -1) / np.float32(255.0)
         distance = (means**2).sum(axis=1) - 2.0 * pixels @ means.T
         rows = np.arange(len(pixels))

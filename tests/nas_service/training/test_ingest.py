@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,49 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="points outside"):
         ingest.unpack(tmp_path / "a.zip", tmp_path / "out")
     assert not (tmp_path / "evil.png").exists()
+
+
+def test_photographs_are_cut_one_at_a_time(tmp_path: Path) -> None:
+    side = 1200
+    for label, colour in (("dark", 20), ("bright", 220)):
+        (tmp_path / label).mkdir()
+        for i in range(10):
+            Image.new("RGB", (side, side), (colour, i, 0)).save(tmp_path / label / f"{i}.png")
+    tracemalloc.start()
+    try:
+        made = ingest.ingest(tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert made.images.shape == (20, 224, 224, 3)
+    assert sorted({int(one) for one in made.images[..., 0].ravel()}) == [20, 220]
+    assert peak < 0.5 * 20 * side * side * 3  # half of all twenty as they were
+
+
+def test_a_photograph_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for i in range(10):
+            noise = np.random.default_rng(i).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / label / f"{i}.jpg")
+    whole = (tmp_path / "b" / "3.jpg").read_bytes()
+    (tmp_path / "b" / "3.jpg").write_bytes(whole[: len(whole) // 2])  # its header is fine
+    with pytest.raises(InvalidData, match=r"b/3\.jpg: corrupt image"):
+        ingest.ingest(tmp_path)
+
+
+def test_arrays_without_an_image_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "none.npz", x=np.zeros((0, 8, 8, 1)), y=np.zeros(0, int))
+    with pytest.raises(InvalidData, match="no images"):
+        ingest.ingest(tmp_path / "none.npz")
+
+
+def test_mean_and_deviation_are_those_of_all_training_pixels(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (2300, 8, 8, 3), dtype=np.uint8)
+    split = (np.arange(2300) >= 2200).astype(np.int64) + (np.arange(2300) >= 2250)
+    np.savez(tmp_path / "s.npz", images=images, labels=np.arange(2300) % 2, split=split)
+    found = load(tmp_path / "s.npz")
+    pixels = images[split == 0].reshape(-1, 3) / 255.0
+    assert found.mean == pytest.approx(pixels.mean(0), abs=1e-9)
+    assert found.std == pytest.approx(pixels.std(0, ddof=1), abs=1e-9)
