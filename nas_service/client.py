@@ -38,7 +38,10 @@ class Client:
 
     def __init__(self, url: str = "http://127.0.0.1:8000", *, timeout_s: float = 30.0) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+        try:
+            self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+        except httpx.InvalidURL as error:
+            raise ApiError({"detail": f"{url!r} is no address of a service: {error}"}) from error
         self._fronts: dict[str, tuple[str, Json]] = {}
 
     def __enter__(self) -> Client:
@@ -62,6 +65,19 @@ class Client:
             return self._http.get("/readyz").status_code == 200
         except httpx.TransportError:
             return False
+
+    def wait_until_it_answers(self, timeout_s: float = 20.0) -> None:
+        """Wait for a service that is being started; raises `Unreachable` where none comes."""
+        until = time.monotonic() + timeout_s
+        while True:
+            try:
+                self._send("GET", "/healthz")
+            except Unreachable:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
+            else:
+                return
 
     def get(self, path: str, **query: Any) -> Any:
         """Any GET, for what has no method here."""
@@ -213,14 +229,19 @@ class Client:
     def download(self, artifact_id: str, path: Path) -> None:
         """Save an artifact's file, whole or not at all."""
         partial = path.with_name(path.name + ".partial")
-        with self._http.stream("GET", f"/v1/artifacts/{artifact_id}/content") as response:
-            if response.status_code >= 400:
-                response.read()
-                self._refuse(response)
-            with partial.open("wb") as stream:
-                for chunk in response.iter_bytes():
-                    stream.write(chunk)
-        partial.replace(path)
+        try:
+            with self._http.stream("GET", f"/v1/artifacts/{artifact_id}/content") as response:
+                if response.status_code >= 400:
+                    response.read()
+                    self._refuse(response)
+                with partial.open("wb") as stream:
+                    for chunk in response.iter_bytes():
+                        stream.write(chunk)
+            partial.replace(path)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     def fetch(self, path: str) -> bytes:
         """The bytes of any GET."""
@@ -238,18 +259,26 @@ class Client:
         return self._object(self._call("POST", path, json=body))
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        return self._send(method, path, **options).json()
+        response = self._send(method, path, **options)
+        try:
+            return response.json()
+        except ValueError as error:
+            detail = f"what answers at {self.url} is not this service: it did not send JSON"
+            raise ApiError({"detail": detail}) from error
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
-        except httpx.TransportError as error:
-            raise Unreachable(
-                {"detail": f"no service answers at {self.url} ({error}); start one with: nas serve"}
-            ) from error
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
         if response.status_code >= 400:
             self._refuse(response)
         return response
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return Unreachable(
+            {"detail": f"no service answers at {self.url} ({error}); start one with: nas serve"}
+        )
 
     def _refuse(self, response: httpx.Response) -> None:
         try:

@@ -19,6 +19,11 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
+    allowed_hosts: str = Field(
+        default="",
+        description="Names, joined by commas, that requests may call it by; on a loopback address "
+        "those of this machine unless set, elsewhere any.",
+    )
     data_roots: str = Field(
         default="", description="Folders, joined by ':', below which server paths are accepted."
     )

@@ -24,6 +24,7 @@ from nas_service.api import (
     tables,
 )
 from nas_service.api.dependencies import Services
+from nas_service.api.guard import Guard, hosts_for
 from nas_service.api.problems import MEDIA_TYPE, install
 from nas_service.engine.durable import Client
 from nas_service.settings import Settings
@@ -79,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
             }.items()
         },
     )
+    app.add_middleware(Guard, hosts=hosts_for(settings.host, settings.allowed_hosts))
     install(app, [route for resource in RESOURCES for route in resource.router.routes])
     for resource in RESOURCES:
         app.include_router(resource.router)

@@ -24,7 +24,6 @@ from nas_service.api.uploads import keep_upload
 from nas_service.errors import InvalidSpec
 from nas_service.storage import datasets, jobs
 from nas_service.storage.datasets import StoredDataset
-from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
 
 router = APIRouter(prefix="/v1", tags=["data sets"])
@@ -77,10 +76,9 @@ async def upload(
         raise InvalidSpec(
             f"filename: ending {ending!r} is none of {', '.join(ENDINGS)}", field="filename"
         )
-    with with_.database.session() as session:
-        taken = [d.name for d in datasets.list_datasets(session, cursor=None, limit=200).items]
-    if name in taken and key is None:
-        raise InvalidSpec(f"name: a data set named {name!r} is there already", field="name")
+    if key is None:  # said before gigabytes are sent
+        with with_.database.session() as session:
+            datasets.require_free(session, name)
     sha256 = await keep_upload(request, with_, ending, with_.settings.max_upload_bytes)
     source = {"sha256": sha256, "filename": f"upload{ending}", "image_size": image_size}
     return await run_in_threadpool(_import, with_, response, name, source, key)
@@ -101,7 +99,11 @@ def get_dataset(name: str, with_: With) -> StoredDataset:
 
 
 def _allowed(with_: Services, path: str) -> Path:
-    wanted = Path(path).resolve()
+    try:
+        wanted = Path(path).resolve()
+        wanted.exists()
+    except (ValueError, OSError) as error:
+        raise InvalidSpec(f"path: {path[:100]!r} cannot be: {error}", field="path") from error
     roots = with_.settings.roots
     if not any(wanted.is_relative_to(root) for root in roots):
         known = ", ".join(map(str, roots)) or "none; set NAS_DATA_ROOTS"
@@ -118,16 +120,11 @@ def _import(
         job_id = new_id("job")
         first = remembered(session, key, "dataset", (name, source), job_id)
         if first != job_id:
-            job = jobs.get_job(session, first)
-            stored = datasets.get_dataset(session, job.subject)
+            job = jobs.get_job(session, first)  # its data set is gone where it could not be read
         else:
             stored = datasets.add_dataset(session, name, source)
             params = {"dataset_id": stored.id}
             job = jobs.add_job(session, job_id, "dataset", subject=stored.id, params=params)
-    return _accepted(with_, response, stored, job)
-
-
-def _accepted(with_: Services, response: Response, stored: StoredDataset, job: Job) -> Accepted:
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return Accepted(id=stored.id, href=f"/v1/datasets/{stored.name}", job=JobOut.of(job))
+    return Accepted(id=job.subject, href=f"/v1/datasets/{name}", job=JobOut.of(job))

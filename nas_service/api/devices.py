@@ -18,6 +18,8 @@ from nas_service.storage.devices import StoredDevice, StoredTarget
 
 router = APIRouter(prefix="/v1", tags=["devices"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
+LabelValue = Annotated[str, Field(max_length=200)]
 Operator = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
 
 
@@ -30,11 +32,13 @@ class DeviceIn(Strict):
     model: str | None = Field(default=None, max_length=200)
     n_cores: int | None = Field(default=None, ge=1)
     memory_bytes: int | None = Field(default=None, ge=1)
-    instruction_sets: tuple[str, ...] = ()
+    instruction_sets: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
+        default=(), max_length=200
+    )
     peak_macs_per_s: float | None = Field(default=None, gt=0, lt=1e18)
     bandwidth_bytes_per_s: float | None = Field(default=None, gt=0, lt=1e18)
     unsupported_operators: tuple[Operator, ...] = Field(default=(), max_length=200)
-    labels: dict[str, str] = Field(default_factory=dict, max_length=32)
+    labels: dict[Label, LabelValue] = Field(default_factory=dict, max_length=32)
 
     @field_validator("unsupported_operators")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -60,7 +61,7 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     def known(request: Request, error: errors.NasError) -> JSONResponse:
         status = _status(error)
         headers = {"Retry-After": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-        return _answer(
+        return answer(
             problem(status, error.kind, error.detail, request.url.path, **error.fields), headers
         )
 
@@ -71,7 +72,7 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
             for one in error.errors()
         ]
         detail = "; ".join(f"{one['field']}: {one['error']}" for one in found[:5])
-        return _answer(
+        return answer(
             problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "InvalidRequest",
@@ -89,12 +90,12 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(_allowed(routes, request.url.path))
-        return _answer(document, headers)
+        return answer(document, headers)
 
     @app.exception_handler(Exception)
     def unknown(request: Request, error: Exception) -> JSONResponse:
         _log.error("unexpected error", path=request.url.path, error=repr(error))
-        return _answer(
+        return answer(
             problem(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "InternalError",
@@ -120,7 +121,14 @@ def _status(error: errors.NasError) -> int:
     return int(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def _answer(document: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(
-        document, status_code=document["status"], media_type=MEDIA_TYPE, headers=headers
-    )
+class _Problem(JSONResponse):
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        """As JSON does, with characters escaped that UTF-8 cannot carry."""
+        return json.dumps(content, allow_nan=False).encode()
+
+
+def answer(document: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
+    """A problem document as a response."""
+    return _Problem(document, status_code=document["status"], headers=headers)

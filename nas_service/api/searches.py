@@ -79,7 +79,9 @@ class SearchIn(Strict):
     objectives: tuple[str, ...] = Field(
         default=("latency_ms",), min_length=1, max_length=MAX_OBJECTIVES
     )
-    limits: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict, max_length=8)
+    limits: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict, max_length=8
+    )
     also_devices: tuple[str, ...] = Field(default=(), max_length=32)
     patience: int | None = Field(default=None, ge=1, le=1000)
     cheap_fidelity: float | None = Field(default=None, gt=0, lt=1)
@@ -235,7 +237,7 @@ def progress(search_id: str, with_: With) -> Progress:
 def front(
     search_id: str,
     with_: With,
-    revision: Annotated[int | None, Query(ge=1, description="An earlier front.")] = None,
+    revision: Annotated[int | None, Query(ge=1, lt=2**31, description="An earlier front.")] = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The latest front: predicted and measured points. Stored text, never computed per poll."""

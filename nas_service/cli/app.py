@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from nas_service import __version__
 from nas_service.cli import (
@@ -60,7 +61,12 @@ def _settings(**overrides: Any) -> Settings:
     given = {k: v for k, v in overrides.items() if v is not None}
     for name, value in given.items():  # child processes read the same
         os.environ[f"NAS_{name.upper()}"] = str(value)
-    return Settings()
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InvalidSpec(f"NAS_{name.upper()}: {first['msg']}", field=name) from error
 
 
 @app.command()

@@ -61,6 +61,7 @@ def compress(
         "seed": seed,
     }
     with Client(server) as nas:
+        nas.wait_until_it_answers()
         request |= _model(nas, model, epochs)
         have_device(nas, device)
         request["dataset"] = have_dataset(nas, dataset, image_size, quiet=as_json)
@@ -89,7 +90,10 @@ def recipe_of(text: str | None) -> list[Any]:
     if not text:
         return []
     if text.endswith(".json"):
-        steps = json.loads(Path(text).read_text(encoding="utf-8"))
+        try:
+            steps = json.loads(Path(text).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InvalidSpec(f"{text} is not JSON: {error}", field="recipe") from error
         if not isinstance(steps, list):
             raise InvalidSpec(f"{text} is not a list of passes", field="recipe")
         return steps

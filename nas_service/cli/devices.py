@@ -141,7 +141,10 @@ def devices_import_kit(
     as_json: JsonOption = False,
 ) -> None:
     """Make lookup tables of a filled kit."""
-    text = _logs(results) if results.is_dir() else results.read_text(encoding="utf-8")
+    try:
+        text = _logs(results) if results.is_dir() else results.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidSpec(f"{results} is not UTF-8: {error}", field="results") from error
     request = {"kit": kit, "results": text, "runtime_version": runtime_version}
     with Client(server) as nas:
         job = nas.post(f"/v1/devices/{name}:import-kit", request)["job"]
@@ -161,6 +164,10 @@ def _logs(folder: Path) -> str:
             told = perf_test(log.read_text(errors="replace"), name)
         except InvalidTable as error:
             raise InvalidSpec(str(error), field="results") from error
+        if told.statistic != "p50":
+            raise InvalidSpec(
+                f"{name}: only an average was printed, and tables hold medians", field="results"
+            )
         lines.append(f"{name},{told.p50_ms!r},{told.p90_ms or ''},{told.p99_ms or ''},{told.n}")
     return "\n".join(lines) + "\n"
 

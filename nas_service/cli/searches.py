@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,6 +75,7 @@ def search(
     """Search for a data set and a device, and show the measured front."""
     limits = dict(_limit(one) for one in limit or [])
     with Client(server) as nas:
+        nas.wait_until_it_answers()
         have_device(nas, device)
         name = have_dataset(nas, dataset, image_size, quiet=as_json)
         request: dict[str, Any] = {
@@ -152,7 +154,9 @@ def have_dataset(nas: Client, dataset: str, image_size: int | None, *, quiet: bo
         return str(nas.get(f"/v1/datasets/{dataset}")["name"])
     with packed(path) as archive:
         # named by content: another folder of the same name, or edited files, is another data set
-        name = f"{path.resolve().stem}-{content_digest(archive, image_size)}"
+        digest = content_digest(archive, image_size)
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().stem).strip("._-")
+        name = f"{stem[: 63 - len(digest)] or 'images'}-{digest}"
         if name not in {one["name"] for one in nas.every("/v1/datasets")}:
             job = nas.upload_dataset(name, archive, image_size=image_size)["job"]["id"]
         else:

@@ -124,12 +124,12 @@ def price(
 ) -> None:
     """Estimate what an architecture costs on a device's targets."""
     text = architecture
-    if not text.lstrip().startswith("{"):
-        text = Path(architecture).read_text()
     try:
+        if not text.lstrip().startswith("{"):
+            text = Path(architecture).read_text(encoding="utf-8")
         described = json.loads(text)
         request = {key: described[key] for key in ("space", "image", "decisions")}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InvalidSpec(
             f"not an architecture with space, image and decisions: {error}"
         ) from error

@@ -54,8 +54,18 @@ def add_dataset(session: Session, name: str, source: dict[str, Any]) -> StoredDa
         created_at=now(),
     )
     if not insert_once(session, row):
-        raise Conflict(f"a data set named {name!r} is there already", field="name")
+        raise _taken(name)
     return get_dataset(session, row.id)
+
+
+def require_free(session: Session, name: str) -> None:
+    """Raise `Conflict` where a data set has that name."""
+    if session.scalar(select(DatasetRow.id).where(DatasetRow.name == name)) is not None:
+        raise _taken(name)
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"a data set named {name!r} is there already", field="name")
 
 
 def get_dataset(session: Session, name_or_id: str) -> StoredDataset:

@@ -13,10 +13,10 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from nas_service.errors import Unavailable
+from nas_service.errors import InvalidSpec, Unavailable
 
 VERSION_TABLE = "nas_alembic_version"
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -54,12 +54,16 @@ class Database:
 
         Raises:
             Unavailable: the database did not answer.
+            InvalidSpec: it cannot hold what it was given, as a text with a zero byte.
         """
         try:
             with self._make.begin() as session:
                 yield session
         except OperationalError as error:
             raise Unavailable(f"the database does not answer: {error.orig}") from error
+        except DataError as error:
+            first = str(error.orig).strip().splitlines()[0]
+            raise InvalidSpec(f"the database cannot hold this: {first}") from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -67,11 +71,22 @@ class Database:
 
 
 def migrate(url: str) -> None:
-    """Bring the database's tables to the newest revision, from whatever there is."""
+    """Bring the database's tables to the newest revision, from whatever there is.
+
+    Raises:
+        Unavailable: the database does not answer.
+        InvalidSpec: the URL is none.
+    """
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["url"] = url
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except OperationalError as error:
+        first = str(error.orig).strip().splitlines()[0]
+        raise Unavailable(f"the database does not answer: {first}") from error
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InvalidSpec(f"NAS_DATABASE_URL is no database: {error}") from error
 
 
 def now() -> datetime:

@@ -81,7 +81,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     settings.scratch_dir.mkdir(parents=True)
     migrate(settings.url)
     durable.prepare(settings.engine_url)
-    with TestClient(create_app(settings)) as api:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1:8000") as api:
         yield World(api, tmp_path)
 
 

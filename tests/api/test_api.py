@@ -38,7 +38,7 @@ def settings(tmp_path: Path) -> Settings:
 def api(settings: Settings) -> Iterator[TestClient]:
     app = create_app(settings)
     mount(app)
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
         yield client
 
 
@@ -222,7 +222,7 @@ def test_an_upload_over_the_limit_leaves_nothing_behind(
 def test_an_upload_on_a_full_disk_is_unavailable(tmp_path: Path) -> None:
     full = Settings(var_dir=tmp_path / "full", min_free_bytes=1 << 60)
     prepare(full)
-    with TestClient(create_app(full)) as api:
+    with TestClient(create_app(full), base_url="http://127.0.0.1:8000") as api:
         query = {"name": "d", "filename": "d.npz"}
         response = api.post("/v1/datasets:upload", params=query, content=b"x" * 100)
         assert "disk full" in _problem(response, 503)["detail"]
