@@ -14,11 +14,12 @@ def die_with_parent(parent: int | None = None) -> None:
     """Have the kernel kill this process when the one that started it ends (Linux).
 
     To be called in the child, before it does anything. `parent` is the id of who started it, by
-    default what the environment says; where neither tells, a parent that is gone is not noticed.
+    default what the environment says. Where neither tells, somebody's shell did, which may end
+    before it.
     """
-    if sys.platform != "linux":
+    expected = parent if parent is not None else os.environ.get("NAS_PARENT_PID")
+    if sys.platform != "linux" or expected is None:
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    expected = parent if parent is not None else os.environ.get("NAS_PARENT_PID")
-    if expected is not None and os.getppid() != int(expected):
+    if os.getppid() != int(expected):
         os._exit(1)  # it ended before the line above

@@ -37,8 +37,7 @@ def serve_api(settings: Settings) -> None:
 
 def serve(settings: Settings) -> int:
     """Migrate, then keep an API process and a worker process alive until told to stop."""
-    if os.environ.get("NAS_PARENT_PID"):  # started by the demo: ends when that is killed
-        die_with_parent()
+    die_with_parent()  # where the demo started it
     configure(settings.log_level, process="serve")
     prepare(settings)
     commands = {

@@ -9,6 +9,7 @@ missed crash is found on the next look.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from nas_service.telemetry import logger
@@ -56,10 +57,16 @@ class Keeper:
         return dead
 
     def _keep(self) -> None:
+        renewed, blind_until = time.monotonic(), 0.0
         while not self._ended.wait(self._lease_s / 3):
             try:
                 self._renew()
-                self.look()
+                if time.monotonic() - renewed > self._lease_s:
+                    # the database was away: others' leases ran out though they live, as this did
+                    blind_until = time.monotonic() + self._lease_s
+                renewed = time.monotonic()
+                if renewed >= blind_until:
+                    self.look()
                 self._tidy()
             except Exception as error:  # noqa: BLE001  # the thread has to outlive any outage
                 _log.warning("lease not renewed", reason=str(error))

@@ -156,11 +156,19 @@ def finish(
 
 
 def request_cancel(session: Session, job_id: str) -> Job:
-    """Ask the job and all below it to end; `Conflict` where it has ended."""
+    """Ask the job and all below it to end; `Conflict` where it has ended.
+
+    One that waits for a worker has ended with that.
+    """
     job = get_job(session, job_id)
     if job.state in FINAL:
         raise Conflict(f"job {job_id} has already {job.state}")
     session.execute(update(JobRow).where(JobRow.id == job_id).values(cancel_requested=True))
+    session.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id, JobRow.state == "queued")
+        .values(state="cancelled", finished_at=now(), message="cancelled")
+    )
     for child in children_of(session, job_id):
         if child.state not in FINAL:
             request_cancel(session, child.id)

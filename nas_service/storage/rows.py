@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Select, Table
@@ -40,14 +41,26 @@ def page_of(
     *,
     cursor: str | None,
     limit: int,
+    made_at: InstrumentedAttribute[datetime] | None = None,
 ) -> Page[T]:
-    """One page of `query`, newest first, by a key that sorts by time."""
+    """One page of `query`, newest first, by a key that sorts by time.
+
+    Where the key does not, `made_at` is the time.
+    """
+    order: tuple[InstrumentedAttribute[Any], ...] = (key,) if made_at is None else (made_at, key)
     if cursor is not None:
-        query = query.where(key < _decode(cursor))
-    rows = list(session.scalars(query.order_by(key.desc()).limit(limit + 1)))
-    more = len(rows) > limit
-    last = getattr(rows[limit - 1], key.key) if more else None
-    return Page([make(row) for row in rows[:limit]], None if last is None else _encode(last))
+        time, _, last = _decode(cursor).rpartition(" ")
+        if made_at is None:
+            query = query.where(key < last)
+        else:
+            at = _time(time)
+            query = query.where((made_at < at) | ((made_at == at) & (key < last)))
+    rows = list(session.scalars(query.order_by(*(one.desc() for one in order)).limit(limit + 1)))
+    if len(rows) <= limit:
+        return Page([make(row) for row in rows], None)
+    values = [getattr(rows[limit - 1], one.key) for one in order]
+    told = [one.isoformat() if isinstance(one, datetime) else one for one in values]
+    return Page([make(row) for row in rows[:limit]], _encode(" ".join(told)))
 
 
 def insert_once(session: Session, row: Base) -> bool:
@@ -66,6 +79,13 @@ def insert_once(session: Session, row: Base) -> bool:
 
 def _encode(key: str) -> str:
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidSpec("cursor: not one that this service gave", field="cursor") from error
 
 
 def _decode(cursor: str) -> str:

@@ -132,6 +132,7 @@ def list_searches(session: Session, *, cursor: str | None, limit: int) -> Page[S
         lambda row: value_of(StoredSearch, row),
         cursor=cursor,
         limit=limit,
+        made_at=SearchRow.created_at,  # those that were opened again are named by why
     )
 
 

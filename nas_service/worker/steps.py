@@ -31,6 +31,7 @@ class Runner:
     def job(self, job_id: str, work: Callable[[], None]) -> Json:
         """Run a whole job: notes how it starts and ends, and gives its outcome as a value."""
         if not patiently(lambda: self._start(job_id)):
+            self.context.tidy(job_id)
             return patiently(lambda: self._finish(job_id, "cancelled", None))
         try:
             work()

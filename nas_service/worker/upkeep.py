@@ -78,7 +78,7 @@ def _send(client: httpx.Client, url: str, delivery: webhooks.Delivery) -> tuple[
             "POST", url, json=delivery.body, headers=headers, timeout=TIMEOUT_S
         ) as answer:  # what it says beyond its status is nobody's business
             return answer.is_success, f"HTTP {answer.status_code}"
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # of names no host can have
         return False, f"{type(error).__name__}: {error}"
 
 
@@ -86,7 +86,7 @@ def retire_certificates(database: Database) -> None:
     """Mark certificates of this machine stale where its runtimes are others than they were."""
     versions = runtime_versions()
     with database.session() as session:
-        for device in devices.list_devices(session, cursor=None, limit=200).items:
+        for device in devices.every_device(session):
             if not device.local:
                 continue
             try:

@@ -6,19 +6,22 @@ nothing waits for a place that is held by what waits for it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from lookup_tables.target import Deployment
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.engine import durable
 from nas_service.engine.queues import QUEUE_OF, queue_of
-from nas_service.errors import Cancelled, NasError, StepFailed, from_dict
+from nas_service.errors import Cancelled, Conflict, StepFailed, from_dict
 from nas_service.storage import datasets, jobs, reopening, searches
 from nas_service.storage.session import Database
 from nas_service.worker.needed import needed_training
 from nas_service.worker.steps import Json, Runner, patiently, succeeded
 
 _MAX_ATTEMPTS = 3
+_LOOK_EVERY_S = 0.3
 N_TRANSFERRED = 10
 """Whole networks that tables of runtimes without tables of blocks are made of."""
 # parts of a search's progress: tables, training, queries, candidates, winners, more winners
@@ -41,21 +44,18 @@ class Workflows:
 
     def dataset(self, job_id: str, params: Json) -> Json:
         """Import a data set; one that cannot be imported is forgotten, so its name is free."""
+        outcome = self._single(job_id, "import", "ingest:import_dataset", params)
+        if outcome["state"] != "succeeded":
+            patiently(lambda: self._forget(params["dataset_id"]))
+        return outcome
 
-        def work() -> None:
-            try:
-                self._runner.step(job_id, "import", "ingest:import_dataset", params, (0, 1))
-            except NasError:
-                with self._database.session() as session:
-                    datasets.remove_dataset(session, params["dataset_id"])
-                raise
-
-        return self._runner.job(job_id, work)
+    def _forget(self, dataset_id: str) -> None:
+        with self._database.session() as session:
+            datasets.remove_dataset(session, dataset_id)
 
     def profile(self, job_id: str, params: Json) -> Json:
         """Measure blocks and networks on a device, or `networks` alone; makes lookup tables."""
-        task = "transfer:transfer_device" if params.get("networks") else "profile:profile_device"
-        return self._single(job_id, "profile", task, params)
+        return self._single(job_id, "profile", _profiling(params), params)
 
     def make_kit(self, job_id: str, params: Json) -> Json:
         """Pack what an offline device is to measure."""
@@ -115,10 +115,11 @@ class Workflows:
         def work() -> None:
             step = self._runner.step
             found = step(job_id, "check", "drift:check_drift", params, (0.0, 0.3))
-            if found["moved"]:
-                wanted = {k: found[k] for k in ("space", "image", "precisions")}
-                task = {**params, **wanted, "budget_s": params["budget_s"]}
-                step(job_id, "profile", "profile:profile_device", task, (0.3, 1.0))
+            for number, wanted in enumerate(found["profile"] if found["moved"] else []):
+                task = {**params, **wanted}
+                share = 0.7 / len(found["profile"])
+                span = (0.3 + share * number, 0.3 + share * (number + 1))
+                step(job_id, f"profile {number}", _profiling(wanted), task, span)
 
         return self._runner.job(job_id, work)
 
@@ -274,8 +275,43 @@ class Workflows:
             queue = queue_of(kind, params)
             waits = f"waiting for a worker on queue {queue}"  # until it says what it does
             self._runner.store_progress(session, parent, span[0], waits)
-        return durable.enqueue_child(kind, queue, job_id, params)
+        outcome = durable.enqueue_child(kind, queue, job_id, params)
+
+        def wait() -> Json:
+            while patiently(lambda: self._goes_on(parent, job_id, span)):
+                time.sleep(_LOOK_EVERY_S)
+            return outcome()
+
+        return wait
+
+    def _goes_on(self, parent: str, job_id: str, span: tuple[float, float]) -> bool:
+        """Whether a job that another waits for has yet to end.
+
+        Raises:
+            Cancelled: nobody waits for it any more.
+        """
+        with self._database.session() as session:
+            cancelled = jobs.is_cancelled(session, parent)
+            job = jobs.get_job(session, job_id)
+            ended = job.state in jobs.FINAL
+            own = job.params.get("reports_to", {}).get("job") == parent
+            if cancelled and own and not ended:
+                # it may have come while that was asked for; a step that runs is waited for
+                with suppress(Conflict):
+                    jobs.request_cancel(session, job_id)
+                return True
+            if not (cancelled or own or ended):  # another's first: its progress is told there
+                at = span[0] + (span[1] - span[0]) * job.fraction
+                self._runner.store_progress(session, parent, at, job.message)
+        if cancelled:
+            raise Cancelled("cancelled")
+        return not ended
 
     def _state(self, search_id: str, state: str, problem: Json | None = None) -> None:
         with self._database.session() as session:
             searches.set_state(session, search_id, state, problem=problem)
+
+
+def _profiling(params: Json) -> str:
+    """The task that makes tables: of blocks, or of so many whole networks."""
+    return "transfer:transfer_device" if params.get("networks") else "profile:profile_device"

@@ -94,6 +94,47 @@ def test_pages_hold_everything_once(database: Database) -> None:
     assert len(seen) == 7
 
 
+def test_searches_come_newest_first_whatever_their_ids(database: Database) -> None:
+    first = _search(database)
+    ids = ["sea_again_f", "sea_1", "sea_again_0", "sea_2"]
+    with database.session() as session:
+        search = searches.get_search(session, first)
+        for name in ids:
+            searches.add_search(
+                session,
+                search.value,
+                device_id=search.device_id,
+                dataset_id=search.dataset_id,
+                data_digest=None,
+                search_id=name,
+            )
+    seen, cursor = [], None
+    while True:
+        with database.session() as session:
+            page = searches.list_searches(session, cursor=cursor, limit=2)
+        seen += [one.id for one in page.items]
+        if (cursor := page.next_cursor) is None:
+            break
+    assert seen == [*reversed(ids), first]
+    with database.session() as session, pytest.raises(InvalidSpec, match="cursor"):
+        searches.list_searches(session, cursor="eA", limit=2)
+
+
+def test_a_job_that_nobody_began_with_is_cancelled_at_once(database: Database) -> None:
+    with database.session() as session:
+        for name in ("waiting", "running"):
+            jobs.add_job(session, name, "search", subject=name, params={})
+            jobs.add_job(session, f"{name}-below", "profile", subject=name, params={}, parent=name)
+        assert jobs.start(session, "running")
+        assert jobs.request_cancel(session, "waiting").state == "cancelled"
+        assert jobs.request_cancel(session, "running").state == "running"
+        assert jobs.get_job(session, "waiting-below").state == "cancelled"
+        assert jobs.get_job(session, "running-below").state == "cancelled"
+        assert not jobs.start(session, "waiting")
+        jobs.finish(session, "waiting", "failed")  # it stays as it ended
+        assert jobs.get_job(session, "waiting").state == "cancelled"
+
+
 def test_a_cursor_from_elsewhere_is_refused(database: Database) -> None:
     with database.session() as session, pytest.raises(InvalidSpec, match="cursor"):
         devices.list_devices(session, cursor="\xff", limit=3)
