@@ -136,10 +136,14 @@ def winner_rows(results: Iterable[Json]) -> list[Json]:
             "accuracy_predicted": f"{100 * row['predicted_accuracy']:.1f} %",
             "accuracy_measured": _measured_accuracy(row),
             "interval": _interval(row.get("certificate") or {}),
-            "size_kb": round(row["size_bytes"] / 1000),
+            "size_kb": _kilobytes(row["measured_size_bytes"]),
         }
         for row in results
     ]
+
+
+def _kilobytes(size_bytes: int | None) -> int | None:
+    return None if size_bytes is None else round(size_bytes / 1000)
 
 
 def _measured_accuracy(row: Json) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 from nas_service.search.certificates import CERTIFIED, Certificate
@@ -24,6 +26,8 @@ class Measured:
     parity_ok: bool
     parity_max_abs: float
     agreement: float
+    peak_memory_bytes: int | None = None
+    energy_mj: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,41 @@ def standard_error(accuracy: float, n: int) -> float:
     return float((spread / n) ** 0.5)
 
 
-def judge(measured: Measured, certificate: Certificate, reference: Measured | None) -> Verdict:
-    """Decide on one file; `reference` is the fp32 file of the same network, where there is one."""
+def held(limits: Mapping[str, float], measured: Measured | None) -> dict[str, dict[str, Any]]:
+    """Each limit beside the latency's with what was measured, and whether it holds.
+
+    None is for what this file's measurement does not tell: costs on other devices, the energy of a
+    device without a meter, memory that the runtime does not report. MACs and parameters are
+    counted, not measured, and not told here.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, limit in limits.items():
+        if name in {"size_bytes", "peak_memory_bytes", "energy_mj"}:
+            value = None if measured is None else getattr(measured, name)
+        elif "@" in name:
+            value = None
+        else:
+            continue
+        holds = None if value is None else bool(value <= limit)
+        found[name] = {"limit": limit, "measured": value, "holds": holds}
+    return found
+
+
+def judge(
+    measured: Measured,
+    certificate: Certificate,
+    reference: Measured | None,
+    limits: Mapping[str, float] = MappingProxyType({}),
+) -> Verdict:
+    """Decide on one file; `reference` is the fp32 file of the same network, where there is one.
+
+    `limits` are those beside the latency's, by name: what was measured over one is not published.
+    """
     found_ms = certificate.measured_ms
     holds = None if found_ms is None else found_ms <= certificate.limit_ms
+    broken = {k: one for k, one in held(limits, measured).items() if one["holds"] is False}
+    if broken:
+        holds = False
     if not measured.parity_ok:
         return Verdict(
             False,
@@ -56,6 +91,10 @@ def judge(measured: Measured, certificate: Certificate, reference: Measured | No
             f"not the same network: outputs differ by {measured.parity_max_abs:.3g}, "
             f"predictions agree on {measured.agreement:.1%}",
         )
+    if broken:
+        name, one = next(iter(broken.items()))
+        reason = f"measured {name} {one['measured']:,.6g} is over its limit of {one['limit']:,.6g}"
+        return Verdict(False, False, reason)
     if certificate.verdict != CERTIFIED:
         return Verdict(False, holds, certificate.reason)
     if reference is not None and reference is not measured:

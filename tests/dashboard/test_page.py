@@ -142,7 +142,7 @@ def test_the_page_shows_what_a_winner_went_through(
         "precision": "int8",
         "predicted_accuracy": 0.91,
         "predicted_latency_ms": 0.5,
-        "size_bytes": 1000,
+        "measured_size_bytes": 1000,
     }
     database = Database(f"sqlite:///{tmp_path / 'var' / 'nas.sqlite'}")
     weights = tmp_path / "weights.pt"

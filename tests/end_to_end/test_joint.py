@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from nas_service.client import Client
 from nas_service.compilation import toolchains
 from nas_service.settings import Settings
 from tests.service import Service
@@ -63,9 +67,11 @@ def test_runtimes_are_searched_with_the_architecture(tmp_path: Path, toy_arrays:
         )
         narrow = rows[NARROW]
         assert narrow["macs"] < rows["fp32"]["macs"]
-        assert narrow["size_bytes"] < rows["fp32"]["size_bytes"]
+        assert narrow["measured_size_bytes"] < rows["fp32"]["measured_size_bytes"]
         # sizes are known beforehand: what was priced is what ships, but for the graph's own text
-        assert narrow["size_bytes"] == pytest.approx(narrow["predicted_size_bytes"], rel=0.1)
+        assert narrow["measured_size_bytes"] == pytest.approx(
+            narrow["predicted_size_bytes"], rel=0.1
+        )
         names = {rows["int8+qat"]["file"], narrow["file"]}
         assert names == {"qat.int8.onnx", "width=0.75.fp32.onnx"}
         assert names < set(winner["artifacts"])
@@ -98,7 +104,30 @@ def test_runtimes_are_searched_with_the_architecture(tmp_path: Path, toy_arrays:
         nas.download(winner["artifacts"][file], saved)
         with zipfile.ZipFile(saved) as archive:
             assert set(archive.namelist()) == {"model.xml", "model.bin"}
+        _verify_bundle(nas, search, tmp_path)
         certificates = nas.get(f"/v1/searches/{search}/certificates")["items"]
         assert {one["body"]["precision"] for one in certificates} == set(NAMES)
     finally:
         service.stop()
+
+
+def _verify_bundle(nas: Client, search: str, tmp_path: Path) -> None:
+    """What is in the bundle is checked by its own script, each file as if it were published."""
+    (stored,) = [
+        one for one in nas.every("/v1/artifacts", owner=search) if one["name"] == "bundle.zip"
+    ]
+    nas.download(stored["id"], tmp_path / "bundle.zip")
+    folder = tmp_path / "bundle"
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        archive.extractall(folder)
+    report = json.loads((folder / "report.json").read_text())
+    for row in report["winners"]:
+        row["published"] = True
+    (folder / "report.json").write_text(json.dumps(report))
+    done = subprocess.run(
+        [sys.executable, str(folder / "verify.py")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("fp32.onnx", "int8.onnx", "qat.int8.onnx", "width=0.75.fp32.onnx"):
+        (line,) = [one for one in done.stdout.splitlines() if one.startswith(f"winner0/{name} ")]
+        assert " ok " in line

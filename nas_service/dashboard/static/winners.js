@@ -40,7 +40,7 @@ function measuredRow(winner, row) {
       cell(accuracy(row), "number"),
       cell(significant(row.predicted_latency_ms), "number"),
       cell(latency(row), "number"),
-      cell(kilobytes(row.size_bytes), "number"),
+      cell(kilobytes(row.measured_size_bytes), "number"),
       cell(row.verdict, row.verdict === "certified" ? "good" : "bad"),
       cell(row.published ? "published" : `refused: ${row.reason}`, row.published ? "good" : "bad"),
       files(winner, row.precision, row.file),

@@ -26,7 +26,6 @@ from nas_service.space.base import input_size
 from nas_service.storage import artifacts, certified, datasets, devices, searches
 from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
-from nas_service.training.data import Data
 from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.images import open_images
@@ -78,7 +77,10 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         )
         with context.building(params):
             accuracy = {
-                one: _accuracy(bench, one, files.graphs[one], device, data, size)
+                # the very file that ships, by its own runtime here, wherever it is measured
+                one: shipped_accuracy(
+                    bench.compiled[one], data, data.test, size, bench.targets[one]
+                )
                 for one in precisions
             }
         certifier = _certify(bench, winner, search, spreads, report)
@@ -104,6 +106,8 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             parity_ok=same.ok,
             parity_max_abs=same.max_abs,
             agreement=same.agreement,
+            peak_memory_bytes=memory[precision],
+            energy_mj=timings[precision].as_dict().get("energy_mj"),
         )
     rows = []
     with context.database.session() as session:
@@ -123,10 +127,9 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 spreads.get(precision),
             )
             row = {
-                **row_of(winner, measured[precision], measured["fp32"], certificate),
+                **row_of(winner, measured[precision], measured["fp32"], certificate, spec.limits),
                 "file": shipped[precision].name,
                 "latency": timings[precision].as_dict(),
-                "measured_peak_memory_bytes": memory[precision],
                 "machine_shift": bench.sessions[-1].machine_shift,
                 "measuring_attempts": sum(one.attempts for one in bench.sessions),
             }
@@ -149,15 +152,6 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         every = {**(winner.compressed or {}), **{one.name: one.id for one in shipped.values()}}
         searches.update_winner(session, winner.id, results=rows, state="measured", compressed=every)
     return {"rows": rows}
-
-
-def _accuracy(
-    bench: Bench, name: str, graph: Path, device: StoredDevice, data: Data, size: int
-) -> float:
-    """Accuracy of a file on test images, by its own runtime; elsewhere by ONNX Runtime here."""
-    if device.local:
-        return shipped_accuracy(bench.compiled[name], data, data.test, size, bench.targets[name])
-    return shipped_accuracy(graph, data, data.test, size)
 
 
 def _memory(
@@ -260,7 +254,7 @@ def _unreached(
             estimate["predicted_latency_ms"],
             spreads.get(precision),
         )
-        rows.append(row_of(winner, None, None, certificate, precision))
+        rows.append(row_of(winner, None, None, certificate, spec.limits, precision))
     with context.database.session() as session:
         searches.update_winner(session, winner.id, results=rows, state="predicted")
     return {"rows": rows}

@@ -24,14 +24,8 @@ from nas_service.storage import (
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context
 
-_IN_BUNDLE = (
-    "fp32.onnx",
-    "int8.onnx",
-    "weights.pt",
-    "architecture.json",
-    "preprocessing.json",
-    "parity.npz",
-)
+_IN_BUNDLE = (".onnx", "weights.pt", "architecture.json", "preprocessing.json", "parity.npz")
+"""How names end of what goes there beside compiled files: of every recipe, `qat.parity.npz` too."""
 _MEASURED_POINT = (
     "winner",
     "rank",
@@ -41,7 +35,7 @@ _MEASURED_POINT = (
     "measured_accuracy_standard_error",
     "predicted_latency_ms",
     "measured_latency_ms",
-    "size_bytes",
+    "measured_size_bytes",
     "limit_holds",
     "verdict",
     "published",
@@ -100,7 +94,7 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         )
         for winner in found:
             for one in stored[winner.id]:
-                if one.name in _IN_BUNDLE or one.kind == "compiled":
+                if one.name.endswith(_IN_BUNDLE) or one.kind == "compiled":
                     archive.write(context.blobs.path(one.sha256), f"winner{winner.rank}/{one.name}")
     from_what = lineage(seed=search.value.seed, search=search.id)
     with context.database.session() as session:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nas_service.search.certificates import Certificate
-from nas_service.search.certify import Measured, judge, standard_error
+from nas_service.search.certify import Measured, held, judge, standard_error
 from nas_service.storage.searches import StoredWinner
 
 
@@ -14,9 +15,13 @@ def row_of(
     one: Measured | None,
     reference: Measured | None,
     certificate: Certificate,
+    limits: Mapping[str, float],
     precision: str | None = None,
 ) -> dict[str, Any]:
-    """Estimates and measurements side by side, each under a name of its own."""
+    """Estimates and measurements side by side, each under a name of its own.
+
+    `limits` are the search's, beside that of latency.
+    """
     estimate = winner.estimates[precision or (one.precision if one else "")]
     row = {
         "winner": winner.id,
@@ -38,20 +43,24 @@ def row_of(
         "measured_accuracy": None,
         "measured_accuracy_standard_error": None,
         "measured_latency_ms": None,
-        "size_bytes": estimate["size_bytes"],
+        "measured_size_bytes": None,
+        "measured_energy_mj": None,
+        "limits": held(limits, one),
         "limit_holds": None,
         "published": False,
         "reason": certificate.reason,
     }
     if one is None:
         return row
-    verdict = judge(one, certificate, reference)
+    verdict = judge(one, certificate, reference, limits)
     return row | {
         "measured_accuracy": round(one.accuracy, 6),
         "measured_accuracy_standard_error": round(standard_error(one.accuracy, one.n_test), 6),
         "n_test": one.n_test,
         "measured_latency_ms": certificate.measured_ms or one.latency_ms,
-        "size_bytes": one.size_bytes,
+        "measured_size_bytes": one.size_bytes,
+        "measured_peak_memory_bytes": one.peak_memory_bytes,
+        "measured_energy_mj": one.energy_mj,
         "limit_holds": verdict.limit_holds,
         "parity_max_abs": one.parity_max_abs,
         "parity_agreement": one.agreement,
@@ -74,10 +83,11 @@ def body_of(
         "measured_accuracy": row["measured_accuracy"],
         "measured_accuracy_standard_error": row["measured_accuracy_standard_error"],
         "predicted_size_bytes": row["predicted_size_bytes"],
-        "measured_size_bytes": row["size_bytes"],
+        "measured_size_bytes": row["measured_size_bytes"],
         "predicted_energy_mj": None,
-        "measured_energy_mj": row["latency"].get("energy_mj"),
+        "measured_energy_mj": row["measured_energy_mj"],
         "predicted_peak_memory_bytes": row["predicted_peak_memory_bytes"],
         "measured_peak_memory_bytes": row["measured_peak_memory_bytes"],
+        "limits": row["limits"],
         "published": row["published"],
     }

@@ -13,7 +13,7 @@ from nas_service.search import winners
 from nas_service.search.candidates import candidates_of, front_of
 from nas_service.search.certificates import MIN_SESSIONS, Certificate, certificate_of
 from nas_service.search.certification import Certifier
-from nas_service.search.certify import Measured, judge, standard_error
+from nas_service.search.certify import Measured, held, judge, standard_error
 from nas_service.search.cost import CostModel, all_blocks, block_counts
 from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem, require_feasible
@@ -205,6 +205,31 @@ def test_files_are_published_only_when_measured_better(
     verdict = judge(one, _certificate(one), _measured("fp32"))
     assert (verdict.published, verdict.limit_holds) == (published, holds)
     assert reason in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("limits", "published", "holds", "reason"),
+    [
+        ({"size_bytes": 1000}, True, True, ""),
+        ({"size_bytes": 999}, False, False, "measured size_bytes 1,000 is over its limit of 999"),
+        ({"peak_memory_bytes": 4000, "size_bytes": 2e6}, True, True, ""),
+        ({"peak_memory_bytes": 3999.5}, False, False, "measured peak_memory_bytes 4,000 is over"),
+        ({"energy_mj": 0.1}, True, True, ""),  # there is no meter: told as not measured
+        ({"latency_ms@phone": 0.1, "macs": 5}, True, True, ""),
+    ],
+)
+def test_every_limit_holds_as_measured(
+    limits: dict[str, float], published: bool, holds: bool, reason: str
+) -> None:
+    one = _measured("int8", latency_ms=0.8, size_bytes=1000, peak_memory_bytes=4000)
+    verdict = judge(one, _certificate(one), _measured("fp32"), limits)
+    assert (verdict.published, verdict.limit_holds) == (published, holds)
+    assert verdict.reason.startswith(reason)
+    told = held(limits, one)
+    unknown = {"energy_mj", "latency_ms@phone"} & set(limits)
+    assert {name for name, row in told.items() if row["holds"] is None} == unknown
+    assert "macs" not in told
+    assert all(row["holds"] is None for row in held(limits, None).values())
 
 
 def test_int8_beside_an_unsteady_fp32_is_not_published() -> None:
