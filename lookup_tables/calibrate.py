@@ -9,7 +9,7 @@ error to whole networks measured on the target.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,13 +73,14 @@ class Calibration:
     def upper_factor(self, probability: float) -> float:
         """What to multiply an estimate by so that the measured value stays below it.
 
-        Student's t on the left-out errors, one-sided. Infinite below five networks.
+        Student's t on the logarithms of left-out errors, one-sided: a measured value is the
+        estimate divided by one plus its error. Infinite below five networks.
         """
         n = self.n_networks
         if n < MIN_NETWORKS:
             return float("inf")
-        scale = float(np.sqrt(np.mean(np.square(self.relative_errors))))
-        return 1.0 + float(stdtrit(n - 1, probability)) * scale
+        scale = float(np.sqrt(np.mean(np.square(np.log1p(self.relative_errors)))))
+        return float(np.exp(stdtrit(n - 1, probability) * scale))
 
     def as_dict(self) -> dict[str, Any]:
         """The calibration as plain JSON values."""
@@ -89,6 +90,28 @@ class Calibration:
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
         """The inverse of `as_dict`."""
         return cls(**{**values, "relative_errors": tuple(values["relative_errors"])})
+
+
+def rescaled(before: Calibration, sums: FloatArray, measured_ms: FloatArray) -> Calibration:
+    """The same correction times one factor, after networks that its table was not made of.
+
+    For tables whose blocks were fitted to the very networks that would calibrate them: such a fit
+    would call itself exact. The factor is the mean ratio, shrunk as if one more network had been
+    right; errors stay as they were told, beside those of the new networks before they were known.
+    `sums` `(n, 3)`, `measured_ms` `(n,)`.
+    """
+    estimated = before.estimate_ms(sums)
+    logs = np.log(measured_ms / estimated)
+    factor = float(np.exp(logs.sum() / (len(logs) + 1)))
+    errors = tuple(round(float(one), 6) for one in estimated / measured_ms - 1.0)
+    return replace(
+        before,
+        ratio=before.ratio * factor,
+        per_block_ms=before.per_block_ms * factor,
+        per_layer_ms=before.per_layer_ms * factor,
+        constant_ms=before.constant_ms * factor,
+        relative_errors=(*before.relative_errors, *errors),
+    )
 
 
 def fit_calibration(

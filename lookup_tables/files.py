@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from lookup_tables.blocks import Block
-from lookup_tables.calibrate import Calibration
+from lookup_tables.calibrate import MIN_NETWORKS, Calibration
 from lookup_tables.errors import InvalidTable, LookupTableError
 from lookup_tables.table import MEASURED, SOURCES, Entry, LookupTable
 from lookup_tables.target import PRECISIONS, Target
@@ -142,9 +142,18 @@ def _calibration(header: dict[str, Any], problems: list[str]) -> Calibration | N
     try:
         found = Calibration.from_dict(header["calibration"])
         numbers = [found.ratio, found.per_block_ms, found.per_layer_ms, found.constant_ms]
-        if all(math.isfinite(value) for value in (*numbers, *found.relative_errors)):
+        errors = found.relative_errors
+        if not all(math.isfinite(value) for value in (*numbers, *errors)):
+            problems.append("row 1: calibration: a number is not finite")
+        elif len(errors) < MIN_NETWORKS or min(errors) <= -1.0:
+            problems.append(
+                f"row 1: calibration.relative_errors: {len(errors)} numbers; at least "
+                f"{MIN_NETWORKS} are needed, each above -1"
+            )
+        elif not isinstance(found.statistic, str):
+            problems.append(f"row 1: calibration.statistic: {found.statistic!r} is not a text")
+        else:
             return found
-        problems.append("row 1: calibration: a number is not finite")
     except (KeyError, TypeError, AttributeError) as error:
         problems.append(f"row 1: calibration: {error}")
     return None
@@ -174,6 +183,19 @@ def _is_positive(value: object) -> bool:
     return 0 < value < 1e12
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+
+
+_OTHERS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "spread": (lambda v: v is None or v == 0 or _is_positive(v), "a share"),
+    "n": (_is_count, "a count"),
+    "stable": (lambda v: isinstance(v, bool), "true or false"),
+    "measured_at": (lambda v: v is None or isinstance(v, str), "a time"),
+}
+"""Fields of an entry beside its costs and source, what they may be, and that in words."""
+
+
 def _entry(number: int, row: dict[str, Any], problems: list[str]) -> Entry | None:
     before = len(problems)
     sizes = row.get("block")
@@ -191,6 +213,18 @@ def _entry(number: int, row: dict[str, Any], problems: list[str]) -> Entry | Non
             problems.append(f"row {number}: {name}: {value!r} is not a positive number")
     if row.get("source", MEASURED) not in SOURCES:
         problems.append(f"row {number}: source: {row['source']!r} is not {' or '.join(SOURCES)}")
+    problems.extend(
+        f"row {number}: {name}: {row[name]!r} is not {what}"
+        for name, (fits, what) in _OTHERS.items()
+        if name in row and not fits(row[name])
+    )
+    problems.extend(
+        f"row {number}: block.{name}: {value!r} is not a count"
+        for name, value in sizes.items()
+        if name in _BLOCK_FIELDS and name != "kind" and not _is_count(value)
+    )
+    if not isinstance(sizes.get("kind"), str):
+        problems.append(f"row {number}: block.kind: {sizes.get('kind')!r} is not a text")
     if len(problems) > before:
         return None
     try:

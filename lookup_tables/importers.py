@@ -32,6 +32,9 @@ UNITS_MS = {"ms": 1.0, "us": 1e-3, "s": 1e3, "ns": 1e-6}
 _LARGEST_RATIO = 12
 """In OFA keys `expand` is a ratio up to this, and the number of channels beyond."""
 
+_MOST_LAYERS = 10_000
+_LONGEST_MS = 1e9
+
 Row = dict[str, Any]
 
 
@@ -146,7 +149,7 @@ def fbnet_table(path: Path, device: str) -> AdditiveTable:
     problems: list[str] = []
     terms: dict[tuple[int, str], float] = {}
     base: float | None = None
-    for number, row in enumerate(_table_rows(path), start=2):
+    for number, row in _table_rows(path):
         lacking = [n for n in ("device", "layer", "op", "delta_ms") if row.get(n) in (None, "")]
         if lacking:
             problems.append(f"row {number}: {', '.join(lacking)}: missing")
@@ -154,8 +157,11 @@ def fbnet_table(path: Path, device: str) -> AdditiveTable:
         if str(row["device"]) != device:
             continue
         value, layer = _number(row["delta_ms"]), _number(row["layer"])
-        if value is None or layer is None or layer != int(layer) or layer < -1:
-            problems.append(f"row {number}: layer or delta_ms is not a number")
+        if value is None or layer is None or layer not in range(-1, _MOST_LAYERS):
+            problems.append(
+                f"row {number}: layer is no whole number from -1 to {_MOST_LAYERS - 1}, or "
+                "delta_ms is not a number"
+            )
             continue
         if layer == -1:
             base = value
@@ -178,25 +184,37 @@ def network_latencies(path: Path) -> list[NetworkLatency]:
     """Rows of `name` (or `model`) and `p50_ms` (or `latency_UNIT`), further percentiles if told."""
     problems: list[str] = []
     found: dict[str, NetworkLatency] = {}
-    for number, row in enumerate(_table_rows(path), start=2):
+    for number, row in _table_rows(path):
         name = str(row.get("name") or row.get("model") or "").strip()
         if not name:
             problems.append(f"row {number}: name: missing")
             continue
-        values = {p: _percentile(row, p) for p in ("p50", "p90", "p99")}
-        middle = values["p50"]
-        if middle is None or not 0 < middle < 1e9:
-            problems.append(f"row {number}: {name}: no positive p50_ms or latency_ms")
-        elif name in found:
+        if name in found:
             problems.append(f"row {number}: {name} occurs twice")
-        else:
-            n = int(_number(row.get("n")) or 0)
-            found[name] = NetworkLatency(name, middle, values["p90"], values["p99"], n)
+            continue
+        try:
+            found[name] = _network(name, row)
+        except ValueError as error:
+            problems.append(f"row {number}: {name}: {error}")
     if not found and not problems:
         problems.append(f"{path.name} has no rows")
     if problems:
         raise InvalidTable(problems)
     return list(found.values())
+
+
+def _network(name: str, row: Row) -> NetworkLatency:
+    """One row; `ValueError` names the field at fault."""
+    middle, p90, p99 = (_percentile(row, p) for p in ("p50", "p90", "p99"))
+    if middle is None:
+        raise ValueError("no positive p50_ms or latency_ms")
+    told = [one for one in (middle, p90, p99) if one is not None]
+    if told != sorted(told):
+        raise ValueError("p50, p90 and p99 do not rise")
+    n = _number(row.get("n")) if row.get("n") not in (None, "") else 0.0
+    if n is None or n < 0 or n != int(n):
+        raise ValueError(f"n: {row['n']!r} is not a count")
+    return NetworkLatency(name, middle, p90, p99, int(n))
 
 
 def perf_test(text: str, name: str) -> NetworkLatency:
@@ -234,9 +252,13 @@ def _percentile(row: Row, which: str) -> float | None:
     names = [which] + (["latency", "time"] if which == "p50" else [])
     for name in names:
         for unit, factor in UNITS_MS.items():
-            value = _number(row.get(f"{name}_{unit}"))
-            if value is not None:
-                return value * factor
+            told = row.get(f"{name}_{unit}")
+            if told in (None, ""):
+                continue
+            value = _number(told)
+            if value is None or not 0 < value * factor < _LONGEST_MS:
+                raise ValueError(f"{name}_{unit}: {told!r} is not positive, or no number")
+            return value * factor
     return None
 
 
@@ -255,26 +277,27 @@ def _ofa_rows(path: Path) -> Iterable[tuple[str, str, Any]]:
             cost = value.get("mean") if isinstance(value, dict) else value
             yield f"key {key}", str(key), cost
         return
-    for number, row in enumerate(_table_rows(path), start=2):
+    for number, row in _table_rows(path):
         value = next((row[n] for n in ("mean", "latency_mean_ms", "latency_ms") if n in row), None)
         yield f"row {number}", str(row.get("key", "")), value
 
 
-def _table_rows(path: Path) -> list[Row]:
-    """Rows of a CSV or Parquet file; row 1 of a CSV holds the names."""
+def _table_rows(path: Path) -> list[tuple[int, Row]]:
+    """Rows of a CSV or Parquet file with their numbers; row 1 of a CSV, a line, holds the names."""
     _require_size(path)
     if path.suffix == ".parquet":
         import pyarrow
         import pyarrow.parquet
 
         try:
-            found: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
+            found = list(enumerate(pyarrow.parquet.read_table(path).to_pylist(), start=1))
         except pyarrow.ArrowInvalid as error:
             raise InvalidTable([f"{path.name}: not Parquet: {error}"]) from error
         return found
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
+            reader = csv.DictReader(stream)
+            return [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidTable([f"{path.name}: not a CSV in UTF-8: {error}"]) from error
 

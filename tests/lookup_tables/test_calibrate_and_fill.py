@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lookup_tables.blocks import Block
-from lookup_tables.calibrate import block_sums, fit_calibration
+from lookup_tables.calibrate import Calibration, block_sums, fit_calibration, rescaled
 from lookup_tables.errors import LookupTableError, ProfilingFailed
 from lookup_tables.fill import design, fill
 from lookup_tables.table import FILLED, Entry, LookupTable
@@ -36,6 +36,31 @@ def test_the_upper_bound_holds_about_as_often_as_it_says() -> None:
         held += int((actual <= fitted.estimate_ms(fresh) * fitted.upper_factor(0.9)).sum())
         total += 100
     assert held / total == pytest.approx(0.9, abs=0.04)
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.1, 0.2, 0.3])
+def test_the_upper_bound_holds_for_rough_tables_too(noise: float) -> None:
+    """Errors of a known size: log-normal, the bound asked for at 95 %."""
+    generator = np.random.default_rng(0)
+    held = []
+    for _ in range(400):
+        errors = tuple(np.exp(noise * generator.standard_normal(24)) - 1.0)
+        bound = Calibration(1.0, 0.0, 0.0, 0.0, "p50", errors).upper_factor(0.95)
+        # an estimate of 1 whose own error is drawn alike
+        measured = 1.0 / np.exp(noise * generator.standard_normal(100))
+        held.append(float((measured <= bound).mean()))
+    assert np.mean(held) == pytest.approx(0.95, abs=0.01)
+
+
+def test_a_transferred_table_learns_a_factor_and_forgets_no_error() -> None:
+    before = Calibration(2.0, 0.1, 0.0, 0.5, "p50", (0.2, -0.2, 0.1, -0.1, 0.3))
+    sums = np.array([[1.0, 4.0, 0.0], [3.0, 1.0, 0.0]])  # estimated: 2.9 and 6.6
+    after = rescaled(before, sums, np.array([2.9 * 1.21, 6.6 * 1.21]))
+    factor = 1.21 ** (2 / 3)  # two of three, as one more had been right
+    assert after.estimate_ms(sums) == pytest.approx(factor * np.array([2.9, 6.6]))
+    assert after.relative_errors[:5] == before.relative_errors
+    assert after.relative_errors[5:] == pytest.approx([1 / 1.21 - 1] * 2, abs=1e-6)
+    assert after.statistic == "p50"
 
 
 def test_four_networks_are_too_few() -> None:

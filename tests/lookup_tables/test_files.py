@@ -1,10 +1,13 @@
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lookup_tables import files
 from lookup_tables.blocks import Block
+from lookup_tables.calibrate import Calibration
 from lookup_tables.errors import InvalidTable, MissingBlocks
 from lookup_tables.target import Deployment
 from tests.lookup_tables.tables import TARGET, small_table
@@ -84,3 +87,36 @@ def test_a_deployment_is_named_by_its_precision_and_its_runtime_unless_that_is_p
         assert (found.runtime, found.precision, found.form) == (runtime, precision, form)
         assert found.name == name
     assert Deployment.parse("onnxruntime:int8").name == "int8"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"block": {"mid_channels": [1]}}, r"row 3: block\.mid_channels: \[1\] is not a count"),
+        ({"block": {"in_channels": "3"}}, r"row 3: block\.in_channels: '3' is not a count"),
+        ({"block": {"in_channels": 3.5}}, r"row 3: block\.in_channels: 3\.5 is not a count"),
+        ({"block": {"terms": -1}}, r"row 3: block\.terms: -1 is not a count"),
+        ({"block": {"kind": ["conv"]}}, r"row 3: block\.kind: \['conv'\] is not a text"),
+        ({"spread": "abc"}, "row 3: spread: 'abc' is not a share"),
+        ({"n": "many"}, "row 3: n: 'many' is not a count"),
+        ({"n": -5}, "row 3: n: -5 is not a count"),
+        ({"stable": "no"}, "row 3: stable: 'no' is not true or false"),
+        ({"measured_at": 3}, "row 3: measured_at: 3 is not a time"),
+    ],
+)
+def test_every_field_of_an_entry_is_checked(change: dict[str, Any], named: str) -> None:
+    lines = files.dump(small_table()).splitlines()
+    row = json.loads(lines[2])
+    row["block"] |= change.pop("block", {})
+    lines[2] = json.dumps(row | change)
+    with pytest.raises(InvalidTable, match=named) as caught:
+        files.parse("\n".join(lines))
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("errors", [[], [0.1] * 4, [0.1] * 5 + [-1.0]])
+def test_a_calibration_tells_errors_that_a_bound_can_rest_on(errors: list[float]) -> None:
+    calibration = Calibration(1.0, 0.0, 0.0, 0.0, "p50", tuple(errors))
+    text = files.dump(replace(small_table(), calibration=calibration))
+    with pytest.raises(InvalidTable, match=r"calibration\.relative_errors: . numbers; at least 5"):
+        files.parse(text)

@@ -88,6 +88,13 @@ def test_whole_networks_are_read_in_any_unit(tmp_path: Path) -> None:
         ("model,latency_ms\n,1\n", "row 2: name: missing"),
         ("model,latency_ms\n", "no rows"),
         ("model,speed\na,1\n", "no positive p50_ms"),
+        ("name,p50_ms,p90_ms\na,1,-3\n", "row 2: a: p90_ms: '-3' is not positive"),
+        ("name,p50_ms,p90_ms\na,1,abc\n", "row 2: a: p90_ms: 'abc' is not positive, or no number"),
+        ("name,p50_ms,p90_ms\na,2,1\n", "row 2: a: p50, p90 and p99 do not rise"),
+        ("name,p50_ms,p99_ms\na,1,inf\n", "row 2: a: p99_ms: 'inf'"),
+        ("name,p50_ms,n\na,1,xx\n", "row 2: a: n: 'xx' is not a count"),
+        ("name,p50_ms,n\na,1,-5\n", "row 2: a: n: '-5' is not a count"),
+        ("name,p50_ms\na,1\n\n\nb,zero\n", "row 5: b: p50_ms: 'zero'"),
     ],
 )
 def test_networks_without_a_latency_are_named(tmp_path: Path, text: str, says: str) -> None:
@@ -95,6 +102,13 @@ def test_networks_without_a_latency_are_named(tmp_path: Path, text: str, says: s
     path.write_text(text)
     with pytest.raises(InvalidTable, match=says):
         importers.network_latencies(path)
+
+
+def test_a_layer_that_no_network_has_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "fbnet.csv"
+    path.write_text("device,layer,op,delta_ms\nd,-1,base,1\nd,1e12,k3,0.1\n")
+    with pytest.raises(InvalidTable, match="row 3: layer is no whole number from -1 to 9999"):
+        importers.fbnet_table(path, "d")
 
 
 def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:

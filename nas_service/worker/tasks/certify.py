@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from lookup_tables.calibrate import Calibration, fit_calibration
+from lookup_tables.calibrate import Calibration, fit_calibration, rescaled
 from lookup_tables.quantized import quantize
-from lookup_tables.table import LookupTable
+from lookup_tables.table import TRANSFERRED, LookupTable
 from lookup_tables.target import Deployment
 from nas_service.compilation.base import Source
 from nas_service.compression.searched import SearchedRecipe
@@ -215,6 +215,7 @@ class _Work:
             rows, measured = known
             plain = [CostModel(space, table, None).sums(rows)]
             values = list(measured)
+            transferred = any(entry.source == TRANSFERRED for entry in table.entries)
             # recipes share a table; what one narrowed is no network of the space, so what was seen
             # of it corrects its own estimates and is not kept with the table
             for kept in (True, False):
@@ -224,12 +225,17 @@ class _Work:
                         genotypes = np.array([g[:-1] for g in seen], dtype=np.int64)
                         plain.append(costs[which].sums(genotypes))
                         values += [float(np.median(one)) for one in seen.values()]
-                calibration = fit_calibration(np.concatenate(plain), np.array(values))
-                if kept and len(values) > len(measured):
+                if len(values) == len(measured):
+                    continue
+                if transferred and table.calibration is not None:
+                    new = np.concatenate(plain[1:]), np.array(values[len(measured) :])
+                    calibration = rescaled(table.calibration, *new)
+                else:
+                    calibration = fit_calibration(np.concatenate(plain), np.array(values))
+                if kept:
                     self.revised[stored.version] = (table, calibration)
-                if len(values) > len(measured):
-                    for which in self._priced_by(stored, kept=kept):
-                        costs[which] = costs[which].calibrated(calibration)
+                for which in self._priced_by(stored, kept=kept):
+                    costs[which] = costs[which].calibrated(calibration)
         genotypes = np.array([one.genotype for one in candidates], dtype=np.int64)
         estimate = replace(self.problem, costs=tuple(costs)).latency_ms(genotypes)
         certifier.revise(estimate, certifier.spread)

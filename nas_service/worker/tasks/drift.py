@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from nas_service.storage.session import now
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.remote import runtimes_of
 from nas_service.worker.tasks.profile import measured_by
-from nas_service.worker.tasks.profile_files import network_files
+from nas_service.worker.tasks.profile_files import file_key, network_files
 from nas_service.worker.tasks.profile_space import NETWORK_PROTOCOL
 
 SESSIONS = 2
@@ -51,8 +53,6 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             "profile it first",
             field="device",
         )
-    first = usable[0]
-    space = make_space(first.provenance["space"], ImageShape(**first.provenance["image"]))
     folder = context.scratch(f"drift-{params['job_id']}")
     _, profiler = measured_by(context, device, params["job_id"], [])
     found: dict[str, Any] = {}
@@ -60,6 +60,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     for number, table in enumerate(usable):
         with context.database.session() as session:
             target = devices.get_target(session, table.target_id).value
+        space = make_space(table.provenance["space"], ImageShape(**table.provenance["image"]))
         rows, then = _chosen(space, table)
         with context.building(params):
             files = network_files(
@@ -72,7 +73,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 None,
                 len(rows),
             )
-            models = {str(i): files[i][target.deployment.form] for i in files}
+            models = {str(i): files[i][file_key(target)] for i in files}
         seed = int(params["seed"])
         told = _compare(profiler, models, target, then, seed, context.steady(NETWORK_PROTOCOL))
         if told is None:
@@ -91,12 +92,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         if moved:
             body = {"device": device.name, "targets": found, "checked_at": checked_at}
             webhooks.announce(session, "device.drifted", params["job_id"], body)
-    return {
-        "moved": bool(moved),
-        "space": first.provenance["space"],
-        "image": first.provenance["image"],
-        "precisions": sorted({_precision(context, one) for one in usable}),
-    }
+    return {"moved": bool(moved), "profile": profiled_anew(context, usable)}
 
 
 def _compare(
@@ -128,9 +124,18 @@ def _compare(
     return None
 
 
-def _precision(context: Context, table: StoredTable) -> str:
-    with context.database.session() as session:
-        return devices.get_target(session, table.target_id).value.deployment.name
+def profiled_anew(context: Context, tables: Sequence[StoredTable]) -> list[dict[str, Any]]:
+    """What to profile a device with so that each of its tables is made again, as it was made."""
+    wanted: dict[str, dict[str, Any]] = {}
+    for table in tables:
+        with context.database.session() as session:
+            one = devices.get_target(session, table.target_id).value.deployment
+        asked: dict[str, Any] = {name: table.provenance[name] for name in ("space", "image")}
+        if "transfer" in table.provenance:  # of whole networks alone
+            asked["networks"] = table.provenance["transfer"]["n_networks"]
+        task = wanted.setdefault(json.dumps(asked, sort_keys=True), {**asked, "precisions": []})
+        task["precisions"] = sorted({*task["precisions"], one.name})
+    return list(wanted.values())
 
 
 def _probes(table: StoredTable) -> list[dict[str, Any]]:

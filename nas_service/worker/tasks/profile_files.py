@@ -136,6 +136,12 @@ def network_files(
     return files
 
 
+def file_key(target: Target) -> str:
+    """The key of a target's file among those of `network_files`."""
+    one = target.deployment
+    return one.form if one.reads_graphs else one.name
+
+
 def source_of(network: nn.Module, graph: Path, images: Array) -> Source:
     """A network in every form that compilers read; `images` `(n, c, s, s)` to calibrate with."""
     program = graph.with_suffix(".pt2")

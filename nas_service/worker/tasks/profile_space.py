@@ -30,6 +30,7 @@ from nas_service.worker.tasks.profile_files import (
     NETWORKS_SHARE,
     Clock,
     block_files,
+    file_key,
     network_files,
 )
 from predictors.quality import spearman
@@ -132,10 +133,9 @@ def profile_space(
             kept = tuple(one for one in blocks if one.block.key not in absurd)
             table, filled = fill(LookupTable(target, kept), everything)
         model = CostModel(space, table, None)
-        rows = for_fit[: len(fit_files)]
-        measured = np.array(
-            [fitted[f"{target.deployment.name}/{i}"].p50_ms for i in range(len(rows))]
-        )
+        told = steady(fitted, target.deployment.name, len(fit_files))
+        rows = for_fit[list(told)]
+        measured = np.array([timing.p50_ms for timing in told.values()])
         calibration = fit_calibration(model.sums(rows), measured)
         provenance = {
             "space": space.name,
@@ -158,10 +158,10 @@ def profile_space(
             },
             "calibration_networks": [
                 {
-                    "architecture": describe(space, row)["decisions"],
-                    **fitted[f"{target.deployment.name}/{i}"].as_dict(),
+                    "architecture": describe(space, for_fit[i])["decisions"],
+                    **timing.as_dict(),
                 }
-                for i, row in enumerate(rows)
+                for i, timing in told.items()
             ],
             "profiled_s": round(time.monotonic() - clock.started, 1),
             "budget_s": budget_s,
@@ -169,6 +169,13 @@ def profile_space(
         table = replace(table, provenance=provenance, calibration=calibration)
         made.append((table, check_table(space, table, for_check, checked)))
     return made
+
+
+def steady(timings: dict[str, Timing], deployment: str, n: int) -> dict[int, Timing]:
+    """Of `n` networks those that were measured stably; all where those would be too few."""
+    every = {i: timings[f"{deployment}/{i}"] for i in range(n)}
+    stable = {i: timing for i, timing in every.items() if timing.stable}
+    return stable if len(stable) >= MIN_NETWORKS else every
 
 
 def check_table(
@@ -259,9 +266,7 @@ def measure_files(
     found: dict[str, Timing] = {}
     for (runtime, _), members in groups.items():
         models = {
-            f"{t.deployment.name}/{i}": paths[
-                t.deployment.form if t.deployment.reads_graphs else t.deployment.name
-            ]
+            f"{t.deployment.name}/{i}": paths[file_key(t)]
             for i, paths in files.items()
             for t in members
         }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lookup_tables.blocks import Block
 from lookup_tables.fill import fill
 from lookup_tables.roofline import Peaks, Roofline
 from lookup_tables.target import PLAIN_RUNTIME, Deployment, Target
@@ -109,7 +110,7 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     space = space_on(spec.space, dataset.image, device, *further)
     runtimes = runtimes_of(context, device)
     if runtimes is None:
-        _add_rooflines(context, device, space, spec.precisions)
+        add_rooflines(context, device, space, spec.precisions)
     with context.database.session() as session:
         chosen, problem = covering(
             session, context.blobs, device.id, space, spec.precisions, runtimes=runtimes
@@ -168,7 +169,7 @@ def require_tools(deployments: Sequence[str], settings: Settings) -> None:
             )
 
 
-def _add_rooflines(
+def add_rooflines(
     context: Context,
     device: devices.StoredDevice,
     space: SearchSpace,
@@ -182,11 +183,15 @@ def _add_rooflines(
         return
     with context.database.session() as session:
         known, _ = covering(session, context.blobs, device.id, space, precisions)
-        for precision in precisions:
-            if precision in known or Deployment.parse(precision).runtime != PLAIN_RUNTIME:
-                continue
+        wanted: dict[str, list[Block]] = {}  # of networks as they ship after all recipes
+        for name, shipped in zip(precisions, shipped_as(space, precisions), strict=True):
+            one = Deployment.parse(name)
+            if name not in known and one.runtime == PLAIN_RUNTIME:
+                blocks = wanted.setdefault(one.precision, all_blocks(space))
+                wanted[one.precision] = list(dict.fromkeys([*blocks, *all_blocks(shipped)]))
+        for precision, blocks in wanted.items():
             target = Target(device.name, "roofline", "1", precision)
-            table = Roofline(target, Peaks(rate, bandwidth)).table(all_blocks(space))
+            table = Roofline(target, Peaks(rate, bandwidth)).table(blocks)
             stored = devices.add_target(session, device.id, target)
             devices.add_table(session, context.blobs, table, stored.id, spaces=[digest(space)])
 

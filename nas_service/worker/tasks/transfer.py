@@ -32,6 +32,7 @@ from nas_service.worker.tasks.profile_space import (
     NETWORK_PROTOCOL,
     check_table,
     measure_networks,
+    steady,
 )
 
 N_ESTIMATED = 400
@@ -61,12 +62,10 @@ def transfer_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         made = []
         for target in targets:
             references = _references(context, device, space, target.deployment)
-            times = np.array(
-                [measured[f"{target.deployment.name}/{i}"].p50_ms for i in range(k)],
-                dtype=np.float64,
-            )
-            found = _table_of(space, target, rows, times, references)
-            table = _with_provenance(found.table, space, rows, measured, k, started)
+            told = steady(measured, target.deployment.name, k)
+            found = _table_of(space, target, rows, told, references)
+            anchor_ms = measured[anchor.NAME].p50_ms
+            table = _with_provenance(found.table, space, rows, told, anchor_ms, started)
             of_check = {
                 f"{target.deployment.name}/{i}": measured[f"{target.deployment.name}/{k + i}"]
                 for i in range(N_CHECK_REMOTE)
@@ -124,7 +123,7 @@ def _table_of(
     space: SearchSpace,
     target: Target,
     rows: IntArray,
-    measured_ms: np.ndarray[Any, Any],
+    measured: dict[int, Timing],
     references: list[LookupTable],
 ) -> TransferredTable:
     blocks = all_blocks(space)
@@ -133,8 +132,8 @@ def _table_of(
         target,
         blocks,
         block_counts(space, rows),
-        np.arange(len(measured_ms)),
-        measured_ms,
+        np.array(list(measured)),
+        np.array([timing.p50_ms for timing in measured.values()]),
         references=references,
         reference_ms=np.array(there).reshape(len(references), len(rows)).T,
     )
@@ -144,8 +143,8 @@ def _with_provenance(
     table: LookupTable,
     space: SearchSpace,
     rows: IntArray,
-    measured: dict[str, Timing],
-    k: int,
+    measured: dict[int, Timing],
+    anchor_ms: float,
     started: float,
 ) -> LookupTable:
     """The table, told how it came to be."""
@@ -156,13 +155,10 @@ def _with_provenance(
         "protocol": {"networks": NETWORK_PROTOCOL.as_dict()},
         "threads": table.target.threads,
         "runtime": f"{table.target.runtime} {table.target.runtime_version}",
-        "anchor_p50_ms": measured[anchor.NAME].p50_ms,
+        "anchor_p50_ms": anchor_ms,
         "calibration_networks": [
-            {
-                "architecture": describe(space, rows[i])["decisions"],
-                **measured[f"{table.target.deployment.name}/{i}"].as_dict(),
-            }
-            for i in range(k)
+            {"architecture": describe(space, rows[i])["decisions"], **timing.as_dict()}
+            for i, timing in measured.items()
         ],
         "profiled_s": round(time.monotonic() - started, 1),
     }
