@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from nas_service.api.dependencies import (
     IdempotencyKey,
@@ -116,16 +117,20 @@ async def upload_model(
         )
     limit = min(with_.settings.max_upload_bytes, MAX_BYTES)
     sha256 = await keep_upload(request, with_, ending, limit)
-    with with_.database.session() as session:
-        return artifacts.add_artifact(
-            session,
-            with_.blobs,
-            with_.blobs.path(sha256),
-            owner=new_id("mdl"),
-            name=Path(filename).name,
-            kind="model",
-            lineage={},
-        )
+
+    def keep() -> StoredArtifact:  # reads all of it once more
+        with with_.database.session() as session:
+            return artifacts.add_artifact(
+                session,
+                with_.blobs,
+                with_.blobs.path(sha256),
+                owner=new_id("mdl"),
+                name=Path(filename).name,
+                kind="model",
+                lineage={},
+            )
+
+    return await run_in_threadpool(keep)
 
 
 @router.post("/compressions", status_code=202)

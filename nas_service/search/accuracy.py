@@ -51,9 +51,12 @@ class TabularEvaluator:
         Raises:
             InvalidData: a column is missing, or a value is none of the decision's; it is named.
         """
-        from pyarrow import csv, parquet
+        from pyarrow import ArrowInvalid, csv, parquet
 
-        table = csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path)
+        try:
+            table = csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path)
+        except (ArrowInvalid, OSError) as error:
+            raise InvalidData(f"{path.name} is no table: {error}") from error
         for name in (*(decision.name for decision in space.decisions), column):
             if name not in table.column_names:
                 raise InvalidData(f"{path.name} has no column {name!r}", field=name)
@@ -66,7 +69,15 @@ class TabularEvaluator:
                         f"row {row}: {decision.name} cannot be {value!r}", field=decision.name
                     )
                 genotypes[row, place] = decision.values.index(value)
-        return cls(space, genotypes, table[column].to_numpy().astype(np.float64))
+        accuracy = np.empty(table.num_rows)
+        for row, value in enumerate(table[column].to_pylist()):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (number and 0.0 <= value <= 1.0):
+                raise InvalidData(
+                    f"row {row}: {column} is {value!r}, not a share from 0 to 1", field=column
+                )
+            accuracy[row] = value
+        return cls(space, genotypes, accuracy)
 
     def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
         """See `AccuracyEvaluator.evaluate`; a network that the table lacks is `InvalidData`."""

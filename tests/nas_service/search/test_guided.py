@@ -232,6 +232,14 @@ def test_a_table_answers_for_every_genotype_of_a_network(tmp_path: Path) -> None
         TabularEvaluator.read(space, path, "accuracy")
     with pytest.raises(InvalidData, match="no column 'loss'"):
         TabularEvaluator.read(space, path, "loss")
+    for wrong in ("good", "93.5"):
+        path.write_text("\n".join(",".join(row) for row in [[*names, "accuracy"], cells[0]]))
+        path.write_text(path.read_text().replace("0.5", wrong))
+        with pytest.raises(InvalidData, match=rf"row 0: accuracy is .*{wrong}.*, not a share"):
+            TabularEvaluator.read(space, path, "accuracy")
+    path.write_text("a,b\n1\n")
+    with pytest.raises(InvalidData, match=r"cells\.csv is no table"):
+        TabularEvaluator.read(space, path, "accuracy")
 
 
 def test_a_predictor_can_stand_for_the_evaluations() -> None:
