@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound
@@ -129,11 +129,12 @@ def start(session: Session, job_id: str) -> bool:
 def progress(
     session: Session, job_id: str, *, fraction: float, message: str, eta_s: float | None
 ) -> None:
-    """Note how far the job is."""
+    """Note how far the job is; of several below it that run at once none takes it back."""
+    so_far = case((JobRow.fraction > fraction, JobRow.fraction), else_=fraction)
     session.execute(
         update(JobRow)
         .where(JobRow.id == job_id, JobRow.state == "running")
-        .values(fraction=fraction, message=message, eta_s=eta_s)
+        .values(fraction=so_far, message=message, eta_s=eta_s)
     )
 
 

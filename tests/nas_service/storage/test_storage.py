@@ -135,6 +135,16 @@ def test_a_job_that_nobody_began_with_is_cancelled_at_once(database: Database) -
         assert jobs.get_job(session, "waiting").state == "cancelled"
 
 
+def test_progress_never_goes_back(database: Database) -> None:
+    with database.session() as session:
+        jobs.add_job(session, "search", "search", subject="s", params={})
+        jobs.start(session, "search")
+        for fraction, message in ((0.9, "measuring"), (0.8, "compressing"), (0.95, "compiling")):
+            jobs.progress(session, "search", fraction=fraction, message=message, eta_s=None)
+            found = jobs.get_job(session, "search")
+            assert (found.fraction, found.message) == (max(fraction, 0.9), message)
+
+
 def test_a_cursor_from_elsewhere_is_refused(database: Database) -> None:
     with database.session() as session, pytest.raises(InvalidSpec, match="cursor"):
         devices.list_devices(session, cursor="\xff", limit=3)
