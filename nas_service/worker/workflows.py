@@ -14,7 +14,7 @@ from lookup_tables.target import Deployment
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.engine import durable
 from nas_service.engine.queues import QUEUE_OF, queue_of
-from nas_service.errors import Cancelled, Conflict, StepFailed, from_dict
+from nas_service.errors import Cancelled, Conflict, NasError, StepFailed, from_dict
 from nas_service.storage import datasets, jobs, reopening, searches
 from nas_service.storage.session import Database
 from nas_service.worker.needed import needed_training
@@ -44,8 +44,16 @@ class Workflows:
 
     def dataset(self, job_id: str, params: Json) -> Json:
         """Import a data set; one that cannot be imported is forgotten, so its name is free."""
-        outcome = self._single(job_id, "import", "ingest:import_dataset", params)
-        if outcome["state"] != "succeeded":
+
+        def work() -> None:
+            try:
+                self._runner.step(job_id, "import", "ingest:import_dataset", params, (0.0, 1.0))
+            except NasError:
+                patiently(lambda: self._forget(params["dataset_id"]))  # before anybody is told
+                raise
+
+        outcome = self._runner.job(job_id, work)
+        if outcome["state"] != "succeeded":  # cancelled before it began, too
             patiently(lambda: self._forget(params["dataset_id"]))
         return outcome
 
