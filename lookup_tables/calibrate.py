@@ -74,12 +74,15 @@ class Calibration:
         """What to multiply an estimate by so that the measured value stays below it.
 
         Student's t on the logarithms of left-out errors, one-sided: a measured value is the
-        estimate divided by one plus its error. Infinite below five networks.
+        estimate divided by one plus its error. Errors of more than a factor of two count as that
+        much: of few networks a fit on the others may miss one by anything. Infinite below five
+        networks.
         """
         n = self.n_networks
         if n < MIN_NETWORKS:
             return float("inf")
-        scale = float(np.sqrt(np.mean(np.square(np.log1p(self.relative_errors)))))
+        logs = np.log1p(np.clip(self.relative_errors, -0.5, 1.0))
+        scale = float(np.sqrt(np.mean(np.square(logs))))
         return float(np.exp(stdtrit(n - 1, probability) * scale))
 
     def as_dict(self) -> dict[str, Any]:

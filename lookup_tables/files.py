@@ -145,10 +145,10 @@ def _calibration(header: dict[str, Any], problems: list[str]) -> Calibration | N
         errors = found.relative_errors
         if not all(math.isfinite(value) for value in (*numbers, *errors)):
             problems.append("row 1: calibration: a number is not finite")
-        elif len(errors) < MIN_NETWORKS or min(errors) <= -1.0:
+        elif len(errors) < MIN_NETWORKS:
             problems.append(
                 f"row 1: calibration.relative_errors: {len(errors)} numbers; at least "
-                f"{MIN_NETWORKS} are needed, each above -1"
+                f"{MIN_NETWORKS} are needed"
             )
         elif not isinstance(found.statistic, str):
             problems.append(f"row 1: calibration.statistic: {found.statistic!r} is not a text")

@@ -52,6 +52,17 @@ def test_the_upper_bound_holds_for_rough_tables_too(noise: float) -> None:
     assert np.mean(held) == pytest.approx(0.95, abs=0.01)
 
 
+def test_a_network_that_the_others_miss_by_anything_is_no_end_of_the_bound() -> None:
+    """A fit of four numbers on four networks may give less than nothing for the fifth."""
+    missed = Calibration(1.0, 0.0, 0.0, 0.0, "p50", (0.1, -0.1, 0.05, -0.05, -1.7))
+    doubled = Calibration(1.0, 0.0, 0.0, 0.0, "p50", (0.1, -0.1, 0.05, -0.05, -0.5))
+    assert missed.upper_factor(0.95) == doubled.upper_factor(0.95)
+    # Student's t of four degrees at 95 % is 2.132; the logarithms by hand
+    logs = np.array([0.09531, -0.10536, 0.04879, -0.05129, -0.69315])
+    wanted = np.exp(2.1318 * np.sqrt((logs**2).mean()))
+    assert doubled.upper_factor(0.95) == pytest.approx(wanted, rel=1e-4)
+
+
 def test_a_transferred_table_learns_a_factor_and_forgets_no_error() -> None:
     before = Calibration(2.0, 0.1, 0.0, 0.5, "p50", (0.2, -0.2, 0.1, -0.1, 0.3))
     sums = np.array([[1.0, 4.0, 0.0], [3.0, 1.0, 0.0]])  # estimated: 2.9 and 6.6
