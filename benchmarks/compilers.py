@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from benchmarks.rows import Row, keep, parser, report
-from lookup_tables.measure import Protocol, measure
+from lookup_tables.measuring.timing import Protocol
+from lookup_tables.profile import LocalProfiler
 from lookup_tables.runtimes import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
@@ -33,7 +34,7 @@ from nas_service.space.base import ImageShape, input_size
 from nas_service.space.sampling import distinct
 
 RUNTIMES = ("onnxruntime", "openvino", "litert", "executorch", "tvm", "ethos-u")
-PROTOCOL = Protocol(rounds=12, warmups=2, repeats=5)
+PROTOCOL = Protocol(turns=12, repeats=5)
 CLASSES, MAX_STEPS, LEARNED = 10, 150, 0.05
 
 
@@ -94,6 +95,7 @@ def one_network(
     np.savez(folder / "test.npz", images=images)
     source = Source(folder / "m.onnx", folder / "m.pt2", folder / "calibration.npz")
     ran: dict[str, Callable[[], object]] = {}
+    targets: dict[str, Target] = {}
     for runtime in runtimes:
         compiler: Compiler = load(COMPILERS, runtime)()
         for precision in compiler.precisions:
@@ -115,7 +117,8 @@ def one_network(
             if not same.ok:
                 tally.problems.append(f"network {seed}: {same}")
             ran[f"{runtime}/{precision}"] = runner(made.path, target)
-    timings = measure(ran, PROTOCOL, seed=seed)
+            targets[f"{runtime}/{precision}"] = target
+    timings = LocalProfiler().measure_loaded(ran, targets, protocol=PROTOCOL, seed=seed)
     base = timings["onnxruntime/fp32"].p50_ms if "onnxruntime/fp32" in timings else np.nan
     for name, timing in timings.items():
         runtime, _, precision = name.partition("/")

@@ -14,7 +14,9 @@ import torch
 from torch import nn
 
 from benchmarks.rows import Row
-from lookup_tables.measure import Protocol, Timing, measure
+from lookup_tables.measuring.machine import Machine
+from lookup_tables.measuring.protocol import measure
+from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.runtimes import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
@@ -37,8 +39,7 @@ from nas_service.plugins import COMPILERS, load
 from nas_service.settings import Settings
 from nas_service.training.data import Data
 
-PROTOCOL = Protocol(rounds=20, warmups=3, repeats=5)
-ATTEMPTS = 10
+PROTOCOL = Protocol(turns=20, warmups=3, repeats=5, patience_s=120.0)
 MAX_LOSS, SPEEDUP_SHARE = 0.01, 0.8
 BASE, PLAIN = "fp32", "onnxruntime fp32"
 
@@ -89,16 +90,8 @@ def rows_of(
 
 
 def settled(ran: dict[str, Callable[[], object]], seed: int) -> dict[str, Timing]:
-    """Timings; what was not stable is measured again, beside the fp32 file, up to ten times."""
-    timings = measure(ran, PROTOCOL, seed=seed)
-    plain = f"{BASE}/{PLAIN}"
-    for attempt in range(1, ATTEMPTS):
-        restless = {name: ran[name] for name, one in timings.items() if not one.stable}
-        if not restless:
-            break
-        found = measure({**restless, plain: ran[plain]}, PROTOCOL, seed=seed + attempt)
-        timings |= {name: one for name, one in found.items() if name in restless}
-    return timings
+    """Timings in the machine's reference state; it is waited for as long as that takes."""
+    return measure(ran, PROTOCOL, Machine.here(), seed=seed).timings
 
 
 def variant(

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "certify": "limits that hold: certified winners under noisy measurements",
     "transfer": "a new device from k measured networks",
     "tables": "tables of this machine, repeatability, drift; an agent and a second device",
+    "steadiness": "how well measurements repeat, with busy neighbours too; simulated machines",
     "compilers": "random architectures through every runtime: do they compile, agree, how fast",
     "compression": "every pass on networks of a searched front, on every runtime here",
     "joint": "deployments searched with the architecture, or chosen after it",

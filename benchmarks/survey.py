@@ -18,7 +18,9 @@ import torch
 
 from benchmarks.images import images as load_images
 from benchmarks.rows import Row, keep, parser, report
-from lookup_tables.measure import Protocol, measure
+from lookup_tables.measuring.machine import Machine
+from lookup_tables.measuring.protocol import measure
+from lookup_tables.measuring.timing import Protocol
 from lookup_tables.runtimes import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
@@ -38,7 +40,7 @@ from nas_service.training.data import Data
 from nas_service.training.loop import TrainRecipe, recalibrate, train
 
 RUNTIMES = ("onnxruntime", "openvino", "litert", "executorch")
-PROTOCOL = Protocol(rounds=20, warmups=3, repeats=5)
+PROTOCOL = Protocol(turns=20, warmups=3, repeats=5)
 PUBLISHED_BYTES = {
     "mobilenet_v1": {"fp32": 16.9e6, "ptq": 4.3e6},
     "mobilenet_v2": {"fp32": 14.0e6, "ptq": 3.6e6},
@@ -112,7 +114,7 @@ def _network(
                 print(f"{case}: {told}", file=sys.stderr)
                 made = _file(case, told, runtime, precision, source, data, folder, ran)
                 rows += [one for one in made if epochs or one.metric != "accuracy"]
-        timings = measure(ran, PROTOCOL, seed=seed)
+        timings = measure(ran, PROTOCOL, Machine.here(), seed=seed).timings
     for told, timing in timings.items():
         rows.append(Row("survey", case, told, "latency_ms", timing.n, timing.p50_ms))
     for column, (accuracy, latency) in PUBLISHED.get(name, {}).items():

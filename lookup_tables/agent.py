@@ -27,7 +27,11 @@ import numpy as np
 from lookup_tables.agent_service import Json, Refused, Service, say
 from lookup_tables.conditions import conditions, meter_of_this_machine, operating_point
 from lookup_tables.errors import LookupTableError
-from lookup_tables.measure import Protocol, measure
+from lookup_tables.measuring.anchors import kind_of
+from lookup_tables.measuring.machine import Machine
+from lookup_tables.measuring.protocol import measure
+from lookup_tables.measuring.timing import SUSTAINED, Protocol
+from lookup_tables.profile import references_from
 from lookup_tables.runtimes import load, random_inputs, runtime_versions
 from lookup_tables.target import Target, this_device
 
@@ -49,6 +53,7 @@ class _Heart:
         self._ended = threading.Event()
         self._unwanted = threading.Event()
         self._fraction = 0.0
+        self._note = ""
         self._thread = threading.Thread(target=self._beat, name="signs-of-life", daemon=True)
 
     def __enter__(self) -> _Heart:
@@ -58,16 +63,20 @@ class _Heart:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
 
-    def note(self, done: int, of: int) -> None:
+    def note(self, fraction: float, note: str = "") -> None:
         """How far the work is; raises `Cancelled` where nobody waits for it."""
-        self._fraction = min(done / max(of, 1), 1.0)
+        self._fraction, self._note = min(fraction, 1.0), note
         if self._unwanted.is_set():
             raise Cancelled
 
     def _beat(self) -> None:
         path = f"/v1/agent/tasks/{self._task['id']}:progress"
         while not self._ended.wait(_SIGN_EVERY_S):
-            body = {"lease": self._task["lease"], "fraction": self._fraction}
+            body = {
+                "lease": self._task["lease"],
+                "fraction": self._fraction,
+                "note": self._note,
+            }
             try:
                 if self._service.call(path, body)["cancelled"]:
                     self._unwanted.set()
@@ -160,19 +169,33 @@ def _timed(service: Service, task: Json, files: Path, heart: _Heart) -> Json:
             outputs[name] = _pack(_outputs(model, given))
         feeds = random_inputs(model.inputs)
         runners[name] = _bound(model, feeds)
-        heart.note(number, 4 * len(places))
+        heart.note(number / (4 * len(places)))
     protocol = Protocol(**task["protocol"])
-    timings = measure(
+    kind = kind_of(target.runtime)
+    if protocol.sustained_s > 0:
+        kind = f"{kind} {SUSTAINED}"
+    known = references_from(task.get("references")).get(kind)
+    machine = Machine.here(target.runtime, known)
+    if protocol.sustained_s > 0:
+        machine.state = SUSTAINED
+    if task.get("relearn"):
+        machine.confirm()
+    if not runners:  # asked for its reference state alone
+        machine.watch(float(task.get("watch_s") or 0.0))
+    found = measure(
         runners,
         protocol,
+        machine,
+        threads=target.threads,
         seed=int(task["seed"]),
         budget_s=task.get("budget_s"),
-        on_round=heart.note,
+        on_progress=heart.note,
         meter=meter_of_this_machine(),
     )
     return {
         "lease": task["lease"],
-        "timings": {name: one.as_dict() for name, one in timings.items()},
+        "timings": {name: one.as_dict() for name, one in found.timings.items()},
+        "machine": {**found.machine, "kind": kind},
         "outputs": outputs,
         "conditions": {"before": before, "after": conditions()},
         "runtime_version": runtime_versions().get(target.runtime, ""),

@@ -13,13 +13,24 @@ MODULES = (
     "agent_service",
     "conditions",
     "errors",
-    "measure",
+    "measuring/__init__",
+    "measuring/anchors",
+    "measuring/clock",
+    "measuring/cuda_anchors",
+    "measuring/machine",
+    "measuring/priority",
+    "measuring/protocol",
+    "measuring/reference",
+    "measuring/timing",
     "model",
+    "profile",
     "runtimes",
     "target",
     "torch_runtimes",
 )
 """All that the agent imports of this package."""
+DATA = ("measuring/anchor.onnx",)
+"""And what it reads of it."""
 _MAIN = "import sys\nfrom lookup_tables.agent import main\nsys.exit(main())\n"
 _AT = (2020, 1, 1, 0, 0, 0)
 
@@ -30,7 +41,8 @@ def agent_file() -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         package = files("lookup_tables")
-        sources = {f"lookup_tables/{one}.py": package.joinpath(f"{one}.py") for one in MODULES}
+        names = (*(f"{one}.py" for one in MODULES), *DATA)
+        sources = {f"lookup_tables/{one}": package.joinpath(one) for one in names}
         for name, source in sorted(sources.items()):
             archive.writestr(_entry(name), source.read_bytes())
         archive.writestr(_entry("__main__.py"), _MAIN)

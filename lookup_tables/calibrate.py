@@ -3,13 +3,14 @@
 A network runs faster than its blocks run alone: each block measured alone pays for a session and
 for layout changes at its borders, more of them the more layers it has. The correction is linear in
 the sum of the blocks' latencies, their number and the number of their layers, fitted in relative
-error to whole networks measured on the target.
+error to whole networks measured on the target. How much of that is fitted is chosen by how well
+networks are predicted that were left out, so that few or noisy networks do no harm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,19 @@ from lookup_tables.errors import LookupTableError
 from lookup_tables.source import CostSource, FloatArray
 
 FLOOR_OF_SUM = 0.05
-"""An estimate is never below this share of the plain sum."""
+"""An estimate is never below this share of the plain sum, nor a block's part below it."""
+FORMS: Mapping[str, tuple[int, ...]] = {
+    "plain": (),
+    "ratio": (0,),
+    "overhead": (0, 1),
+    "full": (0, 1, 2, 3),
+}
+"""Forms of the correction, simplest first: which of ratio, block, layer and constant are fitted."""
+_HUBER, _ROUNDS = 2.0, 8
+_PULL = 0.003
+_WORTH = 0.5
+_MOST_ERROR = 1.0
+"""Errors above this count as this much where forms are compared."""
 MIN_NETWORKS = 5
 N_SUMS = 3
 
@@ -46,6 +59,10 @@ class Calibration:
     constant_ms: float
     statistic: str
     relative_errors: tuple[float, ...]
+    form: str = "full"
+    """Which of `FORMS`; tables from before there was a choice have the full one."""
+    errors_of_forms: Mapping[str, float] = field(default_factory=dict)
+    """Mean absolute left-one-out error of every form, what the choice rests on."""
 
     @property
     def n_networks(self) -> int:
@@ -85,9 +102,24 @@ class Calibration:
         scale = float(np.sqrt(np.mean(np.square(logs))))
         return float(np.exp(stdtrit(n - 1, probability) * scale))
 
+    def times(self, factor: float, statistic: str) -> Calibration:
+        """The same for a statistic that is `factor` times this one."""
+        return replace(
+            self,
+            ratio=self.ratio * factor,
+            per_block_ms=self.per_block_ms * factor,
+            per_layer_ms=self.per_layer_ms * factor,
+            constant_ms=self.constant_ms * factor,
+            statistic=statistic,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The calibration as plain JSON values."""
-        return {**asdict(self), "relative_errors": list(self.relative_errors)}
+        return {
+            **asdict(self),
+            "relative_errors": list(self.relative_errors),
+            "errors_of_forms": dict(self.errors_of_forms),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
@@ -108,50 +140,140 @@ def rescaled(before: Calibration, sums: FloatArray, measured_ms: FloatArray) -> 
     factor = float(np.exp(logs.sum() / (len(logs) + 1)))
     errors = tuple(round(float(one), 6) for one in estimated / measured_ms - 1.0)
     return replace(
-        before,
-        ratio=before.ratio * factor,
-        per_block_ms=before.per_block_ms * factor,
-        per_layer_ms=before.per_layer_ms * factor,
-        constant_ms=before.constant_ms * factor,
+        before.times(factor, before.statistic),
         relative_errors=(*before.relative_errors, *errors),
     )
 
 
 def fit_calibration(
-    sums: FloatArray, measured_ms: FloatArray, *, statistic: str = "p50"
+    sums: FloatArray,
+    measured_ms: FloatArray,
+    *,
+    parts: FloatArray | None = None,
+    statistic: str = "p50",
 ) -> Calibration:
-    """Fit the correction on whole networks: sums `(n, 3)` and latencies `(n,)`, n >= 5.
+    """Fit corrections of growing size on whole networks, and take the one that predicts best.
+
+    Args:
+        sums: of the networks' blocks, `(n, 3)`, n >= 5; see `block_sums`.
+        measured_ms: their latencies, `(n,)`, positive.
+        parts: the same of single blocks, `(m, 3)`, that must not cost less than a twentieth of
+            their latency alone; the networks themselves where nothing is given.
+        statistic: percentile that the latencies are.
+
+    Each form (`plain`: the sum as it is; `ratio`; `overhead`: a ratio and a constant a block;
+    `full`: constants a layer and a network beside) is fitted on all networks but one and asked for
+    that one. The simplest form counts whose error is within half a standard error of the best, so
+    that none is worse than the plain sum but by chance. Single networks that are far off have
+    little say (Huber's loss).
 
     Raises:
         LookupTableError: fewer than five networks, or a measurement that is not positive.
     """
-    if len(measured_ms) < MIN_NETWORKS:
+    n = len(measured_ms)
+    if n < MIN_NETWORKS:
         raise LookupTableError(
-            f"calibration needs at least {MIN_NETWORKS} measured networks, got {len(measured_ms)}"
+            f"calibration needs at least {MIN_NETWORKS} measured networks, got {n}"
         )
     if not np.all(np.isfinite(measured_ms) & (measured_ms > 0)):
         raise LookupTableError("measured latencies have to be positive and finite")
-    design = np.column_stack([sums, np.ones(len(measured_ms))])
-    everything = np.arange(len(measured_ms))
-    errors = []
-    for left_out in everything:
-        rest = everything != left_out
-        guess = design[left_out] @ _fit(design[rest], measured_ms[rest])
-        errors.append(float(guess / measured_ms[left_out] - 1.0))
-    ratio, per_block, per_layer, constant = (float(v) for v in _fit(design, measured_ms))
-    rounded = tuple(round(error, 6) for error in errors)
-    return Calibration(ratio, per_block, per_layer, constant, statistic, rounded)
+    bounds = _bounds(sums if parts is None else parts)
+    design = np.column_stack([sums, np.ones(n)])
+    errors: dict[str, FloatArray] = {}
+    for form, columns in FORMS.items():
+        guesses = np.empty(n)
+        for one in range(n):
+            rest = np.arange(n) != one
+            weights = _fit(design[rest], measured_ms[rest], columns, bounds)
+            guesses[one] = max(design[one] @ weights, FLOOR_OF_SUM * sums[one, 0])
+        errors[form] = guesses / measured_ms - 1.0
+    chosen = _simplest(errors)
+    weights = _fit(design, measured_ms, FORMS[chosen], bounds)
+    ratio, per_block, per_layer, constant = (float(v) for v in weights)
+    rounded = tuple(round(float(error), 6) for error in errors[chosen])
+    told = {form: round(float(np.abs(one).mean()), 5) for form, one in errors.items()}
+    return Calibration(ratio, per_block, per_layer, constant, statistic, rounded, chosen, told)
 
 
-def _fit(design: FloatArray, measured: FloatArray) -> FloatArray:
-    """Least squares in relative error with a small ridge towards the plain sum."""
-    from scipy.optimize import lsq_linear  # half a second that whoever only reads need not wait
+def _simplest(errors: Mapping[str, FloatArray]) -> str:
+    """The first form that is as good as the best one, as far as so many networks can tell."""
+    sizes = {form: np.minimum(np.abs(one), _MOST_ERROR) for form, one in errors.items()}
+    best = min(sizes, key=lambda form: float(sizes[form].mean()))
+    for form, one in sizes.items():
+        more = one - sizes[best]
+        error = float(more.std(ddof=1) / np.sqrt(len(more)))
+        if form == best or more.mean() <= _WORTH * error:
+            return form
+    return best
 
-    scale = design.mean(axis=0)
-    weighted = design / scale / measured[:, None]
-    prior = np.array([1.0, 0.0, 0.0, 0.0]) * scale
-    shrink = 0.03 * np.eye(len(scale)) * np.sqrt(len(measured)) / measured.mean()
-    rows = np.vstack([weighted, shrink])
-    wanted = np.concatenate([np.ones(len(measured)), shrink @ prior])
-    found = lsq_linear(rows, wanted, bounds=([0.0, *[-np.inf] * (len(scale) - 1)], np.inf))
-    return np.asarray(found.x / scale, dtype=np.float64)
+
+def _bounds(parts: FloatArray) -> FloatArray:
+    """Rows `(m, 3)` whose products with ratio, block and layer constants have to be positive."""
+    return np.unique(np.round(parts, 9), axis=0)
+
+
+def _fit(
+    design: FloatArray, measured: FloatArray, columns: Sequence[int], bounds: FloatArray
+) -> FloatArray:
+    """Weights `(4,)` of ratio, blocks, layers and a constant; those not in `columns` are fixed.
+
+    Least squares in relative error with Huber's weights and a small pull towards the plain sum,
+    under linear bounds: no block costs less than a twentieth of what it costs alone.
+    """
+    plain = np.array([1.0, 0.0, 0.0, 0.0])
+    if not columns:
+        return plain
+    chosen = list(columns)
+    weighted = design / measured[:, None]
+    scale = weighted[:, chosen].mean(axis=0)
+    rows = weighted[:, chosen] / scale
+    wanted = 1.0 - weighted @ np.where(np.isin(np.arange(4), chosen), 0.0, plain)
+    prior = plain[chosen] * scale
+    # columns that networks hardly tell apart are pulled to the plain sum, a single ratio is not
+    pull = _PULL * np.sqrt(len(measured)) * (len(chosen) > 1)
+    floor = np.zeros((len(bounds), 4))
+    floor[:, :3] = bounds
+    limits = floor[:, chosen] / scale
+    least = FLOOR_OF_SUM * bounds[:, 0]
+    steps = np.ones(len(measured))
+    found = prior
+    for _ in range(_ROUNDS):
+        root = np.sqrt(steps)
+        matrix = np.vstack([rows * root[:, None], pull * np.eye(len(chosen))])
+        target = np.concatenate([wanted * root, pull * prior])
+        found = _least_squares(matrix, target, limits, least)
+        off = np.abs(rows @ found - wanted)
+        reach = max(_HUBER * 1.4826 * float(np.median(off)), 1e-4)
+        steps = np.minimum(1.0, reach / np.maximum(off, 1e-12))
+    weights = plain.copy()
+    weights[chosen] = found / scale
+    return weights
+
+
+def _least_squares(
+    matrix: FloatArray, target: FloatArray, limits: FloatArray, least: FloatArray
+) -> FloatArray:
+    """`x` of the least squares of `matrix x - target` with `limits x >= least`.
+
+    Lawson and Hanson (1974), chapter 23: turned into the shortest vector under linear bounds, which
+    is a problem of least squares with non-negative unknowns.
+    """
+    from scipy.optimize import nnls  # half a second that whoever only reads need not wait
+
+    q, r = np.linalg.qr(matrix)
+    free = np.linalg.solve(r, q.T @ target)
+    slack = limits @ free - least
+    if np.all(slack >= -1e-12):
+        return np.asarray(free)
+    turned = np.linalg.solve(r.T, limits.T).T
+    size = np.linalg.norm(turned, axis=1)
+    keep = size > 0
+    turned, bound = turned[keep] / size[keep, None], -slack[keep] / size[keep]
+    stacked = np.vstack([turned.T, bound[None, :]])
+    goal = np.zeros(len(stacked))
+    goal[-1] = 1.0
+    dual, _ = nnls(stacked, goal)
+    rest = stacked @ dual - goal
+    if abs(rest[-1]) < 1e-12:  # nothing keeps all bounds: as near as can be is the plain sum's
+        return np.asarray(free)
+    return np.asarray(free + np.linalg.solve(r, -rest[:-1] / rest[-1]))

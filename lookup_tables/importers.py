@@ -34,6 +34,7 @@ _LARGEST_RATIO = 12
 
 _MOST_LAYERS = 10_000
 _LONGEST_MS = 1e9
+ANCHOR_COLUMNS = ("anchor_before_ms", "anchor_after_ms")
 
 Row = dict[str, Any]
 
@@ -49,6 +50,9 @@ class NetworkLatency:
     n: int = 0
     statistic: str = "p50"
     """What `p50_ms` really is where a tool prints no median: `mean`."""
+    anchor_before_ms: float | None = None
+    anchor_after_ms: float | None = None
+    """An anchor's latency just before and after, where it was measured."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,19 @@ def _network(name: str, row: Row) -> NetworkLatency:
     n = _number(row.get("n")) if row.get("n") not in (None, "") else 0.0
     if n is None or n < 0 or n != int(n):
         raise ValueError(f"n: {row['n']!r} is not a count")
-    return NetworkLatency(name, middle, p90, p99, int(n))
+    before, after = (_optional(row, column) for column in ANCHOR_COLUMNS)
+    return NetworkLatency(
+        name, middle, p90, p99, int(n), anchor_before_ms=before, anchor_after_ms=after
+    )
+
+
+def _optional(row: Row, column: str) -> float | None:
+    if row.get(column) in (None, ""):
+        return None
+    value = _number(row[column])
+    if value is None or not 0 < value < _LONGEST_MS:
+        raise ValueError(f"{column}: {row[column]!r} is not positive, or no number")
+    return value
 
 
 def perf_test(text: str, name: str) -> NetworkLatency:

@@ -46,16 +46,6 @@ class Settings(BaseSettings):
     agent_patience_s: float = Field(
         default=120.0, gt=0, description="After this long without a sign a device is unreachable."
     )
-    max_spread: float = Field(
-        default=0.10,
-        gt=0,
-        description="A file's latency is unstable where (p50 - p10) / p10 is more.",
-    )
-    max_shift: float = Field(
-        default=0.10,
-        gt=0,
-        description="Or where the machine is slower or faster by more than when it was profiled.",
-    )
     bench_data: Path = Field(
         default=Path("../shared/data"),
         description="Public benchmark data for tests and benchmarks.",

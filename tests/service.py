@@ -32,9 +32,6 @@ class Service:
             "NAS_LEASE_S": "3",
             "NAS_THREADS": "1",
             "OMP_NUM_THREADS": "1",  # the networks of tests are too small to share
-            # what a machine busy with tests measures is no steadier than it is
-            "NAS_MAX_SPREAD": "100",
-            "NAS_MAX_SHIFT": "100",
         }
         if database_url:
             self._env["NAS_DATABASE_URL"] = database_url

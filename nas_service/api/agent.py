@@ -8,7 +8,7 @@ import binascii
 import math
 import time
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -90,6 +90,9 @@ class TaskOut(BaseModel):
     budget_s: float | None
     inputs: str | None
     outputs_of: list[str]
+    references: dict[str, Any] = Field(default_factory=dict)
+    relearn: bool = False
+    watch_s: float = 0.0
 
 
 class ProgressIn(Strict):
@@ -97,6 +100,7 @@ class ProgressIn(Strict):
 
     lease: Lease
     fraction: float = Field(ge=0, le=1)
+    note: str = Field(default="", max_length=200)
 
 
 class ProgressOut(BaseModel):
@@ -118,6 +122,49 @@ class TimingIn(Strict):
     measured_at: str = Field(max_length=40)
     cpu_ratio: float = Field(ge=0, le=100)
     energy_mj: float | None = Field(default=None, gt=0, lt=1e12)
+    state: Literal["reference", "sustained", "unknown"] = "unknown"
+    n_turns: int = Field(default=0, ge=0)
+    error: float | None = Field(default=None, ge=0, lt=1e9)
+    observed_p50_ms: float | None = Field(default=None, gt=0, lt=1e9)
+    observed_p90_ms: float | None = Field(default=None, gt=0, lt=1e9)
+    state_share: float | None = Field(default=None, ge=0, le=1)
+    reason: str = Field(default="", max_length=400)
+
+
+class ReferenceIn(Strict):
+    """A `Reference` as the agent reports it."""
+
+    levels_ms: dict[str, Annotated[float, Field(gt=0, lt=1e9)]] = Field(min_length=1, max_length=16)
+    tolerances: dict[str, Annotated[float, Field(gt=0, lt=1)]]
+    share: float = Field(ge=0, le=1)
+    visits: int = Field(ge=0)
+    watched_s: float = Field(ge=0, lt=1e9)
+    rival_share: float = Field(default=0.0, ge=0, le=1)
+    rival_shift: float = Field(default=0.0, ge=-1, lt=1e9)
+    doubt: str = Field(default="", max_length=400)
+    state: Literal["reference", "sustained"] = "reference"
+    learned_at: str = Field(default="", max_length=40)
+    confirmed_at: str = Field(default="", max_length=40)
+
+    @model_validator(mode="after")
+    def complete(self) -> ReferenceIn:
+        """Every level has its tolerance."""
+        if set(self.levels_ms) != set(self.tolerances):
+            raise ValueError("tolerances: one a level, under the same names")
+        return self
+
+
+class MachineIn(Strict):
+    """How steady the device was while it measured."""
+
+    kind: str = Field(max_length=40)
+    reference: ReferenceIn
+    state_share: float = Field(ge=0, le=1)
+    watched_s: float = Field(ge=0, lt=1e9)
+    niceness: int | None = None
+    core: int | None = None
+    n_unsettled: int | None = Field(default=None, ge=0)
+    more_s: float | None = Field(default=None, ge=0, lt=1e9)
 
 
 class OutputsIn(Strict):
@@ -146,6 +193,7 @@ class FinishIn(Strict):
     outputs: dict[str, OutputsIn] = Field(default_factory=dict)
     conditions: dict[str, Any] = Field(default_factory=dict)
     runtime_version: str = Field(default="", max_length=80)
+    machine: MachineIn | None = None
     problem: str | None = Field(default=None, max_length=4000)
 
 
@@ -217,7 +265,7 @@ def progress(task_id: str, body: ProgressIn, with_: With, mine: Mine) -> Progres
     """Prolong a lease."""
     with with_.database.session() as session:
         task = agents.task_of_device(session, task_id, mine)
-        kept = agents.keep_task(session, task, body.lease, body.fraction)
+        kept = agents.keep_task(session, task, body.lease, body.fraction, body.note)
     return ProgressOut(cancelled=not kept)
 
 
@@ -256,6 +304,8 @@ def _wrong_with(body: FinishIn, payload: dict[str, Any]) -> str | None:
         return f"timings of {', '.join(unknown[:5])} were not asked for"
     if lacking := sorted(set(payload["outputs_of"]) - set(body.outputs)):
         return f"outputs of {', '.join(lacking[:5])} are missing"
+    if body.machine is None:
+        return "machine: how steady it was is missing"
     for name, timing in body.timings.items():
         values = [getattr(timing, one) for one in _PERCENTILES]
         if not all(a <= b * (1 + 1e-9) for a, b in pairwise(values)):

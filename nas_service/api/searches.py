@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
@@ -87,6 +87,12 @@ class SearchIn(Strict):
     cheap_fidelity: float | None = Field(default=None, gt=0, lt=1)
     candidates_per_query: int = Field(default=3, ge=2, le=20)
     measuring_budget: int = Field(default=10, ge=0, le=200)
+    limit_on: Literal["reference", "observed", "sustained"] = Field(
+        default="reference",
+        description="What the latency limit is held against: p50 in the device's reference state, "
+        "p90 of all that was observed, or p50 after sustained_s seconds of load.",
+    )
+    sustained_s: float = Field(default=120.0, ge=10, le=3600)
     follows: tuple[Annotated[str, Field(max_length=200)], ...] = Field(default=(), max_length=32)
     training: TrainingIn = TrainingIn()
 

@@ -26,6 +26,7 @@ DEVICE = "this-machine"
 DATASET = "digits"
 SPACE = "mbconv"
 _START_TIMEOUT_S = 90.0
+_EVERY_VERDICT = ("steady", "rough", "unknown")
 
 Json = dict[str, Any]
 
@@ -51,16 +52,23 @@ def run(
     log = folder / "service.log"
     url = f"http://127.0.0.1:{port}"
     with Memory() as memory, _service(log) as service, Client(url) as nas:
+        spent = Spent(started)
         _await_ready(nas, service, log)
         print(f"service: {url} (log: {log})", file=sys.stderr)
         _device(nas)
+        spent.on("start of the service")
         _dataset(nas)
+        spent.on("data set")
         _profile(nas, profile_budget_s, seed)
+        spent.on("profile")
         search_id = _search(nas, seed, profile_budget_s, max_latency_ms)
+        spent.on("search")
         files = _download(nas, search_id, folder)
+        spent.on("download")
         report = json.loads((folder / "report.json").read_text())
         report |= {
             "wall_s": round(time.monotonic() - started, 1),
+            "demo_s": spent.seconds,
             "peak_rss_bytes": memory.peak_bytes,
         }
         (folder / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True))
@@ -167,6 +175,13 @@ def _print(report: Json, files: list[Path], page: str, settings: Settings) -> No
             f"(plain sum of blocks: {100 * check['mean_error_of_plain_sum']:.1f} %), "
             f"Spearman {check['spearman']:.3f} on {check['n']} networks in no fit"
         )
+    if report["test_part"]["text"]:
+        print(report["test_part"]["text"])
+    for line in output.steadiness_lines(report["steadiness"], verdicts=_EVERY_VERDICT):
+        print(line)
+    print("time, s: " + ", ".join(f"{k} {v:.0f}" for k, v in report["demo_s"].items()))
+    within = {k: v for k, v in report["time_by_part_s"].items() if v >= 1.0}
+    print("the search, s: " + ", ".join(f"{k} {v:.0f}" for k, v in within.items()))
     print(
         f"time {output.duration(report['wall_s'])}, "
         f"peak memory {report['peak_rss_bytes'] / 2**30:.2f} GiB, "
@@ -212,6 +227,20 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+class Spent:
+    """Seconds a part, noted one after the other."""
+
+    def __init__(self, began_s: float) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last_s = began_s
+
+    def on(self, part: str) -> None:
+        """The time since the part before went to this one."""
+        now_s = time.monotonic()
+        self.seconds[part] = round(now_s - self._last_s, 1)
+        self._last_s = now_s
 
 
 class Memory:

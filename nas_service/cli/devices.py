@@ -155,20 +155,29 @@ def devices_import_kit(
 def _logs(folder: Path) -> str:
     """What the tool printed for each model, as the text of a CSV."""
     from lookup_tables.errors import InvalidTable
-    from lookup_tables.importers import perf_test
+    from lookup_tables.importers import ANCHOR_COLUMNS, NetworkLatency, perf_test
 
-    lines = ["name,p50_ms,p90_ms,p99_ms,n"]
-    for log in sorted(folder.rglob("*.txt")):
+    def read(log: Path) -> NetworkLatency:
         name = log.relative_to(folder).with_suffix("").as_posix()
         try:
-            told = perf_test(log.read_text(errors="replace"), name)
+            printed = perf_test(log.read_text(errors="replace"), name)
         except InvalidTable as error:
             raise InvalidSpec(str(error), field="results") from error
-        if told.statistic != "p50":
+        if printed.statistic != "p50":
             raise InvalidSpec(
                 f"{name}: only an average was printed, and tables hold medians", field="results"
             )
-        lines.append(f"{name},{told.p50_ms!r},{told.p90_ms or ''},{told.p99_ms or ''},{told.n}")
+        return printed
+
+    lines = [",".join(["name", "p50_ms", "p90_ms", "p99_ms", "n", *ANCHOR_COLUMNS])]
+    for log in sorted(folder.rglob("*.txt")):
+        if log.name.endswith((".before.txt", ".after.txt")):
+            continue
+        one = read(log)
+        beside = [log.with_suffix(f".{when}.txt") for when in ("before", "after")]
+        anchors = [repr(read(path).p50_ms) if path.exists() else "" for path in beside]
+        values = [repr(one.p50_ms), str(one.p90_ms or ""), str(one.p99_ms or ""), str(one.n)]
+        lines.append(",".join([one.name, *values, *anchors]))
     return "\n".join(lines) + "\n"
 
 

@@ -6,10 +6,13 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from nas_service.client import Client
 
 Json = dict[str, Any]
 Column = tuple[str, str]
@@ -113,11 +116,41 @@ class ProgressLine:
             print(line, file=sys.stderr, flush=True)
 
 
+class SearchProgress(ProgressLine):
+    """The progress of a search, and once, as soon as it is known, how its tables were measured."""
+
+    def __init__(self, nas: Client, search_id: str, *, quiet: bool = False) -> None:
+        super().__init__("search", quiet=quiet)
+        self._nas, self._search_id, self._warned = nas, search_id, quiet
+
+    def __call__(self, job: Json) -> None:
+        """Show how far the search is."""
+        super().__call__(job)
+        if self._warned:
+            return
+        cards = self._nas.search(self._search_id)["facts"].get("steadiness")
+        if cards is not None:
+            self._warned = True
+            for line in steadiness_lines(cards):
+                print(f"\n{line}" if self._terminal else line, file=sys.stderr, flush=True)
+
+
+def steadiness_lines(cards: Iterable[Json], *, verdicts: Sequence[str] = ("rough",)) -> list[str]:
+    """A line a table that was measured badly, with the command that mends it."""
+    return [
+        f"table {card['table']} ({card['precision']}) is {card['verdict']}: {card['text']}"
+        + (f"; mend it with: {card['mend']}" if card["mend"] else "")
+        for card in cards
+        if card["verdict"] in verdicts
+    ]
+
+
 WINNER_COLUMNS: Sequence[Column] = (
     ("winner", "rank"),
     ("precision", "precision"),
     ("accuracy predicted", "accuracy_predicted"),
     ("accuracy measured", "accuracy_measured"),
+    ("ties", "ties"),
     ("ms predicted", "predicted_latency_ms"),
     ("ms measured", "measured_latency_ms"),
     ("size kB", "size_kb"),
@@ -135,6 +168,7 @@ def winner_rows(results: Iterable[Json]) -> list[Json]:
             **row,
             "accuracy_predicted": f"{100 * row['predicted_accuracy']:.1f} %",
             "accuracy_measured": _measured_accuracy(row),
+            "ties": ", ".join(map(str, row.get("tied_with") or [])) or "-",
             "interval": _interval(row.get("certificate") or {}),
             "size_kb": _kilobytes(row["measured_size_bytes"]),
         }

@@ -62,6 +62,16 @@ def search(
     measuring_budget: Annotated[
         int, typer.Option(help="Measurements of candidates before winners are chosen.")
     ] = 10,
+    limit_on: Annotated[
+        str,
+        typer.Option(
+            help="What the limit is held against: reference (p50 in the device's reference "
+            "state), observed (p90 of everything), sustained (p50 after load)."
+        ),
+    ] = "reference",
+    sustained_s: Annotated[
+        float, typer.Option(help="Seconds of load before a sustained measurement.")
+    ] = 120.0,
     follow: Annotated[
         list[str] | None,
         typer.Option(help="Devices to search again for: all, name:PATTERN, label:KEY=VALUE."),
@@ -91,6 +101,8 @@ def search(
             "profile_budget_s": profile_budget_s,
             "limit_probability": limit_probability,
             "measuring_budget": measuring_budget,
+            "limit_on": limit_on,
+            "sustained_s": sustained_s,
             "follows": follow or [],
             "seed": seed,
             "training": {
@@ -121,7 +133,8 @@ def search(
             if as_json:
                 output.show_json(submitted)
             return
-        nas.wait(search_id, on_progress=output.ProgressLine("search", quiet=as_json))
+        watched = output.SearchProgress(nas, search_id, quiet=as_json)
+        nas.wait(search_id, on_progress=watched)
         _show_front(nas, search_id, as_json=as_json)
         if out is not None:
             _save(nas, search_id, out)
@@ -177,6 +190,11 @@ def _show_front(nas: Client, search_id: str, *, as_json: bool) -> None:
     if rows:
         title = f"front of {search_id}, limit {facts['limit_ms']:g} ms"
         output.show(output.winner_rows(rows), output.WINNER_COLUMNS, as_json=False, title=title)
+        if text := (facts.get("test_part") or {}).get("text"):
+            print(text)
+        everything = ("steady", "rough", "unknown")
+        for line in output.steadiness_lines(facts.get("steadiness") or [], verdicts=everything):
+            print(line)
         return
     output.show(
         nas.front(search_id)["front"],

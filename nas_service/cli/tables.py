@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,11 @@ def tables_list(server: ServerOption = LOCAL, as_json: JsonOption = False) -> No
     with Client(server) as nas:
         targets = {target["id"]: target for target in nas.every("/v1/targets")}
         rows = [
-            {**table, "target": targets[table["target_id"]]["key"]}
+            {
+                **table,
+                "target": targets[table["target_id"]]["key"],
+                "card": _card(table, targets[table["target_id"]]["key"]),
+            }
             for table in nas.every("/v1/lookup-tables")
         ]
     output.show(
@@ -32,14 +36,26 @@ def tables_list(server: ServerOption = LOCAL, as_json: JsonOption = False) -> No
             ("target", "target"),
             ("space", "provenance.space"),
             ("entries", "n_entries"),
-            ("measured", "n_measured"),
+            ("blocks measured", "n_measured"),
             ("fill error", "provenance.fill.left_out_median_error"),
             ("check error", "latency_check.mean_error"),
             ("check Spearman", "latency_check.spearman"),
+            ("measured", "card.verdict"),
+            ("how", "card.text"),
         ],
         as_json=as_json,
         title="lookup tables",
     )
+
+
+def _card(table: dict[str, Any], target: str) -> dict[str, Any]:
+    """How well a table was measured."""
+    from lookup_tables.steadiness import card_of
+
+    device = target.split("/", 1)[0].split("@", 1)[0]
+    return card_of(
+        table["provenance"], table["calibration"], table["latency_check"], device
+    ).as_dict()
 
 
 @commands.command("add")

@@ -11,16 +11,16 @@ import onnx
 import onnxruntime as ort
 import torch
 
-from lookup_tables.measure import Protocol, measure
+from lookup_tables.measuring.timing import Protocol
+from lookup_tables.profile import LocalProfiler
 from lookup_tables.quantized import half_precision, name_nodes, quantize
-from lookup_tables.runtimes import runner
 from lookup_tables.target import Target
 from nas_service.compression.base import PassContext
 from nas_service.errors import InvalidSpec
 from nas_service.training.data import most_prepared
 
 _SENSITIVITY_IMAGES = 256
-_TRIAL = Protocol(rounds=12, warmups=2, repeats=5)
+_TRIAL = Protocol(turns=12, most_turns=12, repeats=5)
 _CLEARLY = 0.97
 """Faster by more than what timings repeat within."""
 
@@ -45,11 +45,7 @@ class StaticInt8Pass:
             for kind, path in made.items():
                 quantize(source, path, batches, signed=kind == "int8")
             target = Target("this-machine", "onnxruntime", "", "int8")
-            timings = measure(
-                {kind: runner(path, target) for kind, path in made.items()},
-                _TRIAL,
-                seed=context.seed,
-            )
+            timings = LocalProfiler().measure(made, target, protocol=_TRIAL, seed=context.seed)
             clearly = timings["int8"].p50_ms < _CLEARLY * timings["uint8"].p50_ms
             shutil.move(made["int8" if clearly else "uint8"], destination)
 

@@ -6,7 +6,7 @@ drift) goes stale and says why.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ class Certificate:
     probability_over: float | None
     n_sessions: int
     noise: float | None
+    why_unstable: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -62,7 +63,8 @@ class Certificate:
         if self.verdict == PREDICTED_ONLY:
             return "predicted only: the device could not be reached"
         if self.n_sessions == 0 or self.measured_ms is None or self.probability_over is None:
-            return "the measurement was not stable, so there is no verdict"
+            why = f": {self.why_unstable}" if self.why_unstable else ""
+            return f"the measurement was not stable, so there is no verdict{why}"
         if self.verdict == REFUSED:
             return (
                 f"measured {self.measured_ms:.4g} ms: over the limit of {self.limit_ms:.4g} ms "
@@ -76,13 +78,18 @@ class Certificate:
 
 
 def predicted_only(
-    limit_ms: float, probability: float, predicted_ms: float, spread: float | None
+    limit_ms: float,
+    probability: float,
+    predicted_ms: float,
+    spread: float | None,
+    *,
+    statistic: str = "p50",
 ) -> Certificate:
     """What can be said of a device that cannot be reached: never a certificate."""
     return Certificate(
         verdict=PREDICTED_ONLY,
         metric="latency_ms",
-        statistic="p50",
+        statistic=statistic,
         limit_ms=limit_ms,
         limit_probability=probability,
         predicted_ms=predicted_ms,
@@ -97,13 +104,22 @@ def predicted_only(
 
 
 def certificate_of(
-    certifier: Certifier, row: int, probability: float, predicted_ms: float, spread: float | None
+    certifier: Certifier,
+    row: int,
+    probability: float,
+    predicted_ms: float,
+    spread: float | None,
+    *,
+    statistic: str = "p50",
+    why_unstable: str = "",
 ) -> Certificate:
     """What a certifier knows of one of its candidates; `predicted_ms` is from before measuring."""
     values = certifier.values(row)
     if not values:
-        none = predicted_only(certifier.limit, probability, predicted_ms, spread)
-        return Certificate(**{**asdict(none), "verdict": UNDECIDED})
+        none = predicted_only(
+            certifier.limit, probability, predicted_ms, spread, statistic=statistic
+        )
+        return replace(none, verdict=UNDECIDED, why_unstable=why_unstable)
     over = certifier.probability_over(row)
     if row in certifier.certified() and len(values) >= MIN_SESSIONS:
         verdict = CERTIFIED
@@ -113,7 +129,7 @@ def certificate_of(
     return Certificate(
         verdict=verdict,
         metric="latency_ms",
-        statistic="p50",
+        statistic=statistic,
         limit_ms=certifier.limit,
         limit_probability=probability,
         predicted_ms=predicted_ms,

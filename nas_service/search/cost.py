@@ -171,6 +171,11 @@ class CostModel:
             return np.asarray(sums[:, 0])
         return self._calibration.estimate_ms(sums)
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """From sums of blocks to whole networks; None where nothing tells."""
+        return self._calibration
+
     def calibrated(self, calibration: Calibration | None) -> CostModel:
         """The same source under another calibration."""
         other = copy.copy(self)

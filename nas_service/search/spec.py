@@ -29,7 +29,9 @@ class SearchSpec:
     `cheap_fidelity`, `candidates_per_query` networks are evaluated with that share of the effort
     for each one that is evaluated in full. `measuring_budget` measurements are spent on candidates
     near the limit before winners are chosen. `follows` names devices whose new or changed tables
-    open the search again for them: `all`, `name:PATTERN` or `label:KEY=VALUE`.
+    open the search again for them: `all`, `name:PATTERN` or `label:KEY=VALUE`. `limit_on` says what
+    the latency limit is held against: p50 in the `reference` state, p90 of all that was `observed`,
+    or p50 after `sustained_s` seconds of load (`sustained`).
     """
 
     dataset: str
@@ -57,6 +59,8 @@ class SearchSpec:
     candidates_per_query: int = 3
     measuring_budget: int = 10
     follows: tuple[str, ...] = ()
+    limit_on: str = "reference"
+    sustained_s: float = 120.0
     training: TrainingSpec = field(default_factory=TrainingSpec)
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,16 +8,24 @@ import numpy as np
 
 from nas_service.search.acquisition import Improvement, Region
 from nas_service.search.candidates import Candidate, ParetoFront
+from nas_service.search.pareto import BoolArray
+from nas_service.search.ties import resolution
+from nas_service.space.base import FloatArray
 
 
 def choose(
-    front: ParetoFront, n: int, *, barred: Collection[tuple[int, ...]] = ()
+    front: ParetoFront,
+    n: int,
+    *,
+    barred: Collection[tuple[int, ...]] = (),
+    n_test: int | None = None,
 ) -> list[Candidate]:
     """Up to `n` members of different architectures, those that span the most volume together.
 
     The most accurate member comes first; every next one adds most to the hypervolume of those
     before it, in accuracy and logarithms of the objectives. Architectures in `barred` are passed
-    over: offsets were learned on them.
+    over: offsets were learned on them. Where `n_test` images cannot tell a member's accuracy from
+    that of one chosen before, others come first, as long as there are any.
     """
     members = [one for one in front.candidates if one.genotype[:-1] not in barred]
     if not members:
@@ -32,9 +40,18 @@ def choose(
     left = np.ones(len(members), dtype=np.bool_)
     while len(order) < n and left.any():
         gain = improvement.expected() if order else accuracy
-        pick = int(np.argmax(np.where(left, gain, -1.0)))
+        apart = left & _apart(accuracy, order, n_test)
+        pick = int(np.argmax(np.where(apart if apart.any() else left, gain, -1.0)))
         order.append(pick)
         improvement.add(costs[pick : pick + 1], accuracy[pick : pick + 1])
         architecture = members[pick].genotype[:-1]
         left &= np.array([one.genotype[:-1] != architecture for one in members])
     return [members[i] for i in order]
+
+
+def _apart(accuracy: FloatArray, chosen: list[int], n_test: int | None) -> BoolArray:
+    """Members whose accuracy differs from that of all chosen ones by its standard error: `(n,)`."""
+    if n_test is None or not chosen:
+        return np.ones(len(accuracy), dtype=np.bool_)
+    least = np.array([resolution(float(accuracy[i]), n_test) for i in chosen])
+    return np.asarray((np.abs(accuracy[:, None] - accuracy[chosen]) > least).all(axis=1))

@@ -44,6 +44,7 @@ class DeviceTask:
     attempts: int
     lease: str | None
     fraction: float
+    note: str | None
     result: dict[str, Any] | None
     problem: str | None
     created_at: datetime
@@ -190,14 +191,19 @@ def take_task(session: Session, device_id: str, instance: str) -> DeviceTask | N
     return None
 
 
-def keep_task(session: Session, task: DeviceTask, lease: str, fraction: float) -> bool:
-    """Prolong a lease; False where nobody waits any more or another agent has the task."""
+def keep_task(
+    session: Session, task: DeviceTask, lease: str, fraction: float, note: str = ""
+) -> bool:
+    """Prolong a lease and note what is waited for.
+
+    False where nobody waits any more or another agent has the task.
+    """
     job = session.get(JobRow, task.job_id, populate_existing=True)
     wanted = job is not None and job.state in {"queued", "running"} and not job.cancel_requested
     if task.state != "leased" or task.lease != lease or not wanted:
         return False
     until = now() + timedelta(seconds=LEASE_S)
-    _set(session, task.id, lease_expires_at=until, fraction=fraction)
+    _set(session, task.id, lease_expires_at=until, fraction=fraction, note=note)
     return True
 
 

@@ -136,6 +136,7 @@ class DeviceTaskRow(Base):
     leased_by: Mapped[str | None] = mapped_column(String(40))
     lease_expires_at: Mapped[datetime | None]
     fraction: Mapped[float]
+    note: Mapped[str | None] = mapped_column(Text)
     result: Mapped[dict[str, Any] | None]
     problem: Mapped[str | None] = mapped_column(Text)
     lineage: Mapped[dict[str, Any]]

@@ -12,9 +12,16 @@ _NUMBERS = 2**21
 
 
 def split_of(
-    images: Pixels, labels: npt.NDArray[np.int64], test: npt.NDArray[np.bool_], seed: int
+    images: Pixels,
+    labels: npt.NDArray[np.int64],
+    test: npt.NDArray[np.bool_],
+    seed: int,
+    *,
+    test_fifths: int = 1,
 ) -> npt.NDArray[np.int64]:
     """A fifth (at most 5,000 in all) each for validation and, unless some are given, testing.
+
+    `test_fifths` fifths test where the data are few.
 
     Drawn class by class from neighbours in difficulty, so that validation and test agree on how
     hard the data are: on the digits this halves the standard deviation of the difference in a
@@ -33,7 +40,7 @@ def split_of(
             if len(drawn) >= min(step, 5):
                 split[drawn[0]] = 1
                 if not test.any():
-                    split[drawn[1]] = 2
+                    split[drawn[1 : 1 + test_fifths]] = 2
     return split
 
 

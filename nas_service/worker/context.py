@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lookup_tables.measure import Protocol
 from lookup_tables.target import this_device
 from nas_service.engine.child import machine_to_itself
 from nas_service.errors import Unsupported
@@ -74,10 +73,6 @@ class Context:
             return
         with machine_to_itself(self.machine_lock, lambda: False):
             yield
-
-    def steady(self, protocol: Protocol) -> Protocol:
-        """The protocol with what this service takes for stable."""
-        return replace(protocol, max_spread=self.settings.max_spread)
 
     def threads(self) -> int:
         """Threads of a training step."""

@@ -10,21 +10,24 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lookup_tables.measure import Protocol, Timing
+from lookup_tables.measuring.anchors import kind_of
+from lookup_tables.measuring.protocol import OnProgress
+from lookup_tables.measuring.reference import Reference
+from lookup_tables.measuring.timing import Protocol, Timing
+from lookup_tables.profile import NO_PROTOCOLS, References, references_as_dict
 from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target
 from nas_service.errors import StepFailed, Unreachable, Unsupported
 from nas_service.plugins import COMPILERS, names
 from nas_service.storage import agents
-from nas_service.storage.agents import DeviceTask
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.session import now
 from nas_service.worker.context import Context
@@ -36,13 +39,31 @@ _POLL_S = 0.3
 Outputs = dict[str, npt.NDArray[np.float32]]
 
 
+ONCE = Protocol(turns=1, most_turns=1, warmups=0, repeats=1, patience_s=0.0)
+LEARNING_S = 15.0
+"""How long an agent watches its machine before anything is measured there for the first time."""
+
+
 @dataclass
 class AgentProfiler:
-    """A `Profiler` whose files run on a device with an agent; see `lookup_tables.profile`."""
+    """A `Profiler` whose files run on a device with an agent; see `lookup_tables.profile`.
+
+    `known` are the device's references; with `relearn`, the agent is asked first whether it still
+    sees them.
+    """
 
     context: Context
     device: StoredDevice
     job_id: str
+    known: Mapping[str, Reference] = field(default_factory=dict)
+    relearn: bool = False
+    steadiness: dict[str, Any] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set)
+
+    @property
+    def references(self) -> References:
+        """See `Profiler`."""
+        return self.known
 
     def measure(
         self,
@@ -50,9 +71,10 @@ class AgentProfiler:
         target: Target,
         *,
         protocol: Protocol,
+        protocols: Mapping[str, Protocol] = NO_PROTOCOLS,
         budget_s: float | None = None,
         seed: int = 0,
-        on_round: Callable[[int, int], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> dict[str, Timing]:
         """Time each file on the device.
 
@@ -60,60 +82,83 @@ class AgentProfiler:
             Unreachable: the agent was not heard of for long, or has another runtime by now.
             StepFailed: a task failed too often.
         """
-        timings, _ = self.run(
-            models,
-            target,
-            protocol=protocol,
-            budget_s=budget_s,
-            seed=seed,
-            on_round=on_round,
-        )
-        return timings
+        self._know(target, protocol, on_progress)
+        parts: list[tuple[list[str], Protocol]] = []
+        for one in dict.fromkeys([protocols.get(name, protocol) for name in models]):
+            names = [name for name in models if protocols.get(name, protocol) == one]
+            parts += [(names[i : i + CHUNK], one) for i in range(0, len(names), CHUNK)]
+        tasks = []
+        for names, own in parts:
+            share = None if budget_s is None else budget_s * len(names) / len(models)
+            tasks.append(
+                self._ask({name: models[name] for name in names}, target, own, seed, share)
+            )
+        timings: dict[str, Timing] = {}
+        for result in self._results(tasks, target, on_progress):
+            timings |= {name: Timing(**one) for name, one in result["timings"].items()}
+            self.steadiness = {k: v for k, v in result["machine"].items() if k != "kind"}
+        return {name: timings[name] for name in models}
 
-    def run(
+    def outputs(self, models: Mapping[str, Path], target: Target, images: Path) -> Outputs:
+        """First output of each file on the `images` of an npz, as the device computes them."""
+        tasks = [self._ask(models, target, ONCE, 0, None, inputs=images, outputs_of=tuple(models))]
+        found: Outputs = {}
+        for result in self._results(tasks, target, None):
+            found |= {name: _unpack(one) for name, one in result["outputs"].items()}
+        return found
+
+    def _know(self, target: Target, protocol: Protocol, on_progress: OnProgress | None) -> None:
+        """Have the device's reference state, before files are sent in several tasks."""
+        kind = kind_of(target.runtime)
+        if protocol.sustained_s > 0:
+            return  # known only under load, which the task itself brings about
+        if kind in self._asked or (kind in self.known and not self.relearn):
+            return
+        self._asked.add(kind)
+        task = self._ask({}, target, ONCE, 0, None, relearn=True, watch_s=LEARNING_S)
+        for result in self._results([task], target, on_progress):
+            learned = Reference.from_dict(result["machine"]["reference"])
+            self.known = {**self.known, kind: learned}
+
+    def _results(
+        self, tasks: list[str], target: Target, on_progress: OnProgress | None
+    ) -> Iterator[dict[str, Any]]:
+        for number, task_id in enumerate(tasks):
+            result = self._wait(task_id, number, len(tasks), on_progress)
+            there = result["runtime_version"]
+            if target.runtime_version and there != target.runtime_version:
+                raise Unreachable(
+                    f"device {self.device.name!r} measured with {target.runtime} {there}, not "
+                    f"{target.runtime_version}; profile it again"
+                )
+            yield result
+
+    def _ask(
         self,
         models: Mapping[str, Path],
         target: Target,
-        *,
         protocol: Protocol,
-        budget_s: float | None = None,
-        seed: int = 0,
-        on_round: Callable[[int, int], None] | None = None,
+        seed: int,
+        budget_s: float | None,
+        *,
         inputs: Path | None = None,
         outputs_of: tuple[str, ...] = (),
-    ) -> tuple[dict[str, Timing], Outputs]:
-        """`measure`, and outputs of some of the models on the `images` of the file `inputs`."""
-        given = None if inputs is None else self.context.blobs.put(inputs)
-        names = list(models)
-        ids = []
-        for start in range(0, len(names), CHUNK):
-            part = names[start : start + CHUNK]
-            share = None if budget_s is None else budget_s * len(part) / len(names)
-            payload = {
-                "target": target.as_dict(),
-                "models": {name: self.context.blobs.put(models[name]) for name in part},
-                "protocol": protocol.as_dict(),
-                "seed": seed,
-                "budget_s": share,
-                "inputs": given,
-                "outputs_of": [name for name in part if name in outputs_of],
-            }
-            ids.append(self._ask(payload))
-        timings: dict[str, Timing] = {}
-        outputs: Outputs = {}
-        for number, task_id in enumerate(ids):
-            result = self._wait(task_id, number, len(ids), on_round)
-            told = result["runtime_version"]
-            if target.runtime_version and told != target.runtime_version:
-                raise Unreachable(
-                    f"device {self.device.name!r} measured with {target.runtime} {told}, not "
-                    f"{target.runtime_version}; profile it again"
-                )
-            timings |= {name: Timing(**one) for name, one in result["timings"].items()}
-            outputs |= {name: _unpack(one) for name, one in result["outputs"].items()}
-        return {name: timings[name] for name in names}, outputs
-
-    def _ask(self, payload: dict[str, Any]) -> str:
+        relearn: bool = False,
+        watch_s: float = 0.0,
+    ) -> str:
+        put = self.context.blobs.put
+        payload = {
+            "target": target.as_dict(),
+            "models": {name: put(path) for name, path in models.items()},
+            "protocol": protocol.as_dict(),
+            "references": references_as_dict(self.known),
+            "seed": seed,
+            "budget_s": budget_s,
+            "inputs": None if inputs is None else put(inputs),
+            "outputs_of": list(outputs_of),
+            "relearn": relearn,
+            "watch_s": watch_s,
+        }
         # how much time is left differs from run to run, what is asked does not
         named = {k: v for k, v in payload.items() if k != "budget_s"}
         digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:24]
@@ -128,7 +173,7 @@ class AgentProfiler:
         return task.id
 
     def _wait(
-        self, task_id: str, number: int, of: int, on_round: Callable[[int, int], None] | None
+        self, task_id: str, number: int, of: int, on_progress: OnProgress | None
     ) -> dict[str, Any]:
         patience_s = self.context.settings.agent_patience_s
         while True:
@@ -146,15 +191,9 @@ class AgentProfiler:
                     f"device {self.device.name!r} has not been heard of for {silent_s:.0f} s; "
                     "is its agent running?"
                 )
-            self._report(task, number, of, on_round)
+            if on_progress is not None:
+                on_progress((number + task.fraction) / of, task.note or "")
             time.sleep(_POLL_S)
-
-    @staticmethod
-    def _report(
-        task: DeviceTask, number: int, of: int, on_round: Callable[[int, int], None] | None
-    ) -> None:
-        if on_round is not None:
-            on_round(round(1000 * (number + task.fraction)), 1000 * of)
 
 
 def require_agent(context: Context, device: StoredDevice) -> dict[str, Any]:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from lookup_tables.measure import Timing
+from lookup_tables.measuring.protocol import OnProgress
+from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.runtimes import PACKAGES
 from lookup_tables.target import PLAIN_RUNTIME, Target
 from nas_service.compilation.base import FloatArray32
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.errors import Unsupported
 from nas_service.plugins import COMPILERS, load
-from nas_service.storage.devices import StoredDevice
-from nas_service.worker.context import Context
 from nas_service.worker.remote import AgentProfiler
-
-_ONCE = replace(PROTOCOL, rounds=1, warmups=0, repeats=1, extra_rounds=0)
 
 
 def require_runtime(device: str, runtime: str, there: Mapping[str, str]) -> None:
@@ -41,13 +37,14 @@ class RemoteFiles:
 
     def __init__(
         self,
-        context: Context,
-        device: StoredDevice,
-        job_id: str,
+        profiler: AgentProfiler,
         files: Mapping[str, tuple[Path, Target]],
+        protocol: Protocol = PROTOCOL,
+        on_progress: OnProgress | None = None,
     ) -> None:
-        self._profiler = AgentProfiler(context, device, job_id)
-        self._protocol = context.steady(PROTOCOL)
+        self._profiler = profiler
+        self._protocol = protocol
+        self._on_progress = on_progress
         self._groups: dict[tuple[str, str], tuple[Target, dict[str, Path]]] = {}
         for name, (path, target) in files.items():
             same = "" if target.runtime == PLAIN_RUNTIME else target.precision
@@ -58,7 +55,13 @@ class RemoteFiles:
         """One session of all files."""
         found: dict[str, Timing] = {}
         for target, models in self._groups.values():
-            found |= self._profiler.measure(models, target, protocol=self._protocol, seed=seed)
+            found |= self._profiler.measure(
+                models,
+                target,
+                protocol=self._protocol,
+                seed=seed,
+                on_progress=self._on_progress,
+            )
         return found
 
     def outputs(self, names: Collection[str], images: Path) -> dict[str, FloatArray32]:
@@ -67,8 +70,5 @@ class RemoteFiles:
         for target, models in self._groups.values():
             asked = {name: path for name, path in models.items() if name in names}
             if asked:
-                _, told = self._profiler.run(
-                    asked, target, protocol=_ONCE, inputs=images, outputs_of=tuple(asked)
-                )
-                found |= told
+                found |= self._profiler.outputs(asked, target, images)
         return found

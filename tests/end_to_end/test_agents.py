@@ -16,7 +16,7 @@ import onnx
 import pytest
 
 from lookup_tables.fill import MIN_MEASURED
-from lookup_tables.measure import Protocol
+from lookup_tables.measuring.timing import Protocol
 from lookup_tables.profile import LocalProfiler
 from lookup_tables.target import Target
 from nas_service.client import ApiError
@@ -189,13 +189,13 @@ def test_an_offline_kit_comes_back_as_tables(service: Service, tmp_path: Path) -
     assert [line.split(",")[0] for line in template[1:]] == names
     models = {name: tmp_path / "kit" / "models" / f"{name}.onnx" for name in names}
     target = Target("mcu", "onnxruntime", "any", "fp32")
-    protocol = Protocol(rounds=3, repeats=5, extra_rounds=0)
+    protocol = Protocol(turns=3, repeats=5)
     timed = LocalProfiler().measure(models, target, protocol=protocol)
     rows = ["name,p50_ms,n", *(f"{name},{timed[name].p50_ms},15" for name in names)]
 
     asked = {"kit": kit["id"], "runtime_version": "1.99"}
     lacking = nas.post("/v1/devices/mcu:import-kit", {**asked, "results": "\n".join(rows[:-3])})
-    with pytest.raises(ApiError, match="models have no row, as fit/anchor"):
+    with pytest.raises(ApiError, match="models have no row, as "):
         nas.wait(lacking["job"]["id"], timeout_s=400)
     assert nas.get("/v1/devices/mcu/targets") == []
     table = _imported(nas, {**asked, "results": "\n".join(rows)})

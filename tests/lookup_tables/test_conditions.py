@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from lookup_tables.conditions import conditions, find_meter, operating_point
-from lookup_tables.measure import Protocol, measure
+from lookup_tables.measuring.machine import Machine
+from lookup_tables.measuring.protocol import measure
+from lookup_tables.measuring.timing import Protocol
 
 
 def _write(root: Path, **values: str) -> None:
@@ -86,7 +88,8 @@ def test_energy_of_a_run_is_the_meters_over_the_runs() -> None:
         nonlocal used
         used += 0.003
 
-    protocol = Protocol(rounds=4, warmups=3, repeats=5, extra_rounds=0)
-    found = measure({"a": run}, protocol, meter=lambda: used)
+    protocol = Protocol(turns=4, warmups=3, repeats=5)
+    machine = Machine.here()
+    found = measure({"a": run}, protocol, machine, meter=lambda: used).timings
     assert found["a"].energy_mj == pytest.approx(3.0)
-    assert measure({"a": run}, protocol)["a"].energy_mj is None
+    assert measure({"a": run}, protocol, machine).timings["a"].energy_mj is None

@@ -14,6 +14,20 @@ function operatorCheck(found) {
   return `${dropped} of the space needs ${found.unsupported_operators.join(", ")}: dropped`;
 }
 
+const HELD = {
+  reference: "p50 in the device's reference state",
+  observed: "p90 of everything that was observed",
+  sustained: "p50 after minutes of load",
+};
+
+// How each table was measured, and the command for a better one.
+function steadiness(cards) {
+  return cards.map((card) => [
+    `Table ${card.precision}: ${card.verdict}`,
+    card.mend ? `${card.text}. Mend it with: ${card.mend}` : card.text,
+  ]);
+}
+
 export function showFacts(search) {
   const { spec, facts } = search;
   const limit =
@@ -25,11 +39,14 @@ export function showFacts(search) {
     ["Device", spec.device],
     ["Latency limit", limit],
     ["Limit holds with", `${spec.limit_probability}, as measured`],
+    ["Limit is held against", HELD[spec.limit_on || "reference"]],
     ["Certification", certification(facts.certification)],
     ["Sampler", spec.sampler],
     ["Seed", spec.seed],
     ...(facts.operator_check ? [["Operator check", operatorCheck(facts.operator_check)]] : []),
     ["Tables", (facts.tables || []).join(", ") || "none yet"],
+    ...steadiness(facts.steadiness || []),
+    ...(facts.test_part?.text ? [["Test part", facts.test_part.text]] : []),
   ];
   document.getElementById("facts").replaceChildren(
     ...shown.map(([name, text]) =>

@@ -31,6 +31,19 @@ function latency(row) {
   return `${significant(row.measured_latency_ms)}${held}`;
 }
 
+// What was seen in whatever state the machine was, beside the state that the latency holds in.
+function observed(row) {
+  const seen = row.latency;
+  if (!seen || seen.observed_p90_ms == null) return "unknown";
+  const share = seen.state_share == null ? "" : `, ${percent(seen.state_share, 0)} of the time in it`;
+  return `${significant(seen.observed_p50_ms)} / ${significant(seen.observed_p90_ms)}${share}`;
+}
+
+function ties(row) {
+  if (row.tied_with == null) return "";
+  return row.tied_with.length ? `winner ${row.tied_with.join(", ")}` : "none";
+}
+
 function measuredRow(winner, row) {
   return element("tr", {
     children: [
@@ -38,8 +51,10 @@ function measuredRow(winner, row) {
       cell(row.precision),
       cell(percent(row.predicted_accuracy), "number"),
       cell(accuracy(row), "number"),
+      cell(ties(row)),
       cell(significant(row.predicted_latency_ms), "number"),
       cell(latency(row), "number"),
+      cell(observed(row), "number"),
       cell(kilobytes(row.measured_size_bytes), "number"),
       cell(row.verdict, row.verdict === "certified" ? "good" : "bad"),
       cell(row.published ? "published" : `refused: ${row.reason}`, row.published ? "good" : "bad"),
@@ -56,8 +71,10 @@ function pendingRow(winner, [precision, estimate]) {
       cell(precision),
       cell(percent(estimate.predicted_accuracy), "number"),
       cell("not measured", "number"),
+      cell(""),
       cell(significant(estimate.predicted_latency_ms), "number"),
       cell("not measured", "number"),
+      cell(""),
       cell(kilobytes(estimate.size_bytes), "number"),
       cell(""),
       cell(state, winner.problem ? "bad" : ""),
@@ -74,7 +91,7 @@ export function showWinners(winners) {
   );
   if (!rows.length) {
     const none = cell("Winners are chosen when the queries are done.");
-    none.colSpan = 10;
+    none.colSpan = 12;
     rows.push(element("tr", { children: [none] }));
   }
   document.querySelector("#winners tbody").replaceChildren(...rows);

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lookup_tables.measure import Timing
+from lookup_tables.measuring.timing import Timing
 from lookup_tables.quantized import is_half, is_quantized
 from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target

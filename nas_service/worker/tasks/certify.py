@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from lookup_tables.calibrate import Calibration, fit_calibration, rescaled
+from lookup_tables.calibrate import Calibration, block_sums, fit_calibration, rescaled
 from lookup_tables.quantized import quantize
 from lookup_tables.table import TRANSFERRED, LookupTable
 from lookup_tables.target import Deployment
 from nas_service.compilation.base import Source
+from nas_service.compilation.benchmark import limited, protocol_for
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.compression.width import narrow
 from nas_service.engine.child import Progress
@@ -38,13 +39,16 @@ from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context
 from nas_service.worker.remote import can_measure
 from nas_service.worker.tasks.front import all_candidates, evaluated_before
-from nas_service.worker.tasks.measure import anchor_of, spread_of
+from nas_service.worker.tasks.measure import spread_of
+from nas_service.worker.tasks.profile import keep_references
 from nas_service.worker.tasks.profile_files import source_of
 from nas_service.worker.tasks.tables import open_problem
 
 NEAR = 1.25
 """Candidates expected to take longer than this many limits are not worth a measurement."""
 MAX_CANDIDATES = 2000
+_RELOADED = 8
+"""A machine that was under load a moment ago is back under it in this part of the time."""
 
 
 def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -115,6 +119,7 @@ def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, An
         "spent": spent,
         "unstable": unstable,
         "ended": ended,
+        "why_unstable": work.why_unstable,
         "noise": round(certifier.noise, 4),
         "recalibrated_tables": tables_made,
         "measured": measured,
@@ -152,17 +157,22 @@ class _Work:
     benches: dict[tuple[int, ...], Bench] = field(default_factory=dict)
     seen: dict[str, dict[tuple[int, ...], list[float]]] = field(default_factory=dict)
     revised: dict[str, tuple[LookupTable, Calibration]] = field(default_factory=dict)
+    why_unstable: str = ""
 
     def measure(self, one: Candidate, number: int) -> float | None:
         """p50 of one more session; None where it was not stable."""
         if one.genotype not in self.benches:
             self.benches[one.genotype] = self._bench(one, number)
         seed = self.search.value.seed + 7919 * number
-        timing = self.benches[one.genotype].session(seed).timings[one.precision]
+        bench = self.benches[one.genotype]
+        timing = bench.session(seed)[one.precision]
+        keep_references(self.context, self.device.id, bench.profiler)
         if not timing.stable:
+            self.why_unstable = timing.reason
             return None
-        self.seen.setdefault(one.precision, {}).setdefault(one.genotype, []).append(timing.p50_ms)
-        return timing.p50_ms
+        value = limited(timing, self.search.value.limit_on)
+        self.seen.setdefault(one.precision, {}).setdefault(one.genotype, []).append(value)
+        return value
 
     def _bench(self, one: Candidate, number: int) -> Bench:
         space = self.problem.space.architectures
@@ -200,7 +210,10 @@ class _Work:
             {one.precision: source},
             {one.precision: target},
             folder,
-            anchor_then_ms=anchor_of(self.tables),
+            protocol=protocol_for(
+                self.search.value.limit_on,
+                self.search.value.sustained_s / (1 if number == 0 else _RELOADED),
+            ),
         )
 
     def revise(self, certifier: Certifier, candidates: list[Candidate]) -> None:
@@ -231,7 +244,11 @@ class _Work:
                     new = np.concatenate(plain[1:]), np.array(values[len(measured) :])
                     calibration = rescaled(table.calibration, *new)
                 else:
-                    calibration = fit_calibration(np.concatenate(plain), np.array(values))
+                    calibration = fit_calibration(
+                        np.concatenate(plain),
+                        np.array(values),
+                        parts=block_sums(table, [entry.block for entry in table.entries]),
+                    )
                 if kept:
                     self.revised[stored.version] = (table, calibration)
                 for which in self._priced_by(stored, kept=kept):

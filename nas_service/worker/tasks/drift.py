@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from lookup_tables.drift import MAX_PROBES, MIN_PROBES, Drift, drift
-from lookup_tables.measure import Protocol, Timing
+from lookup_tables.measuring.machine import LEAST_SHARE
+from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.profile import Profiler
 from lookup_tables.target import Target
 from nas_service.engine.child import Progress
@@ -30,8 +30,8 @@ from nas_service.worker.tasks.profile_space import NETWORK_PROTOCOL
 
 SESSIONS = 2
 """A device has moved only if it has in so many sessions."""
-ATTEMPTS, PAUSE_S = 6, 4.0
-"""Sessions that are taken at most, and how long a restless machine is left alone."""
+ATTEMPTS = 4
+"""Sessions that are taken at most: each waits for the reference state by itself."""
 
 
 def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -75,20 +75,28 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             )
             models = {str(i): files[i][file_key(target)] for i in files}
         seed = int(params["seed"])
-        told = _compare(profiler, models, target, then, seed, context.steady(NETWORK_PROTOCOL))
+        told = _compare(profiler, models, target, then, seed, NETWORK_PROTOCOL)
         if told is None:
-            found[target.key] = {"moved": None, "reason": "too few stable measurements"}
+            gone = _gone(profiler)
+            if gone:
+                moved.append((table, f"the device was {gone}"))
+            found[target.key] = {
+                "moved": True if gone else None,
+                "reason": gone or "too few stable measurements",
+            }
             continue
         found[target.key] = {**told.as_dict(), "table": table.version}
         if told.moved:
             way = "slower" if told.shift > 0 else "faster"
-            moved.append((table, f"{abs(told.shift):.1%} {way} than table {table.version}"))
+            moved.append(
+                (table, f"the device is {abs(told.shift):.1%} {way} than table {table.version}")
+            )
     shutil.rmtree(folder, ignore_errors=True)
     checked_at = now().isoformat(timespec="seconds")
     with context.database.session() as session:
         devices.note_fact(session, device.id, "drift", {"checked_at": checked_at, "targets": found})
         for table, reason in moved:
-            certified.make_stale(session, table.target_id, f"drift: the device is {reason}")
+            certified.make_stale(session, table.target_id, f"drift: {reason}")
         if moved:
             body = {"device": device.name, "targets": found, "checked_at": checked_at}
             webhooks.announce(session, "device.drifted", params["job_id"], body)
@@ -103,10 +111,9 @@ def _compare(
     seed: int,
     protocol: Protocol = NETWORK_PROTOCOL,
 ) -> Drift | None:
-    """What `SESSIONS` sessions agree on; None where the machine never came to rest for them.
+    """What `SESSIONS` sessions agree on; None where the reference state was seen too little for it.
 
-    A neighbour slows one session, not the next one too. A session with too few stable measurements
-    says nothing and is taken again after a while.
+    A session with too few stable measurements says nothing and is taken again.
     """
     agreed = 0
     for attempt in range(ATTEMPTS):
@@ -115,13 +122,21 @@ def _compare(
         )
         steady = [i for i in range(len(then)) if timings[str(i)].stable]
         if len(steady) < MIN_PROBES:
-            time.sleep(PAUSE_S)
             continue
         told = drift(then[steady], np.array([timings[str(i)].p50_ms for i in steady]))
         agreed += 1
         if not told.moved or agreed == SESSIONS:
             return told
     return None
+
+
+def _gone(profiler: Profiler) -> str:
+    """Why the device has moved where it is not seen in its reference state; empty where it is."""
+    share = float(profiler.steadiness.get("state_share", 1.0))
+    if share >= LEAST_SHARE:
+        return ""
+    doubt = profiler.steadiness.get("reference", {}).get("doubt", "")
+    return f"seen in its reference state {share:.0%} of the time: {doubt or 'it has gone'}"
 
 
 def profiled_anew(context: Context, tables: Sequence[StoredTable]) -> list[dict[str, Any]]:

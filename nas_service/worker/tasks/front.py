@@ -17,7 +17,7 @@ from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
-from nas_service.storage import searches, supernets
+from nas_service.storage import datasets, searches, supernets
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context
 from nas_service.worker.tasks.tables import open_problem
@@ -42,6 +42,7 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         before = before[: search.facts.get("n_chosen", 0)]  # the same again if it is run again
         if params.get("replace") and not _n_failed(before):
             return {"winners": []}
+        dataset = datasets.get_dataset(session, search.dataset_id)
         barred: set[tuple[int, ...]] = set()
         if search.facts.get("predictor_id"):
             stored = supernets.get_predictor(session, search.facts["predictor_id"])
@@ -55,7 +56,7 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     front = front_of(problem, judged(problem, candidates, search.facts.get("certification", {})))
     barred |= {tuple(one.genotype[:-1]) for one in before}
     wanted = spec.n_winners if not before else _n_failed(before)
-    chosen = winners.choose(front, wanted, barred=barred)
+    chosen = winners.choose(front, wanted, barred=barred, n_test=int(dataset.facts["n_test"]))
     by_key = {(one.genotype[:-1], one.precision): one for one in candidates}
     ids = []
     with context.database.session() as session:

@@ -13,21 +13,26 @@ import math
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
-from lookup_tables import anchor
+import numpy as np
+
 from lookup_tables.errors import InvalidTable, LookupTableError
-from lookup_tables.importers import NetworkLatency, network_latencies
-from lookup_tables.measure import Protocol, Timing
+from lookup_tables.importers import ANCHOR_COLUMNS, NetworkLatency, network_latencies
+from lookup_tables.measuring.anchors import anchor_graph
+from lookup_tables.measuring.protocol import OnProgress
+from lookup_tables.measuring.reference import Reference, find_reference
+from lookup_tables.measuring.timing import REFERENCE, UNKNOWN_STATE, Protocol, Timing
+from lookup_tables.profile import NO_PROTOCOLS, References
 from lookup_tables.target import Target
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
 from nas_service.lineage import lineage
-from nas_service.space.base import ImageShape
+from nas_service.space.base import FloatArray, ImageShape
 from nas_service.storage import artifacts, devices
 from nas_service.storage.session import now
 from nas_service.worker.context import Context, space_on
@@ -70,8 +75,6 @@ def make_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         for number, paths in every.items()
         for precision in precisions
     }
-    anchor_file = anchor.write_anchor(folder)
-    models |= {f"{group}/{anchor.NAME}": anchor_file for group in ("fit", "check")}
     report(0.96, f"packing {len(models)} models")
     place = folder / "kit.zip"
     _pack(place, models)
@@ -101,7 +104,7 @@ def import_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     results = folder / "results.csv"
     results.write_text(params["results"], encoding="utf-8")
     try:
-        filled = FilledKit({one.name: timing_of(one) for one in network_latencies(results)})
+        filled = FilledKit.of(network_latencies(results))
         targets = [
             Target(device.name, RUNTIME, params["runtime_version"], precision)
             for precision in asked["precisions"]
@@ -126,11 +129,39 @@ def import_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     return store_tables(context, device, targets, made, space, int(asked["seed"]))
 
 
+_ANCHOR = "graph"
+"""Whose graph a kit runs before and after each model."""
+
+
 @dataclass(frozen=True)
 class FilledKit:
-    """A `Profiler` that has been told: timings by the names that a kit gave its models."""
+    """A `Profiler` that replays recorded timings, by the names that a kit gave its models."""
 
     timings: Mapping[str, Timing]
+    references: References
+    steadiness: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, rows: Sequence[NetworkLatency]) -> FilledKit:
+        """Rows of a filled kit; where the anchor stands beside them, they are held to a state."""
+        known = [
+            (one.anchor_before_ms, one.anchor_after_ms)
+            for one in rows
+            if one.anchor_before_ms is not None and one.anchor_after_ms is not None
+        ]
+        if not known or len(known) < len(rows):
+            return cls({one.name: timing_of(one) for one in rows}, {}, {})
+        logs = np.log(np.array(known, dtype=np.float64))
+        reference = find_reference([_ANCHOR], logs.reshape(-1, 1), np.ones(2 * len(rows)))
+        # how long the device was watched is not known: readings are all there is
+        reference = replace(reference, watched_s=0.0, doubt="")
+        share = sum(map(float, _inside(reference, logs))) / len(rows)
+        timings = {
+            one.name: timing_of(one, reference, share, inside=bool(inside))
+            for one, inside in zip(rows, _inside(reference, logs), strict=True)
+        }
+        steadiness = {"reference": reference.as_dict(), "state_share": round(share, 4)}
+        return cls(timings, {"kit": reference}, steadiness)
 
     def measure(
         self,
@@ -138,26 +169,37 @@ class FilledKit:
         target: Target,
         *,
         protocol: Protocol,
+        protocols: Mapping[str, Protocol] = NO_PROTOCOLS,
         budget_s: float | None = None,
         seed: int = 0,
-        on_round: Callable[[int, int], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> dict[str, Timing]:
-        """What was told of each model; `InvalidSpec` names those of which nothing was."""
-        del target, protocol, budget_s, seed, on_round
-        folders = {path.parent.name for path in models.values()} & {"fit", "check"}
-        group = folders.pop() if folders else "blocks"
-        lacking = [name for name in models if f"{group}/{name}" not in self.timings]
-        if lacking:
-            first = ", ".join(f"{group}/{name}" for name in lacking[:5])
+        """What was recorded of each model; `InvalidSpec` names those of which nothing was."""
+        del target, protocol, protocols, budget_s, seed, on_progress
+        missing = [name for name in models if name not in self.timings]
+        if missing:
             raise InvalidSpec(
-                f"results: {len(lacking)} models have no row, as {first}", field="results"
+                f"results: {len(missing)} models have no row, as {', '.join(missing[:5])}",
+                field="results",
             )
-        return {name: self.timings[f"{group}/{name}"] for name in models}
+        return {name: self.timings[name] for name in models}
 
 
-def timing_of(told: NetworkLatency) -> Timing:
+def _inside(reference: Reference, logs: FloatArray) -> list[bool]:
+    """Of each pair of readings `(n, 2)`: whether both are of the reference state."""
+    return [all(reference.holds({_ANCHOR: float(np.exp(v))}) for v in pair) for pair in logs]
+
+
+def timing_of(
+    told: NetworkLatency,
+    reference: Reference | None = None,
+    share: float | None = None,
+    *,
+    inside: bool = True,
+) -> Timing:
     """A timing from what a tool printed; percentiles that it did not are the median."""
     p50 = told.p50_ms
+    reason = "" if inside else "the anchor beside it says that the device was in another state"
     return Timing(
         p10_ms=p50,
         p50_ms=p50,
@@ -165,20 +207,25 @@ def timing_of(told: NetworkLatency) -> Timing:
         p99_ms=told.p99_ms or told.p90_ms or p50,
         spread=0.0,
         n=max(told.n, 1),
-        stable=math.isfinite(p50),
+        stable=math.isfinite(p50) and inside,
         measured_at=now().isoformat(timespec="seconds"),
+        state=UNKNOWN_STATE if reference is None else REFERENCE,
+        n_turns=1,
+        state_share=share,
+        reason=reason,
     )
 
 
 def _pack(place: Path, models: Mapping[str, Path]) -> None:
     template = io.StringIO()
     writer = csv.writer(template, lineterminator="\n")
-    writer.writerow(["name", "p50_ms", "p90_ms", "p99_ms", "n"])
-    writer.writerows([name, "", "", "", ""] for name in models)
+    writer.writerow(["name", "p50_ms", "p90_ms", "p99_ms", "n", *ANCHOR_COLUMNS])
+    writer.writerows([name, *[""] * 6] for name in models)
     texts = package_files("nas_service").joinpath("templates")
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in models.items():
             archive.write(path, f"models/{name}.onnx")
+        archive.writestr("anchor.onnx", anchor_graph())
         archive.writestr("results.csv", template.getvalue())
         archive.writestr("README.txt", texts.joinpath("kit.txt").read_text())
         archive.writestr("measure.sh", texts.joinpath("kit.sh").read_text())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
-from lookup_tables.measure import Timing
+from lookup_tables.measuring.timing import Timing
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
-from nas_service.compilation.benchmark import PROTOCOL
+from nas_service.compilation.benchmark import STATISTICS, limited, protocol_for
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import parity_of
 from nas_service.engine.child import Progress
@@ -30,6 +30,7 @@ from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.images import open_images
 from nas_service.worker.remote import can_measure, runtimes_of
+from nas_service.worker.tasks.profile import keep_references
 from nas_service.worker.tasks.supernet import shipped_accuracy
 from nas_service.worker.tasks.winner_files import files_of, shipped_file
 from nas_service.worker.tasks.winner_rows import body_of, row_of
@@ -64,6 +65,17 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         precisions = ("fp32", *(p for p in spec.precisions if p != "fp32"))
         files = files_of(context, stored, precisions, folder)
         report(0.1, "compiling")
+    number = 0
+
+    def on_progress(_: float, note: str) -> None:
+        at = 0.2 + 0.6 * number / certificates.MAX_SESSIONS
+        report(at, f"measuring, session {number + 1}" + (f": {note}" if note else ""))
+
+    def on_session(session: int) -> None:
+        nonlocal number
+        number = session
+        on_progress(0.0, "")
+
     try:
         bench = open_bench(
             context,
@@ -73,7 +85,8 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             {one: targets[one].value for one in precisions},
             folder,
             images=files.images,
-            anchor_then_ms=anchor_of(tables),
+            protocol=protocol_for(spec.limit_on, spec.sustained_s),
+            on_progress=on_progress,
         )
         with context.building(params):
             accuracy = {
@@ -83,10 +96,11 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 )
                 for one in precisions
             }
-        certifier = _certify(bench, winner, search, spreads, report)
+        certifier = _certify(bench, winner, search, spreads, on_session)
     except Unreachable:
         shutil.rmtree(folder, ignore_errors=True)
         return _unreached(context, search, winner, spreads)
+    keep_references(context, device.id, bench.profiler)
     timings = {one: _typical(bench, one) for one in precisions}
     report(0.85, "asking the runtime for its memory")
     memory = {one: _memory(context, params, bench.compiled[one], device) for one in precisions}
@@ -100,7 +114,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             precision=precision,
             accuracy=accuracy[precision],
             n_test=len(data.test),
-            latency_ms=timings[precision].p50_ms,
+            latency_ms=limited(timings[precision], spec.limit_on),
             stable=timings[precision].stable,
             size_bytes=bench.compiled[precision].stat().st_size,
             parity_ok=same.ok,
@@ -125,13 +139,15 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 spec.limit_probability,
                 estimate["predicted_latency_ms"],
                 spreads.get(precision),
+                statistic=STATISTICS[spec.limit_on],
+                why_unstable=timings[precision].reason,
             )
             row = {
                 **row_of(winner, measured[precision], measured["fp32"], certificate, spec.limits),
                 "file": shipped[precision].name,
                 "latency": timings[precision].as_dict(),
-                "machine_shift": bench.sessions[-1].machine_shift,
-                "measuring_attempts": sum(one.attempts for one in bench.sessions),
+                "steadiness": dict(bench.profiler.steadiness),
+                "n_sessions_unstable": sum(not one[precision].stable for one in bench.sessions),
             }
             rows.append(row)
             artifacts.add_measurement(
@@ -139,7 +155,10 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 artifact_id=shipped[precision].id,
                 target_id=targets[precision].id,
                 values=timings[precision].as_dict(),
-                lineage=lineage(seed=spec.seed, protocol=context.steady(PROTOCOL).as_dict()),
+                lineage=lineage(
+                    seed=spec.seed,
+                    protocol=protocol_for(spec.limit_on, spec.sustained_s).as_dict(),
+                ),
             )
             certified.issue(
                 session,
@@ -147,7 +166,14 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 artifact=shipped[precision],
                 target_id=targets[precision].id,
                 verdict=certificate.verdict,
-                body=body_of(row, certificate, targets[precision].key, search.facts["tables"]),
+                body=body_of(
+                    row,
+                    certificate,
+                    targets[precision].key,
+                    search.facts["tables"],
+                    timings[precision],
+                    bench.profiler.steadiness,
+                ),
             )
         every = {**(winner.compressed or {}), **{one.name: one.id for one in shipped.values()}}
         searches.update_winner(session, winner.id, results=rows, state="measured", compressed=every)
@@ -186,12 +212,6 @@ def targets_of(
     return by_precision
 
 
-def anchor_of(tables: list[StoredTable]) -> float | None:
-    """How fast the anchor was when the tables were made."""
-    found = [table.provenance.get("anchor_p50_ms") for table in tables]
-    return next((float(one) for one in found if one), None)
-
-
 def spread_of(table: StoredTable) -> float | None:
     """Typical relative error of a table's estimates; None where nothing tells."""
     if not table.calibration:
@@ -204,7 +224,7 @@ def _certify(
     winner: StoredWinner,
     search: StoredSearch,
     spreads: dict[str, float | None],
-    report: Progress,
+    on_session: Callable[[int], None],
 ) -> Certifier:
     """Measure sessions until every verdict is settled; row i is the i-th precision."""
     spec = search.value
@@ -218,12 +238,12 @@ def _certify(
     )
     rows = list(range(len(spec.precisions)))
     for number in range(certificates.MAX_SESSIONS):
-        report(0.2 + 0.6 * number / certificates.MAX_SESSIONS, f"measuring, session {number + 1}")
-        found = bench.session(spec.seed).timings
+        on_session(number)
+        found = bench.session(spec.seed)
         for row, precision in enumerate(spec.precisions):
             if found[precision].stable:
-                certifier.add(row, found[precision].p50_ms)
-        # what was never stable is waited for as long as sessions last: machines come to rest
+                certifier.add(row, limited(found[precision], spec.limit_on))
+        # what was never stable is waited for as long as sessions last: states come back
         if certificates.settled(certifier, rows):
             break
     return certifier
@@ -231,7 +251,7 @@ def _certify(
 
 def _typical(bench: Bench, precision: str) -> Timing:
     """The middle one of the stable sessions' timings, of all where none was stable."""
-    every = [one.timings[precision] for one in bench.sessions]
+    every = [one[precision] for one in bench.sessions]
     stable = sorted((one for one in every if one.stable), key=lambda one: one.p50_ms)
     chosen = stable or sorted(every, key=lambda one: one.p50_ms)
     return chosen[(len(chosen) - 1) // 2]
@@ -253,6 +273,7 @@ def _unreached(
             spec.limit_probability,
             estimate["predicted_latency_ms"],
             spreads.get(precision),
+            statistic=STATISTICS[spec.limit_on],
         )
         rows.append(row_of(winner, None, None, certificate, spec.limits, precision))
     with context.database.session() as session:

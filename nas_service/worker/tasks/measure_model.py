@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from lookup_tables.conditions import meter_of_this_machine
-from lookup_tables.measure import Protocol, Timing, measure
+from lookup_tables.measuring.protocol import OnProgress
+from lookup_tables.measuring.reference import Reference
+from lookup_tables.measuring.timing import Timing
+from lookup_tables.profile import LocalProfiler, Profiler, references_from
 from lookup_tables.runtimes import runner
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.gate import Found, Terms, decide
@@ -27,8 +29,10 @@ from nas_service.plugins import COMPILERS, load
 from nas_service.storage import artifacts, devices
 from nas_service.storage.devices import StoredDevice
 from nas_service.worker.context import Context
+from nas_service.worker.remote import AgentProfiler
 from nas_service.worker.remote_files import RemoteFiles
 from nas_service.worker.tasks.built_files import Built, build, runtimes_there
+from nas_service.worker.tasks.profile import keep_references
 
 SESSIONS = 3
 N_IMAGES_THERE = 32
@@ -90,18 +94,28 @@ def _measure(
     ran = {"/".join(key): one for key, one in built.items() if one.logits is not None}
     if not ran:
         return
+    number = 0
+
+    def on_progress(_: float, note: str) -> None:
+        said = f"measuring, session {number + 1} of {SESSIONS}"
+        report(0.7 + 0.08 * number, f"{said}: {note}" if note else said)
+
+    references = references_from(device.facts.get("references"))
+    profiler: Profiler
     if device.local:
-        take = _measured_here(ran, context.steady(PROTOCOL))
+        profiler, take = _measured_here(ran, references, on_progress)
     else:
         files = {name: (one.path, one.target) for name, one in ran.items()}
-        remote = RemoteFiles(context, device, job_id, files)
+        profiler = AgentProfiler(context, device, job_id, references)
+        remote = RemoteFiles(profiler, files, on_progress=on_progress)
         take = remote.measure
         for name, logits in remote.outputs(ran, _first_images(folder)).items():
             ran[name].logits_there = logits
     sessions = []
-    for number in range(SESSIONS):
-        report(0.7 + 0.08 * number, f"measuring, session {number + 1} of {SESSIONS}")
+    for number in range(SESSIONS):  # what progress is told of
+        on_progress(0.0, "")
         sessions.append(take(seed + number))
+    keep_references(context, device.id, profiler)
     for name, one in ran.items():
         timings = [session[name] for session in sessions]
         steady = [timing for timing in timings if timing.stable] or timings
@@ -118,11 +132,17 @@ def _first_images(folder: Path) -> Path:
     return path
 
 
-def _measured_here(ran: dict[str, Built], protocol: Protocol) -> Callable[[int], dict[str, Timing]]:
+def _measured_here(
+    ran: dict[str, Built], references: Mapping[str, Reference], on_progress: OnProgress
+) -> tuple[LocalProfiler, Callable[[int], dict[str, Timing]]]:
     runners: dict[str, Callable[[], object]] = {
         name: runner(one.path, one.target) for name, one in ran.items()
     }
-    return lambda seed: measure(runners, protocol, seed=seed, meter=meter_of_this_machine())
+    targets = {name: one.target for name, one in ran.items()}
+    profiler = LocalProfiler(references)
+    return profiler, lambda seed: profiler.measure_loaded(
+        runners, targets, protocol=PROTOCOL, seed=seed, on_progress=on_progress
+    )
 
 
 def _row(
@@ -202,7 +222,7 @@ def _store(
 ) -> None:
     """Keep the published files with their measurements, and the report."""
     owner = params["compression_id"]
-    protocol = context.steady(PROTOCOL).as_dict()
+    protocol = PROTOCOL.as_dict()
     from_what = lineage(seed=params["seed"], protocol=protocol, recipe=params["recipe"])
     with context.database.session() as session:
         for row in rows:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from lookup_tables.errors import ProfilingFailed
-from lookup_tables.profile import Profiler
+from lookup_tables.measuring.anchors import kind_of
+from lookup_tables.profile import Profiler, references_as_dict, references_from
 from lookup_tables.runtimes import runtime_versions
 from lookup_tables.table import LookupTable
 from lookup_tables.target import Deployment, Target
@@ -16,7 +17,7 @@ from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
 from nas_service.plugins import PROFILERS, load
 from nas_service.space.base import ImageShape, SearchSpace, digest
-from nas_service.storage import devices
+from nas_service.storage import certified, devices
 from nas_service.storage.reopening import reopen_for_device
 from nas_service.worker.context import Context, require_this_machine, space_on
 from nas_service.worker.remote import AgentProfiler, require_agent
@@ -30,6 +31,7 @@ from nas_service.worker.tasks.profile_space import (
 )
 
 RUNTIME = "onnxruntime"
+_MOVED = "the device's reference state was learned again: it is another one now"
 
 
 def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -39,7 +41,9 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
     space = space_on(params["space"], ImageShape(**params["image"]), device)
-    targets, profiler = measured_by(context, device, params["job_id"], params["precisions"])
+    targets, profiler = measured_by(
+        context, device, params["job_id"], params["precisions"], relearn=True
+    )
     folder = context.scratch(f"profile-{params['job_id']}")
     try:
         made = profile_space(
@@ -60,7 +64,26 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         raise StepFailed(str(error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    keep_references(context, device.id, profiler)
     return store_tables(context, device, targets, made, space, seed)
+
+
+def keep_references(context: Context, device_id: str, profiler: Profiler) -> None:
+    """Keep with a device the states that its measurements hold in.
+
+    Where a state is another one than before, certificates that hold in the old one go stale.
+    """
+    known = profiler.references
+    if not known:
+        return
+    with context.database.session() as session:
+        before = references_from(devices.get_device(session, device_id).facts.get("references"))
+        devices.note_fact(session, device_id, "references", references_as_dict(known))
+        for kind, old in before.items():
+            if kind in known and not old.holds({**old.levels_ms, **known[kind].levels_ms}):
+                for target in devices.targets_of(session, device_id):
+                    if kind_of(target.value.runtime) == kind:
+                        certified.make_stale(session, target.id, _MOVED)
 
 
 def store_tables(
@@ -94,24 +117,32 @@ def store_tables(
 
 
 def measured_by(
-    context: Context, device: devices.StoredDevice, job_id: str, deployments: Sequence[str]
+    context: Context,
+    device: devices.StoredDevice,
+    job_id: str,
+    deployments: Sequence[str],
+    *,
+    relearn: bool = False,
 ) -> tuple[list[Target], Profiler]:
     """A device's targets of these deployments as it is now, and who measures there.
 
+    With `relearn` a reference state that the device is not seen in any more is learned again.
+
     Raises:
-        Unsupported: the device lacks a runtime, or the anchor's, which tells how fast it is.
+        Unsupported: the device lacks a runtime.
     """
+    references = references_from(device.facts.get("references"))
     if device.local:
         require_this_machine(device)
         there, point = runtime_versions(), ""
-        profiler: Profiler = load(PROFILERS, RUNTIME)()
+        profiler: Profiler = load(PROFILERS, RUNTIME)(references, relearn=relearn)
     else:
         facts = require_agent(context, device)
         there, point = facts["runtimes"], facts["operating_point"]
-        profiler = AgentProfiler(context, device, job_id)
+        profiler = AgentProfiler(context, device, job_id, references, relearn)
     wanted = [Deployment.parse(name) for name in deployments]
-    for runtime in (RUNTIME, *(one.runtime for one in wanted)):
-        require_runtime(device.name, runtime, there)
+    for one in wanted:
+        require_runtime(device.name, one.runtime, there)
     targets = [
         Target(device.name, d.runtime, there[d.runtime], d.precision, operating_point=point)
         for d in wanted

@@ -29,8 +29,9 @@ _CONVERTED_AT_ONCE = 6
 
 Array = npt.NDArray[np.float32]
 
-BLOCKS_SHARE, NETWORKS_SHARE = 0.45, 0.9
-"""Parts of the budget by which blocks, then calibration networks, are built and measured."""
+BLOCKS_SHARE, NETWORKS_SHARE = 0.2, 0.5
+"""Parts of the budget by which blocks, then networks, are built; the rest is for measuring."""
+_LEAST_BLOCKS = 32
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,15 @@ def block_files(
     clock: Clock,
     report: Progress,
 ) -> dict[int, dict[str, Path]]:
-    """Graphs of as many blocks as half the blocks' time allows, a file a precision."""
+    """Graphs of as many blocks as their share of the time allows, a file a precision."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(0)
     files: dict[int, dict[str, Path]] = {}
     for number, block in enumerate(blocks):
-        if clock.past(BLOCKS_SHARE / 2) and number >= 32:
+        if clock.past(BLOCKS_SHARE) and number >= _LEAST_BLOCKS:
             break
         if number % 20 == 0:
-            report(0.25 * number / len(blocks), f"building block {number} of {len(blocks)}")
+            report(0.1 * number / len(blocks), f"building block {number} of {len(blocks)}")
         plain = folder / f"block{number}.onnx"
         onnx.save(block_graph(block, seed=number), plain)
         files[number] = {"fp32": plain}
@@ -101,7 +102,7 @@ def network_files(
     converted = [target for target in targets if not target.deployment.reads_graphs]
     sources: dict[int, Source] = {}
     for number, genotype in enumerate(genotypes):
-        if clock is not None and number >= at_least and clock.past(NETWORKS_SHARE - 0.1):
+        if clock is not None and number >= at_least and clock.past(NETWORKS_SHARE):
             break
         done = number / len(genotypes)
         report(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from lookup_tables import anchor
 from lookup_tables.blocks import Block
-from lookup_tables.calibrate import MIN_NETWORKS, fit_calibration
+from lookup_tables.calibrate import MIN_NETWORKS, block_sums, fit_calibration
 from lookup_tables.fill import MIN_MEASURED, absurd_entries, design, fill
-from lookup_tables.measure import Protocol, Timing
-from lookup_tables.profile import LocalProfiler, Profiler
+from lookup_tables.measuring.protocol import OnProgress
+from lookup_tables.measuring.timing import Protocol, Timing
+from lookup_tables.profile import LocalProfiler, Profiler, references_as_dict
 from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import PLAIN_RUNTIME, Target
 from nas_service.engine.child import Progress
@@ -26,8 +26,6 @@ from nas_service.space.base import IntArray, SearchSpace, describe
 from nas_service.space.narrowed import NarrowedSpace
 from nas_service.space.sampling import distinct
 from nas_service.worker.tasks.profile_files import (
-    BLOCKS_SHARE,
-    NETWORKS_SHARE,
     Clock,
     block_files,
     file_key,
@@ -39,8 +37,12 @@ MAX_BLOCKS = 240
 N_CALIBRATION, N_CHECK = 24, 20
 N_CALIBRATION_REMOTE, N_CHECK_REMOTE = 13, 7
 """Fewer whole networks on the devices of agents, where each one takes longer."""
-BLOCK_PROTOCOL = Protocol(rounds=12, warmups=2, repeats=10)
-NETWORK_PROTOCOL = Protocol(rounds=16, warmups=2, repeats=10)
+BLOCK_PROTOCOL = Protocol(turns=4, most_turns=12, settled_error=0.01, max_error=0.05)
+NETWORK_PROTOCOL = Protocol(turns=8, most_turns=32)
+BLOCKS, FIT, CHECK = "blocks", "fit", "check"
+"""What files are for: the first part of their names."""
+_BUILT, _MEASURED = 0.45, 0.97
+"""Parts of the progress by which files are built, and measured."""
 
 
 @dataclass(frozen=True)
@@ -95,102 +97,156 @@ def profile_space(
     clock = Clock(time.monotonic(), budget_s)
     profiler = profiler or LocalProfiler()
     plan = plan_of(space, seed, networks, max_blocks, widths)
-    everything, chosen = plan.everything, plan.blocks
-    for_fit, for_check = plan.for_fit, plan.for_check
     with building():
-        files = block_files(chosen, targets, folder, clock, report)
-    what = f"measuring {len(files)} of {len(everything)} blocks"
-    report(0.25, what)
+        files = _files(space, plan, targets, folder, clock, report)
+    n_files = sum(len(paths) for group in files.values() for paths in group.values())
+    what = f"measuring {n_files} files of blocks and networks"
+
+    def on_progress(fraction: float, note: str) -> None:
+        at = _BUILT + (_MEASURED - _BUILT) * fraction
+        report(at, f"{what}: {note}" if note else what)
+
+    report(_BUILT, what)
     timings = measure_files(
-        profiler,
-        files,
-        targets,
-        BLOCK_PROTOCOL,
-        clock.left(BLOCKS_SHARE),
-        seed,
-        lambda done, of: report(0.25 + 0.15 * min(done / of, 1.0), what),
+        profiler, files, targets, clock.left(1.0), seed, on_progress=on_progress
     )
-    with building():
-        fit_files = network_files(
-            space, for_fit, targets, folder / "fit", report, (0.4, 0.6), clock, MIN_NETWORKS
-        )
-        anchor_file = anchor.write_anchor(folder)
-    fitted = measure_networks(
-        profiler, fit_files, targets, clock.left(NETWORKS_SHARE), seed, anchor_file
+    report(_MEASURED, "fitting")
+    return [_table_of(space, target, plan, files, timings, profiler, clock) for target in targets]
+
+
+Files = Mapping[str, Mapping[int, Mapping[str, Path]]]
+"""Of blocks, networks to fit with and to check on: number, form, path."""
+
+
+def _files(
+    space: SearchSpace,
+    plan: ProfilePlan,
+    targets: Sequence[Target],
+    folder: Path,
+    clock: Clock,
+    report: Progress,
+) -> Files:
+    """Everything that is measured, built first: all of it is measured side by side."""
+
+    def networks(group: str, rows: IntArray, span: tuple[float, float], least: int) -> Any:
+        return network_files(space, rows, targets, folder / group, report, span, clock, least)
+
+    return {
+        BLOCKS: block_files(plan.blocks, targets, folder / BLOCKS, clock, report),
+        FIT: networks(FIT, plan.for_fit, (0.1, 0.28), MIN_NETWORKS),
+        CHECK: networks(CHECK, plan.for_check, (0.28, _BUILT), min(5, len(plan.for_check))),
+    }
+
+
+def _table_of(
+    space: SearchSpace,
+    target: Target,
+    plan: ProfilePlan,
+    files: Files,
+    timings: Mapping[str, Timing],
+    profiler: Profiler,
+    clock: Clock,
+) -> tuple[LookupTable, dict[str, Any]]:
+    """One target's table with its check."""
+    name = target.deployment.name
+
+    def of(group: str) -> dict[int, Timing]:
+        return {i: timings[f"{group}/{name}/{i}"] for i in files[group]}
+
+    measured_blocks = of(BLOCKS)
+    blocks = _entries(plan.blocks, measured_blocks)
+    table, filled = fill(LookupTable(target, tuple(blocks)), plan.everything)
+    absurd = absurd_entries(table)
+    if absurd:
+        kept = tuple(one for one in blocks if one.block.key not in absurd)
+        table, filled = fill(LookupTable(target, kept), plan.everything)
+    model = CostModel(space, table, None)
+    fitted = steady(of(FIT))
+    rows = plan.for_fit[list(fitted)]
+    measured = np.array([timing.p50_ms for timing in fitted.values()])
+    calibration = fit_calibration(
+        model.sums(rows), measured, parts=block_sums(table, plan.everything)
     )
-    with building():
-        check_files = network_files(
-            space, for_check, targets, folder / "check", report, (0.65, 0.85), None, len(for_check)
-        )
-    report(0.9, f"checking on {len(check_files)} networks")
-    checked = measure_networks(profiler, check_files, targets, None, seed + 1, anchor_file)
-    made = []
-    for target in targets:
-        blocks = _entries(chosen, {i: timings[f"{target.deployment.name}/{i}"] for i in files})
-        table, filled = fill(LookupTable(target, tuple(blocks)), everything)
-        absurd = absurd_entries(table)
-        if absurd:
-            kept = tuple(one for one in blocks if one.block.key not in absurd)
-            table, filled = fill(LookupTable(target, kept), everything)
-        model = CostModel(space, table, None)
-        told = steady(fitted, target.deployment.name, len(fit_files))
-        rows = for_fit[list(told)]
-        measured = np.array([timing.p50_ms for timing in told.values()])
-        calibration = fit_calibration(model.sums(rows), measured)
-        provenance = {
-            "space": space.name,
-            "image": space.image.as_dict(),
-            "protocol": {
-                "blocks": BLOCK_PROTOCOL.as_dict(),
-                "networks": NETWORK_PROTOCOL.as_dict(),
-                "borders": "float32" if target.deployment.form == "fp32" else "uint8",
-            },
-            "threads": target.threads,
-            "runtime": f"{target.runtime} {target.runtime_version}",
-            "anchor_p50_ms": fitted[anchor.NAME].p50_ms,
-            "n_unstable_left_out": len(files) - len(blocks),
-            "quarantined": absurd,
-            "fill": {
-                "n_measured": filled.n_measured,
-                "n_filled": filled.n_filled,
-                "left_out_median_error": round(filled.median_error, 4),
-                "left_out_p90_error": round(filled.p90_error, 4),
-            },
-            "calibration_networks": [
-                {
-                    "architecture": describe(space, for_fit[i])["decisions"],
-                    **timing.as_dict(),
-                }
-                for i, timing in told.items()
-            ],
-            "profiled_s": round(time.monotonic() - clock.started, 1),
-            "budget_s": budget_s,
-        }
-        table = replace(table, provenance=provenance, calibration=calibration)
-        made.append((table, check_table(space, table, for_check, checked)))
-    return made
+    everything = [*measured_blocks.values(), *of(FIT).values(), *of(CHECK).values()]
+    provenance = {
+        "space": space.name,
+        "image": space.image.as_dict(),
+        "protocol": {
+            "blocks": BLOCK_PROTOCOL.as_dict(),
+            "networks": NETWORK_PROTOCOL.as_dict(),
+            "borders": "float32" if target.deployment.form == "fp32" else "uint8",
+        },
+        "threads": target.threads,
+        "runtime": f"{target.runtime} {target.runtime_version}",
+        "references": references_as_dict(profiler.references),
+        "steadiness": steadiness_of(everything, profiler.steadiness),
+        "n_unstable_left_out": len(measured_blocks) - len(blocks),
+        "quarantined": absurd,
+        "fill": {
+            "n_measured": filled.n_measured,
+            "n_filled": filled.n_filled,
+            "left_out_median_error": round(filled.median_error, 4),
+            "left_out_p90_error": round(filled.p90_error, 4),
+        },
+        "calibration_networks": [
+            {
+                "architecture": describe(space, plan.for_fit[i])["decisions"],
+                **timing.as_dict(),
+            }
+            for i, timing in fitted.items()
+        ],
+        "profiled_s": round(time.monotonic() - clock.started, 1),
+        "budget_s": clock.budget_s,
+    }
+    table = replace(table, provenance=provenance, calibration=calibration)
+    return table, check_table(space, table, plan.for_check, of(CHECK))
+
+
+def steadiness_of(timings: Sequence[Timing], machine: Mapping[str, Any]) -> dict[str, Any]:
+    """How steady the device was while a table was measured, and what more time would give."""
+    stable = [one for one in timings if one.stable]
+    errors = [one.error for one in stable if one.error is not None]
+    observed = [
+        one.observed_p90_ms / one.p50_ms for one in stable if one.observed_p90_ms is not None
+    ]
+    shared = {
+        key: machine[key]
+        for key in ("state_share", "watched_s", "niceness", "core", "n_unsettled", "more_s")
+        if key in machine
+    }
+    return {
+        **shared,
+        "n_files": len(timings),
+        "n_stable": len(stable),
+        "median_error": round(float(np.median(errors)), 5) if errors else None,
+        "observed_p90_over_p50": round(float(np.median(observed)), 4) if observed else None,
+    }
 
 
 _ENOUGH = 0.75
 
 
-def steady(timings: dict[str, Timing], deployment: str, n: int) -> dict[int, Timing]:
-    """Of `n` networks those that were measured stably; all where those are few.
+def steady(timings: Mapping[int, Timing]) -> dict[int, Timing]:
+    """The networks that were measured stably; all where those are too few.
 
-    Three in four: a fit of four numbers on the few that a restless machine leaves is worse than one
+    Three in four: a fit of four numbers on the few that a noisy machine leaves is worse than one
     on all.
     """
-    every = {i: timings[f"{deployment}/{i}"] for i in range(n)}
-    stable = {i: timing for i, timing in every.items() if timing.stable}
-    return stable if len(stable) >= max(MIN_NETWORKS, _ENOUGH * n) else every
+    stable = {i: timing for i, timing in timings.items() if timing.stable}
+    few = len(stable) < max(MIN_NETWORKS, _ENOUGH * len(timings))
+    return dict(timings) if few else stable
 
 
 def check_table(
-    space: SearchSpace, table: LookupTable, rows: IntArray, timings: dict[str, Timing]
+    space: SearchSpace, table: LookupTable, every: IntArray, timings: Mapping[int, Timing]
 ) -> dict[str, Any]:
-    """Estimates beside measurements of networks that no fit has seen."""
-    precision = table.target.deployment.name
-    measured = np.array([timings[f"{precision}/{i}"].p50_ms for i in range(len(rows))])
+    """Estimates beside measurements of networks that no fit has seen: `timings` of rows of `every`.
+
+    Those that were measured stably count, where there are five of them.
+    """
+    chosen = steady(timings)
+    rows = every[list(chosen)]
+    measured = np.array([timing.p50_ms for timing in chosen.values()])
     model = CostModel(space, table, table.calibration)
     estimated = model.latency_ms(rows)
     plain = model.sums(rows)[:, 0]
@@ -201,7 +257,7 @@ def check_table(
         "max_error": round(float(np.max(np.abs(estimated / measured - 1.0))), 4),
         "mean_error_of_plain_sum": round(float(np.mean(np.abs(plain / measured - 1.0))), 4),
         "spearman": round(spearman(estimated, measured), 4),
-        "n_unstable": sum(not timings[f"{precision}/{i}"].stable for i in range(len(rows))),
+        "n_unstable": sum(not one.stable for one in timings.values()),
         "networks": [
             {"estimated_ms": round(float(e), 5), "measured_ms": round(float(m), 5)}
             for e, m in zip(estimated, measured, strict=True)
@@ -234,54 +290,40 @@ def _entry(block: Block, timing: Timing) -> Entry:
     )
 
 
-def measure_networks(
-    profiler: Profiler,
-    files: dict[int, dict[str, Path]],
-    targets: Sequence[Target],
-    budget_s: float | None,
-    seed: int,
-    anchor_file: Path,
-) -> dict[str, Timing]:
-    """Timings of `deployment/number` and of the anchor."""
-    return measure_files(
-        profiler, files, targets, NETWORK_PROTOCOL, budget_s, seed, anchor_file=anchor_file
-    )
-
-
 def measure_files(
     profiler: Profiler,
-    files: dict[int, dict[str, Path]],
+    files: Files,
     targets: Sequence[Target],
-    protocol: Protocol,
     budget_s: float | None,
     seed: int,
-    on_round: Callable[[int, int], None] | None = None,
     *,
-    anchor_file: Path | None = None,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, Timing]:
-    """Timings of `deployment/number`: files `{number: {form: path}}` on every target.
+    """Timings of `group/deployment/number`: files `{group: {number: {form: path}}}` everywhere.
 
-    What one runtime runs by the same settings is measured interleaved; ONNX Runtime's files go with
-    the anchor.
+    What one runtime runs by the same settings is measured side by side.
     """
     groups: dict[tuple[str, str], list[Target]] = {}
     for target in targets:
         same = "" if target.runtime == PLAIN_RUNTIME else target.precision
         groups.setdefault((target.runtime, same), []).append(target)
-    if anchor_file is not None:
-        groups.setdefault((PLAIN_RUNTIME, ""), [])
     found: dict[str, Timing] = {}
-    for (runtime, _), members in groups.items():
+    for members in groups.values():
         models = {
-            f"{t.deployment.name}/{i}": paths[file_key(t)]
-            for i, paths in files.items()
+            f"{group}/{t.deployment.name}/{i}": paths[file_key(t)]
+            for group, numbered in files.items()
+            for i, paths in numbered.items()
             for t in members
         }
-        first = members[0] if members else replace(targets[0], runtime=PLAIN_RUNTIME)
-        if anchor_file is not None and runtime == PLAIN_RUNTIME:
-            models[anchor.NAME] = anchor_file
-        share = None if budget_s is None else budget_s * max(1, len(members)) / len(targets)
+        blocks = [name for name in models if name.startswith(f"{BLOCKS}/")]
+        share = None if budget_s is None else budget_s * len(members) / len(targets)
         found |= profiler.measure(
-            models, first, protocol=protocol, budget_s=share, seed=seed, on_round=on_round
+            models,
+            members[0],
+            protocol=NETWORK_PROTOCOL,
+            protocols=dict.fromkeys(blocks, BLOCK_PROTOCOL),
+            budget_s=share,
+            seed=seed,
+            on_progress=on_progress,
         )
     return found

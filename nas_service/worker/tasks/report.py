@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from nas_service.engine.child import Progress
 from nas_service.lineage import lineage
 from nas_service.search.reopen import front_diff
+from nas_service.search.ties import verdict, with_ties
 from nas_service.storage import (
     artifacts,
     datasets,
@@ -23,6 +24,7 @@ from nas_service.storage import (
 )
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context
+from nas_service.worker.timeline import parts, timeline
 
 _IN_BUNDLE = (".onnx", "weights.pt", "architecture.json", "preprocessing.json", "parity.npz")
 """How names end of what goes there beside compiled files: of every recipe, `qat.parity.npz` too."""
@@ -60,7 +62,9 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             quality, shipping = predictor.quality, predictor.shipping
         body = searches.front_body(session, search.id, search.revision)
         stored = {one.id: artifacts.artifacts_of(session, one.id) for one in found}
-    rows = [row for winner in found for row in winner.results or []]
+        steps = timeline(session, search.id)
+    rows = with_ties([row for winner in found for row in winner.results or []])
+    told_apart = verdict(rows, int(dataset.facts["n_test"]))
     document = {
         "search": search.id,
         "seed": search.value.seed,
@@ -79,6 +83,11 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         },
         "certification": search.facts.get("certification", {}),
         "winners": rows,
+        "test_part": told_apart,
+        "timeline": steps,
+        "time_by_part_s": parts(steps),
+        "steadiness": search.facts.get("steadiness", []),
+        "limit_on": search.value.limit_on,
         "failed_winners": [
             {"winner": one.id, "problem": one.problem} for one in found if one.problem
         ],
@@ -109,7 +118,11 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 lineage=from_what,
             )
         diff = _diff(session, search, body)
-        searches.add_facts(session, search.id, diff=diff)
+        searches.add_facts(session, search.id, diff=diff, test_part=told_apart)
+        for winner in found:
+            own = [row for row in rows if row["winner"] == winner.id]
+            if own:
+                searches.update_winner(session, winner.id, results=own)
         if body:
             last = {k: v for k, v in json.loads(body).items() if k != "revision"}
             last["measured"] = [

@@ -7,12 +7,15 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from sqlalchemy.orm import Session
 
 from lookup_tables.blocks import Block
 from lookup_tables.fill import fill
 from lookup_tables.roofline import Peaks, Roofline
+from lookup_tables.steadiness import card_of
 from lookup_tables.target import PLAIN_RUNTIME, Deployment, Target
 from nas_service.compilation import toolchains
+from nas_service.compilation.benchmark import ON_OBSERVED, STATISTICS
 from nas_service.compression.searched import SearchedRecipe, shipped_as
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec, Unsupported
@@ -55,7 +58,7 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
             shipping = predictor.shipping.get("models", {})
     space = space_on(spec.space, dataset.image, *every_device)
     spaces = shipped_as(space, spec.precisions)
-    costs = _models(context, spaces, tables)
+    costs = _held(_models(context, spaces, tables), tables, spec.limit_on)
     deployment = DeploymentSpace(space, spec.precisions)
     limit = spec.max_latency_ms or round(median_latency_ms(deployment, costs, spec.seed), 4)
     return Problem(
@@ -71,6 +74,30 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         shipped_as=spaces,
         runs=space.runs if isinstance(space, SupportedSpace) else None,
     )
+
+
+def _held(
+    costs: tuple[CostModel, ...], tables: Sequence[devices.StoredTable], limit_on: str
+) -> tuple[CostModel, ...]:
+    """Costs in terms of what the limit is held against.
+
+    The p90 of all that is observed is taken to be above the p50 of the reference state by the same
+    factor as with the networks that the tables were made with.
+    """
+    if limit_on != ON_OBSERVED:
+        return costs
+    found = []
+    for cost, table in zip(costs, tables, strict=True):
+        factor = (table.provenance.get("steadiness") or {}).get("observed_p90_over_p50")
+        if factor is None or cost.calibration is None:
+            raise InvalidSpec(
+                f"table {table.version} does not tell what was observed outside the reference "
+                "state, which limit_on=observed needs; profile the device again",
+                field="limit_on",
+            )
+        held = cost.calibration.times(float(factor), STATISTICS[ON_OBSERVED])
+        found.append(cost.calibrated(held))
+    return tuple(found)
 
 
 def _shipping(learned: dict[str, Any], name: str) -> ShippingModel:
@@ -143,13 +170,32 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     if not missing:
         tables_in_order = [chosen[p] for p in spec.precisions]
         with context.database.session() as session:
-            searches.add_facts(session, search.id, tables=tables_in_order, other_tables=others)
+            cards = _cards(session, tables_in_order, spec.precisions, device.name)
+            searches.add_facts(
+                session,
+                search.id,
+                tables=tables_in_order,
+                other_tables=others,
+                steadiness=cards,
+            )
     return {
         "missing": missing,
         "image": dataset.image.as_dict(),
         "device_id": device.id,
         "remote": not device.local,
     }
+
+
+def _cards(
+    session: Session, versions: Sequence[str], precisions: Sequence[str], device: str
+) -> list[dict[str, Any]]:
+    """How well each table was measured, and the command for a better one."""
+    cards = []
+    for version, precision in zip(versions, precisions, strict=True):
+        table = devices.get_table(session, version)
+        card = card_of(table.provenance, table.calibration, table.latency_check, device)
+        cards.append({"precision": precision, "table": version, **card.as_dict()})
+    return cards
 
 
 def require_tools(deployments: Sequence[str], settings: Settings) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lookup_tables import anchor
 from lookup_tables.errors import LookupTableError
-from lookup_tables.measure import Timing
-from lookup_tables.profile import Profiler
+from lookup_tables.measuring.timing import Timing
+from lookup_tables.profile import Profiler, references_as_dict
 from lookup_tables.table import LookupTable
 from lookup_tables.target import Deployment, Target
 from lookup_tables.transfer_table import TransferredTable, transfer_table
@@ -25,13 +24,16 @@ from nas_service.storage import devices
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.reopening import covering
 from nas_service.worker.context import Context, space_on
-from nas_service.worker.tasks.profile import measured_by, store_tables
+from nas_service.worker.tasks.profile import keep_references, measured_by, store_tables
 from nas_service.worker.tasks.profile_files import network_files
 from nas_service.worker.tasks.profile_space import (
+    CHECK,
+    FIT,
     N_CHECK_REMOTE,
     NETWORK_PROTOCOL,
     check_table,
-    measure_networks,
+    measure_files,
+    steadiness_of,
     steady,
 )
 
@@ -49,32 +51,37 @@ def transfer_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     with context.database.session() as session:
         device = devices.get_device(session, params["device_id"])
     space = space_on(params["space"], ImageShape(**params["image"]), device)
-    targets, profiler = measured_by(context, device, params["job_id"], params["precisions"])
+    targets, profiler = measured_by(
+        context, device, params["job_id"], params["precisions"], relearn=True
+    )
     rows = distinct(space, N_ESTIMATED, np.random.default_rng([seed, 13]))
     rows[0] = space.smallest()
     folder = context.scratch(f"transfer-{params['job_id']}")
     started = time.monotonic()
     try:
         measured = _measured(
-            context, params, space, rows[: k + N_CHECK_REMOTE], targets, folder, report, profiler
+            context, params, space, rows[: k + N_CHECK_REMOTE], targets, folder, report, profiler, k
         )
         report(0.9, "pricing blocks")
         made = []
         for target in targets:
             references = _references(context, device, space, target.deployment)
-            told = steady(measured, target.deployment.name, k)
-            found = _table_of(space, target, rows, told, references)
-            anchor_ms = measured[anchor.NAME].p50_ms
-            table = _with_provenance(found.table, space, rows, told, anchor_ms, started)
-            of_check = {
-                f"{target.deployment.name}/{i}": measured[f"{target.deployment.name}/{k + i}"]
-                for i in range(N_CHECK_REMOTE)
+            name = target.deployment.name
+            fit = {i: measured[f"{FIT}/{name}/{i}"] for i in range(k)}
+            check = {i: measured[f"{CHECK}/{name}/{i}"] for i in range(k, k + N_CHECK_REMOTE)}
+            chosen = steady(fit)
+            found = _table_of(space, target, rows, chosen, references)
+            state = {
+                "references": references_as_dict(profiler.references),
+                "steadiness": steadiness_of([*fit.values(), *check.values()], profiler.steadiness),
             }
-            made.append((table, check_table(space, table, rows[k : k + N_CHECK_REMOTE], of_check)))
+            table = _with_provenance(found.table, space, rows, chosen, state, started)
+            made.append((table, check_table(space, table, rows, check)))
     except LookupTableError as error:
         raise StepFailed(str(error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    keep_references(context, device.id, profiler)
     return store_tables(context, device, targets, made, space, seed)
 
 
@@ -87,14 +94,25 @@ def _measured(
     folder: Path,
     report: Progress,
     profiler: Profiler,
+    k: int,
 ) -> dict[str, Timing]:
     with context.building(params):
         files = network_files(
             space, rows, targets, folder / "networks", report, (0.0, 0.5), None, len(rows)
         )
-        anchor_file = anchor.write_anchor(folder)
-    report(0.5, f"measuring {len(files)} networks")
-    return measure_networks(profiler, files, targets, None, int(params["seed"]), anchor_file)
+    what = f"measuring {len(files)} networks"
+    report(0.5, what)
+    groups = {
+        FIT: {i: paths for i, paths in files.items() if i < k},
+        CHECK: {i: paths for i, paths in files.items() if i >= k},
+    }
+
+    def on_progress(fraction: float, note: str) -> None:
+        report(0.5 + 0.4 * fraction, f"{what}: {note}" if note else what)
+
+    return measure_files(
+        profiler, groups, targets, None, int(params["seed"]), on_progress=on_progress
+    )
 
 
 def _references(
@@ -144,7 +162,7 @@ def _with_provenance(
     space: SearchSpace,
     rows: IntArray,
     measured: dict[int, Timing],
-    anchor_ms: float,
+    state: dict[str, Any],
     started: float,
 ) -> LookupTable:
     """The table, told how it came to be."""
@@ -155,7 +173,7 @@ def _with_provenance(
         "protocol": {"networks": NETWORK_PROTOCOL.as_dict()},
         "threads": table.target.threads,
         "runtime": f"{table.target.runtime} {table.target.runtime_version}",
-        "anchor_p50_ms": anchor_ms,
+        **state,
         "calibration_networks": [
             {"architecture": describe(space, rows[i])["decisions"], **timing.as_dict()}
             for i, timing in measured.items()

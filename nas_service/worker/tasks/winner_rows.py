@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lookup_tables.measuring.timing import Timing
 from nas_service.search.certificates import Certificate
 from nas_service.search.certify import Measured, held, judge, standard_error
 from nas_service.storage.searches import StoredWinner
@@ -70,11 +71,28 @@ def row_of(
 
 
 def body_of(
-    row: dict[str, Any], certificate: Certificate, target: str, tables: list[str]
+    row: dict[str, Any],
+    certificate: Certificate,
+    target: str,
+    tables: list[str],
+    timing: Timing,
+    steadiness: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What a certificate says, beside the latency that it is about."""
+    """What a certificate says, beside the latency that it is about.
+
+    `observed_*` is what was seen over all turns, in whatever state the machine was; `state` is the
+    one that the measured latency holds in.
+    """
     return {
         **certificate.as_dict(),
+        "state": timing.state,
+        "state_share": timing.state_share,
+        "observed_p50_ms": timing.observed_p50_ms,
+        "observed_p90_ms": timing.observed_p90_ms,
+        "reference_levels_ms": steadiness.get("reference", {}).get("levels_ms"),
+        "reference_doubt": steadiness.get("reference", {}).get("doubt"),
+        "niceness": steadiness.get("niceness"),
+        "core": steadiness.get("core"),
         "target": target,
         "tables": tables,
         "winner": row["winner"],

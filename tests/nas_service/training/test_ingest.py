@@ -48,10 +48,11 @@ def test_no_image_is_in_two_splits_and_classes_are_spread_evenly(toy_arrays: Pat
 
 def test_the_digits_are_real_and_split_by_fifths() -> None:
     found = ingest.digits()
-    assert found.images.shape == (1797, 32, 32, 1)
+    assert found.images.shape == (1797, 8, 8, 1)
     counts = np.bincount(found.split)
     assert counts.sum() == 1797
-    assert counts[1] == counts[2] == pytest.approx(359, abs=5)
+    assert counts[1] == pytest.approx(359, abs=5)
+    assert counts[2] == pytest.approx(718, abs=10)  # two fifths: few test images tell little
 
 
 def test_the_stored_form_reads_back(tmp_path: Path, toy_arrays: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookup_tables import anchor
 from lookup_tables.profile import LocalProfiler
 from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target
@@ -17,7 +16,7 @@ from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, SearchSpace
 from nas_service.space.sampling import distinct
 from nas_service.worker.tasks.profile_files import network_files
-from nas_service.worker.tasks.profile_space import measure_networks
+from nas_service.worker.tasks.profile_space import measure_files
 from tests.tools import lacks
 
 
@@ -44,7 +43,8 @@ def test_networks_are_converted_and_measured(runtime: str, precision: str, tmp_p
     assert [set(paths) for paths in files.values()] == [{"fp32", name}] * 2
     assert len({paths[name] for paths in files.values()}) == 2
     assert any(name in what for what in said)
-    anchor_file = anchor.write_anchor(tmp_path)
-    found = measure_networks(LocalProfiler(), files, targets, None, 0, anchor_file)
-    assert set(found) == {"fp32/0", "fp32/1", f"{name}/0", f"{name}/1", anchor.NAME}
+    profiler = LocalProfiler()
+    found = measure_files(profiler, {"fit": files}, targets, 30.0, 0)
+    assert set(found) == {"fit/fp32/0", "fit/fp32/1", f"fit/{name}/0", f"fit/{name}/1"}
+    assert set(profiler.references) == {"processor"}  # one for all of its runtimes
     assert all(timing.p50_ms > 0 for timing in found.values())
