@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Threads of two workers on two cores wait for one another at every operation: up to seventy times
+# as long. Before numpy and torch, which read it once; processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import numpy as np
