@@ -11,33 +11,28 @@ import pytest
 from lookup_tables.runtimes import runtime_versions
 from nas_service.compilation import toolchains
 from nas_service.settings import Settings
+from tests.prepared import copied
 from tests.service import Service
 from tests.tools import lacks
 from tests.toy_search import toy_search
 
-PROFILE: dict[str, Any] = {"space": "mbconv", "image": {"size": 8, "channels": 1, "n_classes": 2}}
 SEARCH = toy_search(
     precisions=["executorch:int8"],
     n_queries=6,
     measuring_budget=0,
     max_latency_ms=50.0,
-    seed=3,
 )
 
 
 @pytest.mark.slow
-def test_a_search_for_executorch_alone_ends_in_its_files(tmp_path: Path, toy_arrays: Path) -> None:
+def test_a_search_for_executorch_alone_ends_in_its_files(tmp_path: Path, prepared: Path) -> None:
     told = toolchains.status(toolchains.EXECUTORCH, Settings())
     if not told.ready:
         lacks(f"no {', '.join(told.missing)}: {told.how}")
-    service = Service(tmp_path / "var")
+    service = Service(copied(prepared, tmp_path / "var"))
     service.start()
     nas = service.client
     try:
-        nas.add_device("here", this_machine=True)
-        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
-        profile = {**PROFILE, "precisions": ["int8"], "profile_budget_s": 5}
-        nas.wait(nas.profile("here", **profile)["job"]["id"], timeout_s=400)
         _table_of_executorch(nas, tmp_path / "table.jsonl")
         search = nas.submit_search(**SEARCH)["id"]
         nas.wait(search, timeout_s=560)
