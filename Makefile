@@ -6,7 +6,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo toolchains lint test check format clean
+.PHONY: demo toolchains lint test test-all check format clean
 
 demo: $(INSTALLED)
 	$(BIN)/nas demo
@@ -18,6 +18,10 @@ toolchains: $(INSTALLED)
 # files of tests side by side: most of them wait for processes that compute on one core
 test: $(INSTALLED)
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# with every runtime in every test of converters: before a change to compilers or passes is merged
+test-all: export NAS_TEST_MATRIX = 1
+test-all: test
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -48,7 +48,7 @@ class AccuracyPredictorContract:
         self, make: Callable[[], AccuracyPredictor]
     ) -> None:
         predictor = make()
-        predictor.fit(*learnable(10, 1))
+        predictor.fit(*learnable(6, 1))
         assert np.all(np.isinf(predictor.predict(learnable(3, 5)[0]).interval(0.95)))
 
     def test_predict_before_fit_is_refused(self, make: Callable[[], AccuracyPredictor]) -> None:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import os
+
+# Threads of two workers on two cores wait for one another at every operation: up to seventy times
+# as long. Before numpy and torch, which read it once; processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape
 from nas_service.space.cell import NasBench201Space
 from nas_service.space.mbconv import MbconvSpace
+from tests.prepared import prepared_folder
+from tests.toy_search import save_toy_arrays
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `make test-all` runs beside the rest: see the marker `matrix`."""
+    if os.environ.get("NAS_TEST_MATRIX"):
+        return
+    left_out = [one for one in items if one.get_closest_marker("matrix")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [one for one in items if not one.get_closest_marker("matrix")]
 
 
 @pytest.fixture(scope="session")
@@ -33,13 +50,12 @@ def nasbench201() -> NasBench201Space:
 
 @pytest.fixture
 def toy_arrays(tmp_path: Path) -> Path:
-    """A learnable data set of 8x8 images: bright left or bright right half."""
-    generator = np.random.default_rng(0)
-    labels = np.arange(240) % 2
-    images = generator.integers(0, 120, (240, 8, 8, 1))
-    for image, label in zip(images, labels, strict=True):
-        image[:, :4] += 100 * (label == 0)
-        image[:, 4:] += 100 * (label == 1)
-    path = tmp_path / "toy.npz"
-    np.savez(path, x=images.astype(np.uint8), y=labels)
-    return path
+    """See `save_toy_arrays`."""
+    save_toy_arrays(tmp_path / "toy.npz")
+    return tmp_path / "toy.npz"
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """See `tests.prepared`; to be copied, not used."""
+    return prepared_folder(tmp_path_factory)

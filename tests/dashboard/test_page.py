@@ -30,19 +30,34 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path / "var")
+@pytest.fixture(scope="module")
+def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("service") / "var"
+
+
+@pytest.fixture(scope="module")
+def service(var: Path) -> Iterator[Service]:
+    """For all of this file: each test has a search of its own."""
+    made = Service(var)
     made.start()
+    made.client.add_device("here", this_machine=True)
+    database = Database(_url(var))
+    with database.session() as session:
+        datasets.add_dataset(session, "toy", {"builtin": "digits"})
+    database.close()
     yield made
     made.stop()
+
+
+def _url(var: Path) -> str:
+    return f"sqlite:///{var / 'nas.sqlite'}"
 
 
 def _search(url: str) -> str:
     database = Database(url)
     with database.session() as session:
         device = devices.get_device(session, "here")
-        dataset = datasets.add_dataset(session, "toy", {"builtin": "digits"})
+        dataset = datasets.get_dataset(session, "toy")
         spec = SearchSpec(dataset="toy", space="mbconv", device="here")
         made = searches.add_search(
             session, spec, device_id=device.id, dataset_id=dataset.id, data_digest=None
@@ -86,9 +101,8 @@ FRONT: dict[str, Any] = {
 }
 
 
-def test_the_page_follows_a_search(browser: Browser, service: Service, tmp_path: Path) -> None:
-    service.client.add_device("here", this_machine=True)
-    url = f"sqlite:///{tmp_path / 'var' / 'nas.sqlite'}"
+def test_the_page_follows_a_search(browser: Browser, service: Service, var: Path) -> None:
+    url = _url(var)
     search = _search(url)
     page = browser.new_page()
     complaints: list[str] = []
@@ -134,17 +148,16 @@ def test_the_page_follows_a_search(browser: Browser, service: Service, tmp_path:
 
 
 def test_the_page_shows_what_a_winner_went_through(
-    browser: Browser, service: Service, tmp_path: Path
+    browser: Browser, service: Service, var: Path, tmp_path: Path
 ) -> None:
-    service.client.add_device("here", this_machine=True)
-    search = _search(f"sqlite:///{tmp_path / 'var' / 'nas.sqlite'}")
+    search = _search(_url(var))
     estimate = {
         "precision": "int8",
         "predicted_accuracy": 0.91,
         "predicted_latency_ms": 0.5,
         "measured_size_bytes": 1000,
     }
-    database = Database(f"sqlite:///{tmp_path / 'var' / 'nas.sqlite'}")
+    database = Database(_url(var))
     weights = tmp_path / "weights.pt"
     weights.write_bytes(b"weights")
     with database.session() as session:
@@ -152,7 +165,7 @@ def test_the_page_shows_what_a_winner_went_through(
         winner = searches.add_winner(session, search, 0, [0] * 4, estimates)
         made = artifacts.add_artifact(
             session,
-            FileBlobs(tmp_path / "var" / "blobs"),
+            FileBlobs(var / "blobs"),
             weights,
             owner=winner.id,
             name="weights.pt",
@@ -171,9 +184,8 @@ def test_the_page_shows_what_a_winner_went_through(
     assert link == f"/v1/artifacts/{made.id}/content"
 
 
-def test_the_list_leads_to_the_search(browser: Browser, service: Service, tmp_path: Path) -> None:
-    service.client.add_device("here", this_machine=True)
-    search = _search(f"sqlite:///{tmp_path / 'var' / 'nas.sqlite'}")
+def test_the_list_leads_to_the_search(browser: Browser, service: Service, var: Path) -> None:
+    search = _search(_url(var))
     page = browser.new_page()
     page.goto(service.url)
     page.click(f"text={search}")

@@ -26,9 +26,10 @@ from tests.service import Service
 PROFILE = {"space": "mbconv", "image": {"size": 8, "channels": 1, "n_classes": 2}}
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path / "var")
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """For all of this file: each test has devices of its own."""
+    made = Service(tmp_path_factory.mktemp("service") / "var")
     made.start()
     yield made
     made.stop()

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 from nas_service.client import ApiError
+from tests.prepared import copied
 from tests.service import Service
+
+SPEC: dict[str, Any] = {"dataset": "toy", "space": "mbconv", "device": "here"}
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    made = Service(tmp_path_factory.mktemp("service") / "var")
+def service(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Service]:
+    made = Service(copied(prepared, tmp_path_factory.mktemp("service") / "var"))
     made.start()
     yield made
     made.stop()
@@ -35,29 +38,24 @@ def test_a_data_set_with_one_class_is_refused_and_forgotten(
 
 
 def test_a_limit_that_nothing_meets_names_the_fastest_and_trains_nothing(
-    service: Service, toy_arrays: Path
+    service: Service,
 ) -> None:
     nas = service.client
-    nas.add_device("here", this_machine=True)
-    nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
-    spec: dict[str, Any] = {"dataset": "toy", "space": "mbconv", "device": "here"}
-    search = nas.submit_search(**spec, max_latency_ms=0.0001, profile_budget_s=5)["id"]
+    before = list(nas.every("/v1/supernets"))
+    assert len(before) == 1
+    search = nas.submit_search(**SPEC, max_latency_ms=0.0001, training={"epochs": 2})["id"]
     with pytest.raises(ApiError, match="infeasible: the fastest candidate takes"):
         nas.wait(search, timeout_s=400)
     found = nas.search(search)
     assert found["state"] == "failed"
     assert found["problem"]["field"] == "max_latency_ms"
-    assert list(nas.every("/v1/supernets")) == []
+    assert list(nas.every("/v1/supernets")) == before
 
 
-def test_a_cancelled_search_ends_with_all_below_it(service: Service, toy_arrays: Path) -> None:
+def test_a_cancelled_search_ends_with_all_below_it(service: Service) -> None:
     nas = service.client
-    if "toy" not in {d["name"] for d in nas.every("/v1/datasets")}:
-        nas.add_device("here", this_machine=True)
-        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
-    spec: dict[str, Any] = {"dataset": "toy", "space": "mbconv", "device": "here"}
     long = {"epochs": 500, "batch": 8}
-    search = nas.submit_search(**spec, max_latency_ms=5, profile_budget_s=5, training=long)["id"]
+    search = nas.submit_search(**SPEC, max_latency_ms=5, training=long)["id"]
 
     def training() -> bool:
         jobs = nas.get(f"/v1/searches/{search}/progress")["jobs"]

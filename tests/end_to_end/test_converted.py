@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,64 +14,86 @@ import pytest
 from lookup_tables.runtimes import runtime_versions
 from nas_service.compilation import toolchains
 from nas_service.settings import Settings
+from tests.prepared import copied
 from tests.service import Service
 from tests.tools import lacks
 from tests.toy_search import toy_search
 
-PROFILE: dict[str, Any] = {"space": "mbconv", "image": {"size": 8, "channels": 1, "n_classes": 2}}
 SEARCH = toy_search(
-    precisions=["executorch:int8"],
     n_queries=6,
     measuring_budget=0,
     max_latency_ms=50.0,
-    seed=3,
 )
 
 
+def _library_in_zip(content: bytes) -> bool:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return set(archive.namelist()) == {"model.so", "inputs.json"}
+
+
+def _executorch_program(content: bytes) -> bool:
+    return content[4:8] == b"ET12"
+
+
 @pytest.mark.slow
-def test_a_search_for_executorch_alone_ends_in_its_files(tmp_path: Path, toy_arrays: Path) -> None:
-    told = toolchains.status(toolchains.EXECUTORCH, Settings())
+@pytest.mark.parametrize(
+    ("runtime", "precision", "suffix", "is_its"),
+    [
+        ("tvm", "fp32", ".tvm.zip", _library_in_zip),
+        # its converter takes a quarter of a minute a network
+        pytest.param(
+            *("executorch", "int8", ".pte", _executorch_program), marks=pytest.mark.matrix
+        ),
+    ],
+)
+def test_a_search_for_one_converted_runtime_alone_ends_in_its_files(
+    runtime: str,
+    precision: str,
+    suffix: str,
+    is_its: Callable[[bytes], bool],
+    tmp_path: Path,
+    prepared: Path,
+) -> None:
+    told = toolchains.status(toolchains.toolchain(runtime), Settings())
     if not told.ready:
         lacks(f"no {', '.join(told.missing)}: {told.how}")
-    service = Service(tmp_path / "var")
+    name = f"{runtime}:{precision}"
+    service = Service(copied(prepared, tmp_path / "var"))
     service.start()
     nas = service.client
     try:
-        nas.add_device("here", this_machine=True)
-        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
-        profile = {**PROFILE, "precisions": ["int8"], "profile_budget_s": 5}
-        nas.wait(nas.profile("here", **profile)["job"]["id"], timeout_s=400)
-        _table_of_executorch(nas, tmp_path / "table.jsonl")
-        search = nas.submit_search(**SEARCH)["id"]
+        _table_of(nas, runtime, precision, tmp_path / "table.jsonl")
+        search = nas.submit_search(**SEARCH, precisions=[name])["id"]
         nas.wait(search, timeout_s=560)
 
         front = nas.front(search)["front"]
-        assert {one["precision"] for one in front} == {"executorch:int8"}
+        assert {one["precision"] for one in front} == {name}
         (winner,) = nas.winners(search)
         (row,) = winner["results"]
-        assert row["target"].startswith(f"here/executorch-{runtime_versions()['executorch']}/int8/")
+        version = runtime_versions()[runtime]
+        assert row["target"].startswith(f"here/{runtime}-{version}/{precision}/")
         assert row["parity_agreement"] > 0.9, row
         assert row["measured_latency_ms"] > 0
         # 50 ms are far away for images of 8x8 pixels, however busy the machine is
         assert row["verdict"] == "certified", row
-        saved = tmp_path / "model.pte"
+        saved = tmp_path / f"model{suffix}"
         nas.download(winner["artifacts"][row["file"]], saved)
-        assert row["file"].endswith(".pte")
-        assert saved.read_bytes()[4:8] == b"ET12"  # what an ExecuTorch program is known by
+        assert row["file"].endswith(suffix)
+        assert is_its(saved.read_bytes())
         assert saved.stat().st_size == row["measured_size_bytes"]
     finally:
         service.stop()
 
 
-def _table_of_executorch(nas: Any, file: Path) -> None:
-    """The table of ONNX Runtime's int8, said to be ExecuTorch's: converting seventeen networks to
-    measure them takes a quarter of an hour."""
+def _table_of(nas: Any, runtime: str, precision: str, file: Path) -> None:
+    """The table of ONNX Runtime, said to be the other's: converting seventeen networks to measure
+    them takes a quarter of an hour."""
     targets = nas.get("/v1/devices/here/targets")
-    (target,) = (one for one in targets if one["precision"] == "int8")
-    (table,) = nas.get("/v1/lookup-tables", target_id=target["id"])["items"]
-    lines = nas.fetch(f"/v1/lookup-tables/{table['id']}/content").decode().splitlines()
+    (target,) = (one for one in targets if one["precision"] == precision)
+    newest = nas.get("/v1/lookup-tables", target_id=target["id"])["items"][0]
+    lines = nas.fetch(f"/v1/lookup-tables/{newest['id']}/content").decode().splitlines()
     header = json.loads(lines[0])
-    version = runtime_versions()["executorch"]
-    header["target"] |= {"runtime": "executorch", "runtime_version": version}
+    version = runtime_versions()[runtime]
+    header["target"] |= {"runtime": runtime, "runtime_version": version}
     file.write_text("\n".join([json.dumps(header), *lines[1:]]) + "\n")
     nas.upload_table(file)

@@ -24,7 +24,6 @@ SEARCH = toy_search(
     measuring_budget=3,
     profile_budget_s=20,
     max_latency_ms=5.0,
-    seed=3,
 )
 
 

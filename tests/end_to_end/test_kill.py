@@ -13,17 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.prepared import copied
 from tests.service import Service
 from tests.tools import lacks
 from tests.toy_search import toy_search
 
 SEARCH = toy_search(
-    n_initial=12,
-    n_holdout=4,
-    n_queries=16,
+    n_queries=16,  # eight batches of a second each: enough time to be killed in their middle
     n_winners=3,
     max_latency_ms=5.0,
-    seed=11,
 )
 
 
@@ -64,13 +62,17 @@ def postgres() -> Iterator[str]:
 def test_a_killed_service_goes_on_where_it_was(
     kind: str, tmp_path: Path, toy_arrays: Path, request: pytest.FixtureRequest
 ) -> None:
+    """On SQLite it goes on from the prepared folder; on PostgreSQL it begins with nothing."""
     url = request.getfixturevalue("postgres") if kind == "postgresql" else None
+    if url is None:
+        copied(request.getfixturevalue("prepared"), tmp_path / "var")
     service = Service(tmp_path / "var", database_url=url)
     service.start()
     nas = service.client
     try:
-        nas.add_device("here", this_machine=True)
-        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
+        if url is not None:
+            nas.add_device("here", this_machine=True)
+            nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
         submitted = nas.submit_search(idempotency_key="once", **SEARCH)
         search = submitted["id"]
 

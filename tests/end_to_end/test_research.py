@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.agent_process import add_agent
+from tests.prepared import copied
 from tests.service import Service
 from tests.toy_search import toy_search
 
@@ -21,7 +22,6 @@ SEARCH = toy_search(
     profile_budget_s=8,
     max_latency_ms=5.0,
     follows=["name:board*"],
-    seed=3,
 )
 
 
@@ -65,16 +65,14 @@ def listener() -> Iterator[Listener]:
 
 @pytest.mark.slow
 def test_a_followed_device_gets_its_front_without_training(
-    tmp_path: Path, toy_arrays: Path, listener: Listener
+    tmp_path: Path, prepared: Path, listener: Listener
 ) -> None:
-    service = Service(tmp_path / "var")
+    service = Service(copied(prepared, tmp_path / "var"))
     service.start()
     nas = service.client
     agent = None
     try:
         nas.post("/v1/webhooks", {"url": listener.url})
-        nas.add_device("here", this_machine=True)
-        nas.wait(nas.upload_dataset("toy", toy_arrays)["job"]["id"], timeout_s=240)
         first = nas.submit_search(**SEARCH)["id"]
         nas.wait(first, timeout_s=560)
         assert nas.get(f"/v1/searches/{first}/again") == []

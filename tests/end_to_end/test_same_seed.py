@@ -11,28 +11,28 @@ from tests.service import Service
 from tests.toy_search import toy_search
 
 SEARCH = toy_search(
+    predictor="ensemble",
     batch=4,
     seed=7,
 )
 
 
-def _run(folder: Path, data: Path, tables: list[bytes]) -> dict[str, Any]:
-    """A whole search in a service of its own; without tables it makes some."""
+def _run(folder: Path, data: Path, tables: list[Path]) -> dict[str, Any]:
+    """A search with its training in a service of its own, until its front is complete."""
     service = Service(folder)
     service.start()
     nas = service.client
     try:
         nas.add_device("here", this_machine=True)
-        for number, content in enumerate(tables):
-            (folder / f"{number}.jsonl").write_bytes(content)
-            nas.upload_table(folder / f"{number}.jsonl")
+        for table in tables:
+            nas.upload_table(table)
         nas.wait(nas.upload_dataset("toy", data)["job"]["id"], timeout_s=240)
         search = nas.submit_search(**SEARCH)["id"]
-        nas.wait(search, timeout_s=560)
-        versions = nas.search(search)["facts"]["tables"]
+        before = {"queued", "profiling", "training", "searching"}
+        service.wait_until(lambda: nas.search(search)["state"] not in before, 560)
+        assert nas.search(search)["problem"] is None
         return {
-            "versions": versions,
-            "tables": [nas.fetch(f"/v1/lookup-tables/{one}/content") for one in versions],
+            "versions": nas.search(search)["facts"]["tables"],
             "candidates": nas.get(f"/v1/searches/{search}/candidates")["items"],
             "front": nas.front(search)["front"],
             "limit_ms": nas.search(search)["facts"]["limit_ms"],
@@ -43,10 +43,12 @@ def _run(folder: Path, data: Path, tables: list[bytes]) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_seed_repeats_candidates_and_front_from_the_same_table(
-    tmp_path: Path, toy_arrays: Path
+    tmp_path: Path, toy_arrays: Path, prepared: Path
 ) -> None:
-    first = _run(tmp_path / "first", toy_arrays, [])
-    second = _run(tmp_path / "second", toy_arrays, first["tables"])
+    tables = sorted(prepared.glob("*.jsonl"))
+    assert len(tables) == 2
+    first, second = (_run(tmp_path / name, toy_arrays, tables) for name in ("first", "second"))
+    assert set(first["versions"]) == {one.stem for one in tables}
     assert second["versions"] == first["versions"]
     assert second["limit_ms"] == first["limit_ms"]
     assert second["candidates"] == first["candidates"]

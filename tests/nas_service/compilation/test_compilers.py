@@ -48,6 +48,8 @@ RUN_HERE = (
     "aot-inductor",
     *(("aot-inductor-cuda", "tensorrt") if nvidia_gpu() else ()),
 )
+# whose converters take a quarter of a minute a network
+FURTHER = [pytest.param(name, marks=pytest.mark.matrix) for name in ("litert", "executorch")]
 
 
 @pytest.mark.slow
@@ -369,7 +371,7 @@ def test_tuned_tvm_tries_schedules_of_every_operator(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["onnxruntime", "openvino", "litert", "executorch"])
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino", *FURTHER])
 def test_int8_holds_the_strongest_image_of_the_calibration(name: str, tmp_path: Path) -> None:
     """Ranges are the widest seen: averaged over images, a strong one among faint ones is cut."""
     told = toolchains.status(toolchains.toolchain(name), Settings())
@@ -385,7 +387,7 @@ def test_int8_holds_the_strongest_image_of_the_calibration(name: str, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["onnxruntime", "litert", "executorch"])
+@pytest.mark.parametrize("name", ["onnxruntime", *FURTHER])
 def test_int8_keeps_small_weights_behind_large_activations(name: str, tmp_path: Path) -> None:
     """Sums of many skip connections are large, and a folded normalisation behind them is small.
 

@@ -81,8 +81,15 @@ def test_channels_are_kept_in_eights(channels: int, width: float, kept: int) -> 
     assert kept_channels(channels, width) == kept
 
 
-@pytest.mark.parametrize("name", ["mbconv", "nasbench201"])
-@pytest.mark.parametrize("width", [0.75, 0.9])
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [
+        ("mbconv", 0.75),
+        ("mbconv", 0.9),
+        ("nasbench201", 0.75),
+        pytest.param("nasbench201", 0.9, marks=pytest.mark.matrix),
+    ],
+)
 def test_what_a_narrowed_space_prices_is_what_the_pass_leaves(name: str, width: float) -> None:
     space: SearchSpace = load(SPACES, name)(ImageShape(16, 3, 10))
     narrower = NarrowedSpace(space, width)

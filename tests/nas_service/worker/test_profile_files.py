@@ -22,7 +22,12 @@ from tests.tools import lacks
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("runtime", "precision"), [("tvm", "fp32"), ("executorch", "int8"), ("aot-inductor", "fp32")]
+    ("runtime", "precision"),
+    [
+        ("tvm", "fp32"),
+        pytest.param("executorch", "int8", marks=pytest.mark.matrix),
+        pytest.param("aot-inductor", "fp32", marks=pytest.mark.matrix),
+    ],
 )
 def test_networks_are_converted_and_measured(runtime: str, precision: str, tmp_path: Path) -> None:
     told = toolchains.status(toolchains.toolchain(runtime), Settings())
