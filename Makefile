@@ -5,6 +5,10 @@ VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# auto: a CPU build of torch where there is no NVIDIA GPU and pip can find one; cpu; default
+TORCH_BUILD ?= auto
+TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 .PHONY: demo toolchains lint test test-all check format clean
 
@@ -35,12 +39,22 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# torch comes first and alone: resolved together with others, pip may take a build with CUDA
+# torch comes first and alone: resolved together with others, pip may take a build with CUDA, which
+# is 2.7 GB more
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@build=$(TORCH_BUILD); \
+	if [ "$$build" = auto ]; then \
+	  if [ -e /proc/driver/nvidia/version ] || command -v nvidia-smi > /dev/null; then build=default; fi; \
+	fi; \
+	case $$build in \
+	  default) $(PIP) torch ;; \
+	  auto | cpu) $(PIP) "torch==$(TORCH)+cpu" 2> /dev/null \
+	    || { echo "pip finds no CPU build of torch $(TORCH): taking its default build"; $(PIP) torch; } ;; \
+	  *) echo "TORCH_BUILD is auto, cpu or default, not $$build" >&2; exit 2 ;; \
+	esac
+	$(PIP) --editable '.[dev]'
 	@touch $@
 
 clean:

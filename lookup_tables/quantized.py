@@ -11,6 +11,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ import onnxruntime as ort
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from lookup_tables.target import this_device
 
 Array = npt.NDArray[np.float32]
 
@@ -52,6 +55,7 @@ def quantize(
     A batch maps input names to arrays of the graph's own shapes. Activations are unsigned unless
     `signed`: then they are symmetric too and biases stay in float, as TensorRT wants it. `only` and
     `excluded` name the nodes that are quantised, and that are not. Average pools stay in float.
+    Weights have 7 bits where this processor's 8-bit products saturate; see `products_saturate`.
     """
     logger = logging.getLogger()
     level = logger.level
@@ -70,6 +74,7 @@ def quantize(
                 per_channel=True,
                 activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                reduce_range=not signed and products_saturate(),
                 nodes_to_quantize=None if only is None else list(only),
                 nodes_to_exclude=[*excluded, *in_float],
                 extra_options={"ActivationSymmetric": signed, "QuantizeBias": not signed},
@@ -77,6 +82,18 @@ def quantize(
             made.replace(destination)
     finally:
         logger.setLevel(level)
+
+
+@lru_cache(maxsize=1)
+def products_saturate() -> bool:
+    """Whether pairs of unsigned times signed bytes are added up in 16 bits on this processor.
+
+    x86 without VNNI does (`vpmaddubsw`): 255 * 127 * 2 does not fit, and outputs are wrong without a
+    word. On such an EPYC digits lost 5 points in int8, none of them with weights of 7 bits.
+    """
+    device = this_device("here")
+    vnni = {"avx512_vnni", "avx_vnni", "amx_int8"} & set(device.instruction_sets)
+    return device.labels.get("machine") in {"x86_64", "AMD64"} and not vnni
 
 
 def _keep_pools_in_float(path: Path) -> list[str]:

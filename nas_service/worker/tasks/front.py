@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,7 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         if params.get("replace") and not _n_failed(before):
             return {"winners": []}
         dataset = datasets.get_dataset(session, search.dataset_id)
+        last = searches.front_body(session, search.id, search.revision)
         barred: set[tuple[int, ...]] = set()
         if search.facts.get("predictor_id"):
             stored = supernets.get_predictor(session, search.facts["predictor_id"])
@@ -51,7 +53,7 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     problem = open_problem(context, search)
     known = evaluated_before(context, search, problem.space.architectures)
     candidates = all_candidates(problem, spec, known, told)
-    card = predictor_card(problem, spec, known, told)
+    card = _last_card(last, len(told)) or predictor_card(problem, spec, known, told)
     # the front that is shown stays what was predicted; winners are taken from what is left of it
     front = front_of(problem, judged(problem, candidates, search.facts.get("certification", {})))
     barred |= {tuple(one.genotype[:-1]) for one in before}
@@ -71,6 +73,14 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         if not params.get("replace"):
             searches.add_facts(session, search.id, n_chosen=len(ids))
     return {"winners": ids}
+
+
+def _last_card(body: str | None, n: int) -> dict[str, Any] | None:
+    """The predictor's card of the last front, where that one rests on the same `n` evaluations."""
+    if body is None:
+        return None
+    front = json.loads(body)
+    return front["predictor"] if front["n_evaluations"] == n and front["predictor"] else None
 
 
 def _n_failed(before: Sequence[searches.StoredWinner]) -> int:

@@ -62,7 +62,8 @@ def run_search(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     def on_batch(batch: list[Evaluation]) -> bool:
         told.extend(batch)
         candidates = all_candidates(problem, spec, known, told)
-        if not card or len(known[1]) + len(told) >= CARD_GROWTH * card["n"]:
+        last = len(told) >= spec.n_queries
+        if not card or last or len(known[1]) + len(told) >= CARD_GROWTH * card["n"]:
             card.update(predictor_card(problem, spec, known, told))
         with context.database.session() as session:
             searches.add_evaluations(session, search.id, batch)

@@ -149,13 +149,13 @@ def test_a_file_that_varies_by_itself_takes_more_turns_and_is_flagged() -> None:
 def test_turns_are_judged_anew_where_the_common_state_turns_out_to_be_another() -> None:
     """The first seconds are all slow, the rest is fast: turns of the first seconds do not count."""
     simulated = SimulatedMachine((Mode(1.0, 1.0),), 1e9, seed=0)
-    simulated._factor = 1.6  # noqa: SLF001  # the state that it happens to start in
+    simulated._factor = 1.6  # the state that it happens to start in
     runners = {name: simulated.runner(ms) for name, ms in FILES_MS.items()}
 
     def falls_back(run: Callable[[], object]) -> Callable[[], object]:
         def wrapped() -> None:
             if simulated.now_s > 3.0:
-                simulated._factor = 1.0  # noqa: SLF001
+                simulated._factor = 1.0
             run()
 
         return wrapped
