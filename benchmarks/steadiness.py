@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.rows import Row, keep, parser, report
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.protocol import measure
-from lookup_tables.measuring.simulated import Mode, SimulatedMachine
+from lookup_tables.measuring.simulated import ANCHORS_MS, Mode, SimulatedMachine
 from lookup_tables.profile import LocalProfiler
 from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target
@@ -216,7 +216,7 @@ def _outcome(kind: str, seed: int) -> Outcome:
     measure(profiled, NETWORK_PROTOCOL, machine, seed=seed, budget_s=PROFILE_S / 2)
     reference = machine.know()
     mode, _ = simulated.densest()
-    level = float(np.log(reference.levels_ms["compute"] / 0.05 / mode.factor))
+    level = float(np.log(reference.levels_ms["compute"] / ANCHORS_MS["compute"] / mode.factor))
     wrong = abs(level) > 0.06 + 2.0 * mode.wander
     # candidates from a tenth below the limit to a tenth above, as the device truly is in that state
     limit_ms = 0.3

@@ -88,8 +88,8 @@ def quantize(
 def products_saturate() -> bool:
     """Whether pairs of unsigned times signed bytes are added up in 16 bits on this processor.
 
-    x86 without VNNI does (`vpmaddubsw`): 255 * 127 * 2 does not fit, and outputs are wrong without a
-    word. On such an EPYC digits lost 5 points in int8, none of them with weights of 7 bits.
+    x86 without VNNI does (`vpmaddubsw`): 255 * 127 * 2 does not fit, and outputs are wrong without
+    a word. On such an EPYC digits lost 5 points in int8, and none with weights of 7 bits.
     """
     device = this_device("here")
     vnni = {"avx512_vnni", "avx_vnni", "amx_int8"} & set(device.instruction_sets)

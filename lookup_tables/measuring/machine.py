@@ -88,12 +88,12 @@ class Machine:
 
     def know(self) -> Reference:
         """The reference state; where it is not known the machine is watched for a while."""
-        until_s = self.watched_s + LONGEST_FIRST_WATCH_S
-        while self.reference is None or not (
-            self.given or self.reference.share >= _STEADY or self.watched_s >= until_s
-        ):
-            self.watch(FIRST_WATCH_S)
-            self.review()
+        if self.reference is None:
+            while self.reference is None or (
+                self.reference.share < _STEADY and self.watched_s < LONGEST_FIRST_WATCH_S
+            ):
+                self.watch(FIRST_WATCH_S)
+                self.review()
         return self.reference
 
     def confirm(self) -> bool:
@@ -181,4 +181,6 @@ def _seen_again(before: Reference, found: Reference, share: float, now: str) -> 
             f"against {share:.0%}"
         )
         return replace(seen, doubt=text)
+    if before.doubt and before.rival_share > 0:  # a short look more settles nothing between two
+        return replace(seen, doubt=before.doubt)
     return replace(seen, doubt=doubt(seen))

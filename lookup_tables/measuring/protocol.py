@@ -246,8 +246,8 @@ class _Session:
         elapsed = max(clock.wall_ns() - wall, 1)
         ratio = (clock.cpu_ns() - cpu) / elapsed
         joules = self._meter() - joules if self._meter else 0.0
-        middle = statistics.median(runs_ms)
-        return _Turn(before, self._machine.read(), runs_ms, middle, ratio, joules)
+        after = self._machine.read()
+        return _Turn(before, after, runs_ms, statistics.median(runs_ms), ratio, joules)
 
     def _settle(self, name: str) -> None:
         if name not in self._pending:
@@ -299,8 +299,10 @@ class _Session:
     ) -> Timing:
         counting = [turn for turn in turns if turn.counts]
         used = counting or turns
-        medians = _medians(used, counting=False)
-        runs = np.concatenate([turn.runs_ms for turn in used])
+        medians = _medians(used, counting=False) * self._scales(used)
+        runs = np.concatenate(
+            [np.array(t.runs_ms) * one for t, one in zip(used, self._scales(used), strict=True)]
+        )
         p10, p90, p99 = (float(v) for v in np.percentile(runs, [10, 90, 99]))
         p50 = float(np.median(medians))
         p10, p90 = min(p10, p50), max(p90, p50)
@@ -327,6 +329,18 @@ class _Session:
             state_share=round(share, 4),
             reason=reason,
         )
+
+    def _scales(self, turns: list[_Turn]) -> FloatArray:
+        """What brings each turn to the levels of the reference, `(n,)`: 1 where it does not count.
+
+        Within the tolerance a machine may still be some percent off; its anchors tell how much.
+        """
+        reference = self._machine.know()
+        shifts = [
+            (reference.shift(t.before) + reference.shift(t.after)) / 2.0 if t.counts else 0.0
+            for t in turns
+        ]
+        return np.asarray(1.0 / (1.0 + np.array(shifts)))
 
     def _reason(self, protocol: Protocol, n_turns: int, error: float, share: float) -> str:
         """Why a latency is unstable; empty where it is not."""

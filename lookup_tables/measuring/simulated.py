@@ -17,7 +17,7 @@ from scipy.special import ndtr
 from lookup_tables.measuring.anchors import Anchor
 from lookup_tables.measuring.reference import TOLERANCE
 
-ANCHORS_MS = {"compute": 0.05, "memory": 0.15, "dispatch": 0.05, "graph": 0.25}
+ANCHORS_MS = {"compute": 0.2, "memory": 0.4, "dispatch": 0.2, "graph": 0.8}
 FELT = {"compute": 1.0, "memory": 0.9, "dispatch": 0.95, "graph": 1.05}
 """How much of a mode's slowdown each anchor feels, in logarithms."""
 

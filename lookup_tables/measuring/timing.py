@@ -47,7 +47,8 @@ class Protocol:
 class Timing:
     """Latency of a file in ms: percentiles over `n` runs in turns that count.
 
-    `p50_ms` is the median of those turns' medians, `error` its relative standard error, and
+    `p50_ms` is the median of those turns' medians, each brought to the levels of the reference by
+    what its anchors were off (a few percent at most), `error` its relative standard error, and
     `spread` is (p50 - p10) / p10. `state` names the machine's state that this holds in. The
     `observed` percentiles are over all turns, in whatever state the machine was, each state
     weighted by its share of the time; `state_share` is the share of `state`. Where the latency is

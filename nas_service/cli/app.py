@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from nas_service import __version__
 from nas_service.cli import (
@@ -25,12 +24,15 @@ from nas_service.cli import (
 from nas_service.cli.options import JsonOption
 from nas_service.engine.queues import CONCURRENCY
 from nas_service.errors import InvalidSpec
-from nas_service.settings import Settings
+
+if TYPE_CHECKING:
+    from nas_service.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rendering help with rich takes as long as everything else
     help="Hardware-aware neural architecture search: fronts that were measured on the device.",
 )
 for _name, _group in (
@@ -58,6 +60,10 @@ for _command in (
 
 def _settings(**overrides: Any) -> Settings:
     """Settings from the environment, with what the command line says on top."""
+    from pydantic import ValidationError  # a third of a second that --help need not wait
+
+    from nas_service.settings import Settings
+
     given = {k: v for k, v in overrides.items() if v is not None}
     for name, value in given.items():  # child processes read the same
         os.environ[f"NAS_{name.upper()}"] = str(value)

@@ -8,10 +8,9 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from nas_service.client import Client
 
 Json = dict[str, Any]
@@ -21,6 +20,8 @@ Column = tuple[str, str]
 
 def console() -> Console:
     """Standard output, wide enough that piped tables keep their columns."""
+    from rich.console import Console  # a tenth of a second that other commands need not wait
+
     plain = Console()
     return plain if plain.is_terminal else Console(width=200)
 
@@ -36,6 +37,8 @@ def show(
     if not found:
         print(f"no {title or 'rows'}")
         return
+    from rich.table import Table
+
     table = Table(title=title or None, title_justify="left")
     for name, key in columns:
         table.add_column(name, justify="right" if _numeric(found, key) else "left")

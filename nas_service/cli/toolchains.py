@@ -6,8 +6,6 @@ import typer
 
 from nas_service.cli import output
 from nas_service.cli.options import JsonOption
-from nas_service.compilation import toolchains
-from nas_service.settings import Settings
 
 commands = typer.Typer(
     invoke_without_command=True, help="Compilers that are here, and how to get the others."
@@ -19,6 +17,9 @@ def toolchains_list(context: typer.Context, as_json: JsonOption = False) -> None
     """List toolchains."""
     if context.invoked_subcommand is not None:
         return
+    from nas_service.compilation import toolchains  # half a second that --help need not wait
+    from nas_service.settings import Settings
+
     settings = Settings()
     rows = [toolchains.status(one, settings).as_dict() for one in toolchains.TOOLCHAINS]
     if not as_json:
@@ -34,6 +35,9 @@ def toolchains_list(context: typer.Context, as_json: JsonOption = False) -> None
 @commands.command("install")
 def toolchains_install(name: str, as_json: JsonOption = False) -> None:
     """Install a toolchain from pinned requirements, where needed in an environment of its own."""
+    from nas_service.compilation import toolchains
+    from nas_service.settings import Settings
+
     one = toolchains.toolchain(name)
     settings = Settings()
     toolchains.install(one, settings)

@@ -85,9 +85,49 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(api, tmp_path)
 
 
+MACHINE = {
+    "kind": "processor",
+    "reference": {
+        "levels_ms": {"compute": 0.03},
+        "tolerances": {"compute": 0.06},
+        "share": 0.9,
+        "visits": 3,
+        "watched_s": 20.0,
+    },
+    "state_share": 0.9,
+    "watched_s": 12.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"reference": {**MACHINE["reference"], "levels_ms": {"compute": -1.0}}}, "levels_ms"),  # type: ignore[dict-item]
+        ({"reference": {**MACHINE["reference"], "tolerances": {}}}, "tolerances"),  # type: ignore[dict-item]
+        ({"state_share": 1.5}, "state_share"),
+    ],
+)
+def test_an_impossible_state_is_refused_by_the_field(
+    world: World, wrong: dict[str, Any], field: str
+) -> None:
+    lease = world.take().json()["lease"]
+    report = {"lease": lease, "timings": {"a": TIMING}, "machine": {**MACHINE, **wrong}}
+    answer = world.post("/v1/agent/tasks/task_1:finish", report)
+    assert answer.status_code == 422
+    assert field in answer.text
+
+
+def test_what_a_device_waits_for_is_noted(world: World) -> None:
+    lease = world.take().json()["lease"]
+    body = {"lease": lease, "fraction": 0.25, "note": "waiting for the reference state"}
+    assert world.post("/v1/agent/tasks/task_1:progress", body).status_code == 200
+    assert world.task().note == "waiting for the reference state"
+
+
 def _finish(world: World, lease: str, timing: dict[str, Any] | None = None) -> Any:
     timings = {"a": {**TIMING, **(timing or {})}}
-    return world.post("/v1/agent/tasks/task_1:finish", {"lease": lease, "timings": timings})
+    report = {"lease": lease, "timings": timings, "machine": MACHINE}
+    return world.post("/v1/agent/tasks/task_1:finish", report)
 
 
 def test_only_a_known_token_is_answered(world: World) -> None:

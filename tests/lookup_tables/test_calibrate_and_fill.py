@@ -25,6 +25,101 @@ def test_a_linear_law_is_recovered() -> None:
     assert fitted.mean_error < 0.02
 
 
+def _law_of(sums: np.ndarray, ratio: float, per_block: float, constant: float) -> np.ndarray:
+    return np.asarray(ratio * sums[:, 0] + per_block * sums[:, 1] + constant)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "per_block", "constant", "form"),
+    [(1.0, 0.0, 0.0, "plain"), (0.8, 0.0, 0.0, "ratio"), (0.9, -0.02, 0.0, "overhead")],
+)
+def test_the_simplest_form_that_explains_the_networks_is_taken(
+    ratio: float, per_block: float, constant: float, form: str
+) -> None:
+    generator = np.random.default_rng(0)
+    sums = _sums(24, 0)
+    noise = np.exp(0.01 * generator.standard_normal(24))
+    fitted = fit_calibration(sums, _law_of(sums, ratio, per_block, constant) * noise)
+    assert fitted.form == form
+    fresh = _sums(50, 1)
+    expected = _law_of(fresh, ratio, per_block, constant)
+    assert np.abs(fitted.estimate_ms(fresh) / expected - 1).mean() < 0.01
+
+
+@pytest.mark.parametrize("n", [5, 8, 13, 24])
+def test_no_calibration_is_worse_than_the_plain_sum_beyond_noise(n: int) -> None:
+    """Networks that take what the sum says, up to 20 % of noise: nothing is there to be fitted."""
+    worse = []
+    for seed in range(30):
+        generator = np.random.default_rng(seed)
+        sums, fresh = _sums(n, seed), _sums(100, 500 + seed)
+        fitted = fit_calibration(sums, sums[:, 0] * np.exp(0.2 * generator.standard_normal(n)))
+        errors = np.abs(fitted.estimate_ms(fresh) / fresh[:, 0] - 1.0)
+        worse.append(errors.mean())
+        told = fitted.errors_of_forms
+        assert told[fitted.form] <= told["plain"] + 1e-9
+    assert np.median(worse) < 0.05
+
+
+def test_single_networks_that_are_far_off_have_little_say() -> None:
+    sums = _sums(24, 0)
+    measured = _law_of(sums, 0.9, -0.01, 0.0) * np.exp(
+        0.01 * np.random.default_rng(1).standard_normal(24)
+    )
+    measured[[3, 11]] *= [1.8, 0.5]
+    fitted = fit_calibration(sums, measured)
+    fresh = _sums(50, 1)
+    expected = _law_of(fresh, 0.9, -0.01, 0.0)
+    assert np.abs(fitted.estimate_ms(fresh) / expected - 1).mean() < 0.02
+
+
+def test_no_block_costs_less_than_a_twentieth_of_itself() -> None:
+    """The networks ask for an overhead that small blocks would pay with more than they cost."""
+    parts = np.column_stack([np.geomspace(0.004, 0.5, 60), np.ones(60), np.full(60, 3.0)])
+    generator = np.random.default_rng(0)
+    rows = [parts[generator.integers(20, 60, 12)].sum(axis=0) for _ in range(20)]
+    sums = np.array(rows)
+    measured = sums[:, 0] - 0.02 * sums[:, 1]
+    fitted = fit_calibration(sums, measured, parts=parts)
+    assert np.all(fitted.slopes(parts) >= 0.05 * parts[:, 0] - 1e-9)
+    assert fitted.slopes(parts).min() == pytest.approx(0.05 * 0.004, abs=1e-5)
+
+
+def test_the_fit_under_bounds_is_that_of_a_general_solver() -> None:
+    from scipy.optimize import minimize
+
+    from lookup_tables.calibrate import _least_squares
+
+    generator = np.random.default_rng(3)
+    for _ in range(10):
+        matrix, target = generator.standard_normal((12, 3)), generator.standard_normal(12)
+        limits, least = generator.standard_normal((6, 3)), np.full(6, -0.1)
+        found = _least_squares(matrix, target, limits, least)
+        assert np.all(limits @ found >= least - 1e-8)
+        other = minimize(
+            lambda x, a=matrix, b=target: float(((a @ x - b) ** 2).sum()),
+            np.zeros(3),
+            constraints=[
+                {"type": "ineq", "fun": lambda x, g=limits, h=least: g @ x - h},
+            ],
+            method="SLSQP",
+        )
+        assert ((matrix @ found - target) ** 2).sum() == pytest.approx(other.fun, abs=1e-5)
+
+
+def test_tables_from_before_there_was_a_choice_are_read_as_the_full_form() -> None:
+    old = {
+        "ratio": 0.9,
+        "per_block_ms": -0.001,
+        "per_layer_ms": 0.0,
+        "constant_ms": 0.01,
+        "statistic": "p50",
+        "relative_errors": [0.01] * 6,
+    }
+    assert Calibration.from_dict(old).form == "full"
+    assert Calibration.from_dict(Calibration.from_dict(old).as_dict()) == Calibration.from_dict(old)
+
+
 def test_the_upper_bound_holds_about_as_often_as_it_says() -> None:
     held = total = 0
     for seed in range(40):

@@ -19,7 +19,7 @@ from lookup_tables.quantized import quantize
 from lookup_tables.table import TRANSFERRED, LookupTable
 from lookup_tables.target import Deployment
 from nas_service.compilation.base import Source
-from nas_service.compilation.benchmark import limited, protocol_for
+from nas_service.compilation.benchmark import PROTOCOL, limited, protocol_for
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.compression.width import narrow
 from nas_service.engine.child import Progress
@@ -167,7 +167,7 @@ class _Work:
         bench = self.benches[one.genotype]
         timing = bench.session(seed)[one.precision]
         keep_references(self.context, self.device.id, bench.profiler)
-        if not timing.stable:
+        if timing.n_turns < PROTOCOL.least_turns:
             self.why_unstable = timing.reason
             return None
         value = limited(timing, self.search.value.limit_on)

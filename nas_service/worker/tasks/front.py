@@ -53,7 +53,7 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     problem = open_problem(context, search)
     known = evaluated_before(context, search, problem.space.architectures)
     candidates = all_candidates(problem, spec, known, told)
-    card = _last_card(last, len(told)) or predictor_card(problem, spec, known, told)
+    card = _last_card(last, len(known[1]) + len(told)) or predictor_card(problem, spec, known, told)
     # the front that is shown stays what was predicted; winners are taken from what is left of it
     front = front_of(problem, judged(problem, candidates, search.facts.get("certification", {})))
     barred |= {tuple(one.genotype[:-1]) for one in before}
@@ -76,11 +76,9 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
 
 
 def _last_card(body: str | None, n: int) -> dict[str, Any] | None:
-    """The predictor's card of the last front, where that one rests on the same `n` evaluations."""
-    if body is None:
-        return None
-    front = json.loads(body)
-    return front["predictor"] if front["n_evaluations"] == n and front["predictor"] else None
+    """The predictor's card of the last front, where it is of all `n` evaluations, of any search."""
+    card: dict[str, Any] = json.loads(body)["predictor"] if body else {}
+    return card if card.get("n") == n else None
 
 
 def _n_failed(before: Sequence[searches.StoredWinner]) -> int:

@@ -12,7 +12,7 @@ from lookup_tables.measuring.clock import SYSTEM_CLOCK
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.priority import NICENESS, priority
 from lookup_tables.measuring.reference import Reference
-from lookup_tables.measuring.simulated import Mode, SimulatedMachine
+from lookup_tables.measuring.simulated import ANCHORS_MS, Mode, SimulatedMachine
 
 
 def _steady(factor: float = 1.0, seed: int = 0) -> SimulatedMachine:
@@ -52,7 +52,9 @@ def test_a_reference_that_is_not_seen_any_more_is_learned_again() -> None:
     simulated = _steady(1.4, seed=1)
     machine = Machine(simulated.anchors(), _known(), simulated)
     assert not machine.confirm()
-    assert machine.know().levels_ms["compute"] == pytest.approx(1.4 * 0.05, rel=0.02)
+    assert machine.know().levels_ms["compute"] == pytest.approx(
+        1.4 * ANCHORS_MS["compute"], rel=0.02
+    )
 
 
 def test_a_reference_of_other_anchors_is_of_no_use() -> None:

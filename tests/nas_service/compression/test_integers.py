@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -79,12 +80,13 @@ def test_the_faster_activations_are_taken_where_one_is_clearly_so(
     for number, (int8_ms, wanted) in enumerate([(0.5, "int8"), (0.99, "uint8"), (2.0, "uint8")]):
         times = {"uint8": 1.0, "int8": int8_ms}
 
-        def measured(
-            runners: dict[str, object], *_: object, times: dict[str, float] = times, **__: object
-        ) -> dict[str, SimpleNamespace]:
-            return {kind: SimpleNamespace(p50_ms=times[kind]) for kind in runners}
+        class Told:
+            times_ms = times
 
-        monkeypatch.setattr(quantization, "measure", measured)
+            def measure(self, models: dict[str, Path], *_: object, **__: object) -> Any:
+                return {kind: SimpleNamespace(p50_ms=self.times_ms[kind]) for kind in models}
+
+        monkeypatch.setattr(quantization, "LocalProfiler", Told)
         assert made("measured", f"told{number}") == plain[wanted]
 
 

@@ -1,0 +1,84 @@
+"""Winners that a test part cannot tell apart, by hand arithmetic."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_service.search.candidates import Candidate, ParetoFront
+from nas_service.search.ties import resolution, tied, verdict, with_ties
+from nas_service.search.winners import choose
+
+
+def _row(rank: int, accuracy: float | None, precision: str = "fp32") -> dict[str, Any]:
+    error = None if accuracy is None else (accuracy * (1 - accuracy) / 400) ** 0.5
+    return {
+        "rank": rank,
+        "precision": precision,
+        "measured_accuracy": accuracy,
+        "measured_accuracy_standard_error": error,
+    }
+
+
+def test_two_accuracies_are_tied_within_the_standard_error_of_their_difference() -> None:
+    # sqrt(.9 * .1 / 400) is .015; of the difference .0212
+    assert resolution(0.9, 400) == pytest.approx(0.0212, abs=1e-4)
+    assert tied(_row(0, 0.9), _row(1, 0.88))
+    assert not tied(_row(0, 0.9), _row(1, 0.87))
+
+
+def test_ties_are_within_a_precision_and_between_what_was_measured() -> None:
+    rows = [_row(0, 0.9), _row(1, 0.89), _row(2, 0.8), _row(3, None), _row(0, 0.8, "int8")]
+    assert [row["tied_with"] for row in with_ties(rows)] == [[1], [0], [], [], []]
+
+
+def test_a_test_part_that_tells_nothing_apart_says_so() -> None:
+    every = verdict(with_ties([_row(0, 0.9), _row(1, 0.89)]), 400)
+    assert every["n_tied"] == 2
+    assert every["text"] == (
+        "400 test images tell accuracies apart that differ by 2.2 points; 2 of 2 winners are ties "
+        "with another one: a larger test part is needed to choose between them"
+    )
+    none = verdict(with_ties([_row(0, 0.9), _row(1, 0.8)]), 400)
+    assert none["n_tied"] == 0
+    assert "larger test part" not in none["text"]
+    assert verdict([_row(0, None)], 400)["text"] == ""
+
+
+def _front(accuracies: list[float]) -> ParetoFront:
+    members = tuple(
+        Candidate(
+            genotype=(number, 0),
+            architecture={},
+            precision="fp32",
+            target="t",
+            predicted_accuracy=accuracy,
+            predicted_accuracy_std=0.01,
+            predicted_latency_ms=0.1 * (number + 1),
+            latency_upper_ms=0.1,
+            size_bytes=1,
+            peak_memory_bytes=1,
+            macs=1,
+            parameters=1,
+            objectives={"latency_ms": 0.1 * (number + 1)},
+            keeps_limits=True,
+        )
+        for number, accuracy in enumerate(accuracies)
+    )
+    return ParetoFront(members, 0.0, 10.0)
+
+
+def test_winners_differ_by_what_the_test_part_can_tell_where_the_front_allows_it() -> None:
+    # a step in the front: without a test part the three at .90 come before .80 and .84
+    front = _front([0.80, 0.84, 0.895, 0.90, 0.905])
+    chosen = [one.predicted_accuracy for one in choose(front, 3, n_test=400)]
+    assert chosen[0] == 0.905
+    pairs = [(a, b) for a in chosen for b in chosen if a > b]
+    assert all(a - b > resolution(a, 400) for a, b in pairs)
+
+
+def test_where_the_front_has_no_others_ties_are_taken() -> None:
+    chosen = choose(_front([0.90, 0.905, 0.91]), 3, n_test=400)
+    assert len(chosen) == 3
+    assert len({one.genotype for one in chosen}) == 3
+    assert np.ptp([one.predicted_accuracy for one in chosen]) == pytest.approx(0.01)
