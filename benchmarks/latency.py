@@ -1,8 +1,8 @@
 """Profile this machine for a space and compare estimates with networks that were in no fit.
 
-With `--neighbours`, two processes of the benchmark's own keep the processor busy meanwhile. `--save`
-keeps the tables with the machine's reference state; `--check`, an hour later, holds them against
-other networks that are measured then.
+With `--neighbours`, two processes of the benchmark's own keep the processor busy meanwhile.
+`--save` keeps the tables with the machine's reference state; `--check`, an hour later, holds them
+against other networks that are measured then.
 """
 
 from __future__ import annotations

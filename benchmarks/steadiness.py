@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
     if not given.without_device:
         rows += _repeats(given.space, given.size, given.seed)
         keep(rows, given.out)
-    for kind in KINDS:
+    for kind in KINDS if given.machines else ():
         rows += _simulated(kind, given.machines, given.seed, given.jobs)
         keep(rows, given.out)
     report(rows, given.out)

@@ -72,6 +72,11 @@ class Block:
         return "-".join(parts)
 
     @property
+    def variant(self) -> str:
+        """Kind, kernel and number of terms: blocks that a runtime treats alike in a network."""
+        return f"{self.kind}-k{self.kernel}-t{self.terms}"
+
+    @property
     def out_height(self) -> int:
         """Height of the output; heads give one row."""
         return 1 if self.kind in {"head", "norm_head"} else -(-self.height // self.stride)

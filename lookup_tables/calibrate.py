@@ -28,9 +28,14 @@ FORMS: Mapping[str, tuple[int, ...]] = {
     "overhead": (0, 1),
     "full": (0, 1, 2, 3),
 }
-"""Forms of the correction, simplest first: which of ratio, block, layer and constant are fitted."""
+"""Forms of the correction, simplest first: which of ratio, block, layer and constant are fitted.
+
+`variants`, where variants of blocks are told apart, has a ratio, a constant, and one a block of
+each variant.
+"""
+VARIANTS_FORM = "variants"
 _HUBER, _ROUNDS = 2.0, 8
-_PULL = 0.003
+_PULL, _PULL_VARIANTS = 0.003, 0.01
 _WORTH = 0.5
 _MOST_ERROR = 1.0
 """Errors above this count as this much where forms are compared."""
@@ -38,16 +43,23 @@ MIN_NETWORKS = 5
 N_SUMS = 3
 
 
-def block_sums(source: CostSource, blocks: Sequence[Block]) -> FloatArray:
-    """What a calibration reads of each block: its latency in ms, 1, its layers: `(n, 3)`."""
+def block_sums(
+    source: CostSource, blocks: Sequence[Block], variants: Sequence[str] = ()
+) -> FloatArray:
+    """What a calibration reads of each block: its latency in ms, 1, its layers: `(n, 3)`.
+
+    With `variants`, 1 beside in the column of the block's variant: `(n, 3 + len(variants))`.
+    """
     layers = np.array([float(block.n_layers) for block in blocks])
-    return np.column_stack([source.latency_ms(blocks), np.ones(len(blocks)), layers])
+    own = [[float(block.variant == one) for block in blocks] for one in variants]
+    return np.column_stack([source.latency_ms(blocks), np.ones(len(blocks)), layers, *own])
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """latency = ratio * sum + per_block_ms * blocks + per_layer_ms * layers + constant_ms.
 
+    `per_variant_ms` comes on top for each block of a variant (`Block.variant`).
     `statistic` is the percentile of latency that the result stands for. `relative_errors` are
     left-one-out: each network predicted by a fit on the others, as (predicted - measured) /
     measured.
@@ -61,6 +73,8 @@ class Calibration:
     relative_errors: tuple[float, ...]
     form: str = "full"
     """Which of `FORMS`; tables from before there was a choice have the full one."""
+    per_variant_ms: Mapping[str, float] = field(default_factory=dict)
+    """What a block of a variant adds beside: within a network some save more than others."""
     errors_of_forms: Mapping[str, float] = field(default_factory=dict)
     """Mean absolute left-one-out error of every form, what the choice rests on."""
 
@@ -75,17 +89,26 @@ class Calibration:
         return float(np.mean(np.abs(self.relative_errors)))
 
     def estimate_ms(self, sums: FloatArray) -> FloatArray:
-        """Latency of whole networks from the sums of their blocks `(n, 3)`: `(n,)`.
+        """Latency of whole networks from the sums of their blocks: `(n,)`.
 
-        Never below a twentieth of the plain sum, however far a network is from the fitted ones.
+        `sums` are `(n, 3)`, or with a column for each of `variants`. Never below a twentieth of
+        the plain sum, however far a network is from the fitted ones.
         """
         found = self.slopes(sums) + self.constant_ms
         return np.asarray(np.maximum(found, FLOOR_OF_SUM * sums[:, 0]))
 
     def slopes(self, sums: FloatArray) -> FloatArray:
-        """The part of the estimate that adds up over blocks: `(n, 3) -> (n,)`."""
-        weights = np.array([self.ratio, self.per_block_ms, self.per_layer_ms])
-        return np.asarray(sums @ weights)
+        """The part of the estimate that adds up over blocks: `(n, 3 or more) -> (n,)`.
+
+        Columns beyond the third are those of `variants`; see `block_sums`.
+        """
+        weights = [self.ratio, self.per_block_ms, self.per_layer_ms, *self.per_variant_ms.values()]
+        return np.asarray(sums[:, : len(weights)] @ np.array(weights))
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Variants of blocks whose columns the sums need, in order."""
+        return tuple(self.per_variant_ms)
 
     def upper_factor(self, probability: float) -> float:
         """What to multiply an estimate by so that the measured value stays below it.
@@ -110,6 +133,7 @@ class Calibration:
             per_block_ms=self.per_block_ms * factor,
             per_layer_ms=self.per_layer_ms * factor,
             constant_ms=self.constant_ms * factor,
+            per_variant_ms={one: ms * factor for one, ms in self.per_variant_ms.items()},
             statistic=statistic,
         )
 
@@ -118,6 +142,7 @@ class Calibration:
         return {
             **asdict(self),
             "relative_errors": list(self.relative_errors),
+            "per_variant_ms": dict(self.per_variant_ms),
             "errors_of_forms": dict(self.errors_of_forms),
         }
 
@@ -150,6 +175,7 @@ def fit_calibration(
     measured_ms: FloatArray,
     *,
     parts: FloatArray | None = None,
+    variants: Sequence[str] = (),
     statistic: str = "p50",
 ) -> Calibration:
     """Fit corrections of growing size on whole networks, and take the one that predicts best.
@@ -159,13 +185,14 @@ def fit_calibration(
         measured_ms: their latencies, `(n,)`, positive.
         parts: the same of single blocks, `(m, 3)`, that must not cost less than a twentieth of
             their latency alone; the networks themselves where nothing is given.
+        variants: of blocks, whose columns `sums` and `parts` have beyond the third.
         statistic: percentile that the latencies are.
 
     Each form (`plain`: the sum as it is; `ratio`; `overhead`: a ratio and a constant a block;
-    `full`: constants a layer and a network beside) is fitted on all networks but one and asked for
-    that one. The simplest form counts whose error is within half a standard error of the best, so
-    that none is worse than the plain sum but by chance. Single networks that are far off have
-    little say (Huber's loss).
+    `full`: constants a layer and a network beside; `variants`: see `FORMS`) is fitted on all
+    networks but one and asked for that one. The simplest form counts whose error is within half a
+    standard error of the best, so that none is worse than the plain sum but by chance. Single
+    networks that are far off have little say (Huber's loss).
 
     Raises:
         LookupTableError: fewer than five networks, or a measurement that is not positive.
@@ -178,9 +205,12 @@ def fit_calibration(
     if not np.all(np.isfinite(measured_ms) & (measured_ms > 0)):
         raise LookupTableError("measured latencies have to be positive and finite")
     bounds = _bounds(sums if parts is None else parts)
-    design = np.column_stack([sums, np.ones(n)])
+    design = np.column_stack([sums[:, :N_SUMS], np.ones(n), sums[:, N_SUMS:]])
+    forms = dict(FORMS)
+    if len(variants) > 1:
+        forms[VARIANTS_FORM] = (0, 1, 3, *range(4, 4 + len(variants)))
     errors: dict[str, FloatArray] = {}
-    for form, columns in FORMS.items():
+    for form, columns in forms.items():
         guesses = np.empty(n)
         for one in range(n):
             rest = np.arange(n) != one
@@ -188,11 +218,14 @@ def fit_calibration(
             guesses[one] = max(design[one] @ weights, FLOOR_OF_SUM * sums[one, 0])
         errors[form] = guesses / measured_ms - 1.0
     chosen = _simplest(errors)
-    weights = _fit(design, measured_ms, FORMS[chosen], bounds)
-    ratio, per_block, per_layer, constant = (float(v) for v in weights)
+    weights = _fit(design, measured_ms, forms[chosen], bounds)
+    ratio, per_block, per_layer, constant, *own = (float(v) for v in weights)
     rounded = tuple(round(float(error), 6) for error in errors[chosen])
     told = {form: round(float(np.abs(one).mean()), 5) for form, one in errors.items()}
-    return Calibration(ratio, per_block, per_layer, constant, statistic, rounded, chosen, told)
+    per_variant = dict(zip(variants, own, strict=True)) if chosen == VARIANTS_FORM else {}
+    return Calibration(
+        ratio, per_block, per_layer, constant, statistic, rounded, chosen, per_variant, told
+    )
 
 
 def _simplest(errors: Mapping[str, FloatArray]) -> str:
@@ -208,38 +241,40 @@ def _simplest(errors: Mapping[str, FloatArray]) -> str:
 
 
 def _bounds(parts: FloatArray) -> FloatArray:
-    """Rows `(m, 3)` whose products with ratio, block and layer constants have to be positive."""
+    """Rows `(m, 3 or more)`, each once, whose products with the weights have to be positive."""
     return np.unique(np.round(parts, 9), axis=0)
 
 
 def _fit(
     design: FloatArray, measured: FloatArray, columns: Sequence[int], bounds: FloatArray
 ) -> FloatArray:
-    """Weights `(4,)` of ratio, blocks, layers and a constant; those not in `columns` are fixed.
+    """Weights of ratio, blocks, layers, a constant and variants; those not in `columns` are fixed.
 
     Least squares in relative error with Huber's weights and a small pull towards the plain sum,
     under linear bounds: no block costs less than a twentieth of what it costs alone.
     """
-    plain = np.array([1.0, 0.0, 0.0, 0.0])
+    plain = np.zeros(design.shape[1])
+    plain[0] = 1.0
     if not columns:
         return plain
     chosen = list(columns)
     weighted = design / measured[:, None]
     scale = weighted[:, chosen].mean(axis=0)
+    scale[scale <= 0] = 1.0  # a variant that none of these networks has
     rows = weighted[:, chosen] / scale
-    wanted = 1.0 - weighted @ np.where(np.isin(np.arange(4), chosen), 0.0, plain)
+    wanted = 1.0 - weighted @ np.where(np.isin(np.arange(len(plain)), chosen), 0.0, plain)
     prior = plain[chosen] * scale
     # columns that networks hardly tell apart are pulled to the plain sum, a single ratio is not
-    pull = _PULL * np.sqrt(len(measured)) * (len(chosen) > 1)
-    floor = np.zeros((len(bounds), 4))
-    floor[:, :3] = bounds
+    pull = np.where(np.array(chosen) < 4, _PULL, _PULL_VARIANTS)
+    pull = pull * np.sqrt(len(measured)) * (len(chosen) > 1)
+    floor = np.column_stack([bounds[:, :N_SUMS], np.zeros(len(bounds)), bounds[:, N_SUMS:]])
     limits = floor[:, chosen] / scale
     least = FLOOR_OF_SUM * bounds[:, 0]
     steps = np.ones(len(measured))
     found = prior
     for _ in range(_ROUNDS):
         root = np.sqrt(steps)
-        matrix = np.vstack([rows * root[:, None], pull * np.eye(len(chosen))])
+        matrix = np.vstack([rows * root[:, None], np.diag(pull)])
         target = np.concatenate([wanted * root, pull * prior])
         found = _least_squares(matrix, target, limits, least)
         off = np.abs(rows @ found - wanted)

@@ -152,7 +152,8 @@ class CostModel:
         self._source = source
         self._calibration = calibration
         try:
-            self._sums = SlotSums(space, lambda blocks: block_sums(source, blocks))
+            variants = () if calibration is None else calibration.variants
+            self._sums = SlotSums(space, lambda blocks: block_sums(source, blocks, variants))
         except TableLacks as error:
             raise MissingBlocks(
                 f"{error}; profile the device for space {space.name} at {space.image.as_dict()}",
@@ -178,13 +179,29 @@ class CostModel:
 
     def calibrated(self, calibration: Calibration | None) -> CostModel:
         """The same source under another calibration."""
+        columns = [() if one is None else one.variants for one in (self._calibration, calibration)]
+        if columns[0] != columns[1]:
+            return CostModel(self._space, self._source, calibration)
         other = copy.copy(self)
         other._calibration = calibration
         return other
 
+    @cached_property
+    def variants(self) -> tuple[str, ...]:
+        """Variants of blocks that networks of the space have, sorted."""
+        return tuple(sorted({block.variant for block in all_blocks(self._space)}))
+
+    def sums_by_variant(self, genotypes: IntArray) -> FloatArray:
+        """Sums with a column for each of `variants` beside: `(n, 3 + len(variants))`."""
+        return self._sums_by_variant(genotypes)
+
+    @cached_property
+    def _sums_by_variant(self) -> SlotSums:
+        return SlotSums(self._space, lambda blocks: block_sums(self._source, blocks, self.variants))
+
     def sums(self, genotypes: IntArray) -> FloatArray:
         """Sums over each network's blocks as `block_sums` gives them: `(n, 3)`."""
-        return self._sums(genotypes).reshape(-1, N_SUMS)
+        return np.asarray(self._sums(genotypes)[:, :N_SUMS])
 
     def energy_mj(self, genotypes: IntArray) -> FloatArray:
         """Energy of each network, the plain sum over its blocks: `(n,)`.
@@ -228,7 +245,9 @@ class CostBank:
         def price(blocks: list[Block]) -> FloatArray:
             columns = []
             for source, calibration in sources:
-                sums = block_sums(source, blocks)
+                sums = block_sums(
+                    source, blocks, () if calibration is None else calibration.variants
+                )
                 columns.append(sums[:, 0])
                 columns.append(sums[:, 0] if calibration is None else calibration.slopes(sums))
             return np.column_stack(columns)

@@ -184,6 +184,52 @@ def test_the_page_shows_what_a_winner_went_through(
     assert link == f"/v1/artifacts/{made.id}/content"
 
 
+def test_the_page_says_how_steady_the_device_was_and_which_winners_are_ties(
+    browser: Browser, service: Service, var: Path
+) -> None:
+    search = _search(_url(var))
+    command = "nas devices profile here --space mbconv --image-size 8 --profile-budget-s 120"
+    card = {
+        "precision": "fp32",
+        "table": "t1",
+        "verdict": "rough",
+        "text": "the device was in its reference state 3% of the time",
+        "mend": command,
+    }
+    row = {
+        **_point(rank=0, winner=f"{search}-w0"),
+        "measured_accuracy": 0.88,
+        "measured_accuracy_standard_error": 0.01,
+        "measured_latency_ms": 0.52,
+        "measured_size_bytes": 1000,
+        "verdict": "certified",
+        "published": True,
+        "reason": "",
+        "tied_with": [2],
+        "latency": {"observed_p50_ms": 0.53, "observed_p90_ms": 0.91, "state_share": 0.42},
+    }
+    database = Database(_url(var))
+    with database.session() as session:
+        told_apart = {"text": "710 test images tell accuracies apart that differ by 1.2 points"}
+        searches.add_facts(session, search, steadiness=[card], test_part=told_apart)
+        winner = searches.add_winner(session, search, 0, [0] * 4, {"fp32": {}})
+        searches.update_winner(session, winner.id, results=[row], state="measured")
+    database.close()
+    page = browser.new_page()
+    page.goto(f"{service.url}/searches/{search}")
+    facts = page.locator("#facts")
+    expect(facts).to_contain_text("Table fp32: rough", timeout=20_000)
+    expect(facts).to_contain_text(f"Mend it with: {command}")
+    expect(facts).to_contain_text("p50 in the device's reference state")
+    expect(facts).to_contain_text("710 test images tell accuracies apart")
+    cells = page.locator("#winners tbody tr").first.locator("td").all_inner_texts()
+    assert cells[4] == "winner 2"
+    assert cells[7] == "0.530 / 0.910, 42 % of the time in it"
+    heads = page.locator("#winners thead").inner_text()
+    assert "tied with" in heads
+    assert "observed p50 / p90" in heads
+
+
 def test_the_list_leads_to_the_search(browser: Browser, service: Service, var: Path) -> None:
     search = _search(_url(var))
     page = browser.new_page()

@@ -217,3 +217,22 @@ def test_a_design_has_no_block_twice_and_every_prefix_is_a_design() -> None:
     chosen = design(_grid() * 2, 40, seed=1)
     assert len(set(chosen)) == 40
     assert design(_grid(), 20, seed=1) == chosen[:20]
+
+
+def test_variants_of_blocks_may_save_more_than_others_within_a_network() -> None:
+    """Pools lose 15 us within a network, others hardly any: no constant a block says that."""
+    generator = np.random.default_rng(0)
+    variants = ("add-k1-t1", "conv-k3-t1", "pool-k3-t1")
+    counts = generator.integers(2, 15, (30, 3)).astype(float)
+    alone = np.array([0.010, 0.040, 0.020])
+    layers = counts @ [1.0, 2.0, 1.0]
+    sums = np.column_stack([counts @ alone, counts.sum(axis=1), layers, counts])
+    noise = np.exp(0.005 * generator.standard_normal(30))
+    law = counts @ (alone - [0.0, 0.002, 0.015]) + 0.02
+    fitted = fit_calibration(sums[:24], (law * noise)[:24], variants=variants)
+    assert fitted.form == "variants"
+    assert fitted.variants == variants
+    assert np.abs(fitted.estimate_ms(sums[24:]) / law[24:] - 1).max() < 0.02
+    doubled = fitted.times(2.0, "p90")
+    assert doubled.estimate_ms(sums) == pytest.approx(2.0 * fitted.estimate_ms(sums))
+    assert Calibration.from_dict(fitted.as_dict()) == fitted

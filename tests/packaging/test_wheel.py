@@ -46,6 +46,7 @@ def test_the_wheel_holds_what_runs_need(installed: Path) -> None:
         "nas_service/py.typed",
         "predictors/py.typed",
         "lookup_tables/py.typed",
+        "lookup_tables/measuring/anchor.onnx",
     ):
         assert (installed / name).exists(), name
     assert list((installed / "lookup_tables" / "data").glob("*/*.jsonl"))

@@ -29,7 +29,7 @@ from nas_service.networks.export import export
 from nas_service.search import certificates
 from nas_service.search.candidates import Candidate
 from nas_service.search.certification import Certifier
-from nas_service.search.cost import CostModel
+from nas_service.search.cost import CostModel, all_blocks
 from nas_service.search.evaluate import Problem
 from nas_service.space.base import SearchSpace, describe, input_size, parse
 from nas_service.storage import devices, searches
@@ -226,7 +226,8 @@ class _Work:
             if known is None:
                 continue
             rows, measured = known
-            plain = [CostModel(space, table, None).sums(rows)]
+            model = CostModel(space, table, None)
+            plain = [model.sums_by_variant(rows)]
             values = list(measured)
             transferred = any(entry.source == TRANSFERRED for entry in table.entries)
             # recipes share a table; what one narrowed is no network of the space, so what was seen
@@ -236,18 +237,19 @@ class _Work:
                     seen = self.seen.get(self.problem.space.precisions[which], {})
                     if seen:
                         genotypes = np.array([g[:-1] for g in seen], dtype=np.int64)
-                        plain.append(costs[which].sums(genotypes))
+                        plain.append(costs[which].sums_by_variant(genotypes))
                         values += [float(np.median(one)) for one in seen.values()]
                 if len(values) == len(measured):
                     continue
                 if transferred and table.calibration is not None:
                     new = np.concatenate(plain[1:]), np.array(values[len(measured) :])
-                    calibration = rescaled(table.calibration, *new)
+                    calibration = rescaled(table.calibration, *new)  # has no variants
                 else:
                     calibration = fit_calibration(
                         np.concatenate(plain),
                         np.array(values),
-                        parts=block_sums(table, [entry.block for entry in table.entries]),
+                        parts=block_sums(table, all_blocks(space), model.variants),
+                        variants=model.variants,
                     )
                 if kept:
                     self.revised[stored.version] = (table, calibration)

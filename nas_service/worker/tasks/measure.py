@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
-from lookup_tables.measuring.timing import Timing
+from lookup_tables.measuring.reference import Reference
+from lookup_tables.measuring.timing import SUSTAINED, Timing
+from lookup_tables.profile import Profiler
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.compilation.benchmark import PROTOCOL, STATISTICS, limited, protocol_for
 from nas_service.compilation.memory import peak_memory_bytes
@@ -147,6 +149,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 "file": shipped[precision].name,
                 "latency": timings[precision].as_dict(),
                 "steadiness": dict(bench.profiler.steadiness),
+                "sustained_shift": sustained_shift(bench.profiler),
                 "n_sessions_unstable": sum(not one[precision].stable for one in bench.sessions),
             }
             rows.append(row)
@@ -173,6 +176,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                     search.facts["tables"],
                     timings[precision],
                     bench.profiler.steadiness,
+                    sustained_shift(bench.profiler),
                 ),
             )
         every = {**(winner.compressed or {}), **{one.name: one.id for one in shipped.values()}}
@@ -188,6 +192,18 @@ def _memory(
         return None
     with context.building(params):
         return peak_memory_bytes(model)
+
+
+def sustained_shift(profiler: Profiler) -> float | None:
+    """How much slower the device is under load than in a burst, by its anchors; None if unknown."""
+    told = profiler.steadiness.get("reference")
+    burst = profiler.references.get("processor")
+    if not told or burst is None:
+        return None
+    under_load = Reference.from_dict(told)
+    if under_load.state != SUSTAINED or not burst.fits(list(under_load.levels_ms)):
+        return None
+    return round(burst.shift(under_load.levels_ms), 4)
 
 
 def targets_of(

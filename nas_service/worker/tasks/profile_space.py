@@ -165,7 +165,10 @@ def _table_of(
     rows = plan.for_fit[list(fitted)]
     measured = np.array([timing.p50_ms for timing in fitted.values()])
     calibration = fit_calibration(
-        model.sums(rows), measured, parts=block_sums(table, plan.everything)
+        model.sums_by_variant(rows),
+        measured,
+        parts=block_sums(table, plan.everything, model.variants),
+        variants=model.variants,
     )
     everything = [*measured_blocks.values(), *of(FIT).values(), *of(CHECK).values()]
     provenance = {

@@ -77,6 +77,7 @@ def body_of(
     tables: list[str],
     timing: Timing,
     steadiness: Mapping[str, Any],
+    sustained_shift: float | None = None,
 ) -> dict[str, Any]:
     """What a certificate says, beside the latency that it is about.
 
@@ -91,6 +92,7 @@ def body_of(
         "observed_p90_ms": timing.observed_p90_ms,
         "reference_levels_ms": steadiness.get("reference", {}).get("levels_ms"),
         "reference_doubt": steadiness.get("reference", {}).get("doubt"),
+        "sustained_shift": sustained_shift,
         "niceness": steadiness.get("niceness"),
         "core": steadiness.get("core"),
         "target": target,

@@ -69,6 +69,14 @@ def test_an_anchor_that_jitters_by_itself_has_a_wider_tolerance() -> None:
     assert TOLERANCE < found.tolerances["memory"] <= WIDEST
 
 
+def test_a_machine_without_a_clean_state_has_a_wider_one() -> None:
+    generator = np.random.default_rng(3)
+    stays = [(float(f), 10) for f in np.exp(generator.uniform(0.0, np.log(9.0), 200))]
+    found = _found(_readings(stays))
+    assert TOLERANCE < found.tolerances["compute"] <= 2.0 * TOLERANCE
+    assert found.share > 0.05
+
+
 def test_a_reading_is_held_against_every_anchor() -> None:
     found = Reference({"a": 1.0, "b": 2.0}, {"a": 0.06, "b": 0.1}, 1.0, 1, 1.0)
     assert found.holds({"a": 1.05, "b": 2.15})
