@@ -22,6 +22,7 @@ MODULES = (
     "measuring/protocol",
     "measuring/reference",
     "measuring/timing",
+    "measuring/turns",
     "model",
     "profile",
     "runtimes",

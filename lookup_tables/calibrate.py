@@ -17,11 +17,10 @@ import numpy as np
 from scipy.special import stdtrit
 
 from lookup_tables.blocks import Block
+from lookup_tables.calibration_fit import FLOOR_OF_SUM, N_SUMS, bounds_of, fit_weights
 from lookup_tables.errors import LookupTableError
 from lookup_tables.source import CostSource, FloatArray
 
-FLOOR_OF_SUM = 0.05
-"""An estimate is never below this share of the plain sum, nor a block's part below it."""
 FORMS: Mapping[str, tuple[int, ...]] = {
     "plain": (),
     "ratio": (0,),
@@ -34,13 +33,10 @@ FORMS: Mapping[str, tuple[int, ...]] = {
 each variant.
 """
 VARIANTS_FORM = "variants"
-_HUBER, _ROUNDS = 2.0, 8
-_PULL, _PULL_VARIANTS = 0.003, 0.01
 _WORTH = 0.5
 _MOST_ERROR = 1.0
 """Errors above this count as this much where forms are compared."""
 MIN_NETWORKS = 5
-N_SUMS = 3
 
 
 def block_sums(
@@ -204,7 +200,7 @@ def fit_calibration(
         )
     if not np.all(np.isfinite(measured_ms) & (measured_ms > 0)):
         raise LookupTableError("measured latencies have to be positive and finite")
-    bounds = _bounds(sums if parts is None else parts)
+    bounds = bounds_of(sums if parts is None else parts)
     design = np.column_stack([sums[:, :N_SUMS], np.ones(n), sums[:, N_SUMS:]])
     forms = dict(FORMS)
     if len(variants) > 1:
@@ -214,11 +210,11 @@ def fit_calibration(
         guesses = np.empty(n)
         for one in range(n):
             rest = np.arange(n) != one
-            weights = _fit(design[rest], measured_ms[rest], columns, bounds)
+            weights = fit_weights(design[rest], measured_ms[rest], columns, bounds)
             guesses[one] = max(design[one] @ weights, FLOOR_OF_SUM * sums[one, 0])
         errors[form] = guesses / measured_ms - 1.0
     chosen = _simplest(errors)
-    weights = _fit(design, measured_ms, forms[chosen], bounds)
+    weights = fit_weights(design, measured_ms, forms[chosen], bounds)
     ratio, per_block, per_layer, constant, *own = (float(v) for v in weights)
     rounded = tuple(round(float(error), 6) for error in errors[chosen])
     told = {form: round(float(np.abs(one).mean()), 5) for form, one in errors.items()}
@@ -238,77 +234,3 @@ def _simplest(errors: Mapping[str, FloatArray]) -> str:
         if form == best or more.mean() <= _WORTH * error:
             return form
     return best
-
-
-def _bounds(parts: FloatArray) -> FloatArray:
-    """Rows `(m, 3 or more)`, each once, whose products with the weights have to be positive."""
-    return np.unique(np.round(parts, 9), axis=0)
-
-
-def _fit(
-    design: FloatArray, measured: FloatArray, columns: Sequence[int], bounds: FloatArray
-) -> FloatArray:
-    """Weights of ratio, blocks, layers, a constant and variants; those not in `columns` are fixed.
-
-    Least squares in relative error with Huber's weights and a small pull towards the plain sum,
-    under linear bounds: no block costs less than a twentieth of what it costs alone.
-    """
-    plain = np.zeros(design.shape[1])
-    plain[0] = 1.0
-    if not columns:
-        return plain
-    chosen = list(columns)
-    weighted = design / measured[:, None]
-    scale = weighted[:, chosen].mean(axis=0)
-    scale[scale <= 0] = 1.0  # a variant that none of these networks has
-    rows = weighted[:, chosen] / scale
-    wanted = 1.0 - weighted @ np.where(np.isin(np.arange(len(plain)), chosen), 0.0, plain)
-    prior = plain[chosen] * scale
-    # columns that networks hardly tell apart are pulled to the plain sum, a single ratio is not
-    pull = np.where(np.array(chosen) < 4, _PULL, _PULL_VARIANTS)
-    pull = pull * np.sqrt(len(measured)) * (len(chosen) > 1)
-    floor = np.column_stack([bounds[:, :N_SUMS], np.zeros(len(bounds)), bounds[:, N_SUMS:]])
-    limits = floor[:, chosen] / scale
-    least = FLOOR_OF_SUM * bounds[:, 0]
-    steps = np.ones(len(measured))
-    found = prior
-    for _ in range(_ROUNDS):
-        root = np.sqrt(steps)
-        matrix = np.vstack([rows * root[:, None], np.diag(pull)])
-        target = np.concatenate([wanted * root, pull * prior])
-        found = _least_squares(matrix, target, limits, least)
-        off = np.abs(rows @ found - wanted)
-        reach = max(_HUBER * 1.4826 * float(np.median(off)), 1e-4)
-        steps = np.minimum(1.0, reach / np.maximum(off, 1e-12))
-    weights = plain.copy()
-    weights[chosen] = found / scale
-    return weights
-
-
-def _least_squares(
-    matrix: FloatArray, target: FloatArray, limits: FloatArray, least: FloatArray
-) -> FloatArray:
-    """`x` of the least squares of `matrix x - target` with `limits x >= least`.
-
-    Lawson and Hanson (1974), chapter 23: turned into the shortest vector under linear bounds, which
-    is a problem of least squares with non-negative unknowns.
-    """
-    from scipy.optimize import nnls  # half a second that whoever only reads need not wait
-
-    q, r = np.linalg.qr(matrix)
-    free = np.linalg.solve(r, q.T @ target)
-    slack = limits @ free - least
-    if np.all(slack >= -1e-12):
-        return np.asarray(free)
-    turned = np.linalg.solve(r.T, limits.T).T
-    size = np.linalg.norm(turned, axis=1)
-    keep = size > 0
-    turned, bound = turned[keep] / size[keep, None], -slack[keep] / size[keep]
-    stacked = np.vstack([turned.T, bound[None, :]])
-    goal = np.zeros(len(stacked))
-    goal[-1] = 1.0
-    dual, _ = nnls(stacked, goal)
-    rest = stacked @ dual - goal
-    if abs(rest[-1]) < 1e-12:  # nothing keeps all bounds: as near as can be is the plain sum's
-        return np.asarray(free)
-    return np.asarray(free + np.linalg.solve(r, -rest[:-1] / rest[-1]))

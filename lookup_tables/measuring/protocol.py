@@ -24,6 +24,13 @@ from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.priority import priority
 from lookup_tables.measuring.reference import FloatArray
 from lookup_tables.measuring.timing import Protocol, Timing
+from lookup_tables.measuring.turns import (
+    Turn,
+    deviation_of,
+    error_of_median,
+    medians_of,
+    observed_of,
+)
 
 Runner = Callable[[], object]
 OnProgress = Callable[[float, str], None]
@@ -36,23 +43,6 @@ _WAIT_S = 0.1
 _PROGRESS_S = 0.5
 _WORK = 2.0
 """Without a budget, waiting may take the patience and so many times the time in the state."""
-_NORMAL = 1.4826
-"""From a median absolute deviation to a standard deviation."""
-_OF_MEDIAN = 1.2533
-"""The standard error of a median over that of a mean, for normal errors."""
-
-
-@dataclass(slots=True)
-class _Turn:
-    """One turn of a file, with the readings on both sides."""
-
-    before: Mapping[str, float]
-    after: Mapping[str, float]
-    runs_ms: list[float]
-    median_ms: float
-    cpu_ratio: float
-    joules: float
-    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +107,7 @@ class _Session:
         self._budget_s = budget_s
         self._on_progress = on_progress
         self._meter = meter
-        self._turns: dict[str, list[_Turn]] = {name: [] for name in runners}
+        self._turns: dict[str, list[Turn]] = {name: [] for name in runners}
         self._pending = set(runners)
         self._started_s = self._now_s()
         self._waited_s = self._inside_s = 0.0
@@ -166,9 +156,9 @@ class _Session:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         share = self._machine.share()
         deviations = [
-            _deviation(medians)
+            deviation_of(medians)
             for name, turns in self._turns.items()
-            if len(medians := _medians(turns, counting=True)) >= self._of[name].least_turns
+            if len(medians := medians_of(turns, counting=True)) >= self._of[name].least_turns
         ]
         usual = float(np.median(deviations)) if deviations else 0.0
         return {
@@ -186,10 +176,10 @@ class _Session:
         each_s = (self._inside_s + self._waited_s) / n_counting
         wanted = 0.0
         for name in self._pending:
-            medians, protocol = _medians(self._turns[name], counting=True), self._of[name]
+            medians, protocol = medians_of(self._turns[name], counting=True), self._of[name]
             needed = float(protocol.turns)
             if len(medians) > 1:
-                times = _error(medians, _deviation(medians)) / protocol.settled_error
+                times = error_of_median(medians, deviation_of(medians)) / protocol.settled_error
                 needed = max(needed, min(len(medians) * times**2, protocol.most_turns))
             wanted += max(needed - len(medians), 1.0)
         return {"n_unsettled": len(self._pending), "more_s": round(wanted * each_s, 1)}
@@ -224,7 +214,7 @@ class _Session:
         self._waited_s += now_s - began_s
         return reading, self._machine.holds(reading)
 
-    def _take(self, name: str, before: Mapping[str, float]) -> _Turn:
+    def _take(self, name: str, before: Mapping[str, float]) -> Turn:
         runner, clock, protocol = self._runners[name], self._clock, self._of[name]
         run_s = 0.0
         for _ in range(protocol.warmups):
@@ -247,17 +237,17 @@ class _Session:
         ratio = (clock.cpu_ns() - cpu) / elapsed
         joules = self._meter() - joules if self._meter else 0.0
         after = self._machine.read()
-        return _Turn(before, after, runs_ms, statistics.median(runs_ms), ratio, joules)
+        return Turn(before, after, runs_ms, statistics.median(runs_ms), ratio, joules)
 
     def _settle(self, name: str) -> None:
         if name not in self._pending:
             return
-        medians, protocol = _medians(self._turns[name], counting=True), self._of[name]
+        medians, protocol = medians_of(self._turns[name], counting=True), self._of[name]
         if len(medians) < protocol.turns:
             return
         if (
             len(medians) >= protocol.most_turns
-            or _error(medians, _deviation(medians)) <= protocol.settled_error
+            or error_of_median(medians, deviation_of(medians)) <= protocol.settled_error
         ):
             self._pending.discard(name)
 
@@ -295,21 +285,21 @@ class _Session:
         self._on_progress(fraction, note)
 
     def _timing(
-        self, protocol: Protocol, turns: list[_Turn], share: float, usual: float, now: str
+        self, protocol: Protocol, turns: list[Turn], share: float, usual: float, now: str
     ) -> Timing:
         counting = [turn for turn in turns if turn.counts]
         used = counting or turns
-        medians = _medians(used, counting=False) * self._scales(used)
+        medians = medians_of(used, counting=False) * self._scales(used)
         runs = np.concatenate(
             [np.array(t.runs_ms) * one for t, one in zip(used, self._scales(used), strict=True)]
         )
         p10, p90, p99 = (float(v) for v in np.percentile(runs, [10, 90, 99]))
         p50 = float(np.median(medians))
         p10, p90 = min(p10, p50), max(p90, p50)
-        error = _error(medians, max(_deviation(medians), 0.5 * usual))
+        error = error_of_median(medians, max(deviation_of(medians), 0.5 * usual))
         reason = self._reason(protocol, len(counting), error, share)
         joules = sum(turn.joules for turn in used)
-        observed = _observed(turns, share)
+        observed = observed_of(turns, share)
         return Timing(
             p10_ms=round(p10, 6),
             p50_ms=round(p50, 6),
@@ -330,7 +320,7 @@ class _Session:
             reason=reason,
         )
 
-    def _scales(self, turns: list[_Turn]) -> FloatArray:
+    def _scales(self, turns: list[Turn]) -> FloatArray:
         """What brings each turn to the levels of the reference, `(n,)`: 1 where it does not count.
 
         Within the tolerance a machine may still be some percent off; its anchors tell how much.
@@ -355,36 +345,3 @@ class _Session:
                 f"{error:.1%}, {protocol.max_error:.1%} is needed"
             )
         return ""
-
-
-def _medians(turns: list[_Turn], *, counting: bool) -> FloatArray:
-    return np.array([turn.median_ms for turn in turns if turn.counts or not counting])
-
-
-def _deviation(medians: FloatArray) -> float:
-    """Relative standard deviation of turns' medians, robust against single ones."""
-    logs = np.log(medians)
-    return float(_NORMAL * np.median(np.abs(logs - np.median(logs))))
-
-
-def _error(medians: FloatArray, deviation: float) -> float:
-    return float(_OF_MEDIAN * deviation / np.sqrt(len(medians)))
-
-
-def _observed(turns: list[_Turn], share: float) -> tuple[float, float]:
-    """p50 and p90 over all runs, those in the reference state and the others by their time."""
-    n_counting = sum(turn.counts for turn in turns)
-    n_other = len(turns) - n_counting
-    values, weights = [], []
-    for turn in turns:
-        of_state = share if turn.counts else 1.0 - share
-        each = of_state / (n_counting if turn.counts else n_other) / len(turn.runs_ms)
-        values += turn.runs_ms
-        weights += [each] * len(turn.runs_ms)
-    order = np.argsort(values, kind="stable")
-    below = np.cumsum(np.array(weights)[order])
-    if below[-1] <= 0:
-        return float(np.median(values)), float(np.percentile(values, 90))
-    places = np.searchsorted(below, np.array([0.5, 0.9]) * below[-1])
-    p50, p90 = (float(values[order[min(int(i), len(order) - 1)]]) for i in places)
-    return p50, p90

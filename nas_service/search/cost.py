@@ -12,7 +12,8 @@ from itertools import product
 import numpy as np
 
 from lookup_tables.blocks import Block
-from lookup_tables.calibrate import FLOOR_OF_SUM, N_SUMS, Calibration, block_sums
+from lookup_tables.calibrate import Calibration, block_sums
+from lookup_tables.calibration_fit import FLOOR_OF_SUM, N_SUMS
 from lookup_tables.errors import MissingBlocks as TableLacks
 from lookup_tables.source import CostSource
 from lookup_tables.target import Deployment, Target

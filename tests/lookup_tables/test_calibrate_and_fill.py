@@ -88,13 +88,13 @@ def test_no_block_costs_less_than_a_twentieth_of_itself() -> None:
 def test_the_fit_under_bounds_is_that_of_a_general_solver() -> None:
     from scipy.optimize import minimize
 
-    from lookup_tables.calibrate import _least_squares
+    from lookup_tables.calibration_fit import least_squares
 
     generator = np.random.default_rng(3)
     for _ in range(10):
         matrix, target = generator.standard_normal((12, 3)), generator.standard_normal(12)
         limits, least = generator.standard_normal((6, 3)), np.full(6, -0.1)
-        found = _least_squares(matrix, target, limits, least)
+        found = least_squares(matrix, target, limits, least)
         assert np.all(limits @ found >= least - 1e-8)
         other = minimize(
             lambda x, a=matrix, b=target: float(((a @ x - b) ** 2).sum()),
