@@ -12,6 +12,9 @@ from nas_service.search.pareto import BoolArray
 from nas_service.search.ties import resolution
 from nas_service.space.base import FloatArray
 
+_SURELY = 1.5
+"""Predicted accuracies this many standard errors apart mostly are so when measured, too."""
+
 
 def choose(
     front: ParetoFront,
@@ -40,8 +43,9 @@ def choose(
     left = np.ones(len(members), dtype=np.bool_)
     while len(order) < n and left.any():
         gain = improvement.expected() if order else accuracy
-        apart = left & _apart(accuracy, order, n_test)
-        pick = int(np.argmax(np.where(apart if apart.any() else left, gain, -1.0)))
+        wide, narrow = (left & _apart(accuracy, order, n_test, by) for by in (_SURELY, 1.0))
+        among = next((some for some in (wide, narrow) if some.any()), left)
+        pick = int(np.argmax(np.where(among, gain, -1.0)))
         order.append(pick)
         improvement.add(costs[pick : pick + 1], accuracy[pick : pick + 1])
         architecture = members[pick].genotype[:-1]
@@ -49,9 +53,9 @@ def choose(
     return [members[i] for i in order]
 
 
-def _apart(accuracy: FloatArray, chosen: list[int], n_test: int | None) -> BoolArray:
-    """Members whose accuracy differs from that of all chosen ones by its standard error: `(n,)`."""
+def _apart(accuracy: FloatArray, chosen: list[int], n_test: int | None, by: float) -> BoolArray:
+    """Members whose accuracy differs from all chosen ones' by so many standard errors: `(n,)`."""
     if n_test is None or not chosen:
         return np.ones(len(accuracy), dtype=np.bool_)
-    least = np.array([resolution(float(accuracy[i]), n_test) for i in chosen])
+    least = np.array([by * resolution(float(accuracy[i]), n_test) for i in chosen])
     return np.asarray((np.abs(accuracy[:, None] - accuracy[chosen]) > least).all(axis=1))
