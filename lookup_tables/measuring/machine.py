@@ -165,10 +165,12 @@ class Machine:
 def _seen_again(before: Reference, found: Reference, share: float, now: str) -> Reference:
     """A reference that was held to, after the machine was watched for longer."""
     both_s = before.watched_s + found.watched_s
+    # a stay that goes on from watch to watch is one: only leaving and coming back is another
+    again = max(found.visits - 1, 0) if before.holds(found.levels_ms) else int(share > 0)
     seen = replace(
         before,
         share=round((before.share * before.watched_s + share * found.watched_s) / both_s, 4),
-        visits=before.visits + (1 if share > 0 else 0),
+        visits=before.visits + again,
         watched_s=round(both_s, 1),
         confirmed_at=now if share > 0 else before.confirmed_at,
     )

@@ -26,7 +26,7 @@ _WIDER, _ENOUGH = (1.0, 1.5, 2.0), 0.10
 turns are brought to the levels by what their anchors are off."""
 _JITTERS = 4.0
 _CENTRES, _READINGS = 300, 4000
-_LONG_WATCH_S = 150.0
+_LONG_WATCH_S = 300.0
 """A machine that did not leave a state for so long is taken to live in it."""
 _CERTAINTY = 2.5
 _SETTLES = 3

@@ -106,3 +106,18 @@ def test_priority_is_set_where_it_may_be_and_put_back() -> None:
             assert os.sched_getaffinity(0) == {given["core"]}
         assert allowed or given["core"] is None
     assert (os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0)) == before
+
+
+def test_a_doubt_is_not_lost_by_looking_again_without_seeing_more() -> None:
+    simulated = _steady(seed=1)
+    machine = Machine(simulated.anchors(), _known(), simulated)
+    for _ in range(5):  # sessions of one second, all within the same stay
+        machine.watch(1.0)
+        machine.review()
+        machine.hold()
+    assert machine.reference is not None
+    assert machine.reference.visits == 1
+    assert "seen in one state" in machine.reference.doubt
+    machine.watch(320.0)
+    machine.review()
+    assert machine.reference.doubt == ""
