@@ -14,6 +14,7 @@ MODULES = (
     "conditions",
     "errors",
     "measuring/__init__",
+    "measuring/anchor",
     "measuring/anchors",
     "measuring/clock",
     "measuring/cuda_anchors",

@@ -12,45 +12,20 @@ Nothing here calls BLAS, which may start threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.resources import files
 from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
 
-from lookup_tables.measuring.clock import Clock
+from lookup_tables.measuring.anchor import Anchor
 
 _PAGE = 4096
 _IN_CACHE = 4096
 """Floats of an array that stays in the innermost cache: 16 KiB."""
 _BEYOND_CACHE = 2**18
 """Floats of an array that does not: 1 MiB."""
-_RUNS = 3
-"""Runs of an anchor of which the fastest is its reading: one interrupted run says nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """A piece of work with the name of what bounds it."""
-
-    name: str
-    run: Callable[[], object]
-
-
-def read(anchors: Sequence[Anchor], clock: Clock) -> dict[str, float]:
-    """How long each anchor takes now, in ms: the fastest of three runs."""
-    reading = {}
-    for anchor in anchors:
-        fastest = None
-        for _ in range(_RUNS):
-            start = clock.wall_ns()
-            anchor.run()
-            elapsed = clock.wall_ns() - start
-            fastest = elapsed if fastest is None else min(fastest, elapsed)
-        reading[anchor.name] = max(fastest or 1, 1) / 1e6
-    return reading
 
 
 ON_GPU = frozenset({"aot-inductor-cuda", "tensorrt"})

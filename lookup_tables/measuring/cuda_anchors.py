@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookup_tables.measuring.anchors import Anchor
+from lookup_tables.measuring.anchor import Anchor
 
 
 def cuda_anchors() -> list[Anchor]:

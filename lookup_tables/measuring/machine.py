@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lookup_tables.measuring.anchors import Anchor, anchors_here, read
+from lookup_tables.measuring.anchor import Anchor, read
+from lookup_tables.measuring.anchors import anchors_here
 from lookup_tables.measuring.clock import SYSTEM_CLOCK, Clock
 from lookup_tables.measuring.reference import FloatArray, Reference, doubt, find_reference
 from lookup_tables.measuring.timing import REFERENCE

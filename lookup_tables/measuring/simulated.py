@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import ndtr
 
-from lookup_tables.measuring.anchors import Anchor
+from lookup_tables.measuring.anchor import Anchor
 from lookup_tables.measuring.reference import TOLERANCE
 
 ANCHORS_MS = {"compute": 0.2, "memory": 0.4, "dispatch": 0.2, "graph": 0.8}

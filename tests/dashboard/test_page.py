@@ -224,7 +224,7 @@ def test_the_page_says_how_steady_the_device_was_and_which_winners_are_ties(
     expect(facts).to_contain_text("710 test images tell accuracies apart")
     cells = page.locator("#winners tbody tr").first.locator("td").all_inner_texts()
     assert cells[4] == "winner 2"
-    assert cells[7] == "0.530 / 0.910, 42 % of the time in it"
+    assert cells[7] == "0.530 / 0.910 (42 %)"
     heads = page.locator("#winners thead").inner_text()
     assert "tied with" in heads
     assert "observed p50 / p90" in heads

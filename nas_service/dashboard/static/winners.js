@@ -35,7 +35,7 @@ function latency(row) {
 function observed(row) {
   const seen = row.latency;
   if (!seen || seen.observed_p90_ms == null) return "unknown";
-  const share = seen.state_share == null ? "" : `, ${percent(seen.state_share, 0)} of the time in it`;
+  const share = seen.state_share == null ? "" : ` (${percent(seen.state_share, 0)})`;
   return `${significant(seen.observed_p50_ms)} / ${significant(seen.observed_p90_ms)}${share}`;
 }
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lookup_tables.measuring.anchors import anchors_here, kind_of, read
+from lookup_tables.measuring.anchor import read
+from lookup_tables.measuring.anchors import anchors_here, kind_of
 from lookup_tables.measuring.clock import SYSTEM_CLOCK
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.priority import NICENESS, priority
