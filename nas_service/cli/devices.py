@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nas_service.cli import output
+from nas_service.cli.cards import tables_with_cards
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
@@ -232,5 +233,18 @@ def devices_profile(
     with Client(server) as nas:
         job = nas.profile(name, **request)["job"]
         done = nas.wait(job["id"], on_progress=output.ProgressLine("profiling", quiet=as_json))
+        made = [] if as_json else _made_since(nas, name, job["created_at"])
     if as_json:
         output.show_json(done)
+    for line in made:
+        print(line)
+
+
+def _made_since(nas: Client, device: str, since: str) -> list[str]:
+    """A line a table of a device that is newer than this, with how well it was measured."""
+    cards = [
+        {**table["card"], "table": table["version"], "precision": table["target"]}
+        for table in tables_with_cards(nas)
+        if table["device"] == device and table["created_at"] >= since
+    ]
+    return output.steadiness_lines(cards, verdicts=("steady", "rough", "unknown"))

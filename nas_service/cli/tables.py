@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from nas_service.cli import output
+from nas_service.cli.cards import tables_with_cards
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
@@ -20,15 +21,7 @@ commands = typer.Typer(no_args_is_help=True, help="Lookup tables.")
 def tables_list(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
     """List lookup tables."""
     with Client(server) as nas:
-        targets = {target["id"]: target for target in nas.every("/v1/targets")}
-        rows = [
-            {
-                **table,
-                "target": targets[table["target_id"]]["key"],
-                "card": _card(table, targets[table["target_id"]]["key"]),
-            }
-            for table in nas.every("/v1/lookup-tables")
-        ]
+        rows = tables_with_cards(nas)
     output.show(
         rows,
         [
@@ -46,16 +39,6 @@ def tables_list(server: ServerOption = LOCAL, as_json: JsonOption = False) -> No
         as_json=as_json,
         title="lookup tables",
     )
-
-
-def _card(table: dict[str, Any], target: str) -> dict[str, Any]:
-    """How well a table was measured."""
-    from lookup_tables.steadiness import card_of
-
-    device = target.split("/", 1)[0].split("@", 1)[0]
-    return card_of(
-        table["provenance"], table["calibration"], table["latency_check"], device
-    ).as_dict()
 
 
 @commands.command("add")
