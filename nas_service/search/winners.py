@@ -8,7 +8,6 @@ import numpy as np
 
 from nas_service.search.acquisition import Improvement, Region
 from nas_service.search.candidates import Candidate, ParetoFront
-from nas_service.search.pareto import BoolArray
 from nas_service.search.ties import resolution
 from nas_service.space.base import FloatArray
 
@@ -43,9 +42,12 @@ def choose(
     left = np.ones(len(members), dtype=np.bool_)
     while len(order) < n and left.any():
         gain = improvement.expected() if order else accuracy
-        wide, narrow = (left & _apart(accuracy, order, n_test, by) for by in (_SURELY, 1.0))
-        among = next((some for some in (wide, narrow) if some.any()), left)
-        pick = int(np.argmax(np.where(among, gain, -1.0)))
+        apart = np.where(left, _apart(accuracy, order, n_test), -1.0)
+        if apart.max() > _SURELY or apart.max() <= 1.0:  # many may do, or none
+            among = left & (apart > _SURELY) if apart.max() > _SURELY else left
+            pick = int(np.argmax(np.where(among, gain, -1.0)))
+        else:  # the one that differs most from those before
+            pick = int(np.argmax(apart))
         order.append(pick)
         improvement.add(costs[pick : pick + 1], accuracy[pick : pick + 1])
         architecture = members[pick].genotype[:-1]
@@ -53,9 +55,12 @@ def choose(
     return [members[i] for i in order]
 
 
-def _apart(accuracy: FloatArray, chosen: list[int], n_test: int | None, by: float) -> BoolArray:
-    """Members whose accuracy differs from all chosen ones' by so many standard errors: `(n,)`."""
+def _apart(accuracy: FloatArray, chosen: list[int], n_test: int | None) -> FloatArray:
+    """How far each member's accuracy is from the nearest chosen one's: `(n,)`.
+
+    In standard errors of the difference on the test part; infinite where nothing limits the choice.
+    """
     if n_test is None or not chosen:
-        return np.ones(len(accuracy), dtype=np.bool_)
-    least = np.array([by * resolution(float(accuracy[i]), n_test) for i in chosen])
-    return np.asarray((np.abs(accuracy[:, None] - accuracy[chosen]) > least).all(axis=1))
+        return np.full(len(accuracy), np.inf)
+    errors = np.array([resolution(float(accuracy[i]), n_test) for i in chosen])
+    return np.asarray((np.abs(accuracy[:, None] - accuracy[chosen]) / errors).min(axis=1))
