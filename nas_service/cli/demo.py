@@ -28,8 +28,6 @@ SPACE = "mbconv"
 TRAINING = {"epochs": 18, "batch": 64}
 """Twice as long as the default for so few images: subnets are as good as when trained alone."""
 N_PROBES = 7
-N_WINNERS = 3
-"""As many as the front, six points of accuracy long, holds that the test part can tell apart."""
 _START_TIMEOUT_S = 90.0
 _EVERY_VERDICT = ("steady", "rough", "unknown")
 
@@ -144,7 +142,6 @@ def _search(nas: Client, seed: int, profile_budget_s: float, max_latency_ms: flo
         max_latency_ms=max_latency_ms,
         training=TRAINING,
         n_probes=N_PROBES,
-        n_winners=N_WINNERS,
     )
     search_id = str(submitted["id"])
     print(f"search: {nas.url}/searches/{search_id}", file=sys.stderr)

@@ -61,7 +61,7 @@ class Ingested:
 def digits() -> Ingested:
     """Handwritten digits of scikit-learn: 1,797 images of 8x8.
 
-    Two fifths test, as few images tell little: winners differ by more than their standard errors.
+    Two fifths test, as few images tell winners apart badly.
     Enlarged images would be easier, and tiny networks as good as large ones.
     """
     from sklearn.datasets import load_digits
