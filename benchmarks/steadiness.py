@@ -94,7 +94,7 @@ def _sessions(
         held = LocalProfiler(profiler.references)
         timed = held.measure(models, target, protocol=NETWORK_PROTOCOL, seed=run)
         found.append([timed[one].p50_ms for one in models])
-        shares.append(float(held.steadiness["state_share"]))
+        shares.append(held.steadiness.state_share if held.steadiness else 0.0)
         unstable += sum(not one.stable for one in timed.values())
         time.sleep(2.0)  # sessions of their own, not one long one
     values = np.array(found)
@@ -236,7 +236,7 @@ def _outcome(kind: str, seed: int) -> Outcome:
     share, errors = [], []
     for number in range(certificates.MAX_SESSIONS):
         found = measure(runners, PROTOCOL, machine, seed=seed + number)
-        share.append(float(found.machine["state_share"]))
+        share.append(found.steadiness.state_share)
         for row in rows:
             timing = found.timings[str(row)]
             if timing.stable:

@@ -30,7 +30,7 @@ from lookup_tables.errors import LookupTableError
 from lookup_tables.measuring.anchors import kind_of
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.protocol import measure
-from lookup_tables.measuring.timing import SUSTAINED, Protocol
+from lookup_tables.measuring.timing import REFERENCE, SUSTAINED, Protocol
 from lookup_tables.profile import references_from
 from lookup_tables.runtimes import load, random_inputs, runtime_versions
 from lookup_tables.target import Target, this_device
@@ -175,9 +175,8 @@ def _timed(service: Service, task: Json, files: Path, heart: _Heart) -> Json:
     if protocol.sustained_s > 0:
         kind = f"{kind} {SUSTAINED}"
     known = references_from(task.get("references")).get(kind)
-    machine = Machine.here(target.runtime, known)
-    if protocol.sustained_s > 0:
-        machine.state = SUSTAINED
+    state = SUSTAINED if protocol.sustained_s > 0 else REFERENCE
+    machine = Machine.here(target.runtime, known, state=state)
     if task.get("relearn"):
         machine.confirm()
     if not runners:  # asked for its reference state alone
@@ -195,7 +194,7 @@ def _timed(service: Service, task: Json, files: Path, heart: _Heart) -> Json:
     return {
         "lease": task["lease"],
         "timings": {name: one.as_dict() for name, one in found.timings.items()},
-        "machine": {**found.machine, "kind": kind},
+        "machine": {**found.steadiness.as_dict(), "kind": kind},
         "outputs": outputs,
         "conditions": {"before": before, "after": conditions()},
         "runtime_version": runtime_versions().get(target.runtime, ""),

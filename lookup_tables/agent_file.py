@@ -19,6 +19,7 @@ MODULES = (
     "measuring/clock",
     "measuring/cuda_anchors",
     "measuring/machine",
+    "measuring/observed",
     "measuring/priority",
     "measuring/protocol",
     "measuring/reference",

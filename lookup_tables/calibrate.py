@@ -29,7 +29,7 @@ FORMS: Mapping[str, tuple[int, ...]] = {
 }
 """Forms of the correction, simplest first: which of ratio, block, layer and constant are fitted.
 
-`variants`, where variants of blocks are told apart, has a ratio, a constant, and one a block of
+`variants`, where variants of blocks are given, has a ratio, a constant, and one a block of
 each variant.
 """
 VARIANTS_FORM = "variants"
@@ -217,10 +217,10 @@ def fit_calibration(
     weights = fit_weights(design, measured_ms, forms[chosen], bounds)
     ratio, per_block, per_layer, constant, *own = (float(v) for v in weights)
     rounded = tuple(round(float(error), 6) for error in errors[chosen])
-    told = {form: round(float(np.abs(one).mean()), 5) for form, one in errors.items()}
+    by_form = {form: round(float(np.abs(one).mean()), 5) for form, one in errors.items()}
     per_variant = dict(zip(variants, own, strict=True)) if chosen == VARIANTS_FORM else {}
     return Calibration(
-        ratio, per_block, per_layer, constant, statistic, rounded, chosen, per_variant, told
+        ratio, per_block, per_layer, constant, statistic, rounded, chosen, per_variant, by_form
     )
 
 

@@ -38,7 +38,7 @@ def fit_weights(
     scale = weighted[:, chosen].mean(axis=0)
     scale[scale <= 0] = 1.0  # a variant that none of these networks has
     rows = weighted[:, chosen] / scale
-    wanted = 1.0 - weighted @ np.where(np.isin(np.arange(len(plain)), chosen), 0.0, plain)
+    residual_target = 1.0 - weighted @ np.where(np.isin(np.arange(len(plain)), chosen), 0.0, plain)
     prior = plain[chosen] * scale
     # columns that networks hardly tell apart are pulled to the plain sum, a single ratio is not
     pull = np.where(np.array(chosen) < 4, _PULL, _PULL_VARIANTS)
@@ -47,17 +47,17 @@ def fit_weights(
     limits = floor[:, chosen] / scale
     least = FLOOR_OF_SUM * bounds[:, 0]
     steps = np.ones(len(measured))
-    found = prior
+    solution = prior
     for _ in range(_ROUNDS):
         root = np.sqrt(steps)
         matrix = np.vstack([rows * root[:, None], np.diag(pull)])
-        target = np.concatenate([wanted * root, pull * prior])
-        found = least_squares(matrix, target, limits, least)
-        off = np.abs(rows @ found - wanted)
+        target = np.concatenate([residual_target * root, pull * prior])
+        solution = least_squares(matrix, target, limits, least)
+        off = np.abs(rows @ solution - residual_target)
         reach = max(_HUBER * 1.4826 * float(np.median(off)), 1e-4)
         steps = np.minimum(1.0, reach / np.maximum(off, 1e-12))
     weights = plain.copy()
-    weights[chosen] = found / scale
+    weights[chosen] = solution / scale
     return weights
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import FORMS, MIN_NETWORKS, VARIANTS_FORM, Calibration
 from lookup_tables.errors import InvalidTable, LookupTableError
+from lookup_tables.measuring.reference import Reference
 from lookup_tables.table import MEASURED, SOURCES, Entry, LookupTable
 from lookup_tables.target import PRECISIONS, Target
 
@@ -127,13 +128,34 @@ def _target(header: dict[str, Any], problems: list[str]) -> Target | None:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             problems.append(f"row 1: target.{name}: {value!r} is not a count")
             return None
-    if not isinstance(header.get("provenance") or {}, dict):
-        problems.append("row 1: provenance: not an object")
+    problems += _provenance_problems(header.get("provenance") or {})
     if target.precision not in PRECISIONS:
         problems.append(
             f"row 1: target.precision is {target.precision!r}, known: {', '.join(PRECISIONS)}"
         )
     return target
+
+
+def _provenance_problems(provenance: object) -> list[str]:
+    """What is wrong with the parts of a provenance that are read again."""
+    if not isinstance(provenance, dict):
+        return ["row 1: provenance: not an object"]
+    problems = []
+    for name in ("steadiness", "references", "image"):
+        if not isinstance(provenance.get(name) or {}, dict):
+            problems.append(f"row 1: provenance.{name}: not an object")
+            return problems
+    for name, value in (provenance.get("steadiness") or {}).items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            problems.append(f"row 1: provenance.steadiness.{name}: {value!r} is not a number")
+    for kind, reference in (provenance.get("references") or {}).items():
+        try:
+            Reference.from_dict(reference)
+        except LookupTableError as error:
+            problems.append(f"row 1: provenance.references.{kind}: {error}")
+    if not _is_positive(provenance.get("budget_s") or 1.0):
+        problems.append("row 1: provenance.budget_s: not a positive number")
+    return problems
 
 
 def _calibration(header: dict[str, Any], problems: list[str]) -> Calibration | None:

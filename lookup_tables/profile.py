@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from lookup_tables.conditions import meter_of_this_machine
 from lookup_tables.measuring.anchors import kind_of
 from lookup_tables.measuring.machine import Machine
+from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress, measure
 from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.timing import REFERENCE, SUSTAINED, Timing
@@ -35,8 +36,8 @@ class Profiler(Protocol):
         ...
 
     @property
-    def steadiness(self) -> Mapping[str, Any]:
-        """How steady the device was in the last measurement: plain JSON values, or nothing."""
+    def steadiness(self) -> Steadiness | None:
+        """How steady the device was in the last measurement; None where nothing tells."""
         ...
 
     def measure(
@@ -67,7 +68,7 @@ class LocalProfiler:
         self._given = dict(references)
         self._relearn = relearn
         self._machines: dict[str, Machine] = {}
-        self.steadiness: dict[str, Any] = {}
+        self.steadiness: Steadiness | None = None
 
     @property
     def references(self) -> References:
@@ -79,8 +80,8 @@ class LocalProfiler:
         """What watches this machine for files of a runtime."""
         kind = f"{kind_of(runtime)} {SUSTAINED}" if sustained else kind_of(runtime)
         if kind not in self._machines:
-            self._machines[kind] = Machine.here(runtime, self._given.get(kind))
-            self._machines[kind].state = SUSTAINED if sustained else REFERENCE
+            state = SUSTAINED if sustained else REFERENCE
+            self._machines[kind] = Machine.here(runtime, self._given.get(kind), state=state)
             if self._relearn:
                 self._machines[kind].confirm()
         return self._machines[kind]
@@ -135,7 +136,7 @@ class LocalProfiler:
                 on_progress=on_progress,
                 meter=meter_of_this_machine(),
             )
-            self.steadiness = some.machine
+            self.steadiness = some.steadiness
             found |= some.timings
         return {name: found[name] for name in runners}
 

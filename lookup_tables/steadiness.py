@@ -38,16 +38,16 @@ def card_of(
     bad: list[str] = []
     share = steadiness.get("state_share")
     if share is not None:
-        _tell(
+        _sort(
             share >= LEAST_STATE_SHARE,
             f"the device was in its reference state {share:.0%} of the time",
             good,
             bad,
         )
     if steadiness.get("n_files"):
-        n_files, n_stable = int(steadiness["n_files"]), int(steadiness["n_stable"])
+        n_files, n_stable = int(steadiness["n_files"]), int(steadiness.get("n_stable") or 0)
         enough = n_stable >= LEAST_STABLE * n_files
-        _tell(enough, f"{n_stable} of {n_files} files were measured stably", good, bad)
+        _sort(enough, f"{n_stable} of {n_files} files were measured stably", good, bad)
     if calibration is not None:
         _calibrated(calibration, good, bad)
     if check:
@@ -65,7 +65,7 @@ def card_of(
     text = "; ".join([*bad, *(good if not bad else []), *doubts])
     if steadiness.get("more_s"):
         text += (
-            f"; {steadiness['n_unsettled']} files would settle in about "
+            f"; {steadiness.get('n_unsettled') or 'some'} files would settle in about "
             f"{steadiness['more_s']:.0f} s more"
         )
     if bad:
@@ -79,23 +79,23 @@ def _calibrated(calibration: Mapping[str, Any], good: list[str], bad: list[str])
     if len(errors) < FEW_NETWORKS:
         bad.append(f"calibrated on {len(errors)} networks alone")
     form = calibration.get("form", "full")
-    told = f"correction {form}, {mean:.1%} off on left-out networks"
+    text = f"correction {form}, {mean:.1%} off on left-out networks"
     plain = (calibration.get("errors_of_forms") or {}).get("plain")
     if plain is not None and form != "plain":
-        told += f" (the plain sum of blocks {plain:.1%})"
-    _tell(mean <= LARGEST_ERROR, told, good, bad)
+        text += f" (the plain sum of blocks {plain:.1%})"
+    _sort(mean <= LARGEST_ERROR, text, good, bad)
 
 
 def _checked(check: Mapping[str, Any], good: list[str], bad: list[str]) -> None:
     mean = float(check["mean_error"])
-    told = f"estimates are {mean:.1%} off on {check['n']} networks in no fit"
-    _tell(mean <= LARGEST_ERROR, told, good, bad)
+    text = f"estimates are {mean:.1%} off on {check['n']} networks in no fit"
+    _sort(mean <= LARGEST_ERROR, text, good, bad)
     plain = check.get("mean_error_of_plain_sum")
     if plain is not None and mean > 1.2 * float(plain) and mean > 0.02:
         bad.append(f"worse than the plain sum of blocks ({plain:.1%})")
 
 
-def _tell(fine: bool, text: str, good: list[str], bad: list[str]) -> None:
+def _sort(fine: bool, text: str, good: list[str], bad: list[str]) -> None:
     (good if fine else bad).append(text)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
 from lookup_tables.measuring.anchor import Anchor, read
 from lookup_tables.measuring.anchors import anchors_here
 from lookup_tables.measuring.clock import SYSTEM_CLOCK, Clock
+from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.reference import FloatArray, Reference, doubt, find_reference
 from lookup_tables.measuring.timing import REFERENCE
 
@@ -53,9 +53,11 @@ class Machine:
         self._before = self.reference
 
     @classmethod
-    def here(cls, runtime: str = "", reference: Reference | None = None) -> Machine:
+    def here(
+        cls, runtime: str = "", reference: Reference | None = None, *, state: str = REFERENCE
+    ) -> Machine:
         """This machine, for files of a runtime."""
-        return cls(anchors_here(runtime), reference)
+        return cls(anchors_here(runtime), reference, state=state)
 
     @property
     def watched_s(self) -> float:
@@ -150,14 +152,9 @@ class Machine:
         total = seconds.sum()
         return float(seconds[inside].sum() / total) if total > 0 else float(inside.mean())
 
-    def as_dict(self) -> dict[str, Any]:
-        """How steady the machine was while it was watched: plain JSON values."""
-        reference = self.know()
-        return {
-            "reference": reference.as_dict(),
-            "state_share": round(self.share(), 4),
-            "watched_s": round(self.watched_s, 1),
-        }
+    def steadiness(self) -> Steadiness:
+        """How steady the machine was while it was watched."""
+        return Steadiness(self.know(), round(self.share(), 4), round(self.watched_s, 1))
 
     def _readings(self) -> tuple[FloatArray, FloatArray]:
         return np.array(self._logs), np.array(self._seconds)

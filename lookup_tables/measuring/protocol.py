@@ -3,7 +3,7 @@
 Files take turns in an order shuffled anew each round, so that a slow spell of the machine falls on
 all of them alike. A turn has the anchors on both sides; it counts when both say that the machine
 was in its reference state. Outside of it the anchors are read until it is back, and now and then a
-turn is taken all the same, so that what was observed over all states can be told. Every turn is
+turn is taken all the same, so that what was observed over all states is reported too. Every turn is
 kept, and where the reference was learned in the same go, all turns are judged by what it came to
 be in the end.
 """
@@ -13,14 +13,14 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from lookup_tables.measuring.machine import Machine
+from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.priority import priority
 from lookup_tables.measuring.reference import FloatArray
 from lookup_tables.measuring.timing import Protocol, Timing
@@ -34,7 +34,7 @@ from lookup_tables.measuring.turns import (
 
 Runner = Callable[[], object]
 OnProgress = Callable[[float, str], None]
-"""Is told the share that has settled, and what is waited for, if anything."""
+"""Called with the share that has settled, and what is waited for, if anything."""
 
 _REVIEW_S = 5.0
 """How often a reference that is being learned is looked for anew."""
@@ -50,7 +50,7 @@ class Measured:
     """A timing a file, how steady the machine was, and what the thread was given."""
 
     timings: dict[str, Timing]
-    machine: dict[str, Any]
+    steadiness: Steadiness
 
 
 def measure(
@@ -73,13 +73,20 @@ def measure(
     when the machine was waited for as long as the protocol allows. `meter` gives the joules used so
     far.
     """
-    with priority(threads) as given:
+    with priority(threads) as granted:
         session = _Session(
             runners, protocol, protocols, machine, seed, budget_s, on_progress, meter
         )
         session.run()
         timings = session.timings()
-        steadiness = {**machine.as_dict(), **given, **session.left()}
+        n_unsettled, more_s = session.unsettled()
+        steadiness = replace(
+            machine.steadiness(),
+            niceness=granted.niceness,
+            core=granted.core,
+            n_unsettled=n_unsettled,
+            more_s=more_s,
+        )
     machine.hold()
     return Measured(timings, steadiness)
 
@@ -127,8 +134,8 @@ class _Session:
         while (self._pending or self._early()) and not self._over():
             reading, inside = self._until_inside(reading)
             if not queue:
-                wanted = self._pending or self._runners
-                queue = [name for name in self._runners if name in wanted]
+                waiting = self._pending or self._runners
+                queue = [name for name in self._runners if name in waiting]
                 self._order.shuffle(queue)
             name = queue.pop()
             if self._pending and name not in self._pending:
@@ -166,23 +173,23 @@ class _Session:
             for name, turns in self._turns.items()
         }
 
-    def left(self) -> dict[str, Any]:
+    def unsettled(self) -> tuple[int, float | None]:
         """Files that have not settled, and about how many seconds more would settle them."""
         if not self._pending:
-            return {"n_unsettled": 0, "more_s": None}
+            return 0, None
         n_counting = sum(turn.counts for turns in self._turns.values() for turn in turns)
         if n_counting == 0:
-            return {"n_unsettled": len(self._pending), "more_s": None}
+            return len(self._pending), None
         each_s = (self._inside_s + self._waited_s) / n_counting
-        wanted = 0.0
+        missing = 0.0
         for name in self._pending:
             medians, protocol = medians_of(self._turns[name], counting=True), self._of[name]
             needed = float(protocol.turns)
             if len(medians) > 1:
                 times = error_of_median(medians, deviation_of(medians)) / protocol.settled_error
                 needed = max(needed, min(len(medians) * times**2, protocol.most_turns))
-            wanted += max(needed - len(medians), 1.0)
-        return {"n_unsettled": len(self._pending), "more_s": round(wanted * each_s, 1)}
+            missing += max(needed - len(medians), 1.0)
+        return len(self._pending), round(missing * each_s, 1)
 
     def _now_s(self) -> float:
         return self._clock.wall_ns() / 1e9

@@ -163,7 +163,7 @@ class MachineIn(Strict):
     watched_s: float = Field(ge=0, lt=1e9)
     niceness: int | None = None
     core: int | None = None
-    n_unsettled: int | None = Field(default=None, ge=0)
+    n_unsettled: int = Field(default=0, ge=0)
     more_s: float | None = Field(default=None, ge=0, lt=1e9)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookup_tables.measuring.anchors import kind_of
+from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.timing import Protocol, Timing
@@ -57,7 +58,7 @@ class AgentProfiler:
     job_id: str
     known: Mapping[str, Reference] = field(default_factory=dict)
     relearn: bool = False
-    steadiness: dict[str, Any] = field(default_factory=dict)
+    steadiness: Steadiness | None = None
     _asked: set[str] = field(default_factory=set)
 
     @property
@@ -96,7 +97,8 @@ class AgentProfiler:
         timings: dict[str, Timing] = {}
         for result in self._results(tasks, target, on_progress):
             timings |= {name: Timing(**one) for name, one in result["timings"].items()}
-            self.steadiness = {k: v for k, v in result["machine"].items() if k != "kind"}
+            machine = {k: v for k, v in result["machine"].items() if k != "kind"}
+            self.steadiness = Steadiness.from_dict(machine)
         return {name: timings[name] for name in models}
 
     def outputs(self, models: Mapping[str, Path], target: Target, images: Path) -> Outputs:

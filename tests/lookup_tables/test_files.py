@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,3 +121,21 @@ def test_a_calibration_tells_errors_that_a_bound_can_rest_on(errors: list[float]
     text = files.dump(replace(small_table(), calibration=calibration))
     with pytest.raises(InvalidTable, match=r"calibration\.relative_errors: . numbers; at least 5"):
         files.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("provenance", "problem"),
+    [
+        ({"steadiness": "calm"}, "provenance.steadiness: not an object"),
+        ({"steadiness": {"state_share": "most"}}, "provenance.steadiness.state_share: 'most'"),
+        ({"references": {"processor": {"levels_ms": 3}}}, "provenance.references.processor"),
+        ({"references": {"processor": 7}}, "provenance.references.processor"),
+        ({"image": 32}, "provenance.image: not an object"),
+        ({"budget_s": "long"}, "provenance.budget_s"),
+    ],
+)
+def test_what_is_read_of_a_provenance_again_is_checked_by_field(
+    provenance: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(InvalidTable, match=re.escape(problem)):
+        files.parse(files.dump(replace(small_table(), provenance=provenance)))

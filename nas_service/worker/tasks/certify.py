@@ -19,7 +19,7 @@ from lookup_tables.quantized import quantize
 from lookup_tables.table import TRANSFERRED, LookupTable
 from lookup_tables.target import Deployment
 from nas_service.compilation.base import Source
-from nas_service.compilation.benchmark import PROTOCOL, limited, protocol_for
+from nas_service.compilation.benchmark import ON_REFERENCE, PROTOCOL, limited, protocol_for
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.compression.width import narrow
 from nas_service.engine.child import Progress
@@ -217,7 +217,13 @@ class _Work:
         )
 
     def revise(self, certifier: Certifier, candidates: list[Candidate]) -> None:
-        """Fit calibrations again, measured candidates among the networks, and estimate anew."""
+        """Fit calibrations again, measured candidates among the networks, and estimate anew.
+
+        Only where limits are held in the reference state: tables are of that, and what was observed
+        or sustained would make them tables of something else.
+        """
+        if self.search.value.limit_on != ON_REFERENCE:
+            return
         costs = list(self.problem.costs)
         for stored in {one.version: one for one in self.tables}.values():
             table = devices.load_table(self.context.blobs, stored)

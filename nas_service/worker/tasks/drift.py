@@ -132,11 +132,11 @@ def _compare(
 
 def _gone(profiler: Profiler) -> str:
     """Why the device has moved where it is not seen in its reference state; empty where it is."""
-    share = float(profiler.steadiness.get("state_share", 1.0))
-    if share >= LEAST_SHARE:
+    steadiness = profiler.steadiness
+    if steadiness is None or steadiness.state_share >= LEAST_SHARE:
         return ""
-    doubt = profiler.steadiness.get("reference", {}).get("doubt", "")
-    return f"seen in its reference state {share:.0%} of the time: {doubt or 'it has gone'}"
+    why = steadiness.reference.doubt or "it has gone"
+    return f"seen in its reference state {steadiness.state_share:.0%} of the time: {why}"
 
 
 def profiled_anew(context: Context, tables: Sequence[StoredTable]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ import numpy as np
 from lookup_tables.errors import InvalidTable, LookupTableError
 from lookup_tables.importers import ANCHOR_COLUMNS, NetworkLatency, network_latencies
 from lookup_tables.measuring.anchors import anchor_graph
+from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.reference import Reference, find_reference
 from lookup_tables.measuring.timing import REFERENCE, UNKNOWN_STATE, Protocol, Timing
@@ -139,7 +140,7 @@ class FilledKit:
 
     timings: Mapping[str, Timing]
     references: References
-    steadiness: Mapping[str, Any]
+    steadiness: Steadiness | None
 
     @classmethod
     def of(cls, rows: Sequence[NetworkLatency]) -> FilledKit:
@@ -150,7 +151,7 @@ class FilledKit:
             if one.anchor_before_ms is not None and one.anchor_after_ms is not None
         ]
         if not known or len(known) < len(rows):
-            return cls({one.name: timing_of(one) for one in rows}, {}, {})
+            return cls({one.name: timing_of(one) for one in rows}, {}, None)
         logs = np.log(np.array(known, dtype=np.float64))
         reference = find_reference([_ANCHOR], logs.reshape(-1, 1), np.ones(2 * len(rows)))
         # how long the device was watched is not known: readings are all there is
@@ -160,8 +161,7 @@ class FilledKit:
             one.name: timing_of(one, reference, share, inside=bool(inside))
             for one, inside in zip(rows, _inside(reference, logs), strict=True)
         }
-        steadiness = {"reference": reference.as_dict(), "state_share": round(share, 4)}
-        return cls(timings, {"kit": reference}, steadiness)
+        return cls(timings, {"kit": reference}, Steadiness(reference, round(share, 4), 0.0))
 
     def measure(
         self,

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
-from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.timing import SUSTAINED, Timing
 from lookup_tables.profile import Profiler
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
@@ -125,7 +124,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             peak_memory_bytes=memory[precision],
             energy_mj=timings[precision].as_dict().get("energy_mj"),
         )
-    rows = []
+    rows, steadiness = [], bench.profiler.steadiness
     with context.database.session() as session:
         shipped = {
             one: shipped_file(session, context, winner, one, bench.compiled[one], stored)
@@ -148,7 +147,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 **row_of(winner, measured[precision], measured["fp32"], certificate, spec.limits),
                 "file": shipped[precision].name,
                 "latency": timings[precision].as_dict(),
-                "steadiness": dict(bench.profiler.steadiness),
+                "steadiness": steadiness.as_dict() if steadiness else {},
                 "sustained_shift": sustained_shift(bench.profiler),
                 "n_sessions_unstable": sum(not one[precision].stable for one in bench.sessions),
             }
@@ -175,7 +174,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                     targets[precision].key,
                     search.facts["tables"],
                     timings[precision],
-                    bench.profiler.steadiness,
+                    steadiness,
                     sustained_shift(bench.profiler),
                 ),
             )
@@ -196,11 +195,10 @@ def _memory(
 
 def sustained_shift(profiler: Profiler) -> float | None:
     """How much slower the device is under load than in a burst, by its anchors; None if unknown."""
-    told = profiler.steadiness.get("reference")
     burst = profiler.references.get("processor")
-    if not told or burst is None:
+    if profiler.steadiness is None or burst is None:
         return None
-    under_load = Reference.from_dict(told)
+    under_load = profiler.steadiness.reference
     if under_load.state != SUSTAINED or not burst.fits(list(under_load.levels_ms)):
         return None
     return round(burst.shift(under_load.levels_ms), 4)

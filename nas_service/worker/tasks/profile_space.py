@@ -15,6 +15,7 @@ import numpy as np
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import MIN_NETWORKS, block_sums, fit_calibration
 from lookup_tables.fill import MIN_MEASURED, absurd_entries, design, fill
+from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.profile import LocalProfiler, Profiler, references_as_dict
@@ -205,18 +206,15 @@ def _table_of(
     return table, check_table(space, table, plan.for_check, of(CHECK))
 
 
-def steadiness_of(timings: Sequence[Timing], machine: Mapping[str, Any]) -> dict[str, Any]:
+def steadiness_of(timings: Sequence[Timing], machine: Steadiness | None) -> dict[str, Any]:
     """How steady the device was while a table was measured, and what more time would give."""
     stable = [one for one in timings if one.stable]
     errors = [one.error for one in stable if one.error is not None]
     observed = [
         one.observed_p90_ms / one.p50_ms for one in stable if one.observed_p90_ms is not None
     ]
-    shared = {
-        key: machine[key]
-        for key in ("state_share", "watched_s", "niceness", "core", "n_unsettled", "more_s")
-        if key in machine
-    }
+    shared = {} if machine is None else machine.as_dict()
+    shared.pop("reference", None)  # the table has it beside
     return {
         **shared,
         "n_files": len(timings),

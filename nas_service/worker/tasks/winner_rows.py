@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.timing import Timing
 from nas_service.search.certificates import Certificate
 from nas_service.search.certify import Measured, held, judge, standard_error
@@ -76,7 +77,7 @@ def body_of(
     target: str,
     tables: list[str],
     timing: Timing,
-    steadiness: Mapping[str, Any],
+    steadiness: Steadiness | None,
     sustained_shift: float | None = None,
 ) -> dict[str, Any]:
     """What a certificate says, beside the latency that it is about.
@@ -90,11 +91,11 @@ def body_of(
         "state_share": timing.state_share,
         "observed_p50_ms": timing.observed_p50_ms,
         "observed_p90_ms": timing.observed_p90_ms,
-        "reference_levels_ms": steadiness.get("reference", {}).get("levels_ms"),
-        "reference_doubt": steadiness.get("reference", {}).get("doubt"),
+        "reference_levels_ms": dict(steadiness.reference.levels_ms) if steadiness else None,
+        "reference_doubt": steadiness.reference.doubt if steadiness else None,
         "sustained_shift": sustained_shift,
-        "niceness": steadiness.get("niceness"),
-        "core": steadiness.get("core"),
+        "niceness": steadiness.niceness if steadiness else None,
+        "core": steadiness.core if steadiness else None,
         "target": target,
         "tables": tables,
         "winner": row["winner"],

@@ -101,11 +101,11 @@ def test_numpy_alone_is_enough_for_anchors() -> None:
 def test_priority_is_set_where_it_may_be_and_put_back() -> None:
     before: tuple[Any, ...] = (os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0))
     with priority() as given:
-        allowed = given["niceness"] == NICENESS
+        allowed = given.niceness == NICENESS
         assert os.getpriority(os.PRIO_PROCESS, 0) == (NICENESS if allowed else before[0])
-        if given["core"] is not None:
-            assert os.sched_getaffinity(0) == {given["core"]}
-        assert allowed or given["core"] is None
+        if given.core is not None:
+            assert os.sched_getaffinity(0) == {given.core}
+        assert allowed or given.core is None
     assert (os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0)) == before
 
 

@@ -40,7 +40,7 @@ def test_a_steady_machine_is_measured_in_the_fewest_turns() -> None:
     found = _measured(simulated)
     assert np.abs(_errors(found, simulated)).max() < 0.01
     assert all(one.n_turns == 8 and one.stable for one in found.timings.values())
-    assert found.machine["state_share"] > 0.99
+    assert found.steadiness.state_share > 0.99
 
 
 @pytest.mark.parametrize("dwell_s", [0.2, 3.0])
@@ -62,7 +62,7 @@ def test_a_wrong_reference_is_never_silent(seed: int) -> None:
     machine = _machine(simulated)
     found = _measured(simulated, machine)
     assert machine.reference is not None
-    assert found.machine["reference"]["doubt"]
+    assert found.steadiness.reference.doubt
 
 
 def test_sessions_repeat_where_their_machine_does_not() -> None:
@@ -105,7 +105,7 @@ def test_a_state_that_does_not_come_back_leaves_files_unstable_with_the_reason()
             "the machine was in its reference state 0% of the time: 0 turns count, 4 are needed"
         )
     assert 5.0 <= slow.now_s - began_s < 8.0
-    assert "another state since" in found.machine["reference"]["doubt"]
+    assert "another state since" in found.steadiness.reference.doubt
     assert later.reference is not None
     assert machine.reference is not None
     assert later.reference.levels_ms == machine.reference.levels_ms
@@ -164,7 +164,7 @@ def test_turns_are_judged_anew_where_the_common_state_turns_out_to_be_another() 
     protocol = replace(Protocol(), least_s=30.0)
     found = measure(wrapped, protocol, _machine(simulated))
     assert np.abs(_errors(found, simulated)).max() < 0.01
-    assert found.machine["state_share"] > 0.8
+    assert found.steadiness.state_share > 0.8
 
 
 def test_slow_files_are_run_less_often_a_turn() -> None:
@@ -230,6 +230,6 @@ def test_nothing_to_measure_learns_the_reference_alone() -> None:
     simulated = SimulatedMachine((Mode(1.0, 1.0),), 1.0, seed=0)
     found = measure({}, Protocol(), _machine(simulated))
     assert found.timings == {}
-    assert found.machine["reference"]["levels_ms"]["compute"] == pytest.approx(
+    assert found.steadiness.reference.levels_ms["compute"] == pytest.approx(
         ANCHORS_MS["compute"], rel=0.02
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from lookup_tables.measuring.machine import Machine
+from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import measure
 from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.simulated import Mode, SimulatedMachine
@@ -28,7 +30,7 @@ class SimulatedProfiler:
     def __init__(self, factor: float, reference: Reference | None) -> None:
         self._simulated = SimulatedMachine((Mode(factor, 1.0),), 1.0, seed=1)
         self._machine = Machine(self._simulated.anchors(), reference, self._simulated)
-        self.steadiness: dict[str, Any] = {}
+        self.steadiness: Steadiness | None = None
 
     @property
     def references(self) -> dict[str, Reference]:
@@ -40,7 +42,7 @@ class SimulatedProfiler:
         del target
         runners = {name: self._simulated.runner(float(THEN_MS[int(name)])) for name in models}
         found = measure(runners, protocol, self._machine)
-        self.steadiness = found.machine
+        self.steadiness = found.steadiness
         return found.timings
 
 
@@ -71,9 +73,9 @@ def test_a_device_whose_reference_state_has_gone_has_moved() -> None:
 def test_how_much_slower_a_device_is_under_load_is_told_by_its_anchors() -> None:
     burst = _reference()
     hot = {name: 1.3 * ms for name, ms in burst.levels_ms.items()}
-    under_load = {**burst.as_dict(), "levels_ms": hot, "state": SUSTAINED}
+    under_load = replace(burst, levels_ms=hot, state=SUSTAINED)
     profiler: Any = SimulatedProfiler(1.0, burst)
-    profiler.steadiness = {"reference": under_load}
+    profiler.steadiness = Steadiness(under_load, 1.0, 10.0)
     assert sustained_shift(profiler) == pytest.approx(0.3, abs=1e-3)
-    profiler.steadiness = {"reference": burst.as_dict()}
+    profiler.steadiness = Steadiness(burst, 1.0, 10.0)
     assert sustained_shift(profiler) is None

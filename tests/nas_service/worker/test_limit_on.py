@@ -1,6 +1,7 @@
 """What a latency limit is held against: the reference state, all that is observed, or load."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from nas_service.compilation.benchmark import PROTOCOL, limited, protocol_for
 from nas_service.errors import InvalidSpec
 from nas_service.search.cost import CostModel
 from nas_service.space.mbconv import MbconvSpace
+from nas_service.worker.tasks.certify import _Work
 from nas_service.worker.tasks.tables import _held
 
 TIMING = Timing(
@@ -59,3 +61,16 @@ def test_estimates_are_of_what_the_limit_is_held_against(mbconv: MbconvSpace) ->
 def test_a_table_that_does_not_tell_what_was_observed_is_refused(mbconv: MbconvSpace) -> None:
     with pytest.raises(InvalidSpec, match="does not tell what was observed"):
         _held((_cost(mbconv),), [_table({})], "observed")
+
+
+@pytest.mark.parametrize("limit_on", ["observed", "sustained"])
+def test_tables_learn_nothing_of_what_was_not_measured_in_the_reference_state(
+    limit_on: str,
+) -> None:
+    """Their networks' latencies are p50 in the reference state; others would be other figures."""
+    search = SimpleNamespace(value=SimpleNamespace(limit_on=limit_on))
+    nothing: Any = None
+    work = _Work(nothing, {}, cast(Any, search), nothing, [], nothing, Path())
+    work.seen = {"fp32": {(0, 0): [9.0]}}
+    work.revise(nothing, [])
+    assert work.revised == {}
