@@ -324,6 +324,7 @@ class _Session:
             observed_p50_ms=round(observed[0], 6),
             observed_p90_ms=round(observed[1], 6),
             state_share=round(share, 4),
+            at_most_ms=self._at_most_ms(protocol, turns),
             reason=reason,
         )
 
@@ -338,6 +339,17 @@ class _Session:
             for t in turns
         ]
         return np.asarray(1.0 / (1.0 + np.array(shifts)))
+
+    def _at_most_ms(self, protocol: Protocol, turns: list[Turn]) -> float | None:
+        """The slowest turn's median as it would be in the reference state, or more; in ms."""
+        if len(turns) < protocol.least_turns:
+            return None
+        reference = self._machine.know()
+        bounds = (
+            turn.median_ms * max(reference.slowdown(turn.before), reference.slowdown(turn.after))
+            for turn in turns
+        )
+        return round(max(bounds), 6)
 
     def _reason(self, protocol: Protocol, n_turns: int, error: float, share: float) -> str:
         """Why a latency is unstable; empty where it is not."""

@@ -70,6 +70,13 @@ class Reference:
         logs = [np.log(reading[name] / level) for name, level in self.levels_ms.items()]
         return float(np.expm1(np.mean(logs)))
 
+    def slowdown(self, reading: Mapping[str, float]) -> float:
+        """How many times as long a piece of work takes here as at the reading: at least 1.
+
+        By the anchor that was furthest below its level; 1 where none was below it.
+        """
+        return max([1.0, *(level / reading[name] for name, level in self.levels_ms.items())])
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {

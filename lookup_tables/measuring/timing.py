@@ -51,7 +51,9 @@ class Timing:
     what its anchors were off (a few percent at most), `error` its relative standard error, and
     `spread` is (p50 - p10) / p10. `state` names the machine's state that this holds in. The
     `observed` percentiles are over all turns, in whatever state the machine was, each state
-    weighted by its share of the time; `state_share` is the share of `state`. Where the latency is
+    weighted by its share of the time; `state_share` is the share of `state`. `at_most_ms` is the
+    slowest turn in any state, each brought to the reference by its anchor that says the most: a
+    bound on the latency in the reference state where too few turns count. Where the latency is
     not `stable`, `reason` says why. None stands for what is not known.
     """
 
@@ -73,6 +75,7 @@ class Timing:
     observed_p50_ms: float | None = None
     observed_p90_ms: float | None = None
     state_share: float | None = None
+    at_most_ms: float | None = None
     reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:

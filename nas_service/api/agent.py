@@ -128,6 +128,7 @@ class TimingIn(Strict):
     observed_p50_ms: float | None = Field(default=None, gt=0, lt=1e9)
     observed_p90_ms: float | None = Field(default=None, gt=0, lt=1e9)
     state_share: float | None = Field(default=None, ge=0, le=1)
+    at_most_ms: float | None = Field(default=None, gt=0)
     reason: str = Field(default="", max_length=400)
 
 

@@ -191,5 +191,7 @@ def _measured_accuracy(row: Json) -> str | None:
 
 
 def _interval(certificate: Json) -> str | None:
+    if (most := certificate.get("at_most_ms")) is not None:
+        return f"at most {most:.4g}"
     bounds = certificate.get("measured_interval_ms")
     return None if bounds is None else f"{bounds[0]:.4g} to {bounds[1]:.4g}"

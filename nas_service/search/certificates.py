@@ -6,7 +6,9 @@ drift) goes stale and says why.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ LEVEL = 0.9
 """Of the intervals that a certificate prints."""
 CERTIFIED, REFUSED, UNDECIDED = "certified", "refused", "undecided"
 PREDICTED_ONLY = "predicted only"
+FAR = 2.0
+"""A limit this many times as high as the slowest turn in any state holds in the reference state."""
 _HOPELESS = 0.5
 _REFERENCE_PROBABILITY = 0.95
 
@@ -50,6 +54,8 @@ class Certificate:
     n_sessions: int
     noise: float | None
     why_unstable: str = ""
+    at_most_ms: float | None = None
+    """What the limit holds by where nothing was measured in the reference state: a bound."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -112,13 +118,20 @@ def certificate_of(
     *,
     statistic: str = "p50",
     why_unstable: str = "",
+    at_most_ms: Sequence[float | None] = (),
 ) -> Certificate:
-    """What a certifier knows of one of its candidates; `predicted_ms` is from before measuring."""
+    """What a certifier knows of one of its candidates; `predicted_ms` is from before measuring.
+
+    `at_most_ms` are bounds of the sessions, those outside the reference state included: where
+    nothing else is known they certify a limit that is far above all of them.
+    """
     values = certifier.values(row)
     if not values:
         none = predicted_only(
             certifier.limit, probability, predicted_ms, spread, statistic=statistic
         )
+        if (bound := far_below(certifier.limit, at_most_ms)) is not None:
+            return replace(none, verdict=CERTIFIED, why_unstable=why_unstable, at_most_ms=bound)
         return replace(none, verdict=UNDECIDED, why_unstable=why_unstable)
     over = certifier.probability_over(row)
     if row in certifier.certified() and len(values) >= MIN_SESSIONS:
@@ -143,11 +156,28 @@ def certificate_of(
     )
 
 
-def settled(certifier: Certifier, rows: list[int]) -> bool:
-    """Whether more sessions would change no verdict: all certified, or clearly over the limit."""
+def far_below(limit_ms: float, at_most_ms: Sequence[float | None]) -> float | None:
+    """The highest of the sessions' bounds in ms, where the limit is far above it; else None."""
+    known = [one for one in at_most_ms if one is not None]
+    if len(known) < max(MIN_SESSIONS, len(at_most_ms)):
+        return None
+    return max(known) if FAR * max(known) <= limit_ms else None
+
+
+def settled(
+    certifier: Certifier,
+    rows: list[int],
+    at_most_ms: Mapping[int, Sequence[float | None]] = MappingProxyType({}),
+) -> bool:
+    """Whether more sessions would change no verdict: all certified, or clearly over the limit.
+
+    `at_most_ms` are the sessions' bounds of rows, as in `certificate_of`.
+    """
     known = certifier.certified()
     for row in rows:
         n = len(certifier.values(row))
+        if n == 0 and far_below(certifier.limit, at_most_ms.get(row, ())) is not None:
+            continue
         if n < MIN_SESSIONS:
             return False
         if row not in known and certifier.probability_over(row) < 0.99:

@@ -81,6 +81,8 @@ def judge(
     """
     found_ms = certificate.measured_ms
     holds = None if found_ms is None else found_ms <= certificate.limit_ms
+    if certificate.at_most_ms is not None:
+        holds = certificate.at_most_ms <= certificate.limit_ms
     broken = {k: one for k, one in held(limits, measured).items() if one["holds"] is False}
     if broken:
         holds = False
@@ -98,8 +100,10 @@ def judge(
     if certificate.verdict != CERTIFIED:
         return Verdict(False, holds, certificate.reason)
     if reference is not None and reference is not measured:
-        if not reference.stable:
-            reason = f"{reference.precision} was not measured stably, so there is no comparison"
+        bounded = certificate.at_most_ms is not None  # known to be fast enough, not how fast
+        if bounded or not reference.stable:
+            unsure = measured if bounded else reference
+            reason = f"{unsure.precision} was not measured stably, so there is no comparison"
             return Verdict(False, True, reason)
         if measured.latency_ms >= reference.latency_ms:
             return Verdict(

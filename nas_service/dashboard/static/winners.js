@@ -26,6 +26,8 @@ function accuracy(row) {
 
 function latency(row) {
   if (row.measured_latency_ms == null) return "not measured";
+  const most = row.certificate?.at_most_ms;
+  if (most != null) return `at most ${significant(most)}`;
   const bounds = row.certificate?.measured_interval_ms;
   const held = bounds ? ` (${significant(bounds[0])} to ${significant(bounds[1])})` : "";
   return `${significant(row.measured_latency_ms)}${held}`;

@@ -14,7 +14,13 @@ from sqlalchemy.orm import Session
 from lookup_tables.measuring.timing import SUSTAINED, Timing
 from lookup_tables.profile import Profiler
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
-from nas_service.compilation.benchmark import PROTOCOL, STATISTICS, limited, protocol_for
+from nas_service.compilation.benchmark import (
+    ON_OBSERVED,
+    PROTOCOL,
+    STATISTICS,
+    limited,
+    protocol_for,
+)
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import parity_of
 from nas_service.engine.child import Progress
@@ -142,6 +148,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 spreads.get(precision),
                 statistic=STATISTICS[spec.limit_on],
                 why_unstable=timings[precision].reason,
+                at_most_ms=_bounds(bench, precision, spec.limit_on),
             )
             row = {
                 **row_of(winner, measured[precision], measured["fp32"], certificate, spec.limits),
@@ -258,10 +265,18 @@ def _certify(
             # how noisy sessions are is learned from them; one outside the state says nothing
             if found[precision].n_turns >= PROTOCOL.least_turns:
                 certifier.add(row, limited(found[precision], spec.limit_on))
+        bounds = {row: _bounds(bench, p, spec.limit_on) for row, p in enumerate(spec.precisions)}
         # what was never stable is waited for as long as sessions last: states come back
-        if certificates.settled(certifier, rows):
+        if certificates.settled(certifier, rows, bounds):
             break
     return certifier
+
+
+def _bounds(bench: Bench, precision: str, limit_on: str) -> list[float | None]:
+    """Bounds on what is held against the limit, a session each; none where that is observed."""
+    if limit_on == ON_OBSERVED:
+        return []
+    return [session[precision].at_most_ms for session in bench.sessions]
 
 
 def _typical(bench: Bench, precision: str) -> Timing:

@@ -233,3 +233,21 @@ def test_nothing_to_measure_learns_the_reference_alone() -> None:
     assert found.steadiness.reference.levels_ms["compute"] == pytest.approx(
         ANCHORS_MS["compute"], rel=0.02
     )
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.5])
+def test_turns_in_another_state_bound_the_latency_in_the_reference_state(factor: float) -> None:
+    """A machine that stays slower or faster than it was: no turn counts, but all of them bound."""
+    steady = SimulatedMachine((Mode(1.0, 1.0),), 1.0, seed=0)
+    machine = _machine(steady)
+    _measured(steady, machine)
+    other = SimulatedMachine((Mode(factor, 1.0),), 1.0, seed=1)
+    found = _measured(
+        other, Machine(other.anchors(), machine.reference, other), Protocol(patience_s=5.0)
+    )
+    for name, true_ms in FILES_MS.items():
+        one = found.timings[name]
+        assert one.n_turns == 0
+        assert one.at_most_ms is not None
+        # what a run may feel more of a mode than any anchor does is what the tolerance is for
+        assert true_ms * 0.97 <= one.at_most_ms <= 1.7 * true_ms

@@ -1,0 +1,79 @@
+"""What a certificate says of a file that was never seen in its machine's reference state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nas_service.search.certificates import (
+    CERTIFIED,
+    UNDECIDED,
+    certificate_of,
+    far_below,
+    settled,
+)
+from nas_service.search.certification import Certifier
+from nas_service.search.certify import Measured, judge
+
+MEASURED = Measured(
+    precision="fp32",
+    accuracy=0.9,
+    n_test=100,
+    latency_ms=0.3,
+    stable=False,
+    size_bytes=1000,
+    parity_ok=True,
+    parity_max_abs=0.0,
+    agreement=1.0,
+)
+
+
+def _never_measured(limit_ms: float) -> Certifier:
+    return Certifier(limit_ms, np.array([0.9]), np.array([0.2]), 0.05)
+
+
+def test_a_limit_far_above_every_turn_is_certified_and_the_bound_is_told() -> None:
+    certifier, bounds = _never_measured(1.0), [0.3, 0.5, 0.4]
+    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most_ms=bounds)
+    assert found.verdict == CERTIFIED
+    assert found.at_most_ms == 0.5
+    assert found.measured_ms is None
+    assert settled(certifier, [0], {0: bounds})
+    verdict = judge(MEASURED, found, MEASURED)
+    assert verdict.published
+    assert verdict.limit_holds
+
+
+@pytest.mark.parametrize("bounds", [[0.3, 0.51, 0.4], [0.3, 0.4], [0.3, 0.4, None]])
+def test_a_limit_that_is_nearer_or_seldom_looked_at_stays_undecided(
+    bounds: list[float | None],
+) -> None:
+    certifier = _never_measured(1.0)
+    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most_ms=bounds)
+    assert found.verdict == UNDECIDED
+    assert not settled(certifier, [0], {0: bounds})
+
+
+def test_what_was_measured_in_the_reference_state_counts_before_any_bound() -> None:
+    certifier = _never_measured(1.0)
+    for value in (1.2, 1.21, 1.19):
+        certifier.add(0, value)
+    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most_ms=[0.1, 0.1, 0.1])
+    assert found.measured_ms == pytest.approx(1.2, rel=0.01)
+    assert found.at_most_ms is None
+    assert found.verdict != CERTIFIED
+
+
+def test_an_int8_file_that_is_only_bounded_is_not_called_faster() -> None:
+    found = certificate_of(_never_measured(1.0), 0, 0.95, 0.2, 0.05, at_most_ms=[0.1] * 3)
+    steady = replace(MEASURED, stable=True, latency_ms=0.4)
+    verdict = judge(replace(MEASURED, precision="int8"), found, steady)
+    assert not verdict.published
+    assert verdict.limit_holds
+    assert "int8 was not measured stably" in verdict.reason
+
+
+def test_no_sessions_bound_nothing() -> None:
+    assert far_below(1.0, []) is None
