@@ -160,6 +160,7 @@ WINNER_COLUMNS: Sequence[Column] = (
     ("90 % interval", "interval"),
     ("limit", "verdict"),
     ("published", "published"),
+    ("front", "front"),
     ("reason", "reason"),
 )
 
@@ -172,11 +173,20 @@ def winner_rows(results: Iterable[Json]) -> list[Json]:
             "accuracy_predicted": f"{100 * row['predicted_accuracy']:.1f} %",
             "accuracy_measured": _measured_accuracy(row),
             "ties": ", ".join(map(str, row.get("tied_with") or [])) or "-",
+            "front": _front(row),
             "interval": _interval(row.get("certificate") or {}),
             "size_kb": _kilobytes(row["measured_size_bytes"]),
         }
         for row in results
     ]
+
+
+def _front(row: Json) -> str:
+    """Whether a published file is on the measured front, or which one is as good for less."""
+    if row.get("on_front") is None:
+        return "-"
+    better = row["outdone_by"]
+    return "yes" if better is None else f"outdone by {better['rank']} {better['precision']}"
 
 
 def _kilobytes(size_bytes: int | None) -> int | None:

@@ -49,7 +49,7 @@ def verdict(rows: Sequence[Mapping[str, Any]], n_test: int) -> dict[str, Any]:
     """What the test part can tell of these winners: numbers and a sentence."""
     measured = [row for row in rows if row["measured_accuracy"] is not None]
     if not measured:
-        return {"n_test": n_test, "resolution": None, "n_tied": 0, "text": ""}
+        return {"n_test": n_test, "resolution": None, "n_tied": 0, "n_front": 0, "text": ""}
     usual = float(np.median([row["measured_accuracy"] for row in measured]))
     apart = resolution(usual, n_test)
     ranks = {row["rank"] for row in measured}
@@ -59,4 +59,16 @@ def verdict(rows: Sequence[Mapping[str, Any]], n_test: int) -> dict[str, Any]:
         text += f"; {n_tied} of {len(ranks)} winners are ties with another one"
         if n_tied == len(ranks) and len(ranks) > 1:
             text += ": a larger test part is needed to choose between them"
-    return {"n_test": n_test, "resolution": round(apart, 5), "n_tied": n_tied, "text": text}
+    n_front = sum(bool(row.get("on_front")) for row in rows)
+    if n_front:
+        text += (
+            f"; files on the measured front: {n_front}, each more accurate than every cheaper one "
+            "by more than the standard error"
+        )
+    return {
+        "n_test": n_test,
+        "resolution": round(apart, 5),
+        "n_tied": n_tied,
+        "n_front": n_front,
+        "text": text,
+    }

@@ -206,6 +206,8 @@ def test_the_page_says_how_steady_the_device_was_and_which_winners_are_ties(
         "published": True,
         "reason": "",
         "tied_with": [2],
+        "on_front": False,
+        "outdone_by": {"rank": 2, "precision": "int8"},
         "latency": {"observed_p50_ms": 0.53, "observed_p90_ms": 0.91, "state_share": 0.42},
     }
     database = Database(_url(var))
@@ -226,6 +228,7 @@ def test_the_page_says_how_steady_the_device_was_and_which_winners_are_ties(
     cells = page.locator("#winners tbody tr").first.locator("td")
     expect(cells.nth(4)).to_have_text("winner 2")
     expect(cells.nth(7)).to_have_text("0.530 / 0.910 (42 %)")
+    expect(cells.nth(11)).to_have_text("outdone by winner 2 int8")
     heads = page.locator("#winners thead")
     expect(heads).to_contain_text("tied with")
     expect(heads).to_contain_text("observed p50 / p90")

@@ -46,6 +46,13 @@ function ties(row) {
   return row.tied_with.length ? `winner ${row.tied_with.join(", ")}` : "none";
 }
 
+// A published file is on the measured front unless another one is as accurate for less.
+function front(row) {
+  if (row.on_front == null) return "";
+  const better = row.outdone_by;
+  return better ? `outdone by winner ${better.rank} ${better.precision}` : "yes";
+}
+
 function measuredRow(winner, row) {
   return element("tr", {
     children: [
@@ -60,6 +67,7 @@ function measuredRow(winner, row) {
       cell(kilobytes(row.measured_size_bytes), "number"),
       cell(row.verdict, row.verdict === "certified" ? "good" : "bad"),
       cell(row.published ? "published" : `refused: ${row.reason}`, row.published ? "good" : "bad"),
+      cell(front(row), row.on_front ? "good" : ""),
       files(winner, row.precision, row.file),
     ],
   });
@@ -80,6 +88,7 @@ function pendingRow(winner, [precision, estimate]) {
       cell(kilobytes(estimate.size_bytes), "number"),
       cell(""),
       cell(state, winner.problem ? "bad" : ""),
+      cell(""),
       files(winner, precision),
     ],
   });
@@ -93,7 +102,7 @@ export function showWinners(winners) {
   );
   if (!rows.length) {
     const none = cell("Winners are chosen when the queries are done.");
-    none.colSpan = 12;
+    none.colSpan = 13;
     rows.push(element("tr", { children: [none] }));
   }
   document.querySelector("#winners tbody").replaceChildren(...rows);

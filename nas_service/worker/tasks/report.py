@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.engine.child import Progress
 from nas_service.lineage import lineage
+from nas_service.search.measured_front import with_front
 from nas_service.search.reopen import front_diff
 from nas_service.search.ties import verdict, with_ties
 from nas_service.storage import (
@@ -41,6 +42,7 @@ _MEASURED_POINT = (
     "limit_holds",
     "verdict",
     "published",
+    "on_front",
     "reason",
 )
 
@@ -63,7 +65,8 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         body = searches.front_body(session, search.id, search.revision)
         stored = {one.id: artifacts.artifacts_of(session, one.id) for one in found}
         steps = timeline(session, search.id)
-    rows = with_ties([row for winner in found for row in winner.results or []])
+    rows = [row for winner in found for row in winner.results or []]
+    rows = with_front(with_ties(rows), search.value.objectives)
     told_apart = verdict(rows, int(dataset.facts["n_test"]))
     document = {
         "search": search.id,

@@ -40,7 +40,9 @@ def test_a_test_part_that_tells_nothing_apart_says_so() -> None:
         "with another one: a larger test part is needed to choose between them"
     )
     none = verdict(with_ties([_row(0, 0.9), _row(1, 0.8)]), 400)
-    assert none["n_tied"] == 0
+    assert none["n_tied"] == none["n_front"] == 0
+    on_front = [{**_row(0, 0.9), "on_front": True}, {**_row(1, 0.8), "on_front": True}]
+    assert "on the measured front: 2" in verdict(with_ties(on_front), 400)["text"]
     assert "larger test part" not in none["text"]
     assert verdict([_row(0, None)], 400)["text"] == ""
 
