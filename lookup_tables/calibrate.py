@@ -30,9 +30,9 @@ FORMS: Mapping[str, tuple[int, ...]] = {
 """Forms of the correction, simplest first: which of ratio, block, layer and constant are fitted.
 
 `variants`, where variants of blocks are given, has a ratio, a constant, and one a block of
-each variant.
+each variant; `junctions` has one a place where blocks meet beside.
 """
-VARIANTS_FORM = "variants"
+VARIANTS_FORM, JUNCTIONS_FORM = "variants", "junctions"
 _WORTH = 0.5
 _MOST_ERROR = 1.0
 """Errors above this count as this much where forms are compared."""
@@ -55,7 +55,8 @@ def block_sums(
 class Calibration:
     """latency = ratio * sum + per_block_ms * blocks + per_layer_ms * layers + constant_ms.
 
-    `per_variant_ms` comes on top for each block of a variant (`Block.variant`).
+    `per_variant_ms` comes on top for each block of a variant (`Block.variant`), `per_junction_ms`
+    for each junction of a name: what a runtime does where blocks meet.
     `statistic` is the percentile of latency that the result stands for. `relative_errors` are
     left-one-out: each network predicted by a fit on the others, as (predicted - measured) /
     measured.
@@ -71,6 +72,8 @@ class Calibration:
     """Which of `FORMS`; tables from before there was a choice have the full one."""
     per_variant_ms: Mapping[str, float] = field(default_factory=dict)
     """What a block of a variant adds beside: within a network some save more than others."""
+    per_junction_ms: Mapping[str, float] = field(default_factory=dict)
+    """What a tensor costs beside that blocks of these kinds read, by the junction's name."""
     errors_of_forms: Mapping[str, float] = field(default_factory=dict)
     """Mean absolute left-one-out error of every form, what the choice rests on."""
 
@@ -87,7 +90,7 @@ class Calibration:
     def estimate_ms(self, sums: FloatArray) -> FloatArray:
         """Latency of whole networks from the sums of their blocks: `(n,)`.
 
-        `sums` are `(n, 3)`, or with a column for each of `variants`. Never below a twentieth of
+        `sums` are `(n, 3)`, or with one for each of `columns`. Never below a twentieth of
         the plain sum, however far a network is from the fitted ones.
         """
         found = self.slopes(sums) + self.constant_ms
@@ -96,15 +99,16 @@ class Calibration:
     def slopes(self, sums: FloatArray) -> FloatArray:
         """The part of the estimate that adds up over blocks: `(n, 3 or more) -> (n,)`.
 
-        Columns beyond the third are those of `variants`; see `block_sums`.
+        Columns beyond the third are those of `columns`; see `block_sums`.
         """
-        weights = [self.ratio, self.per_block_ms, self.per_layer_ms, *self.per_variant_ms.values()]
+        own = [*self.per_variant_ms.values(), *self.per_junction_ms.values()]
+        weights = [self.ratio, self.per_block_ms, self.per_layer_ms, *own]
         return np.asarray(sums[:, : len(weights)] @ np.array(weights))
 
     @property
-    def variants(self) -> tuple[str, ...]:
-        """Variants of blocks whose columns the sums need, in order."""
-        return tuple(self.per_variant_ms)
+    def columns(self) -> tuple[str, ...]:
+        """Variants of blocks, then junctions, whose columns the sums need, in order."""
+        return (*self.per_variant_ms, *self.per_junction_ms)
 
     def upper_factor(self, probability: float) -> float:
         """What to multiply an estimate by so that the measured value stays below it.
@@ -130,6 +134,7 @@ class Calibration:
             per_layer_ms=self.per_layer_ms * factor,
             constant_ms=self.constant_ms * factor,
             per_variant_ms={one: ms * factor for one, ms in self.per_variant_ms.items()},
+            per_junction_ms={one: ms * factor for one, ms in self.per_junction_ms.items()},
             statistic=statistic,
         )
 
@@ -139,6 +144,7 @@ class Calibration:
             **asdict(self),
             "relative_errors": list(self.relative_errors),
             "per_variant_ms": dict(self.per_variant_ms),
+            "per_junction_ms": dict(self.per_junction_ms),
             "errors_of_forms": dict(self.errors_of_forms),
         }
 
@@ -172,6 +178,7 @@ def fit_calibration(
     *,
     parts: FloatArray | None = None,
     variants: Sequence[str] = (),
+    junctions: Sequence[str] = (),
     statistic: str = "p50",
 ) -> Calibration:
     """Fit corrections of growing size on whole networks, and take the one that predicts best.
@@ -182,12 +189,14 @@ def fit_calibration(
         parts: the same of single blocks, `(m, 3)`, that must not cost less than a twentieth of
             their latency alone; the networks themselves where nothing is given.
         variants: of blocks, whose columns `sums` and `parts` have beyond the third.
+        junctions: names whose columns come after those.
         statistic: percentile that the latencies are.
 
     Each form (`plain`: the sum as it is; `ratio`; `overhead`: a ratio and a constant a block;
-    `full`: constants a layer and a network beside; `variants`: see `FORMS`) is fitted on all
-    networks but one and asked for that one. The simplest form counts whose error is within half a
-    standard error of the best, so that none is worse than the plain sum but by chance. Single
+    `full`: constants a layer and a network beside; `variants` and `junctions`: see `FORMS`) is
+    fitted on all networks but one and asked for that one. The simplest form counts whose error is
+    within half a standard error of the best, so that none is worse than the plain sum but by
+    chance. Single
     networks that are far off have little say (Huber's loss).
 
     Raises:
@@ -203,8 +212,11 @@ def fit_calibration(
     bounds = bounds_of(sums if parts is None else parts)
     design = np.column_stack([sums[:, :N_SUMS], np.ones(n), sums[:, N_SUMS:]])
     forms = dict(FORMS)
+    last = 4 + len(variants)
     if len(variants) > 1:
-        forms[VARIANTS_FORM] = (0, 1, 3, *range(4, 4 + len(variants)))
+        forms[VARIANTS_FORM] = (0, 1, 3, *range(4, last))
+    if junctions:
+        forms[JUNCTIONS_FORM] = (0, 1, 3, *range(4, last + len(junctions)))
     errors: dict[str, FloatArray] = {}
     for form, columns in forms.items():
         guesses = np.empty(n)
@@ -218,9 +230,21 @@ def fit_calibration(
     ratio, per_block, per_layer, constant, *own = (float(v) for v in weights)
     rounded = tuple(round(float(error), 6) for error in errors[chosen])
     by_form = {form: round(float(np.abs(one).mean()), 5) for form, one in errors.items()}
-    per_variant = dict(zip(variants, own, strict=True)) if chosen == VARIANTS_FORM else {}
     return Calibration(
-        ratio, per_block, per_layer, constant, statistic, rounded, chosen, per_variant, by_form
+        ratio,
+        per_block,
+        per_layer,
+        constant,
+        statistic,
+        rounded,
+        form=chosen,
+        per_variant_ms=dict(zip(variants, own, strict=False))
+        if chosen in {VARIANTS_FORM, JUNCTIONS_FORM}
+        else {},
+        per_junction_ms=dict(zip(junctions, own[len(variants) :], strict=True))
+        if chosen == JUNCTIONS_FORM
+        else {},
+        errors_of_forms=by_form,
     )
 
 

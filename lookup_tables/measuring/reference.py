@@ -26,9 +26,12 @@ _WIDER, _ENOUGH = (1.0, 1.5, 2.0), 0.10
 turns are brought to the levels by what their anchors are off."""
 _JITTERS = 4.0
 _CENTRES, _READINGS = 300, 4000
+_HICCUPS = 0.01
+"""A share of the time that makes no second state."""
 _LONG_WATCH_S = 300.0
 """A machine that did not leave a state for so long is taken to live in it."""
 _CERTAINTY = 2.5
+"""Standard errors by which a state has to lead, where it was left and came back many times."""
 _SETTLES = 3
 """Readings in a row that make a change of state: fewer are a hiccup."""
 
@@ -142,7 +145,8 @@ def find_reference(names: Sequence[str], logs: FloatArray, seconds: FloatArray) 
 
 def doubt(found: Reference) -> str:
     """Why a state may not be the machine's most common one; empty without a reason."""
-    if found.visits <= 1 and found.watched_s < _LONG_WATCH_S:
+    alone = found.visits <= 1 or found.rival_share < _HICCUPS
+    if alone and found.watched_s < _LONG_WATCH_S:
         return (
             f"the machine was watched for {found.watched_s:.0f} s and seen in one state; "
             "others that last longer would not have shown"
@@ -151,13 +155,23 @@ def doubt(found: Reference) -> str:
     lead = found.share - found.rival_share
     # shares of a time that falls into so many stays, each of a length of its own
     error = np.sqrt(max(together - lead**2, 0.0) / max(found.visits, 1))
-    if found.rival_share > 0 and lead < _CERTAINTY * error:
+    if found.rival_share > 0 and lead < _certainty(found.visits) * error:
         way = "slower" if found.rival_shift > 0 else "faster"
         return (
             f"another state, {abs(found.rival_shift):.0%} {way}, is about as common "
             f"({found.rival_share:.0%} of the time, against {found.share:.0%})"
         )
     return ""
+
+
+def _certainty(visits: int) -> float:
+    """Standard errors that a lead after so many stays has to have.
+
+    About Student's t at the probability of `_CERTAINTY` standard errors, with one degree of freedom
+    less than stays: two of them say next to nothing of how long others last.
+    """
+    freedom = max(visits - 1, 1)
+    return _CERTAINTY * (1.0 + 2.5 / freedom + 5.0 / freedom**3)
 
 
 def _tolerances(logs: FloatArray) -> FloatArray:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 
@@ -18,92 +16,11 @@ from lookup_tables.errors import MissingBlocks as TableLacks
 from lookup_tables.source import CostSource
 from lookup_tables.target import Deployment, Target
 from nas_service.errors import InvalidSpec, MissingBlocks
-from nas_service.space.base import FloatArray, IntArray, SearchSpace, Slot
+from nas_service.search.slot_sums import Item, SlotSums, blocks_and_junctions, blocks_of, every_item
+from nas_service.space.base import FloatArray, IntArray, SearchSpace
 
 GRAPH_BYTES = 400
 """About what names and attributes of a block add to a graph's file."""
-
-Price = Callable[[list[Block]], FloatArray]
-"""Blocks to `(len(blocks), prices)`."""
-
-
-MAX_TABLE = 65_536
-"""Combinations of decisions that slots are joined up to: fewer lookups, tables that fit a cache."""
-
-
-class SlotSums:
-    """Sums over the blocks of a network, for several prices of a block at once.
-
-    Every combination that a slot's decisions can take is priced once, and slots that read much the
-    same decisions are joined; then a batch of networks is a few array lookups and a sum
-    (or, with `reduce=np.maximum`, the largest of prices that are not negative).
-    """
-
-    def __init__(self, space: SearchSpace, price: Price, *, reduce: np.ufunc = np.add) -> None:
-        self._space = space
-        self._reduce = reduce
-        combinations_of = _combinations(space)
-        everything = _distinct(combinations_of)
-        position = {block: row for row, block in enumerate(everything)}
-        table = price(everything)
-        sizes = tuple(decision.size for decision in space.decisions)
-        joined: list[tuple[tuple[int, ...], FloatArray]] = []
-        for slot, combinations in combinations_of:
-            rows = np.zeros((len(combinations), table.shape[1]))
-            for number, blocks in enumerate(combinations):
-                if blocks:
-                    prices = table[[position[block] for block in blocks]]
-                    rows[number] = reduce.reduce(prices, axis=0)
-            _join(joined, slot.reads, rows, sizes, reduce)
-        self._tables = [np.ascontiguousarray(rows) for _, rows in joined]
-        # where a network's decisions stand in each table: one product for all tables
-        self._places = np.zeros((len(sizes), len(joined)))
-        for number, (reads, _) in enumerate(joined):
-            stride = 1
-            for decision in reversed(reads):
-                self._places[decision, number] = stride
-                stride *= sizes[decision]
-
-    def __call__(self, genotypes: IntArray) -> FloatArray:
-        """Sum of each price over each network's blocks: `(n, d) -> (n, prices)`."""
-        rows = self._space.canonical(genotypes)
-        places = (rows.astype(np.float64) @ self._places).astype(np.int64)
-        total = self._tables[0][places[:, 0]]
-        for number, table in enumerate(self._tables[1:], start=1):
-            self._reduce(total, table[places[:, number]], out=total)
-        return total
-
-
-def _join(
-    joined: list[tuple[tuple[int, ...], FloatArray]],
-    reads: tuple[int, ...],
-    rows: FloatArray,
-    sizes: tuple[int, ...],
-    reduce: np.ufunc,
-) -> None:
-    """Add a slot's table to one of `joined` where the two together stay small, else append it."""
-    for number, (other, table) in enumerate(joined):
-        union = tuple(sorted({*other, *reads}))
-        if math.prod(sizes[one] for one in union) <= MAX_TABLE:
-            both = reduce(_spread(other, table, union, sizes), _spread(reads, rows, union, sizes))
-            joined[number] = (union, both)
-            return
-    order = tuple(sorted(reads))
-    joined.append((order, _spread(reads, rows, order, sizes)))
-
-
-def _spread(
-    reads: tuple[int, ...], rows: FloatArray, union: tuple[int, ...], sizes: tuple[int, ...]
-) -> FloatArray:
-    """A table over the decisions `reads` as one over all decisions of `union`."""
-    grid = rows.reshape(*(sizes[one] for one in reads), -1)
-    by_number = np.argsort(reads, kind="stable")
-    grid = grid.transpose(*by_number, len(reads))
-    shape = [sizes[one] if one in reads else 1 for one in union]
-    wide = np.broadcast_to(
-        grid.reshape(*shape, -1), (*(sizes[one] for one in union), grid.shape[-1])
-    )
-    return np.asarray(wide.reshape(-1, grid.shape[-1]))
 
 
 @dataclass(frozen=True)
@@ -153,8 +70,7 @@ class CostModel:
         self._source = source
         self._calibration = calibration
         try:
-            variants = () if calibration is None else calibration.variants
-            self._sums = SlotSums(space, lambda blocks: block_sums(source, blocks, variants))
+            self._sums = _sums_of(space, source, _columns(calibration))
         except TableLacks as error:
             raise MissingBlocks(
                 f"{error}; profile the device for space {space.name} at {space.image.as_dict()}",
@@ -180,8 +96,7 @@ class CostModel:
 
     def calibrated(self, calibration: Calibration | None) -> CostModel:
         """The same source under another calibration."""
-        columns = [() if one is None else one.variants for one in (self._calibration, calibration)]
-        if columns[0] != columns[1]:
+        if _columns(self._calibration) != _columns(calibration):
             return CostModel(self._space, self._source, calibration)
         other = copy.copy(self)
         other._calibration = calibration
@@ -192,13 +107,24 @@ class CostModel:
         """Variants of blocks that networks of the space have, sorted."""
         return tuple(sorted({block.variant for block in all_blocks(self._space)}))
 
-    def sums_by_variant(self, genotypes: IntArray) -> FloatArray:
-        """Sums with a column for each of `variants` beside: `(n, 3 + len(variants))`."""
-        return self._sums_by_variant(genotypes)
+    @cached_property
+    def junctions(self) -> tuple[str, ...]:
+        """Names of the junctions that networks of the space have, sorted."""
+        items = every_item(self._space, blocks_and_junctions)
+        return tuple(sorted(one for one in items if isinstance(one, str)))
+
+    def sums_by_column(self, genotypes: IntArray) -> FloatArray:
+        """Sums with columns for each of `variants`, then `junctions`: `(n, 3 + columns)`."""
+        return self._sums_by_column(genotypes)
 
     @cached_property
-    def _sums_by_variant(self) -> SlotSums:
-        return SlotSums(self._space, lambda blocks: block_sums(self._source, blocks, self.variants))
+    def _sums_by_column(self) -> SlotSums:
+        return _sums_of(self._space, self._source, (*self.variants, *self.junctions))
+
+    def parts(self) -> FloatArray:
+        """What a calibration reads of every block and junction alone, in the same columns."""
+        items = every_item(self._space, blocks_and_junctions)
+        return _item_sums(self._source, items, (*self.variants, *self.junctions))
 
     def sums(self, genotypes: IntArray) -> FloatArray:
         """Sums over each network's blocks as `block_sums` gives them: `(n, 3)`."""
@@ -243,17 +169,15 @@ class CostBank:
     ) -> None:
         self._models = [CostModel(space, source, one) for source, one in sources]
 
-        def price(blocks: list[Block]) -> FloatArray:
+        def price(items: list[Item]) -> FloatArray:
             columns = []
             for source, calibration in sources:
-                sums = block_sums(
-                    source, blocks, () if calibration is None else calibration.variants
-                )
+                sums = _item_sums(source, items, _columns(calibration))
                 columns.append(sums[:, 0])
                 columns.append(sums[:, 0] if calibration is None else calibration.slopes(sums))
             return np.column_stack(columns)
 
-        self._sums = SlotSums(space, price)
+        self._sums = SlotSums(space, price, items=blocks_and_junctions)
         constants = [0.0 if one is None else one.constant_ms for _, one in sources]
         self._constants = np.array(constants)
 
@@ -269,9 +193,34 @@ class CostBank:
         return np.asarray(np.maximum(found, FLOOR_OF_SUM * sums[:, 0::2]))
 
 
+def _columns(calibration: Calibration | None) -> tuple[str, ...]:
+    """Variants and junctions that a calibration prices."""
+    return () if calibration is None else calibration.columns
+
+
+def _sums_of(space: SearchSpace, source: CostSource, columns: tuple[str, ...]) -> SlotSums:
+    items = blocks_and_junctions if columns else blocks_of
+    return SlotSums(space, lambda items: _item_sums(source, items, columns), items=items)
+
+
+def _item_sums(source: CostSource, items: Sequence[Item], columns: Sequence[str]) -> FloatArray:
+    """What a calibration reads of blocks and junctions: `(n, 3 + columns)`.
+
+    A junction has 1 in its own column, and costs nothing beside.
+    """
+    sums = np.zeros((len(items), N_SUMS + len(columns)))
+    of_blocks = [row for row, one in enumerate(items) if isinstance(one, Block)]
+    blocks = [one for one in items if isinstance(one, Block)]
+    sums[of_blocks] = block_sums(source, blocks, columns)
+    for row, one in enumerate(items):
+        if isinstance(one, str) and one in columns:
+            sums[row, N_SUMS + columns.index(one)] = 1.0
+    return sums
+
+
 def all_blocks(space: SearchSpace) -> list[Block]:
     """Every distinct block that some network of the space has, sorted."""
-    return _distinct(_combinations(space))
+    return sorted(one for one in every_item(space, blocks_of) if isinstance(one, Block))
 
 
 def block_counts(space: SearchSpace, genotypes: IntArray) -> FloatArray:
@@ -288,18 +237,3 @@ def block_counts(space: SearchSpace, genotypes: IntArray) -> FloatArray:
             for block in slot.blocks(tuple(values)):
                 counts[where.ravel() == number, position[block]] += 1
     return counts
-
-
-_Combinations = list[tuple[Slot, list[tuple[Block, ...]]]]
-
-
-def _distinct(combinations: _Combinations) -> list[Block]:
-    return sorted({b for _, rows in combinations for blocks in rows for b in blocks})
-
-
-def _combinations(space: SearchSpace) -> _Combinations:
-    """For each slot its blocks under every combination of the decisions that it reads."""
-    return [
-        (slot, [slot.blocks(c) for c in product(*(space.decisions[i].values for i in slot.reads))])
-        for slot in space.slots
-    ]

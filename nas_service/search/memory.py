@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lookup_tables.memory import chain_peaks, peak_numbers
-from nas_service.search.cost import SlotSums
+from nas_service.search.slot_sums import SlotSums
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
 
 BYTES = 4.0

@@ -36,17 +36,24 @@ class Decision:
         return len(self.values)
 
 
+def no_junctions(_: tuple[Any, ...]) -> tuple[str, ...]:
+    """Of slots whose blocks follow each other."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A place in the network whose blocks depend on the decisions at positions `reads` alone.
 
     `blocks` maps the values of those decisions, in that order, to the blocks there; they may be
-    none (a layer beyond the depth).
+    none (a layer beyond the depth). `junctions` are the names of places where blocks meet (see
+    `junctions_of`): what a runtime does there belongs to no block.
     """
 
     name: str
     reads: tuple[int, ...]
     blocks: Callable[[tuple[Any, ...]], tuple[Block, ...]]
+    junctions: Callable[[tuple[Any, ...]], tuple[str, ...]] = no_junctions
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,23 @@ class Node:
 
     block: Block
     inputs: tuple[int, ...]
+
+
+def junctions_of(nodes: Sequence[Node], *, repeated: bool = False) -> tuple[str, ...]:
+    """The junction at each tensor: the kinds of blocks that read it, once each, `add+relu_conv`.
+
+    A runtime converts or reorders a tensor once for each kind of reader, however many there are.
+    The first node stands for what came before. Where the nodes are `repeated`, the last tensor is
+    read as the first one; else nothing is known of its readers.
+    """
+    readers: dict[int, set[str]] = {}
+    for node in nodes[1:]:
+        for source in node.inputs:
+            readers.setdefault(source, set()).add(node.block.kind)
+    first = readers.pop(0, set()) if repeated else set()
+    if first:
+        readers.setdefault(len(nodes) - 1, set()).update(first)
+    return tuple("read by " + "+".join(sorted(kinds)) for _, kinds in sorted(readers.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,15 @@ import numpy.typing as npt
 from lookup_tables.blocks import Block
 from nas_service.errors import InvalidSpec
 from nas_service.space import cell_features
-from nas_service.space.base import Decision, FloatArray, ImageShape, IntArray, Node, Slot
+from nas_service.space.base import (
+    Decision,
+    FloatArray,
+    ImageShape,
+    IntArray,
+    Node,
+    Slot,
+    junctions_of,
+)
 from nas_service.space.expression import (
     CONV1,
     CONV3,
@@ -67,7 +75,10 @@ class NasBench201Space:
                 )
                 slots.append(Slot(f"reduction{stage}", (), lambda _, b=reduction: (b,)))  # type: ignore[misc]
                 size //= 2
-            slots.append(Slot(f"stage{stage + 1}", everything, _StageBlocks(channels, size)))
+            stage_blocks = _StageBlocks(channels, size)
+            slots.append(
+                Slot(f"stage{stage + 1}", everything, stage_blocks, stage_blocks.junctions)
+            )
         head = Block("norm_head", CHANNELS[-1], self.image.n_classes, size, size)
         slots.append(Slot("head", (), lambda _: (head,)))
         return tuple(slots)
@@ -125,12 +136,19 @@ class _StageBlocks:
         self._size = size
 
     def __call__(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
+        return tuple(node.block for node in self._nodes(values)[1:]) * CELLS_PER_STAGE
+
+    def junctions(self, values: tuple[Any, ...]) -> tuple[str, ...]:
+        """Where the cells' edges meet; each cell's output is the next one's input."""
+        return junctions_of(self._nodes(values), repeated=True) * CELLS_PER_STAGE
+
+    def _nodes(self, values: tuple[Any, ...]) -> list[Node]:
+        """One cell; its first node stands for what came before."""
         cell = tuple(OPERATORS.index(value) for value in values)
-        if not expression(cell):
-            return ()
-        nodes: list[Node] = [Node(Block("conv", 1, 1, 1, 1), (-1,))]  # stands for what came before
-        _wire_cell(nodes, cell, self._channels, self._size)
-        return tuple(node.block for node in nodes[1:]) * CELLS_PER_STAGE
+        nodes: list[Node] = [Node(Block("conv", 1, 1, 1, 1), (-1,))]
+        if expression(cell):
+            _wire_cell(nodes, cell, self._channels, self._size)
+        return nodes
 
 
 def _wire_cell(nodes: list[Node], cell: tuple[int, ...], channels: int, size: int) -> None:

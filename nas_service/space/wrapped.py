@@ -44,7 +44,8 @@ class WrappedSpace:
     def slots(self) -> tuple[Slot, ...]:
         """The space's, with changed blocks."""
         return tuple(
-            Slot(slot.name, slot.reads, self._changing(slot.blocks)) for slot in self._space.slots
+            Slot(slot.name, slot.reads, self._changing(slot.blocks), slot.junctions)
+            for slot in self._space.slots
         )
 
     def _changing(

@@ -231,8 +231,32 @@ def test_variants_of_blocks_may_save_more_than_others_within_a_network() -> None
     law = counts @ (alone - [0.0, 0.002, 0.015]) + 0.02
     fitted = fit_calibration(sums[:24], (law * noise)[:24], variants=variants)
     assert fitted.form == "variants"
-    assert fitted.variants == variants
+    assert fitted.columns == variants
     assert np.abs(fitted.estimate_ms(sums[24:]) / law[24:] - 1).max() < 0.02
     doubled = fitted.times(2.0, "p90")
     assert doubled.estimate_ms(sums) == pytest.approx(2.0 * fitted.estimate_ms(sums))
     assert Calibration.from_dict(fitted.as_dict()) == fitted
+
+
+def test_junctions_are_priced_where_they_explain_what_blocks_do_not() -> None:
+    """A tensor that pools and convolutions read is converted for each, whoever made it."""
+    generator = np.random.default_rng(1)
+    variants, junctions = ("conv-k3-t1", "pool-k3-t1"), ("read by conv", "read by conv+pool")
+    counts = generator.integers(2, 15, (40, 2)).astype(float)
+    met = generator.integers(0, 8, (40, 2)).astype(float)
+    alone = np.array([0.040, 0.020])
+    sums = np.column_stack([counts @ alone, counts.sum(axis=1), counts.sum(axis=1), counts, met])
+    law = 0.8 * counts @ alone + met @ [0.002, 0.030] + 0.02
+    noisy = law * np.exp(0.005 * generator.standard_normal(40))
+    parts = np.vstack([np.column_stack([alone, np.ones((2, 2)), np.eye(2), np.zeros((2, 2))])])
+    parts = np.vstack([parts, np.column_stack([np.zeros((2, 5)), np.eye(2)])])
+    names = {"variants": variants, "junctions": junctions}
+    fitted = fit_calibration(sums[:28], noisy[:28], parts=parts, **names)
+    assert fitted.form == "junctions"
+    assert fitted.columns == variants + junctions
+    assert np.abs(fitted.estimate_ms(sums[28:]) / law[28:] - 1).max() < 0.03
+    assert min(fitted.per_junction_ms.values()) >= 0.0
+    assert Calibration.from_dict(fitted.as_dict()) == fitted
+    without = 0.8 * counts @ alone + 0.02
+    plain = fit_calibration(sums[:28], without[:28], parts=parts, **names)
+    assert plain.form != "junctions"

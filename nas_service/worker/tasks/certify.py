@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lookup_tables.calibrate import Calibration, block_sums, fit_calibration, rescaled
+from lookup_tables.calibrate import Calibration, fit_calibration, rescaled
 from lookup_tables.quantized import quantize
 from lookup_tables.table import TRANSFERRED, LookupTable
 from lookup_tables.target import Deployment
@@ -29,7 +29,7 @@ from nas_service.networks.export import export
 from nas_service.search import certificates
 from nas_service.search.candidates import Candidate
 from nas_service.search.certification import Certifier
-from nas_service.search.cost import CostModel, all_blocks
+from nas_service.search.cost import CostModel
 from nas_service.search.evaluate import Problem
 from nas_service.space.base import SearchSpace, describe, input_size, parse
 from nas_service.storage import devices, searches
@@ -233,7 +233,7 @@ class _Work:
                 continue
             rows, measured = known
             model = CostModel(space, table, None)
-            plain = [model.sums_by_variant(rows)]
+            plain = [model.sums_by_column(rows)]
             values = list(measured)
             transferred = any(entry.source == TRANSFERRED for entry in table.entries)
             # recipes share a table; what one narrowed is no network of the space, so what was seen
@@ -243,19 +243,20 @@ class _Work:
                     seen = self.seen.get(self.problem.space.precisions[which], {})
                     if seen:
                         genotypes = np.array([g[:-1] for g in seen], dtype=np.int64)
-                        plain.append(costs[which].sums_by_variant(genotypes))
+                        plain.append(costs[which].sums_by_column(genotypes))
                         values += [float(np.median(one)) for one in seen.values()]
                 if len(values) == len(measured):
                     continue
                 if transferred and table.calibration is not None:
                     new = np.concatenate(plain[1:]), np.array(values[len(measured) :])
-                    calibration = rescaled(table.calibration, *new)  # has no variants
+                    calibration = rescaled(table.calibration, *new)  # has no columns
                 else:
                     calibration = fit_calibration(
                         np.concatenate(plain),
                         np.array(values),
-                        parts=block_sums(table, all_blocks(space), model.variants),
+                        parts=model.parts(),
                         variants=model.variants,
+                        junctions=model.junctions,
                     )
                 if kept:
                     self.revised[stored.version] = (table, calibration)

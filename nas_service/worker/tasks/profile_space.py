@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lookup_tables.blocks import Block
-from lookup_tables.calibrate import MIN_NETWORKS, block_sums, fit_calibration
+from lookup_tables.calibrate import MIN_NETWORKS, fit_calibration
 from lookup_tables.fill import MIN_MEASURED, absurd_entries, design, fill
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
@@ -166,10 +166,11 @@ def _table_of(
     rows = plan.for_fit[list(fitted)]
     measured = np.array([timing.p50_ms for timing in fitted.values()])
     calibration = fit_calibration(
-        model.sums_by_variant(rows),
+        model.sums_by_column(rows),
         measured,
-        parts=block_sums(table, plan.everything, model.variants),
+        parts=model.parts(),
         variants=model.variants,
+        junctions=model.junctions,
     )
     everything = [*measured_blocks.values(), *of(FIT).values(), *of(CHECK).values()]
     provenance = {

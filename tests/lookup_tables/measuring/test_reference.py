@@ -22,13 +22,13 @@ def _found(logs: np.ndarray) -> Reference:
 
 
 def test_the_most_common_state_is_taken_not_the_fastest() -> None:
-    found = _found(_readings([(1.0, 100), (1.8, 300)] * 20))
+    found = _found(_readings([(1.0, 100), (1.8, 300)] * 24))
     assert found.levels_ms == pytest.approx({"compute": 1.8, "memory": 3.6}, rel=0.01)
     assert found.share == pytest.approx(0.75, abs=0.02)
     assert found.rival_share == pytest.approx(0.25, abs=0.02)
     assert found.rival_shift == pytest.approx(1 / 1.8 - 1, abs=0.02)
-    assert found.visits == 20
-    assert found.watched_s == pytest.approx(0.01 * 8000, rel=0.01)
+    assert found.visits == 24
+    assert found.watched_s == pytest.approx(0.01 * 9600, rel=0.01)
     assert found.doubt == ""
 
 
@@ -53,6 +53,18 @@ def test_one_long_stay_may_hide_others_and_says_so() -> None:
     assert "seen in one state" in found.doubt
     long = find_reference(NAMES, _readings([(1.0, 500)]), np.full(500, 1.0))
     assert long.doubt == ""
+
+
+def test_few_stays_say_little_of_how_long_others_last() -> None:
+    """A lead that twenty stays would settle, after two: both machines spend half in each state."""
+    assert "another state" in _found(_readings([(1.3, 900), (1.5, 40), (1.3, 900)])).doubt
+    assert "another state" in _found(_readings([(1.0, 500), (1.6, 40)] * 4)).doubt
+    assert _found(_readings([(1.0, 500), (1.6, 40)] * 20)).doubt == ""
+
+
+def test_hiccups_make_no_second_state() -> None:
+    found = _found(_readings([(1.0, 2000), (1.1, 5), (1.0, 2000)]))
+    assert "seen in one state" in found.doubt
 
 
 def test_two_states_alike_often_are_told() -> None:
