@@ -105,13 +105,12 @@ class CostModel:
     @cached_property
     def variants(self) -> tuple[str, ...]:
         """Variants of blocks that networks of the space have, sorted."""
-        return tuple(sorted({block.variant for block in all_blocks(self._space)}))
+        return tuple(sorted({one.variant for one in self._items if isinstance(one, Block)}))
 
     @cached_property
     def junctions(self) -> tuple[str, ...]:
         """Names of the junctions that networks of the space have, sorted."""
-        items = every_item(self._space, blocks_and_junctions)
-        return tuple(sorted(one for one in items if isinstance(one, str)))
+        return tuple(sorted(one for one in self._items if isinstance(one, str)))
 
     def sums_by_column(self, genotypes: IntArray) -> FloatArray:
         """Sums with columns for each of `variants`, then `junctions`: `(n, 3 + columns)`."""
@@ -123,8 +122,11 @@ class CostModel:
 
     def parts(self) -> FloatArray:
         """What a calibration reads of every block and junction alone, in the same columns."""
-        items = every_item(self._space, blocks_and_junctions)
-        return _item_sums(self._source, items, (*self.variants, *self.junctions))
+        return _item_sums(self._source, self._items, (*self.variants, *self.junctions))
+
+    @cached_property
+    def _items(self) -> list[Item]:
+        return every_item(self._space, blocks_and_junctions)
 
     def sums(self, genotypes: IntArray) -> FloatArray:
         """Sums over each network's blocks as `block_sums` gives them: `(n, 3)`."""

@@ -7,7 +7,7 @@ ReLU, global pooling and a linear layer.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -134,21 +134,26 @@ class _StageBlocks:
     def __init__(self, channels: int, size: int) -> None:
         self._channels = channels
         self._size = size
+        # a table of costs asks for all 15,625 cells, several times over
+        self._one_cell = lru_cache(maxsize=None)(self._blocks_and_junctions)
 
     def __call__(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
-        return tuple(node.block for node in self._nodes(values)[1:]) * CELLS_PER_STAGE
+        return self._one_cell(values)[0] * CELLS_PER_STAGE
 
     def junctions(self, values: tuple[Any, ...]) -> tuple[str, ...]:
         """Where the cells' edges meet; each cell's output is the next one's input."""
-        return junctions_of(self._nodes(values), repeated=True) * CELLS_PER_STAGE
+        return self._one_cell(values)[1] * CELLS_PER_STAGE
 
-    def _nodes(self, values: tuple[Any, ...]) -> list[Node]:
-        """One cell; its first node stands for what came before."""
+    def _blocks_and_junctions(
+        self, values: tuple[Any, ...]
+    ) -> tuple[tuple[Block, ...], tuple[str, ...]]:
         cell = tuple(OPERATORS.index(value) for value in values)
-        nodes: list[Node] = [Node(Block("conv", 1, 1, 1, 1), (-1,))]
-        if expression(cell):
-            _wire_cell(nodes, cell, self._channels, self._size)
-        return nodes
+        if not expression(cell):
+            return (), ()
+        nodes: list[Node] = [Node(Block("conv", 1, 1, 1, 1), (-1,))]  # stands for what came before
+        _wire_cell(nodes, cell, self._channels, self._size)
+        blocks = tuple(node.block for node in nodes[1:])
+        return blocks, junctions_of(nodes, repeated=True)
 
 
 def _wire_cell(nodes: list[Node], cell: tuple[int, ...], channels: int, size: int) -> None:
@@ -177,6 +182,7 @@ def _wire_cell(nodes: list[Node], cell: tuple[int, ...], channels: int, size: in
         nodes.append(Node(Block("add", channels, channels, size, size), (last,)))
 
 
+@lru_cache(maxsize=64)
 def _operator_block(operator: int, channels: int, size: int) -> Block:
     if operator == POOL:
         return Block("avg_pool", channels, channels, size, size, kernel=3)
