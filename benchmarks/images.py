@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from nas_service.datasets import ingest
 from nas_service.errors import InvalidSpec
 from nas_service.settings import Settings
 from nas_service.training import data as training_data
-from nas_service.training import ingest
 from nas_service.training.data import Data, Split
 from nas_service.training.device import training_device
 

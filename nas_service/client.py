@@ -122,11 +122,14 @@ class Client:
         """Import a built-in data set, or one at a path on the server."""
         return self._post("/v1/datasets", {"name": name, **source})
 
-    def upload_dataset(self, name: str, file: Path, *, image_size: int | None = None) -> Json:
-        """Upload a .zip, .npz or .parquet and import it."""
+    def inspect_dataset(self, path: str, **answers: Any) -> Json:
+        """What an import would understand of a path on the server."""
+        return self._post("/v1/datasets:inspect", {"path": path, **answers})
+
+    def upload_dataset(self, name: str, file: Path, **answers: Any) -> Json:
+        """Upload an archive, .npz or .parquet and import it; `answers` as in `add_dataset`."""
         query: Json = {"name": name, "filename": file.name}
-        if image_size is not None:
-            query["image_size"] = image_size
+        query |= {key: value for key, value in answers.items() if value is not None}
         headers = {"Content-Length": str(file.stat().st_size)}
         return self._object(
             self._call(

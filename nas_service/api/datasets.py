@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,10 @@ from nas_service.api.dependencies import (
     remembered,
 )
 from nas_service.api.schemas import Accepted, JobOut
-from nas_service.api.uploads import keep_upload
+from nas_service.api.uploads import keep_upload, received
+from nas_service.datasets import archives
+from nas_service.datasets.answers import MAX_SIZE, MIN_SIZE, Answers, parse
+from nas_service.datasets.inspection import inspect
 from nas_service.errors import InvalidSpec
 from nas_service.storage import datasets, jobs
 from nas_service.storage.datasets import StoredDataset
@@ -28,16 +32,75 @@ from nas_service.storage.session import new_id
 
 router = APIRouter(prefix="/v1", tags=["data sets"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-ENDINGS = (".zip", ".npz", ".parquet")
+ENDINGS = (*archives.ENDINGS, ".npz", ".parquet")
+FileName = Annotated[
+    str, Field(min_length=1, max_length=200, description="Its ending says what it is.")
+]
 
 
-class DatasetIn(Strict):
+class AnswersIn(Strict):
+    """How a source is to be read, where it can be read in more than one way."""
+
+    image_size: int | None = Field(
+        default=None,
+        ge=MIN_SIZE,
+        le=MAX_SIZE,
+        description="Pixels a side; their median, up to 224.",
+    )
+    layout: Literal["folders", "table", "parquet", "arrays"] | None = None
+    split: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="NAME=PART, joined by commas: what part a folder, file or value is (train, "
+        "validation, test, ignore); or `draw`.",
+    )
+    classes: Literal["leaf", "top", "groups", "path", "flat"] | None = Field(
+        default=None, description="What the class is where class folders lie in folders."
+    )
+    background: str | None = Field(
+        default=None, max_length=32, description="Colour below alpha; white unless given."
+    )
+    value_range: str | None = Field(
+        default=None, max_length=64, description="LOW,HIGH: black and white beyond 8 bits."
+    )
+    allow_unreadable: str | None = Field(
+        default=None, max_length=16, description="Share of pictures that may be unreadable: 1%."
+    )
+    image_column: str | None = Field(default=None, max_length=200)
+    label_column: str | None = Field(default=None, max_length=200)
+    group_column: str | None = Field(
+        default=None, max_length=200, description="Pictures with equal values stay on one side."
+    )
+
+    def parsed(self) -> Answers:
+        """As a value; text that cannot be is refused."""
+        return parse(self.model_dump(include=set(AnswersIn.model_fields), exclude_none=True))
+
+
+class SourceIn(AnswersIn):
+    """Something at a path on the server."""
+
+    path: str
+
+
+class FileIn(AnswersIn):
+    """A file that is sent, as query parameters."""
+
+    filename: FileName
+
+
+class UploadIn(FileIn):
+    """A file that is sent to become a data set."""
+
+    name: Name
+
+
+class DatasetIn(AnswersIn):
     """A data set that is built in, or at a path on the server."""
 
     name: Name
     builtin: Literal["digits"] | None = None
     path: str | None = None
-    image_size: int | None = Field(default=None, ge=8, le=224)
 
     @model_validator(mode="after")
     def one_of(self) -> DatasetIn:
@@ -52,12 +115,35 @@ def register(
     body: DatasetIn, with_: With, response: Response, key: IdempotencyKey = None
 ) -> Accepted:
     """Import a built-in data set, or one below the folders that NAS_DATA_ROOTS names."""
-    source: dict[str, Any] = {"image_size": body.image_size}
+    answered = body.parsed()
     if body.builtin:
-        source["builtin"] = body.builtin
+        if answered != Answers():
+            raise InvalidSpec("a built-in data set is read in one way", field="builtin")
+        source: dict[str, Any] = {"builtin": body.builtin}
     else:
-        source["path"] = str(_allowed(with_, body.path or ""))
+        path = str(_allowed(with_, body.path or ""))
+        source = {"path": path, "answers": answered.as_dict()}
     return _import(with_, response, body.name, source, key)
+
+
+@router.post("/datasets:inspect")
+def look_at(body: SourceIn, with_: With) -> dict[str, Any]:
+    """What an import would understand of a path on the server: the report, with its questions."""
+    path = _allowed(with_, body.path)
+    return inspect(path, body.parsed(), within=with_.settings.roots).report.as_dict()
+
+
+@router.post("/datasets:inspect-upload")
+async def look_at_upload(
+    request: Request,
+    with_: With,
+    query: Annotated[FileIn, Query()],
+) -> dict[str, Any]:
+    """The same for a file that is sent; nothing of it is kept."""
+    ending = _ending(query.filename)
+    given = query.parsed()
+    async with received(request, with_, ending, with_.settings.max_upload_bytes) as file:
+        return await run_in_threadpool(_looked_at, file, given)
 
 
 @router.post("/datasets:upload", status_code=202)
@@ -65,23 +151,18 @@ async def upload(
     request: Request,
     with_: With,
     response: Response,
-    name: Annotated[str, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")],
-    filename: Annotated[str, Query(max_length=200, description="Its ending says what it is.")],
-    image_size: Annotated[int | None, Query(ge=8, le=224)] = None,
+    query: Annotated[UploadIn, Query()],
     key: IdempotencyKey = None,
 ) -> Accepted:
-    """Import an uploaded file: a zip of class folders or Parquet files, an .npz, a .parquet."""
-    ending = Path(filename).suffix.lower()
-    if ending not in ENDINGS:
-        raise InvalidSpec(
-            f"filename: ending {ending!r} is none of {', '.join(ENDINGS)}", field="filename"
-        )
+    """Import an uploaded file: an archive of folders or Parquet files, an .npz, a .parquet."""
+    ending = _ending(query.filename)
+    given = query.parsed()
     if key is None:  # said before gigabytes are sent
         with with_.database.session() as session:
-            datasets.require_free(session, name)
+            datasets.require_free(session, query.name)
     sha256 = await keep_upload(request, with_, ending, with_.settings.max_upload_bytes)
-    source = {"sha256": sha256, "filename": f"upload{ending}", "image_size": image_size}
-    return await run_in_threadpool(_import, with_, response, name, source, key)
+    source = {"sha256": sha256, "filename": f"upload{ending}", "answers": given.as_dict()}
+    return await run_in_threadpool(_import, with_, response, query.name, source, key)
 
 
 @router.get("/datasets")
@@ -96,6 +177,23 @@ def get_dataset(name: str, with_: With) -> StoredDataset:
     """One data set, by name or id; it has a digest once it is imported."""
     with with_.database.session() as session:
         return datasets.get_dataset(session, name)
+
+
+def _ending(filename: str) -> str:
+    """The ending of a file's name, one that can be imported."""
+    lower = filename.lower()
+    for ending in sorted(ENDINGS, key=len, reverse=True):
+        if lower.endswith(ending):
+            return ending
+    raise InvalidSpec(
+        f"filename: {filename!r} ends in none of {', '.join(ENDINGS)}", field="filename"
+    )
+
+
+def _looked_at(file: Path, answered: Answers) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        unpacked = archives.unpack(file, Path(folder))
+        return inspect(unpacked, answered, within=[file.parent]).report.as_dict()
 
 
 def _allowed(with_: Services, path: str) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import Request
@@ -14,7 +16,16 @@ from nas_service.storage.blobs import require_space
 
 
 async def keep_upload(request: Request, with_: Services, ending: str, limit: int) -> str:
-    """Store the body of a request as a blob; gives its SHA-256.
+    """Store the body of a request as a blob; gives its SHA-256. Raises as `received` does."""
+    async with received(request, with_, ending, limit) as file:
+        return await run_in_threadpool(with_.blobs.put, file)
+
+
+@asynccontextmanager
+async def received(
+    request: Request, with_: Services, ending: str, limit: int
+) -> AsyncIterator[Path]:
+    """The body of a request as a file that is gone afterwards.
 
     Raises:
         InvalidSpec: it is empty or larger than `limit`.
@@ -37,4 +48,4 @@ async def keep_upload(request: Request, with_: Services, ending: str, limit: int
             raise Unavailable(f"the upload cannot be stored: {error.strerror}") from error
         if not written:
             raise InvalidSpec("the upload is empty", field="body")
-        return await run_in_threadpool(with_.blobs.put, Path(partial.name))
+        yield Path(partial.name)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from nas_service.datasets.archives import ENDINGS
+from nas_service.datasets.report import SetAside
+from nas_service.datasets.walking import files_below
 from nas_service.errors import InvalidData
 
-READY = {".zip", ".npz", ".parquet"}
-WANTED = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".parquet", ".npz"}
+READY = (*ENDINGS, ".npz", ".parquet")
 
 
-def content_digest(file: Path, image_size: int | None) -> str:
+def content_digest(file: Path, answers: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits of what would be uploaded, and of how it is to be read."""
-    digest = hashlib.sha256(str(image_size).encode())
+    digest = hashlib.sha256(json.dumps(answers, sort_keys=True).encode())
     with file.open("rb") as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
@@ -26,20 +30,23 @@ def content_digest(file: Path, image_size: int | None) -> str:
 
 @contextmanager
 def packed(source: Path) -> Iterator[Path]:
-    """The file to upload: `source` itself, or a temporary zip of the folder that it is."""
+    """The file to upload: `source` itself, or a temporary zip of the folder that it is.
+
+    Links are followed: whoever packs may read what they lead to.
+    """
     if source.is_file():
-        if source.suffix.lower() not in READY:
+        if not source.name.lower().endswith(READY):
             raise InvalidData(f"{source} is none of: folder, {', '.join(sorted(READY))}")
         yield source
         return
     if not source.is_dir():
-        raise InvalidData(f"{source} does not exist")
-    files = sorted(p for p in source.rglob("*") if p.suffix.lower() in WANTED and p.is_file())
+        raise InvalidData(f"there is no file or folder {source}")
+    files = files_below(source, SetAside(), None)
     if not files:
-        raise InvalidData(f"{source} has no images, .npz or .parquet files")
+        raise InvalidData(f"{source} has no files")
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "data.zip"
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as pack:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as pack:
             for file in files:
-                pack.write(file, file.relative_to(source))
+                pack.write(file.path, file.place)
         yield archive

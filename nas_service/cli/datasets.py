@@ -1,7 +1,8 @@
-"""`nas datasets`: data sets."""
+"""`nas datasets`: look at data, import it, show and remove data sets."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +10,15 @@ import typer
 
 from nas_service.cli import output
 from nas_service.cli.archive import packed
+from nas_service.cli.dataset_options import with_answers
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
 
 commands = typer.Typer(no_args_is_help=True, help="Data sets.")
+
+PathArgument = Annotated[Path | None, typer.Argument(help="Folder, .zip, .tar, .npz or .parquet.")]
+ServerPath = Annotated[str | None, typer.Option(help="A path on the server, below NAS_DATA_ROOTS.")]
 
 
 @commands.command("list")
@@ -36,32 +41,73 @@ def datasets_list(server: ServerOption = LOCAL, as_json: JsonOption = False) -> 
         )
 
 
-@commands.command("add")
-def datasets_add(
-    name: str,
-    path: Annotated[Path | None, typer.Argument(help="Folder, .zip, .npz or .parquet.")] = None,
-    builtin: Annotated[str | None, typer.Option(help="A built-in data set: digits.")] = None,
-    server_path: Annotated[
-        str | None, typer.Option(help="A path on the server, below NAS_DATA_ROOTS.")
-    ] = None,
-    image_size: Annotated[int | None, typer.Option(help="Pixels a side.")] = None,
+@commands.command("inspect")
+@with_answers
+def datasets_inspect(
+    path: PathArgument = None,
+    server_path: ServerPath = None,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
+    answers: Any = None,
+) -> None:
+    """Show what an import would understand of PATH: nothing is sent or stored.
+
+    Ends with status 2 where something has to be answered first.
+    """
+    if (path is None) == (server_path is None):
+        raise InvalidSpec("give exactly one of PATH and --server-path")
+    if path is not None:
+        report = looked_at(path, answers)
+    else:
+        with Client(server) as nas:
+            report = nas.inspect_dataset(str(server_path), **answers)
+    if as_json:
+        output.show_json(report)
+    else:
+        show_report(report)
+    if report["questions"]:
+        raise typer.Exit(2)
+
+
+@commands.command("add")
+@with_answers
+def datasets_add(
+    name: str,
+    path: PathArgument = None,
+    builtin: Annotated[str | None, typer.Option(help="A built-in data set: digits.")] = None,
+    server_path: ServerPath = None,
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+    answers: Any = None,
 ) -> None:
     """Import a data set: upload PATH, or name a built-in one or a path on the server."""
     with Client(server) as nas:
-        added = add_dataset(
-            nas, name, path, builtin=builtin, server_path=server_path, image_size=image_size
-        )
+        added = add_dataset(nas, name, path, builtin=builtin, server_path=server_path, **answers)
         nas.wait(added["job"]["id"], on_progress=output.ProgressLine("import", quiet=as_json))
-        found = nas.get(f"/v1/datasets/{name}")
+        dataset = nas.get(f"/v1/datasets/{name}")
     if as_json:
-        output.show_json(found)
+        output.show_json(dataset)
+        return
+    facts = dataset["facts"]
+    show_report(facts["report"])
+    print(
+        f"added data set {name}: {len(facts['classes'])} classes, {facts['n_train']} training, "
+        f"{facts['n_validation']} validation and {facts['n_test']} test images"
+    )
+
+
+@commands.command("show")
+def datasets_show(name: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Show what was understood of a data set when it was imported."""
+    with Client(server) as nas:
+        dataset = nas.get(f"/v1/datasets/{name}")
+    if as_json:
+        output.show_json(dataset)
+    elif "report" in dataset["facts"]:
+        show_report(dataset["facts"]["report"])
     else:
-        facts = found["facts"]
         print(
-            f"added data set {name}: {len(facts['classes'])} classes, {facts['n_train']} training, "
-            f"{facts['n_validation']} validation and {facts['n_test']} test images"
+            f"data set {name} has no report: it is not imported yet, or was before there were any"
         )
 
 
@@ -72,12 +118,70 @@ def add_dataset(
     *,
     builtin: str | None = None,
     server_path: str | None = None,
-    image_size: int | None = None,
+    **answers: Any,
 ) -> dict[str, Any]:
+    """Start an import; a folder of this machine is looked at before it is sent."""
     given = [value for value in (path, builtin, server_path) if value is not None]
     if len(given) != 1:
         raise InvalidSpec("give exactly one of PATH, --builtin and --server-path")
     if path is None:
-        return nas.add_dataset(name, builtin=builtin, path=server_path, image_size=image_size)
+        return nas.add_dataset(name, builtin=builtin, path=server_path, **answers)
+    require_answered(path, answers)
     with packed(path) as archive:
-        return nas.upload_dataset(name, archive, image_size=image_size)
+        return nas.upload_dataset(name, archive, **answers)
+
+
+def require_answered(path: Path, answers: dict[str, Any]) -> None:
+    """Look at a folder, and raise `Undecided` where it can be read in more than one way.
+
+    An archive is looked at where it is unpacked anyway, by the import.
+    """
+    from nas_service.datasets.answers import parse
+    from nas_service.datasets.inspection import inspect
+    from nas_service.datasets.report import Undecided
+
+    if path.is_dir() and (questions := inspect(path, parse(answers)).report.questions):
+        raise Undecided(questions)
+
+
+def looked_at(path: Path, answers: dict[str, Any]) -> dict[str, Any]:
+    """The report on a folder or file of this machine."""
+    from nas_service.datasets.answers import parse
+    from nas_service.datasets.archives import unpack
+    from nas_service.datasets.inspection import inspect
+
+    line = output.ProgressLine("inspect")
+
+    def tell(fraction: float, message: str) -> None:
+        line({"progress": fraction, "message": message, "eta_s": None, "state": "running"})
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = unpack(path, Path(folder)) if path.is_file() else path
+        return inspect(source, parse(answers), tell=tell).report.as_dict()
+
+
+def show_report(report: dict[str, Any]) -> None:
+    """Print a report for people."""
+    print(f"layout: {report['layout']}")
+    parts = list(report["counts"])
+    if parts:
+        rows = [
+            {"class": name, **{part: report["counts"][part].get(name, 0) for part in parts}}
+            for name in report["classes"]
+        ]
+        shown = rows[:30]
+        output.show(
+            shown, [("class", "class"), *((part, part) for part in parts)], as_json=False, title=""
+        )
+        if len(rows) > len(shown):
+            print(f"... and {len(rows) - len(shown)} more classes")
+    for title, lines in (("read as", report["reading"]), ("note", report["notes"])):
+        for line in lines:
+            print(f"{title}: {line}")
+    for one in report["set_aside"]:
+        names = ", ".join(one["names"]) + (", ..." if one["n"] > len(one["names"]) else "")
+        print(f"set aside: {one['n']} ({one['reason']}): {names}")
+    for question in report["questions"]:
+        print(f"question: {question['text']}")
+        for way in question["alternatives"]:
+            print(f"  {way['option']}   {way['meaning']}")

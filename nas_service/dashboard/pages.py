@@ -42,6 +42,14 @@ def mount(app: FastAPI) -> None:
     def search(search_id: str) -> Response:
         return _page("search.html", search_id=search_id)
 
+    @app.get("/datasets", include_in_schema=False)
+    def datasets() -> Response:
+        return _page("datasets.html")
+
+    @app.get("/datasets/{name}", include_in_schema=False)
+    def dataset(name: str) -> Response:
+        return _page("dataset.html", name=name)
+
     @app.get("/static/plotly.min.js", include_in_schema=False)
     def plotly(request: Request) -> Response:
         tag = f'"plotly-{__version__}"'

@@ -231,7 +231,7 @@ def test_an_upload_on_a_full_disk_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_kind_is_refused(api: TestClient) -> None:
-    query = {"name": "d", "filename": "d.tar"}
+    query = {"name": "d", "filename": "d.rar"}
     response = api.post("/v1/datasets:upload", params=query, content=b"x")
     assert _problem(response, 422)["field"] == "filename"
 

@@ -50,4 +50,4 @@ def test_a_data_set_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         check=False,
     )
     assert found.returncode == 1
-    assert found.stderr.strip() == f"nas: {tmp_path / 'no'} does not exist"
+    assert found.stderr.strip() == f"nas: there is no file or folder {tmp_path / 'no'}"

@@ -10,7 +10,14 @@ function row(search) {
     children: [
       element("td", { children: [link] }),
       cell(search.state),
-      cell(search.spec.dataset),
+      element("td", {
+        children: [
+          element("a", {
+            text: search.spec.dataset,
+            href: `/datasets/${encodeURIComponent(search.spec.dataset)}`,
+          }),
+        ],
+      }),
       cell(search.spec.space),
       cell(search.spec.device),
       cell(search.facts.limit_ms == null ? "" : significant(search.facts.limit_ms), "number"),

@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from nas_service.datasets import answers, ingest
+from nas_service.datasets.archives import unpack
 from nas_service.engine.child import Progress
 from nas_service.storage import datasets
 from nas_service.storage.blobs import require_space
-from nas_service.training import ingest
 from nas_service.worker.context import Context
 
 
@@ -42,10 +43,17 @@ def _read(
 ) -> ingest.Ingested:
     if source.get("builtin") == "digits":
         return ingest.digits()
-    size = source.get("image_size")
+    given = answers.parse(source.get("answers") or {})
+    threads = context.threads()
     if "path" in source:
-        return ingest.ingest(Path(source["path"]), size=size, report=report)
+        # what lies below the roots may be read; a link out of them may not be followed
+        within = context.settings.roots
+        return ingest.ingest(
+            Path(source["path"]), given, tell=report, within=within, threads=threads
+        )
     named = folder / str(source["filename"])
     shutil.copyfile(context.blobs.path(source["sha256"]), named)
-    unpacked = ingest.unpack(named, folder / "unpacked")
-    return ingest.ingest(unpacked, size=size, report=report)
+    unpacked = unpack(named, folder / "unpacked")
+    if unpacked != named:
+        named.unlink()
+    return ingest.ingest(unpacked, given, tell=report, within=[folder], threads=threads)

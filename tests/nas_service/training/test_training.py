@@ -12,12 +12,12 @@ from nas_service.compilation.parity import compare
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
 from nas_service.compression.recipe import Recipe, Step
+from nas_service.datasets import ingest
 from nas_service.errors import Unsupported
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
-from nas_service.training import ingest
 from nas_service.training.data import Data, Split, load
 from nas_service.training.loop import TrainRecipe, accuracy, logits_of, recalibrate, train
 from nas_service.training.sandwich import train_supernet

@@ -1,4 +1,6 @@
+import io
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from nas_service.datasets import ingest
+from nas_service.datasets.answers import parse
+from nas_service.datasets.archives import unpack
+from nas_service.datasets.fitting import fitted
 from nas_service.errors import InvalidData
-from nas_service.training import ingest
 from nas_service.training.data import load
 
 
@@ -72,23 +77,21 @@ def _parquet(path: Path, labels: list[int], content: list[bytes | None]) -> Path
     return path
 
 
-def _png() -> bytes:
-    import io
-
+def _png(seed: int = 1) -> bytes:
     stream = io.BytesIO()
-    pixels = np.random.default_rng(1).integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
 
 
 def test_image_parquet_is_read(tmp_path: Path) -> None:
-    path = _parquet(tmp_path / "d.parquet", [0, 1] * 12, [_png()] * 24)
+    path = _parquet(tmp_path / "d.parquet", [0, 1] * 12, [_png(i) for i in range(24)])
     assert ingest.ingest(path).images.shape == (24, 8, 8, 3)
 
 
 def test_a_test_file_keeps_its_images_for_testing(tmp_path: Path) -> None:
-    _parquet(tmp_path / "train.parquet", [0, 1] * 20, [_png()] * 40)
-    _parquet(tmp_path / "test.parquet", [0, 1] * 5, [_png()] * 10)
+    _parquet(tmp_path / "train.parquet", [0, 1] * 20, [_png(i) for i in range(40)])
+    _parquet(tmp_path / "test.parquet", [0, 1] * 5, [_png(100 + i) for i in range(10)])
     assert np.bincount(ingest.ingest(tmp_path).split).tolist()[2] == 10
 
 
@@ -107,10 +110,10 @@ LABELS = np.arange(40) % 2
         ({"x": GOOD, "y": np.zeros(40, int)}, "has one class"),
         ({"x": GOOD, "y": np.where(np.arange(40) == 7, -1, LABELS)}, "row 7: label -1"),
         ({"x": GOOD, "y": np.where(np.arange(40) == 7, 999, LABELS)}, "row 7: label 999"),
-        ({"x": GOOD, "y": LABELS[:5]}, "expected 40 integers"),
+        ({"x": GOOD, "y": LABELS[:5]}, "expected 40 labels"),
         ({"x": GOOD[..., 0, 0], "y": LABELS}, "x has shape"),
         ({"x": GOOD}, "no array 'y'"),
-        ({"x": np.full(GOOD.shape, np.nan), "y": LABELS}, "row 0: pixels are not finite"),
+        ({"x": np.full(GOOD.shape, np.nan), "y": LABELS}, "row 0: pixels of x are not finite"),
         ({"x": GOOD[:12], "y": np.array([0] * 11 + [1])}, "class '1' has 1 images"),
     ],
 )
@@ -129,7 +132,7 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
 
 
 def test_a_corrupt_parquet_row_is_named(tmp_path: Path) -> None:
-    content: list[bytes | None] = [_png()] * 24
+    content: list[bytes | None] = [_png(i) for i in range(24)]
     content[5] = b"nothing"
     path = _parquet(tmp_path / "d.parquet", [0, 1] * 12, content)
     with pytest.raises(InvalidData, match="row 5: corrupt image"):
@@ -143,12 +146,10 @@ def test_pickled_arrays_are_not_opened(tmp_path: Path) -> None:
 
 
 def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
-    import zipfile
-
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("../evil.png", b"x")
     with pytest.raises(InvalidData, match="points outside"):
-        ingest.unpack(tmp_path / "a.zip", tmp_path / "out")
+        unpack(tmp_path / "a.zip", tmp_path / "out")
     assert not (tmp_path / "evil.png").exists()
 
 
@@ -196,3 +197,24 @@ def test_mean_and_deviation_are_those_of_all_training_pixels(tmp_path: Path) -> 
     pixels = images[split == 0].reshape(-1, 3) / 255.0
     assert found.mean == pytest.approx(pixels.mean(0), abs=1e-9)
     assert found.std == pytest.approx(pixels.std(0, ddof=1), abs=1e-9)
+
+
+def test_photographs_decoded_at_a_part_of_their_size_look_the_same(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for i in range(10):
+            small = np.random.default_rng(ord(label) + i).integers(
+                0, 256, (40, 60, 3), dtype=np.uint8
+            )
+            photo = Image.fromarray(small).resize((1800, 1200), Image.Resampling.BICUBIC)
+            photo.save(tmp_path / label / f"{i}.jpg", quality=92)
+    whole = {
+        fitted(np.asarray(Image.open(file)), 32).tobytes(): file for file in tmp_path.rglob("*.jpg")
+    }
+    found = ingest.ingest(tmp_path, parse({"image_size": 32}))
+    expected = np.array([np.frombuffer(one, np.uint8) for one in whole], dtype=np.int16)
+    for image in found.images:
+        apart = np.abs(expected - image.ravel().astype(np.int16))
+        best = apart[apart.mean(axis=1).argmin()]
+        assert best.mean() < 0.6
+        assert best.max() <= 4

@@ -1,0 +1,69 @@
+"""Which column is what, by the names that people give columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas_service.datasets.answers import IGNORE, Answers
+from nas_service.datasets.names import HELD_OUT, PARTS, part_of
+from nas_service.datasets.report import Alternative, Question
+from nas_service.errors import InvalidData
+
+IMAGE_NAMES = (
+    *("image", "img", "picture", "path", "file", "filename", "file_name", "filepath", "file_path"),
+    *("image_path", "img_path", "image_name", "image_id", "id"),
+)
+LABEL_NAMES = ("label", "labels", "class", "class_name", "classname", "category", "target", "y")
+SPLIT_NAMES = ("split", "part", "subset", "partition", "set")
+GROUP_NAMES = (
+    *("group", "group_id", "patient", "patient_id", "subject", "subject_id", "session"),
+    *("session_id", "video", "video_id"),
+)
+
+
+def named_column(
+    header: Sequence[str], answered: str | None, known: Sequence[str], place: str, field: str
+) -> int | None:
+    """The position of the column that was answered, or that has a name that is known for it.
+
+    Raises:
+        InvalidData: the answered column is not there.
+    """
+    if answered is not None:
+        if answered in header:
+            return list(header).index(answered)
+        raise InvalidData(
+            f"{field}: {place} has no column {answered!r}; it has {', '.join(header)}", field=field
+        )
+    lower = [name.lower().replace(" ", "_") for name in header]
+    for name in known:
+        if name in lower:
+            return lower.index(name)
+    return None
+
+
+def part_answered(name: str, answers: Answers, questions: list[Question]) -> str | None:
+    """The part that a name of a split means; a question where nothing says so.
+
+    None where nothing is written, or a question is open.
+    """
+    name = name.strip()
+    if name in answers.split:
+        return answers.split[name]
+    if not name or answers.draws_parts:
+        return None
+    part = part_of(name)
+    if part in PARTS:
+        return part
+    ways = PARTS[1:] if part == HELD_OUT else PARTS
+    question = Question(
+        "split",
+        f"part {name!r} is none of {', '.join(PARTS)}",
+        (
+            *(Alternative(f"{name}={one}", f"it is the {one} part") for one in ways),
+            Alternative(f"{name}={IGNORE}", "leave it out"),
+        ),
+    )
+    if all(one.text != question.text for one in questions):
+        questions.append(question)
+    return None

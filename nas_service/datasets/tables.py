@@ -1,0 +1,206 @@
+"""CSV files of paths and labels beside the pictures that they describe."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from nas_service.datasets.answers import IGNORE, Answers
+from nas_service.datasets.columns import (
+    GROUP_NAMES,
+    IMAGE_NAMES,
+    LABEL_NAMES,
+    SPLIT_NAMES,
+    named_column,
+    part_answered,
+)
+from nas_service.datasets.names import normal, part_of
+from nas_service.datasets.pictures import Picture
+from nas_service.datasets.report import Alternative, Question, SetAside
+from nas_service.datasets.source import Source, in_order
+from nas_service.datasets.walking import File
+from nas_service.errors import InvalidData
+
+_MOST_MISSING = 0.5
+"""A column of which fewer cells than this share name a picture is no column of paths."""
+
+
+@dataclass
+class _Table:
+    """A table whose rows name pictures: `paths` is the column that does."""
+
+    file: File
+    header: list[str]
+    rows: list[list[str]]
+    paths: int
+    notes: list[str] = field(default_factory=list)
+
+
+class _Pictures:
+    """Pictures by what a table may call them: a path from its folder or the root, name, stem."""
+
+    def __init__(self, pictures: Sequence[File]) -> None:
+        self._by: dict[tuple[str, ...], File | None] = {}
+        for file in pictures:
+            *_, name = file.names
+            keys = {file.names, (name,), (name.rpartition(".")[0] or name,)}
+            for key in keys:
+                # what two pictures are called by is none's name
+                self._by[key] = None if key in self._by else file
+
+    def find(self, cell: str, folder: tuple[str, ...]) -> File | None:
+        """The picture that a cell of a table in `folder` names; None for none, or for several."""
+        names = tuple(n for n in normal(cell.strip()).replace("\\", "/").split("/") if n != ".")
+        return self._by.get((*folder, *names)) or self._by.get(names)
+
+
+@dataclass
+class Described:
+    """Tables that describe the pictures of a folder."""
+
+    tables: list[_Table]
+    pictures: _Pictures
+    answers: Answers
+
+    @property
+    def name(self) -> str:
+        """Their names."""
+        return ", ".join(table.file.place for table in self.tables)
+
+    def source(self, set_aside: SetAside) -> Source:
+        """Pictures in the order of the rows.
+
+        Raises:
+            InvalidData: a column that was named is not there, or a row has no label.
+        """
+        source = Source("table of paths and labels", [], ())
+        for table in self.tables:
+            self._read(table, source, set_aside)
+        source.classes = in_order([one.label for one in source.pictures])
+        return source
+
+    def _read(self, table: _Table, source: Source, set_aside: SetAside) -> None:
+        place, answers = table.file.place, self.answers
+        label = self._column(table, answers.label_column, LABEL_NAMES, "label_column", source)
+        group = _index(table, answers.group_column, GROUP_NAMES)
+        split = _index(table, None, SPLIT_NAMES)
+        if label is None:
+            return
+        siblings = [one.file.path.stem for one in self.tables]
+        of_file = part_of(table.file.path.stem, siblings)
+        if group is not None:
+            source.notes.append(f"pictures of one {table.header[group]} stay on one side")
+        source.notes += [one for one in table.notes if one not in source.notes]
+        for number, row in enumerate(table.rows, start=2):
+            where = f"{place} row {number}"
+            if len(row) != len(table.header):
+                raise InvalidData(
+                    f"{where}: {len(row)} cells, the header has {len(table.header)}", field="path"
+                )
+            file = self.pictures.find(row[table.paths], table.file.names[:-1])
+            if file is None:
+                set_aside.add(f"in {place}, but not here", row[table.paths])
+                continue
+            if not row[label].strip():
+                raise InvalidData(f"{where}: no label", field=table.header[label])
+            part = of_file
+            if split is not None:
+                part = part_answered(row[split], answers, source.questions)
+            if part == IGNORE:
+                set_aside.add("left out as answered", file.place)
+                continue
+            source.pictures.append(
+                Picture(
+                    file.place,
+                    normal(row[label].strip()),
+                    file.path,
+                    part,
+                    row[group] if group is not None else None,
+                )
+            )
+
+    def _column(
+        self,
+        table: _Table,
+        answered: str | None,
+        known: Sequence[str],
+        field_name: str,
+        source: Source,
+    ) -> int | None:
+        """The position of a column; a question where several may be it."""
+        found = _index(table, answered, known)
+        if found is not None:
+            return found
+        others = [i for i in range(len(table.header)) if i != table.paths]
+        if len(others) == 1:
+            return others[0]
+        source.questions.append(
+            Question(
+                field_name,
+                f"{table.file.place}: which column holds the labels",
+                tuple(
+                    Alternative(table.header[i], f"as {table.rows[0][i]!r} in its first row")
+                    for i in others
+                ),
+            )
+        )
+        return None
+
+
+def read_tables(
+    files: Sequence[File], pictures: Sequence[File], answers: Answers
+) -> Described | None:
+    """The tables among `files` whose rows name pictures; None where none does."""
+    by_name = _Pictures(pictures)
+    tables = [table for file in files if (table := _table(file, by_name, answers)) is not None]
+    return Described(tables, by_name, answers) if tables else None
+
+
+def _table(file: File, pictures: _Pictures, answers: Answers) -> _Table | None:
+    notes: list[str] = []
+    rows = [row for row in _rows(file, notes) if any(cell.strip() for cell in row)]
+    if len(rows) < 2:
+        return None
+    header = [normal(cell.strip()) for cell in rows[0]]
+    folder = file.names[:-1]
+    if any(pictures.find(cell, folder) for cell in header):
+        raise InvalidData(
+            f"{file.place}: the first row names a picture; give the columns names, as path,label",
+            field="path",
+        )
+    body = rows[1:]
+    named = named_column(header, answers.image_column, IMAGE_NAMES, file.place, "image_column")
+    columns = [named] if named is not None else range(len(header))
+    shares = {
+        i: sum(len(row) > i and pictures.find(row[i], folder) is not None for row in body)
+        / len(body)
+        for i in columns
+    }
+    if not shares:
+        return None
+    best = max(shares, key=lambda i: shares[i])
+    if shares[best] < _MOST_MISSING:
+        return None
+    return _Table(file, header, body, best, notes)
+
+
+def _rows(file: File, notes: list[str]) -> Iterator[list[str]]:
+    raw = file.path.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+        notes.append(f"{file.place} is not UTF-8; it was read as Latin-1")
+    first = text.split("\n", 1)[0]
+    delimiter = max(",;\t|", key=first.count)
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    except csv.Error as error:
+        raise InvalidData(f"{file.place}: not a readable table ({error})", field="path") from error
+
+
+def _index(table: _Table, answered: str | None, known: Sequence[str]) -> int | None:
+    found = named_column(table.header, answered, known, table.file.place, "label_column")
+    return None if found == table.paths else found

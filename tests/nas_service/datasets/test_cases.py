@@ -1,0 +1,493 @@
+"""Sources that tools of this kind are reported to read wrongly: each is read as meant, or asked."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from nas_service.datasets.answers import parse
+from nas_service.datasets.archives import unpack
+from nas_service.datasets.ingest import Ingested, ingest
+from nas_service.datasets.inspection import inspect
+from nas_service.datasets.report import Undecided
+from nas_service.errors import InvalidData
+
+
+def _noise(seed: int, tint: int = 0, side: int = 16) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    pixels[..., tint] = 255
+    return Image.fromarray(pixels)
+
+
+def _folders(root: Path, *parts: str, n: int = 12, ending: str = ".png") -> Path:
+    """`n` different pictures in each of `parts` below root."""
+    for number, part in enumerate(parts):
+        (root / part).mkdir(parents=True, exist_ok=True)
+        for i in range(n):
+            _noise(1000 * number + i, number % 3).save(root / part / f"{number}_{i:03d}{ending}")
+    return root
+
+
+def _counts(found: Ingested) -> list[int]:
+    return np.bincount(found.split, minlength=3).tolist()
+
+
+def _question(error: pytest.ExceptionInfo[Undecided]) -> dict[str, str]:
+    """Options that answer the first question, by what they mean."""
+    question = error.value.fields["questions"][0]
+    return {one["option"]: one["meaning"] for one in question["alternatives"]}
+
+
+def test_sixteen_bits_are_scaled_to_their_whole_range(tmp_path: Path) -> None:
+    for name, top in (("half", 32767), ("full", 65535)):
+        (tmp_path / name).mkdir()
+        ramp = (np.linspace(0, 1, 256).reshape(16, 16) * top).astype(np.uint16)
+        for i in range(15):
+            Image.fromarray(np.roll(ramp, i, axis=1)).save(tmp_path / name / f"{i}.png")
+    found = ingest(tmp_path)
+    largest = [found.images[found.labels == i].max() for i in range(2)]
+    assert found.classes == ("full", "half")
+    assert largest[0] == 255
+    assert largest[1] == pytest.approx(127.5, abs=1)
+    assert any("0 is black, 65535 white" in line for line in found.report["reading"])
+
+
+def test_twelve_bits_in_sixteen_are_asked(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(12):
+            values = np.random.default_rng(i).integers(0, 4096, (16, 16)).astype(np.uint16)
+            Image.fromarray(values + ord(name[0]) % 2).save(tmp_path / name / f"{i}.tif")
+    with pytest.raises(Undecided) as error:
+        ingest(tmp_path)
+    assert "--value-range 0,4095" in _question(error)
+    found = ingest(tmp_path, parse({"value_range": "0,4095"}))
+    assert found.images.max() > 250
+
+
+@pytest.mark.parametrize("value", [1.0001, 1.7])
+def test_a_float_above_one_does_not_change_the_scale_of_all(tmp_path: Path, value: float) -> None:
+    generator = np.random.default_rng(5)
+    x = (generator.integers(0, 256, (60, 12, 12, 3)) / 255).astype(np.float32)
+    x[3, 0, 0, 0] = value
+    np.savez(tmp_path / "d.npz", x=x, y=np.arange(60) % 2)
+    with pytest.raises(Undecided, match="row 3") as error:
+        ingest(tmp_path / "d.npz")
+    assert "--value-range 0,1" in _question(error)
+    found = ingest(tmp_path / "d.npz", parse({"value_range": "0,1"}))
+    assert 100 < found.images.mean() < 155
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("cats/train", "cats/test", "dogs/train", "dogs/test"),
+        ("train/cats", "train/dogs", "test/cats", "test/dogs"),
+        ("Training/cats", "Training/dogs", "Testing/cats", "Testing/dogs"),
+        ("seg_train/seg_train/cats", "seg_train/seg_train/dogs", "seg_test/cats", "seg_test/dogs"),
+        ("pets/train_set/cats", "pets/train_set/dogs", "pets/test_set/cats", "pets/test_set/dogs"),
+        ("images/TRAIN/cats", "images/TRAIN/dogs", "images/TEST/cats", "images/TEST/dogs"),
+        ("pets_train/cats", "pets_train/dogs", "pets_test/cats", "pets_test/dogs"),
+        ("train2017/cats", "train2017/dogs", "test2017/cats", "test2017/dogs"),
+        ("train/images/cats", "train/images/dogs", "test/images/cats", "test/images/dogs"),
+    ],
+)
+def test_parts_keep_their_pictures_in_any_layout_and_spelling(
+    tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    found = ingest(_folders(tmp_path, *parts))
+    assert found.classes == ("cats", "dogs")
+    assert _counts(found)[2] == 24
+    assert sum(_counts(found)) == 48
+
+
+def test_a_validation_folder_is_the_validation_part(tmp_path: Path) -> None:
+    parts = [f"{s}/{c}" for s in ("train", "val", "test") for c in ("cats", "dogs")]
+    assert _counts(ingest(_folders(tmp_path, *parts))) == [24, 24, 24]
+
+
+def test_a_held_out_folder_is_asked_about(tmp_path: Path) -> None:
+    _folders(tmp_path, *[f"{s}/{c}" for s in ("train", "eval") for c in ("cats", "dogs")], n=20)
+    with pytest.raises(Undecided) as error:
+        ingest(tmp_path)
+    assert set(_question(error)) == {"--split eval=validation", "--split eval=test"}
+    assert _counts(ingest(tmp_path, parse({"split": "eval=test"})))[2] == 40
+
+
+def test_a_class_that_is_called_like_a_part_is_asked_about(tmp_path: Path) -> None:
+    _folders(tmp_path, "bus", "car", "train")
+    with pytest.raises(Undecided, match="'train' stands beside 'bus', 'car'"):
+        ingest(tmp_path)
+    found = ingest(tmp_path, parse({"classes": "flat"}))
+    assert found.classes == ("bus", "car", "train")
+    found = ingest(tmp_path, parse({"split": "train=ignore"}))
+    assert found.classes == ("bus", "car")
+
+
+def test_a_test_folder_beside_the_classes_that_it_holds_is_a_part(tmp_path: Path) -> None:
+    found = ingest(_folders(tmp_path, "cats", "dogs", "test/cats", "test/dogs", n=15))
+    assert found.classes == ("cats", "dogs")
+    assert _counts(found)[2] == 30
+
+
+def test_names_of_part_and_class_together_are_asked_about(tmp_path: Path) -> None:
+    _folders(tmp_path, "train_cats", "train_dogs", "test_cats", "test_dogs")
+    with pytest.raises(Undecided, match="named after parts and something else"):
+        ingest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("answer", "classes"),
+    [
+        ("leaf", ("blue", "red")),
+        ("top", ("shirt", "shoe")),
+        ("path", ("shirt/blue", "shirt/red", "shoe/red")),
+    ],
+)
+def test_classes_within_classes_are_asked_about(
+    tmp_path: Path, answer: str, classes: tuple[str, ...]
+) -> None:
+    _folders(tmp_path, "shirt/red", "shirt/blue", "shoe/red", n=15)
+    with pytest.raises(Undecided, match="folders within folders"):
+        ingest(tmp_path)
+    assert ingest(tmp_path, parse({"classes": answer})).classes == classes
+
+
+def test_folders_below_a_class_stay_on_one_side(tmp_path: Path) -> None:
+    people = [f"{c}/person{i}" for c in ("ill", "well") for i in range(10)]
+    found = ingest(_folders(tmp_path, *people, n=3), parse({"classes": "groups"}))
+    assert found.classes == ("ill", "well")
+    assert all(n % 3 == 0 for n in _counts(found))
+
+
+def test_pictures_are_stored_upright(tmp_path: Path) -> None:
+    turns = {1: 0, 3: 2, 6: 1, 8: 3}
+    for name, seed in (("a", 0), ("b", 1)):
+        (tmp_path / name).mkdir()
+        generator = np.random.default_rng(seed)
+        for orientation, quarter in turns.items():
+            for i in range(5):
+                pixels = generator.integers(0, 60, (32, 32, 3), dtype=np.uint8)
+                pixels[:8] += 190
+                meta = Image.Exif()
+                meta[0x0112] = orientation
+                turned = Image.fromarray(np.rot90(pixels, quarter).copy())
+                turned.save(tmp_path / name / f"{orientation}_{i}.jpg", exif=meta, quality=95)
+    found = ingest(tmp_path)
+    assert (found.images[:, :6].mean(axis=(1, 2, 3)) > 180).all()
+    assert (found.images[:, 10:].mean(axis=(1, 2, 3)) < 80).all()
+    assert "30 pictures turned upright as their EXIF orientation says" in found.report["reading"]
+
+
+def _icons(root: Path, colour: int) -> Path:
+    generator = np.random.default_rng(3)
+    for name in ("arrows", "boxes"):
+        (root / name).mkdir(parents=True)
+        for i in range(15):
+            pixels = np.full((16, 16, 4), colour, dtype=np.uint8)
+            pixels[..., 3] = generator.integers(0, 2, (16, 16)) * 255
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
+def test_alpha_is_composed_over_a_stated_background(tmp_path: Path) -> None:
+    found = ingest(_icons(tmp_path, 0))
+    assert len({image.tobytes() for image in found.images}) == 30
+    assert "30 pictures have alpha: composed over #ffffff" in found.report["reading"]
+    over = ingest(tmp_path, parse({"background": "#ff0000"}))
+    assert (over.images[..., 0].max(), over.images[..., 1].max()) == (255, 0)
+
+
+def test_white_drawings_over_white_are_asked_about(tmp_path: Path) -> None:
+    _icons(tmp_path, 255)
+    with pytest.raises(Undecided, match="show nothing over white") as error:
+        ingest(tmp_path)
+    assert "--background black" in _question(error)
+    assert len({i.tobytes() for i in ingest(tmp_path, parse({"background": "black"})).images}) == 30
+
+
+def test_every_ending_that_can_be_read_is_read(tmp_path: Path) -> None:
+    _folders(tmp_path, "cats", "dogs")
+    for number, ending in enumerate((".tif", ".jfif", ".jp2", ".tga", ".PCX")):
+        _folders(tmp_path / "more", f"class{number}", ending=ending)
+    for place in (tmp_path / "more").iterdir():
+        place.rename(tmp_path / place.name)
+    (tmp_path / "more").rmdir()
+    (tmp_path / "cats" / "no_ending").write_bytes((tmp_path / "cats" / "0_000.png").read_bytes()[:])
+    found = ingest(tmp_path)
+    assert found.classes == ("cats", *(f"class{i}" for i in range(5)), "dogs")
+    assert len(found.labels) == 85
+
+
+def test_a_class_whose_files_cannot_be_read_stops_the_import(tmp_path: Path) -> None:
+    _folders(tmp_path, "cats", "dogs")
+    (tmp_path / "fish").mkdir()
+    for i in range(12):
+        (tmp_path / "fish" / f"{i}.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(200))
+    with pytest.raises(InvalidData, match=r"fish: 12 files, none of which .*\.heic.*fish=ignore"):
+        ingest(tmp_path)
+    assert ingest(tmp_path, parse({"split": "fish=ignore"})).classes == ("cats", "dogs")
+
+
+def test_links_are_followed_inside_what_may_be_read_and_named_elsewhere(tmp_path: Path) -> None:
+    _folders(tmp_path / "data", "cats", "dogs")
+    _folders(tmp_path / "elsewhere", "birds")
+    (tmp_path / "data" / "birds").symlink_to(tmp_path / "elsewhere" / "birds")
+    (tmp_path / "data" / "cats" / "round").symlink_to(tmp_path / "data")
+    assert ingest(tmp_path / "data").classes == ("birds", "cats", "dogs")
+    inside = inspect(tmp_path / "data", within=[tmp_path / "data"]).report
+    assert inside.classes == ("cats", "dogs")
+    aside = {one["reason"]: one["names"] for one in inside.set_aside}
+    assert "birds" in aside["link that leads out of the folder"]
+
+
+def _hugging_face(path: Path, order: list[str], seed: int, label: str = "label") -> None:
+    images, labels = [], []
+    for i in range(24):
+        content = io.BytesIO()
+        _noise(seed + i).save(content, "PNG")
+        images.append({"bytes": content.getvalue(), "path": f"{i}.png"})
+        labels.append(i % 2)
+    features = {"image": {"_type": "Image"}, label: {"names": order, "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    table = pa.table({"image": images, label: labels}).replace_schema_metadata(metadata)
+    pq.write_table(table, path)
+
+
+def test_labels_go_by_the_names_of_their_own_file(tmp_path: Path) -> None:
+    _hugging_face(tmp_path / "a.parquet", ["cat", "dog"], 0)
+    _hugging_face(tmp_path / "b.parquet", ["dog", "cat"], 100)
+    seen = inspect(tmp_path)
+    assert seen.classes == ("cat", "dog")
+    assert [one.label for one in seen.pictures[:2]] == ["cat", "dog"]
+    assert [one.label for one in seen.pictures[24:26]] == ["dog", "cat"]
+
+
+def test_columns_of_other_names_are_found_or_asked_about(tmp_path: Path) -> None:
+    _hugging_face(tmp_path / "train-00000-of-00001.parquet", ["cat", "dog"], 0, "species")
+    _hugging_face(tmp_path / "test-00000-of-00001.parquet", ["cat", "dog"], 100, "species")
+    assert _counts(ingest(tmp_path))[2] == 24
+    table = pq.read_table(tmp_path / "train-00000-of-00001.parquet")
+    both = table.rename_columns(["image", "fine"]).append_column("coarse", pa.array([0] * 24))
+    pq.write_table(both.replace_schema_metadata(None), tmp_path / "both.parquet")
+    with pytest.raises(Undecided, match="which column holds the labels") as error:
+        ingest(tmp_path / "both.parquet")
+    assert "--label-column fine" in _question(error)
+    assert ingest(tmp_path / "both.parquet", parse({"label_column": "fine"})).classes == ("0", "1")
+
+
+def test_copies_never_stand_on_both_sides(tmp_path: Path) -> None:
+    _folders(tmp_path, *[f"{s}/{c}" for s in ("train", "test") for c in ("cats", "dogs")], n=20)
+    for twin in list((tmp_path / "test").rglob("*_00[0-4].png")):
+        (tmp_path / "train" / twin.parent.name / f"copy_{twin.name}").write_bytes(twin.read_bytes())
+    found = ingest(tmp_path)
+    trained = {i.tobytes() for i in found.images[found.split != 2]}
+    assert not trained & {i.tobytes() for i in found.images[found.split == 2]}
+    assert sum(_counts(found)) == 80
+    reasons = {one["reason"]: one["n"] for one in found.report["set_aside"]}
+    assert reasons["copy of a picture in another part"] == 10
+
+
+def test_a_test_part_that_is_the_training_part_is_asked_about(tmp_path: Path) -> None:
+    _folders(tmp_path, "train/cats", "train/dogs", n=20)
+    for one in list((tmp_path / "train").rglob("*.png")):
+        twin = tmp_path / "test" / one.parent.name / one.name
+        twin.parent.mkdir(parents=True, exist_ok=True)
+        twin.write_bytes(one.read_bytes())
+    with pytest.raises(Undecided, match="stand in another part too"):
+        ingest(tmp_path)
+    found = ingest(tmp_path, parse({"split": "draw"}))
+    parts = [{i.tobytes() for i in found.images[found.split == part]} for part in range(3)]
+    assert all(parts)
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+
+
+def test_copies_are_drawn_together(tmp_path: Path) -> None:
+    _folders(tmp_path, "cats", "dogs", n=30)
+    for one in list(tmp_path.rglob("*_00?.png")):
+        for i in range(3):
+            (one.parent / f"again{i}_{one.name}").write_bytes(one.read_bytes())
+    found = ingest(tmp_path)
+    parts = [{i.tobytes() for i in found.images[found.split == part]} for part in range(3)]
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+    assert any("copies of others" in note for note in found.report["notes"])
+
+
+def test_what_systems_leave_behind_is_no_data(tmp_path: Path) -> None:
+    _folders(tmp_path, "cats", "dogs", ".ipynb_checkpoints", "__MACOSX/cats")
+    (tmp_path / "cats" / "._0_000.png").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "cats" / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    (tmp_path / "dogs" / "desktop.ini").write_text("[x]")
+    (tmp_path / "README.md").write_text("pictures of pets")
+    found = ingest(tmp_path)
+    assert found.classes == ("cats", "dogs")
+    assert len(found.labels) == 24
+    aside = {one["reason"]: one["names"] for one in found.report["set_aside"]}
+    assert "cats/Thumbs.db" in aside["hidden, or made by the system"]
+    assert aside["no picture (.md)"] == ["README.md"]
+
+
+def test_all_unreadable_files_are_named_at_once_and_a_share_may_be_allowed(tmp_path: Path) -> None:
+    _folders(tmp_path, "cats", "dogs", n=100)
+    (tmp_path / "cats" / "0_003.png").write_bytes(b"\x89PNG nothing")
+    whole = (tmp_path / "dogs" / "1_007.png").read_bytes()
+    (tmp_path / "dogs" / "1_008.png").write_bytes(b"no picture at all")
+    with pytest.raises(Undecided, match=r"2 of 200 .*cats/0_003.png.*dogs/1_008.png") as error:
+        ingest(tmp_path)
+    assert "--allow-unreadable 1%" in _question(error)
+    assert len(ingest(tmp_path, parse({"allow_unreadable": "1%"})).labels) == 198
+    (tmp_path / "dogs" / "1_007.png").write_bytes(whole[: len(whole) // 2])  # its header is fine
+    with pytest.raises(Undecided, match=r"1_007\.png"):
+        ingest(tmp_path, parse({"allow_unreadable": "1%"}))
+
+
+def test_names_in_any_encoding_are_read(tmp_path: Path) -> None:
+    _folders(tmp_path, "cats", "dogs")
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    _folders(tmp_path / "more", composed)
+    (tmp_path / "more" / composed).rename(tmp_path / composed)
+    _folders(tmp_path / "more", "x", apart)
+    (tmp_path / "more" / apart).rename(tmp_path / apart)
+    latin = Path(os.fsdecode(os.fsencode(tmp_path / "cats") + b"/caf\xe9.png"))
+    with latin.open("wb") as stream:
+        _noise(77).save(stream, "PNG")
+    (tmp_path / "more").rename(tmp_path.parent / "more")
+    found = ingest(tmp_path)
+    assert set(found.classes) == {composed, "cats", "dogs"}
+    assert len(found.labels) == 12 * 4 + 1
+
+
+def test_archives_of_any_system_are_unpacked(tmp_path: Path) -> None:
+    _folders(tmp_path / "pets", "cats", "dogs")
+    with zipfile.ZipFile(tmp_path / "mac.zip", "w") as archive:
+        for file in (tmp_path / "pets").rglob("*.png"):
+            archive.write(file, f"pets/{file.relative_to(tmp_path / 'pets')}")
+            archive.writestr(f"__MACOSX/pets/{file.parent.name}/._{file.name}", b"\0\5\x16\7")
+        archive.writestr("pets/.DS_Store", b"x")
+        archive.writestr("pets\\cats\\windows.png", (tmp_path / "pets/cats/0_000.png").read_bytes())
+    with tarfile.open(tmp_path / "pets.tgz", "w:gz") as packed:
+        packed.add(tmp_path / "pets", "pets")
+        link = tarfile.TarInfo("pets/cats/leads_out.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        packed.addfile(link)
+    for name, n in (("mac.zip", 25), ("pets.tgz", 24)):
+        found = ingest(unpack(tmp_path / name, tmp_path / f"out_{name}"))
+        assert found.classes == ("cats", "dogs")
+        assert len(found.labels) == n
+
+
+def test_parquet_beside_class_folders_is_asked_about(tmp_path: Path) -> None:
+    _folders(tmp_path, "cats", "dogs")
+    _hugging_face(tmp_path / "a.parquet", ["cat", "dog"], 500)
+    with pytest.raises(Undecided) as error:
+        ingest(tmp_path)
+    assert set(_question(error)) == {"--layout folders", "--layout parquet"}
+    assert ingest(tmp_path, parse({"layout": "folders"})).classes == ("cats", "dogs")
+    assert ingest(tmp_path, parse({"layout": "parquet"})).classes == ("cat", "dog")
+
+
+def test_a_class_in_one_part_alone_is_asked_about(tmp_path: Path) -> None:
+    _folders(tmp_path, "train/cats", "train/dogs", "test/cats", "test/dogs", "test/fish", n=20)
+    with pytest.raises(Undecided, match="'fish' in train") as error:
+        ingest(tmp_path)
+    assert "--split draw" in _question(error)
+    assert ingest(tmp_path, parse({"split": "draw"})).classes == ("cats", "dogs", "fish")
+
+
+X = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+Y = np.arange(60) % 3
+
+
+@pytest.mark.parametrize(
+    ("arrays", "classes"),
+    [
+        ({"x": X, "y": np.array(["ant", "bee", "cat"])[Y]}, ("ant", "bee", "cat")),
+        ({"x": X, "y": Y == 1}, ("0", "1")),
+        ({"x": X, "y": Y.astype(np.float32)}, ("0", "1", "2")),
+        ({"x": X, "y": Y[:, None]}, ("0", "1", "2")),
+        ({"x": X, "y": np.eye(3, dtype=np.uint8)[Y]}, ("0", "1", "2")),
+        ({"x": X, "y": Y + 1}, ("1", "2", "3")),
+        ({"images": X, "labels": Y, "class_names": np.array(["a", "b", "c"])}, ("a", "b", "c")),
+        ({"data": X, "target": Y}, ("0", "1", "2")),
+    ],
+)
+def test_labels_of_any_type_are_read(
+    tmp_path: Path, arrays: dict[str, np.ndarray], classes: tuple[str, ...]
+) -> None:
+    np.savez(tmp_path / "d.npz", **arrays)
+    seen = inspect(tmp_path / "d.npz")
+    assert seen.classes == classes
+    labels = [seen.classes.index(one.label) for one in seen.pictures]
+    assert labels == (Y.tolist() if len(classes) == 3 else (Y == 1).astype(int).tolist())
+
+
+def test_given_parts_of_arrays_are_kept(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x_train=X[:42], y_train=Y[:42], x_test=X[42:], y_test=Y[42:])
+    found = ingest(tmp_path / "a.npz")
+    assert _counts(found)[2] == 18
+    split = np.array(["train"] * 36 + ["val"] * 12 + ["test"] * 12)
+    np.savez(tmp_path / "b.npz", x=X, y=Y, split=split)
+    assert _counts(ingest(tmp_path / "b.npz")) == [36, 12, 12]
+    np.savez(tmp_path / "c.npz", x=X, y=Y, split=np.repeat([0, 1], [45, 15]))
+    with pytest.raises(Undecided, match="part '0'"):
+        ingest(tmp_path / "c.npz")
+    found = ingest(tmp_path / "c.npz", parse({"split": "0=train,1=test"}))
+    assert _counts(found)[2] == 15
+
+
+def test_arrays_beyond_eight_bits_and_with_alpha_are_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=X.astype(np.uint16) * 257, y=Y)
+    assert np.array_equal(np.sort(ingest(tmp_path / "a.npz").images, None), np.sort(X, None))
+    alpha = np.concatenate([np.zeros_like(X), X[..., :1]], axis=3)
+    np.savez(tmp_path / "b.npz", x=alpha, y=Y)
+    found = ingest(tmp_path / "b.npz")
+    assert np.array_equal(np.sort(found.images[..., 0], None), np.sort(255 - X[..., 0], None))
+
+
+def test_a_table_of_paths_and_labels_is_read(tmp_path: Path) -> None:
+    (tmp_path / "img").mkdir()
+    rows = ["file;species;split;patient"]
+    for i in range(60):
+        _noise(i).save(tmp_path / "img" / f"{i}.png")
+        part = "train" if i < 40 else "test"
+        rows.append(f"img/{i}.png;{'cat' if i % 2 else 'dog'};{part};p{i // 4}")
+    rows.append("img/missing.png;cat;train;p1")
+    (tmp_path / "labels.csv").write_text("\ufeff" + "\r\n".join(rows))
+    with pytest.raises(Undecided, match="which column holds the labels"):
+        ingest(tmp_path)
+    found = ingest(tmp_path, parse({"label_column": "species"}))
+    assert found.classes == ("cat", "dog")
+    assert _counts(found)[2] == 20
+    aside = {one["reason"]: one["names"] for one in found.report["set_aside"]}
+    assert aside["in labels.csv, but not here"] == ["img/missing.png"]
+    assert "pictures of one patient stay on one side" in found.report["notes"]
+
+
+def test_unequal_classes_are_told(tmp_path: Path) -> None:
+    _folders(tmp_path, "rare", n=10)
+    _folders(tmp_path / "x", "a", "common", n=120)
+    (tmp_path / "x" / "common").rename(tmp_path / "common")
+    for file in (tmp_path / "x").rglob("*.png"):
+        file.unlink()
+    report = inspect(tmp_path).report
+    assert any("120 pictures of 'common', 10 of 'rare'" in note for note in report.notes)
+
+
+def test_large_pictures_are_stored_as_large_as_asked(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            _noise(i + 100 * ord(name), side=320).save(tmp_path / name / f"{i}.png")
+    report = inspect(tmp_path).report
+    assert any("--image-size keeps more" in line for line in report.reading)
+    assert ingest(tmp_path, parse({"image_size": 320})).images.shape == (20, 320, 320, 3)
