@@ -33,6 +33,7 @@ FORMS: Mapping[str, tuple[int, ...]] = {
 each variant; `junctions` has one a place where blocks meet beside.
 """
 VARIANTS_FORM, JUNCTIONS_FORM = "variants", "junctions"
+EVERY_FORM = (*FORMS, VARIANTS_FORM, JUNCTIONS_FORM)
 _WORTH = 0.5
 _MOST_ERROR = 1.0
 """Errors above this count as this much where forms are compared."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lookup_tables.blocks import Block
-from lookup_tables.calibrate import FORMS, MIN_NETWORKS, VARIANTS_FORM, Calibration
+from lookup_tables.calibrate import EVERY_FORM, MIN_NETWORKS, Calibration
 from lookup_tables.errors import InvalidTable, LookupTableError
 from lookup_tables.measuring.reference import Reference
 from lookup_tables.table import MEASURED, SOURCES, Entry, LookupTable
@@ -165,7 +165,8 @@ def _calibration(header: dict[str, Any], problems: list[str]) -> Calibration | N
         found = Calibration.from_dict(header["calibration"])
         numbers = [found.ratio, found.per_block_ms, found.per_layer_ms, found.constant_ms]
         errors = found.relative_errors
-        numbers += [*found.per_variant_ms.values(), *found.errors_of_forms.values()]
+        numbers += [*found.per_variant_ms.values(), *found.per_junction_ms.values()]
+        numbers += found.errors_of_forms.values()
         if not all(math.isfinite(value) for value in (*numbers, *errors)):
             problems.append("row 1: calibration: a number is not finite")
         elif len(errors) < MIN_NETWORKS:
@@ -173,7 +174,7 @@ def _calibration(header: dict[str, Any], problems: list[str]) -> Calibration | N
                 f"row 1: calibration.relative_errors: {len(errors)} numbers; at least "
                 f"{MIN_NETWORKS} are needed"
             )
-        elif found.form not in {*FORMS, VARIANTS_FORM}:
+        elif found.form not in EVERY_FORM:
             problems.append(f"row 1: calibration.form: {found.form!r} is not known")
         elif not isinstance(found.statistic, str):
             problems.append(f"row 1: calibration.statistic: {found.statistic!r} is not a text")

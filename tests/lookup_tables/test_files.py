@@ -8,7 +8,7 @@ import pytest
 
 from lookup_tables import files
 from lookup_tables.blocks import Block
-from lookup_tables.calibrate import Calibration
+from lookup_tables.calibrate import EVERY_FORM, Calibration
 from lookup_tables.errors import InvalidTable, MissingBlocks
 from lookup_tables.target import Deployment
 from tests.lookup_tables.tables import TARGET, small_table
@@ -139,3 +139,22 @@ def test_what_is_read_of_a_provenance_again_is_checked_by_field(
 ) -> None:
     with pytest.raises(InvalidTable, match=re.escape(problem)):
         files.parse(files.dump(replace(small_table(), provenance=provenance)))
+
+
+@pytest.mark.parametrize("form", EVERY_FORM)
+def test_a_table_with_any_form_of_calibration_reads_back_equal(form: str) -> None:
+    errors = (0.01, -0.02, 0.03, -0.01, 0.02)
+    calibration = Calibration(
+        0.9,
+        0.0,
+        0.0,
+        0.001,
+        "p50",
+        errors,
+        form=form,
+        per_variant_ms={"conv-k3-t1": 0.001} if form in {"variants", "junctions"} else {},
+        per_junction_ms={"read by conv": 0.002} if form == "junctions" else {},
+        errors_of_forms={form: 0.02},
+    )
+    table = replace(small_table(), calibration=calibration)
+    assert files.parse(files.dump(table)) == table
