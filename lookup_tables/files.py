@@ -17,6 +17,7 @@ from lookup_tables.blocks import Block
 from lookup_tables.calibrate import EVERY_FORM, MIN_NETWORKS, Calibration
 from lookup_tables.errors import InvalidTable, LookupTableError
 from lookup_tables.measuring.reference import Reference
+from lookup_tables.plausible import require_plausible
 from lookup_tables.table import MEASURED, SOURCES, Entry, LookupTable
 from lookup_tables.target import PRECISIONS, Target
 
@@ -33,6 +34,7 @@ def dump(table: LookupTable) -> str:
     header = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
+        "n_entries": len(table.entries),
         "target": table.target.as_dict(),
         "provenance": dict(table.provenance),
         "calibration": None if table.calibration is None else table.calibration.as_dict(),
@@ -53,14 +55,16 @@ def write(table: LookupTable, path: Path) -> None:
 
 
 def read(path: Path) -> LookupTable:
-    """Read a table file; `InvalidTable` names every row and field at fault."""
+    """Read a table file from outside; `InvalidTable` names every row and field at fault."""
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise InvalidTable([f"the file has {size:,} bytes, more than {MAX_BYTES:,}"])
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        table = parse(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidTable([f"the file is not UTF-8: {error}"]) from error
+    require_plausible(table)
+    return table
 
 
 def parse(text: str) -> LookupTable:
@@ -77,6 +81,12 @@ def parse(text: str) -> LookupTable:
     entries = list(_entries(lines[1:], problems))
     if not entries and not problems:
         problems.append("the file has no entries")
+    promised = header.get("n_entries")
+    if promised is not None and promised != len(lines) - 1:
+        problems.append(
+            f"row 1: n_entries: {promised!r}, but the file has {len(lines) - 1}: it was cut "
+            "off, or entries were added"
+        )
     if problems or target is None:
         raise InvalidTable(problems)
     return LookupTable(target, tuple(entries), header.get("provenance") or {}, calibration)

@@ -92,9 +92,10 @@ class Client:
         """Any POST, for what has no method here."""
         return self._post(path, body)
 
-    def delete(self, path: str) -> None:
-        """Any DELETE, for what has no method here."""
-        self._send("DELETE", path)
+    def delete(self, path: str) -> Json | None:
+        """Any DELETE, for what has no method here; None where the answer says nothing."""
+        response = self._send("DELETE", path)
+        return self._object(response.json()) if response.content else None
 
     def every(self, path: str, **query: Any) -> Iterator[Json]:
         """All items of a list, page by page."""
@@ -219,11 +220,29 @@ class Client:
         on_progress: Callable[[Json], None] | None = None,
         poll_s: float = 0.5,
         timeout_s: float | None = None,
+        patience_s: float = 0.0,
     ) -> Json:
-        """Wait until a job has ended; one that did not succeed raises `ApiError`."""
-        started = time.monotonic()
+        """Wait until a job has ended; one that did not succeed raises `ApiError`.
+
+        A service that does not answer, as it does while it starts again, is asked again for
+        `patience_s`.
+        """
+        started = heard = time.monotonic()
+        job: Json | None = None
         while True:
-            job = self.job(job_id)
+            try:
+                job = self.job(job_id)
+                heard = time.monotonic()
+            except ApiError as error:
+                lost_s = time.monotonic() - heard
+                away = isinstance(error, Unreachable) or error.problem.get("status") == 503
+                if not away or lost_s > patience_s:
+                    raise
+                if on_progress is not None and job is not None:
+                    told = "the service does not answer; asking it again"
+                    on_progress({**job, "message": told, "eta_s": None})
+                time.sleep(max(poll_s, 1.0))
+                continue
             if on_progress is not None:
                 on_progress(job)
             if job["state"] == "succeeded":

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from lookup_tables import files
 from lookup_tables.errors import InvalidTable
+from lookup_tables.plausible import require_plausible
 from lookup_tables.table import LookupTable
 from nas_service.api.dependencies import Listing, Paging, Services, Strict, With, listing
 from nas_service.api.profiling import ImageIn
@@ -66,6 +67,7 @@ async def upload(request: Request, with_: With, response: Response) -> StoredTab
 def _add(content: bytes, with_: Services, response: Response) -> StoredTable:
     try:
         table = files.parse(content.decode())
+        require_plausible(table)
     except UnicodeDecodeError as error:
         raise InvalidSpec(f"the table file is not UTF-8: {error}", field="body") from error
     except InvalidTable as error:
@@ -130,6 +132,20 @@ def content(table_id: str, with_: With) -> Response:
         media_type="application/jsonl",
         filename=f"{stored.version}.jsonl",
     )
+
+
+@router.post("/lookup-tables/{table_id}:retire")
+def retire(table_id: str, with_: With) -> StoredTable:
+    """Take a table out of use: the one before it prices the searches that follow."""
+    with with_.database.session() as session:
+        return devices.retire_table(session, table_id)
+
+
+@router.post("/lookup-tables/{table_id}:use")
+def use(table_id: str, with_: With) -> StoredTable:
+    """Make a table the current one of its target."""
+    with with_.database.session() as session:
+        return devices.use_table(session, table_id)
 
 
 @router.post("/prices")

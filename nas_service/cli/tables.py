@@ -11,6 +11,7 @@ import typer
 from nas_service.cli import output
 from nas_service.cli.cards import tables_with_cards
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
+from nas_service.cli.remove import Force, remove_one
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
 
@@ -50,6 +51,32 @@ def tables_add(file: Path, server: ServerOption = LOCAL, as_json: JsonOption = F
         output.show_json(added)
     else:
         print(f"added table {added['version']} with {added['n_entries']} entries")
+
+
+@commands.command("remove")
+def tables_remove(
+    table: str, force: Force = False, server: ServerOption = LOCAL, as_json: JsonOption = False
+) -> None:
+    """Remove a table; searches that it priced are named, and stop it unless --force."""
+    remove_one(server, "table", table, force=force, as_json=as_json)
+
+
+@commands.command("retire")
+def tables_retire(table: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Take a table out of use: the one before it prices the searches that follow."""
+    _set_use(server, table, "retire", "is out of use", as_json=as_json)
+
+
+@commands.command("use")
+def tables_use(table: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Make a table the current one of its target."""
+    _set_use(server, table, "use", "is the current one of its target", as_json=as_json)
+
+
+def _set_use(server: str, table: str, verb: str, outcome: str, *, as_json: bool) -> None:
+    with Client(server) as nas:
+        stored = nas.post(f"/v1/lookup-tables/{table}:{verb}")
+    output.tell(f"table {stored['version']} {outcome}", stored, as_json=as_json)
 
 
 @commands.command("validate")

@@ -65,6 +65,13 @@ class StoredTable:
     latency_check: dict[str, Any] | None
     lineage: dict[str, Any]
     created_at: datetime
+    used_from: datetime | None
+    retired_at: datetime | None
+
+    @property
+    def in_use_since(self) -> tuple[datetime, str]:
+        """What orders a target's tables: the last one is current."""
+        return self.used_from or self.created_at, self.id
 
 
 def add_device(session: Session, device: Device, *, local: bool) -> StoredDevice:
@@ -173,7 +180,10 @@ def add_table(
     latency_check: dict[str, Any] | None = None,
     seed: int | None = None,
 ) -> StoredTable:
-    """Store a table; the same content for the same target is stored once."""
+    """Store a table; the same content for the same target is stored once, and is the current one.
+
+    A table that was taken out of use is back in use when it comes again.
+    """
     sha256 = blobs.put_bytes(files.dump(table).encode())
     row = TableRow(
         id=new_id("tab"),
@@ -189,11 +199,35 @@ def add_table(
         lineage=lineage(seed=seed, table=table.version),
         created_at=now(),
     )
-    insert_once(session, row)
+    new = insert_once(session, row)
     query = select(TableRow).where(
         TableRow.target_id == target_id, TableRow.version == table.version
     )
-    return value_of(StoredTable, session.scalars(query).one())
+    stored = session.scalars(query).one()
+    if not new:
+        stored.used_from, stored.retired_at = now(), None
+        session.flush()
+    return value_of(StoredTable, stored)
+
+
+def retire_table(session: Session, table_id: str) -> StoredTable:
+    """Take a table out of use: no further search is priced by it."""
+    return _set_use(session, table_id, used=False)
+
+
+def use_table(session: Session, table_id: str) -> StoredTable:
+    """Make a table the current one of its target."""
+    return _set_use(session, table_id, used=True)
+
+
+def _set_use(session: Session, table_id: str, *, used: bool) -> StoredTable:
+    row = session.get_one(TableRow, get_table(session, table_id).id)
+    if used:
+        row.used_from, row.retired_at = now(), None
+    else:
+        row.retired_at = now()
+    session.flush()
+    return value_of(StoredTable, row)
 
 
 def get_table(session: Session, table_id: str) -> StoredTable:
@@ -223,9 +257,10 @@ def list_tables(
 
 
 def tables_of_target(session: Session, target_id: str) -> list[StoredTable]:
-    """All tables of a target, newest first."""
-    query = select(TableRow).where(TableRow.target_id == target_id).order_by(TableRow.id.desc())
-    return [value_of(StoredTable, row) for row in session.scalars(query)]
+    """The tables of a target that are in use, the current one first."""
+    query = select(TableRow).where(TableRow.target_id == target_id, TableRow.retired_at.is_(None))
+    found = [value_of(StoredTable, row) for row in session.scalars(query)]
+    return sorted(found, key=lambda table: table.in_use_since, reverse=True)
 
 
 def load_table(blobs: BlobStore, stored: StoredTable) -> LookupTable:

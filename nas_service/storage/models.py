@@ -107,6 +107,8 @@ class TableRow(Base):
     latency_check: Mapped[dict[str, Any] | None]
     lineage: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+    used_from: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
 
 
 class AgentRow(Base):

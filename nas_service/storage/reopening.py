@@ -96,7 +96,7 @@ def _tables_in(
         )
         (own if matches else others).extend(devices.tables_of_target(session, target.id))
     found = own or (others if wanted.runtime == PLAIN_RUNTIME else [])
-    return sorted(found, key=lambda table: table.id, reverse=True)
+    return sorted(found, key=lambda table: table.in_use_since, reverse=True)
 
 
 def newest_tables(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -14,8 +14,14 @@ from nas_service.storage.models import DeliveryRow, WebhookRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.session import new_id, now
 
-Event = Literal["search.finished", "device.drifted"]
-EVENTS: tuple[Event, ...] = ("search.finished", "device.drifted")
+Event = Literal[
+    "search.finished",
+    "search.failed",
+    "search.cancelled",
+    "device.drifted",
+    "device.unreachable",
+]
+EVENTS: tuple[Event, ...] = get_args(Event)
 MAX_ATTEMPTS = 8
 _FIRST_PAUSE_S = 2.0
 _CLAIM_S = 60.0

@@ -286,7 +286,11 @@ def test_a_table_with_nan_or_a_missing_block_names_it(ready: TestClient) -> None
     response = ready.post("/v1/lookup-tables", content="\n".join([*lines[:3], broken, *lines[4:]]))
     assert "row 4: p10_ms" in _problem(response, 422)["problems"][0]
     assert ready.get("/v1/lookup-tables").json()["items"] == []
-    ready.post("/v1/lookup-tables", content="\n".join([*lines[:3], *lines[4:]]))
+    fewer = [*lines[:3], *lines[4:]]
+    cut_off = ready.post("/v1/lookup-tables", content="\n".join(fewer))
+    assert "it was cut off" in _problem(cut_off, 422)["problems"][0]
+    fewer[0] = json.dumps({**json.loads(fewer[0]), "n_entries": len(fewer) - 1})
+    ready.post("/v1/lookup-tables", content="\n".join(fewer))
     space = MbconvSpace(ImageShape(16, 1, 4))
     asked = {"device": "here", **describe(space, space.smallest())}
     document = _problem(ready.post("/v1/prices", json=asked), 422)

@@ -9,10 +9,16 @@ from lookup_tables.target import Target
 TARGET = Target("board", "onnxruntime", "1.31.1", "fp32")
 
 
-def small_table() -> LookupTable:
+def small_table(times: float = 1.0) -> LookupTable:
     blocks = [Block("conv", 3, 8 * n, 8, 8, kernel=3) for n in range(1, 5)]
     entries = tuple(
-        Entry(b, p10_ms=0.01 * (n + 1), p50_ms=0.02 * (n + 1), n=10, measured_at="2026-01-01")
+        Entry(
+            b,
+            p10_ms=times * 0.01 * (n + 1),
+            p50_ms=times * 0.02 * (n + 1),
+            n=10,
+            measured_at="2026-01-01",
+        )
         for n, b in enumerate(blocks)
     )
     return LookupTable(TARGET, entries, {"note": "made up for a test"})

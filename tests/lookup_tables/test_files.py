@@ -158,3 +158,41 @@ def test_a_table_with_any_form_of_calibration_reads_back_equal(form: str) -> Non
     )
     table = replace(small_table(), calibration=calibration)
     assert files.parse(files.dump(table)) == table
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (_edited(2, p10_ms=0.01, p50_ms=0.02, p90_ms=0.03, p99_ms=0.015, n=9), "row 2: p90_ms"),
+        (_edited(3, p10_ms=0.01, p50_ms=0.02, n=0), "row 3: n: 0 measurements"),
+        (_edited(4, measured_at="2999-01-01T00:00:00"), "row 4: measured_at: .* in the future"),
+        (_edited(4, measured_at="yesterday"), "row 4: measured_at: 'yesterday' is not a time"),
+        ("\n".join(files.dump(small_table()).splitlines()[:-1]), "n_entries: .* cut off"),
+    ],
+)
+def test_what_cannot_have_been_measured_is_refused(text: str, named: str, tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text(text)
+    with pytest.raises(InvalidTable, match=named):
+        files.read(tmp_path / "t.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"ratio": -1.0}, "calibration.ratio"),
+        ({"ratio": 0.0}, "less than nothing"),
+        ({"per_block_ms": -1.0}, "less than nothing"),
+        ({"constant_ms": -1e9}, "calibration.constant_ms"),
+        ({"per_junction_ms": {"read by conv": -0.1}}, "a junction costs less than nothing"),
+    ],
+)
+def test_a_calibration_that_would_move_prices_anywhere_is_refused(
+    change: dict[str, Any], named: str, tmp_path: Path
+) -> None:
+    good = Calibration(1.0, 0.0, 0.0, 0.0, "p50", (0.01, -0.02, 0.03, -0.01, 0.02))
+    files.write(replace(small_table(), calibration=good), tmp_path / "good.jsonl")
+    assert files.read(tmp_path / "good.jsonl").calibration == good
+    table = replace(small_table(), calibration=replace(good, **change))
+    files.write(table, tmp_path / "t.jsonl")
+    with pytest.raises(InvalidTable, match=named):
+        files.read(tmp_path / "t.jsonl")
