@@ -24,10 +24,14 @@ class Measured:
     stable: bool
     size_bytes: int
     parity_ok: bool
-    parity_max_abs: float
+    parity_max_abs: float | None
     agreement: float
     peak_memory_bytes: int | None = None
     energy_mj: float | None = None
+    why_not_same: str = ""
+    """What differs where `parity_ok` is not."""
+    not_in_precision: str = ""
+    """What the file counts of itself, where none of it is in the precision that it claims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +94,11 @@ def judge(
         return Verdict(
             False,
             holds,
-            f"not the same network: outputs differ by {measured.parity_max_abs:.3g}, "
-            f"predictions agree on {measured.agreement:.1%}",
+            f"not the same network: {measured.why_not_same or 'outputs differ'}",
         )
+    if measured.not_in_precision:
+        reason = f"not a {measured.precision} file: {measured.not_in_precision}"
+        return Verdict(False, holds, reason)
     if broken:
         name, one = next(iter(broken.items()))
         reason = f"measured {name} {one['measured']:,.6g} is over its limit of {one['limit']:,.6g}"

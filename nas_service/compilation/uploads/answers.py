@@ -51,6 +51,8 @@ def main() -> None:
             images = arrays["images"]
         for start in range(len(images)):
             logits = answer(images[start : start + 1])
+            if not np.isfinite(logits).all():
+                raise ValueError(f"its answer to image {start} is not finite")
             if number == 0:
                 kept.append(logits)
     np.savez(request["out"], logits=np.concatenate(kept))

@@ -12,7 +12,8 @@ import onnxruntime
 from google.protobuf.message import DecodeError
 from onnx.tools.update_model_dims import update_inputs_outputs_dims
 
-from nas_service.compilation.uploads.refusal import answer, bad
+from nas_service.compilation.uploads.ready import is_quantised, made_ready
+from nas_service.compilation.uploads.refusal import answer, bad, require_answers
 
 MAX_DEPTH = 4
 """Graphs inside of graphs (branches and loops)."""
@@ -29,6 +30,7 @@ def inspect_onnx(path: Path, normalised: Path) -> dict[str, Any]:
         raise bad("it is no ONNX file, or has no operators")
     operators = set().union(*(_operators(one) for one in (model.graph, *model.functions)))
     name, shape = _image(model)
+    model, notes = made_ready(model)
     out = model.graph.output[0]
     sizes = _static(out)
     classes = sizes[-1] if len(sizes) == 2 and sizes[-1] > 0 else "classes"
@@ -41,12 +43,15 @@ def inspect_onnx(path: Path, normalised: Path) -> dict[str, Any]:
         session = onnxruntime.InferenceSession(
             str(normalised), options, providers=["CPUExecutionProvider"]
         )
-        image = np.zeros([1, *shape[1:]], dtype=np.float32)
+        image = np.random.default_rng(0).standard_normal([1, *shape[1:]], dtype=np.float32)
         (logits,) = session.run(None, {name: image})
+        (again,) = session.run(None, {name: image})
     except Exception as error:  # what checker and runtime raise share no base
         first = str(error).strip().splitlines()[0]
         raise bad(f"ONNX Runtime does not run it: {first}") from error
-    return answer("onnx", tuple(image.shape), tuple(logits.shape), sorted(operators))
+    require_answers(logits, again)
+    told = answer("onnx", tuple(image.shape), tuple(logits.shape), sorted(operators))
+    return {**told, "notes": notes, "quantised": is_quantised(model)}
 
 
 def _operators(graph: Any) -> set[str]:
@@ -71,12 +76,27 @@ def _image(model: Any) -> tuple[str, list[int]]:
     inputs = [one for one in model.graph.input if one.name not in weights]
     n_in, n_out = len(inputs), len(model.graph.output)
     if (n_in, n_out) != (1, 1):
-        raise bad(f"it has {n_in} inputs and {n_out} outputs, not 1 and 1")
-    if inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-        raise bad("its input is not float32")
+        into, out_of = (
+            ", ".join(one.name for one in some) for some in (inputs, model.graph.output)
+        )
+        raise bad(
+            f"it has {n_in} inputs ({into}) and {n_out} outputs ({out_of}); classifiers of one "
+            "picture with one vector of scores are taken"
+        )
+    kind = inputs[0].type.tensor_type.elem_type
+    if kind != onnx.TensorProto.FLOAT:
+        name = onnx.TensorProto.DataType.Name(kind).lower()
+        raise bad(f"its input {inputs[0].name} is {name}, not float32")
     shape = _static(inputs[0])
     if len(shape) != 4 or any(side < 1 for side in shape[1:]):
-        raise bad(f"its input is {tuple(shape)}, not (1, channels, height, width)")
+        if len(shape) == 4 and shape[1] > 0:
+            raise bad(
+                f"its input {inputs[0].name} is {_shown(shape)}: sizes are not fixed; export it "
+                "for pictures of one size"
+            )
+        raise bad(
+            f"its input {inputs[0].name} is {_shown(shape)}, not (1, channels, height, width)"
+        )
     if shape[0] not in (-1, 1):
         raise bad(f"it takes batches of {shape[0]}, not of one image")
     return str(inputs[0].name), shape
@@ -105,6 +125,10 @@ def _tensors(graph: Any) -> Iterator[Any]:
     for one in sparse:
         yield one.values
         yield one.indices
+
+
+def _shown(shape: list[int]) -> str:
+    return "(" + ", ".join("?" if size < 0 else str(size) for size in shape) + ")"
 
 
 def _static(value: Any) -> list[int]:

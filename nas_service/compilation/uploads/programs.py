@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from nas_service.compilation.uploads.archives import rewrite
-from nas_service.compilation.uploads.refusal import answer, bad
+from nas_service.compilation.uploads.refusal import answer, bad, require_answers
 from nas_service.errors import NasError
 
 
@@ -17,15 +17,70 @@ def inspect_program(path: Path, normalised: Path) -> dict[str, Any]:
     try:
         operators = rewrite(path, normalised)
         program = torch.export.load(normalised)
+        _require_inference(program)
         image = _example(program)
+        module = program.module()
         with torch.no_grad():
-            logits = program.module()(image)
+            logits = _one_tensor(module(image))
+            again = _one_tensor(module(image))
+        notes = []
+        if not image.is_contiguous():
+            _export_again(module, image, normalised)
+            notes.append("its example was not contiguous (channels last); it was exported again")
     except NasError:
         raise
     except Exception as error:  # whatever torch raises on a broken archive
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise bad(f"it is cut off, or torch does not run it: {told[0]}") from error
-    return answer("program", tuple(image.shape), tuple(logits.shape), operators)
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise bad(f"it is cut off, or torch does not run it: {lines[0]}") from error
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        require_answers(_one_tensor(module(noise)).numpy(), _one_tensor(module(noise)).numpy())
+        require_answers(logits.numpy(), again.numpy())
+    told = answer("program", tuple(image.shape), tuple(logits.shape), operators)
+    return {**told, "notes": notes, "quantised": False}
+
+
+_TRAINING: dict[str, int] = {
+    "aten.batch_norm.default": 5,
+    "aten.instance_norm.default": 5,
+    "aten._native_batch_norm_legit.default": 5,
+    "aten.native_batch_norm.default": 5,
+    "aten.dropout.default": 2,
+    "aten.native_dropout.default": 2,
+}
+"""Operators that do something else in training, and the argument that says so."""
+_RANDOM = ("rand", "randn", "randint", "bernoulli", "multinomial", "normal")
+
+
+def _require_inference(program: Any) -> None:
+    for node in program.graph.nodes:
+        name = str(node.target)
+        at = _TRAINING.get(name)
+        if at is not None and len(node.args) > at and node.args[at] is True:
+            if name.startswith("aten.instance_norm"):
+                continue  # it always normalises by the picture's own statistics
+            raise bad(
+                f"it is in training mode ({node.name}): call model.eval() before torch.export"
+            )
+        if name.startswith("aten.") and name.split(".")[1].rstrip("_") in _RANDOM:
+            raise bad(f"it draws random numbers ({node.name}): no two answers of it are the same")
+
+
+def _one_tensor(answered: Any) -> torch.Tensor:
+    if isinstance(answered, torch.Tensor):
+        return answered
+    if isinstance(answered, dict):
+        kind = f"a dictionary ({', '.join(map(str, answered))})"
+    elif isinstance(answered, list | tuple):
+        kind = f"a {type(answered).__name__} of {len(answered)}"
+    else:
+        kind = f"a {type(answered).__name__}"
+    raise bad(f"its output is {kind}, not one tensor of scores; return that tensor alone")
+
+
+def _export_again(module: Any, image: torch.Tensor, path: Path) -> None:
+    """The same program for a contiguous picture: converters rely on the example's strides."""
+    torch.export.save(torch.export.export(module, (image.contiguous(),)), path)
 
 
 def _example(program: Any) -> torch.Tensor:

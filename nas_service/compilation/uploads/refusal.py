@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from nas_service.errors import InvalidData
 
 MAX_BYTES = 1024**3
@@ -12,6 +15,21 @@ MAX_BYTES = 1024**3
 def bad(why: str) -> InvalidData:
     """The error of a model that is not taken."""
     return InvalidData(f"the model is not taken: {why}", field="model")
+
+
+def require_answers(first: npt.NDArray[np.float32], again: npt.NDArray[np.float32]) -> None:
+    """Refuse a model whose answers are no numbers, or that answers otherwise the second time.
+
+    Raises:
+        InvalidData: says which.
+    """
+    if not np.isfinite(first).all():
+        raise bad("it answers a picture of noise with numbers that are not finite")
+    if not np.allclose(first, again, rtol=1e-3, atol=1e-5):
+        raise bad(
+            "the same picture gives another answer each time: it draws random numbers or is in "
+            "training mode; call model.eval() before the export"
+        )
 
 
 def answer(

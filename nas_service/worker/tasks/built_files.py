@@ -13,6 +13,7 @@ from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target
 from nas_service.compilation.base import Compiler, FloatArray32, Source
 from nas_service.compilation.cache import CompileCache
+from nas_service.compilation.shares import Shares, shares_of
 from nas_service.compilation.toolchains import require, runs_here
 from nas_service.compilation.verify import logits_of
 from nas_service.plugins import COMPILERS, load
@@ -34,6 +35,8 @@ class Built:
     """On the device itself, of the first images, where that is not this machine."""
     timing: Timing | None = None
     stable: bool = False
+    shares: Shares | None = None
+    """How much of it is in its precision; None where its format is not read."""
 
 
 def runtimes_there(context: Context, device: StoredDevice) -> dict[str, str]:
@@ -64,7 +67,7 @@ def build(
     cache = CompileCache(context.settings.var_dir / "compiled", context.settings)
     source = source_of(which, precision, folder)
     made = cache.compile(compiler, source, target, folder / f"{which}-{runtime}-{precision}")
-    built = Built(made.path, target, dict(made.notes))
+    built = Built(made.path, target, dict(made.notes), shares=shares_of(made.path, precision))
     if not runs_here(compiler.toolchain):
         return built  # an estimate at best: not run on hardware
     built.logits = logits_of(

@@ -94,6 +94,7 @@ def _run(
     export(network, folder / "original.onnx", channels=model.channels, size=model.size)
     export_program(network, folder / "original.pt2", channels=model.channels, size=model.size)
     taught = replace(plain, teacher=answering(network, plain), teacher_network=network)
+    _save_logits(network, model, params, folder / "original-reference.npz")
     reports = [report_of("original", {}, network, plain).as_dict()]
     n_steps = max(1, len(recipe.steps))
     for number, step in enumerate(recipe.torch_steps):
@@ -106,10 +107,15 @@ def _run(
     if any(step.name == "cluster" for step in recipe.steps):
         pack(folder / "compressed.onnx", folder / "packed.onnx")
         entropy_coded(folder / "packed.onnx", folder / "packed.onnx.xz")
-    logits = logits_of(final, model.data, _judged(model, params).images, model.size)
-    np.savez(folder / "reference.npz", logits=logits.numpy())
+    _save_logits(final, model, params, folder / "reference.npz")
     _graph_passes(recipe, taught, folder, report)
     return reports
+
+
+def _save_logits(network: nn.Module, model: OpenModel, params: dict[str, Any], path: Path) -> None:
+    """What the module itself answers to the test images: files are compared with that."""
+    logits = logits_of(network, model.data, _judged(model, params).images, model.size)
+    np.savez(path, logits=logits.numpy())
 
 
 def _run_on_upload(

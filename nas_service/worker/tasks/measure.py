@@ -23,6 +23,7 @@ from nas_service.compilation.benchmark import (
 )
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import parity_of
+from nas_service.compilation.shares import shares_of
 from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
 from nas_service.lineage import lineage
@@ -127,6 +128,8 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             parity_ok=same.ok,
             parity_max_abs=same.max_abs,
             agreement=same.agreement,
+            why_not_same=same.why,
+            not_in_precision=_not_in(bench.compiled[precision], precision),
             peak_memory_bytes=memory[precision],
             energy_mj=timings[precision].as_dict().get("energy_mj"),
         )
@@ -198,6 +201,13 @@ def _memory(
         return None
     with context.building(params):
         return peak_memory_bytes(model)
+
+
+def _not_in(file: Path, deployment: str) -> str:
+    """What a file counts of itself where nothing of it is in its precision; empty elsewhere."""
+    precision = Deployment.parse(deployment).precision
+    shares = None if precision == "fp32" else shares_of(file, precision)
+    return shares.sentence(precision) if shares is not None and shares.nothing else ""
 
 
 def sustained_shift(profiler: Profiler) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -165,6 +166,11 @@ def _row(
     row["original"] = None if base is None else _told(base, labels)
     row["compressed"] = _told(one, labels)
     row["notes"] = one.notes
+    if one.shares is not None:
+        row["shares"] = {**one.shares.as_dict(), "text": one.shares.sentence(precision)}
+        if one.shares.nothing and precision != "fp32":
+            told = one.shares.sentence(precision)
+            return {**row, "reason": f"not a {precision} file: {told}"}
     if one.logits is None:
         return {**row, "reason": str(one.notes.get("status", "not run on hardware"))}
     reference = np.load(folder / "reference.npz")["logits"]
@@ -177,8 +183,23 @@ def _row(
     if base is None or base.logits is None:
         told = refused.get(base_key, "the original does not run")
         return {**row, "reason": f"nothing to compare with: {told}"}
+    own = _original_parity(folder, base)
+    if not own.ok:
+        return {
+            **row,
+            "reason": f"nothing to compare with: the original's file in fp32 for "
+            f"{base.target.runtime} is not the original: {own.why}",
+        }
     published, reason = decide(_found(one, labels), _found(base, labels), same, terms)
     return {**row, "published": published, "reason": reason}
+
+
+def _original_parity(folder: Path, base: Built) -> Parity:
+    """The original's own fp32 file beside the module that it was made of."""
+    name = "original-reference.npz"
+    reference = folder / (name if (folder / name).is_file() else "reference.npz")
+    assert base.logits is not None
+    return parity_of(base.logits, np.load(reference)["logits"], "fp32")
 
 
 def _told(one: Built, labels: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -209,6 +230,8 @@ def _found(one: Built, labels: np.ndarray[Any, Any]) -> Found:
         latency_ms=None if one.timing is None else one.timing.p50_ms,
         stable=one.stable,
         size_bytes=one.path.stat().st_size,
+        latency_error=0.0 if one.timing is None else one.timing.error or 0.0,
+        sha256=hashlib.sha256(one.path.read_bytes()).hexdigest(),
     )
 
 
@@ -227,8 +250,14 @@ def _store(
     with context.database.session() as session:
         for row in rows:
             one = built.get(("compressed", row["runtime"], row["precision"]))
-            if one is None or not (row["published"] or one.logits is None):
+            # kept, too, where nothing is wrong but that the machine was unsteady: it can be
+            # fetched, and measured later
+            unsteady = one is not None and one.timing is not None and not one.stable
+            if one is None or not (row["published"] or one.logits is None or unsteady):
                 continue
+            row["kept"] = "published" if row["published"] else "not measured steadily"
+            if one.logits is None:
+                row["kept"] = "not run here"
             added = artifacts.add_artifact(
                 session,
                 context.blobs,

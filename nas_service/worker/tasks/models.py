@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nas_service.compilation.uploads.inspect import inspect
+from nas_service.compilation.uploads.refusal import bad
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.networks.build import build
@@ -120,6 +121,11 @@ def _upload(context: Context, params: dict[str, Any], data: Data, folder: Path) 
     path = context.blobs.path(stored.sha256)
     normalised = folder / "original"
     told = inspect(path, normalised)
+    if told["quantised"]:
+        raise bad(
+            "its layers are in integers already; give the float model that it was made of, as what "
+            "is quantised twice loses twice"
+        )
     channels, size = int(told["channels"]), int(told["size"])
     require_together(data, channels, int(told["classes"]))
     require_fits(data, channels, size, params)

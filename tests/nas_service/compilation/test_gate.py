@@ -22,13 +22,14 @@ def test_smaller_faster_and_within_its_loss_is_published() -> None:
 @pytest.mark.parametrize(
     ("made", "original", "same", "named"),
     [
-        (INT8, FP32, replace(SAME, ok=False, agreement=0.5), "predictions agree on 50.0%"),
+        (INT8, FP32, replace(SAME, ok=False, why="column 3 varied"), "column 3 varied"),
         (replace(INT8, accuracy=0.88), FP32, SAME, "loses 2.0 points of accuracy, more than 1.0"),
         (replace(INT8, latency_ms=1.2), FP32, SAME, "slower than fp32 as measured: 1.2 ms"),
         (replace(INT8, latency_ms=None), FP32, SAME, "not measured"),
         (replace(INT8, stable=False), FP32, SAME, "not measured stably"),
         (INT8, replace(FP32, stable=False), SAME, "not measured stably"),
-        (replace(FP32, accuracy=0.95), FP32, SAME, "neither smaller nor faster"),
+        (replace(FP32, accuracy=0.95), FP32, SAME, "not smaller than fp32, and as fast"),
+        (replace(INT8, sha256="a" * 64), replace(FP32, sha256="a" * 64), SAME, "the same file"),
     ],
 )
 def test_everything_else_is_refused_with_its_reason(
@@ -49,3 +50,15 @@ def test_pruned_macs_have_to_pay(least: float, published: bool) -> None:
     told, why = decide(INT8, FP32, SAME, Terms(0.01, least))
     assert told == published
     assert published or "1.67 times as fast as measured, less than the 1.67" in why
+
+
+def test_a_difference_within_the_measuring_interval_is_none() -> None:
+    """1 % either way with 1 % of error: neither faster nor slower, so only size may count."""
+    noisy = replace(FP32, latency_error=0.01)
+    slower = replace(INT8, latency_ms=1.01, latency_error=0.01)
+    assert decide(slower, noisy, SAME, ONE_POINT)[0]
+    as_large = replace(slower, latency_ms=0.99, size_bytes=FP32.size_bytes)
+    published, why = decide(as_large, noisy, SAME, ONE_POINT)
+    assert not published
+    assert "as fast within what was measured" in why
+    assert not decide(replace(slower, latency_ms=1.04), noisy, SAME, ONE_POINT)[0]

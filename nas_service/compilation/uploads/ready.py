@@ -1,0 +1,98 @@
+"""Make an ONNX graph ready to be compiled: what can be mended is, in a copy, and told.
+
+What cannot is refused in one line that says what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onnx import numpy_helper, version_converter
+
+from nas_service.compilation.uploads.refusal import bad
+
+LEAST_OPSET, OPSET = 13, 17
+"""Quantisers want channels' own scales, which opset 13 has first; older graphs become 17."""
+_LEAST_IR = 4
+"""Since then weights need not be inputs, too."""
+_RANDOM = {
+    *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
+    *("Multinomial", "Bernoulli"),
+}
+_QUANTISED = {
+    *("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"),
+}
+
+
+def made_ready(model: Any) -> tuple[Any, list[str]]:
+    """The model as compilers take it, and sentences on what was changed.
+
+    Raises:
+        InvalidData: it is in training mode, draws random numbers, or cannot be converted.
+    """
+    _require_inference(model.graph)
+    notes = []
+    weights = {one.name for one in model.graph.initializer}
+    both = [one for one in model.graph.input if one.name in weights]
+    if both:
+        kept = [one for one in model.graph.input if one.name not in weights]
+        del model.graph.input[:]
+        model.graph.input.extend(kept)
+        model.ir_version = max(model.ir_version, _LEAST_IR)
+        notes.append(f"{len(both)} weights were inputs, too, and are weights alone now")
+    opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
+    if opset < LEAST_OPSET:
+        model = _raised(model, opset)
+        notes.append(f"opset {opset} was converted to {OPSET}")
+    return model, notes
+
+
+def is_quantised(model: Any) -> bool:
+    """Whether layers of the graph are in integers already."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    for node in model.graph.node:
+        if node.op_type in _QUANTISED:
+            return True
+        sources = [makers.get(name) for name in node.input[:2]]
+        if node.op_type in {"Conv", "Gemm", "MatMul", "ConvTranspose"} and all(
+            one is not None and one.op_type == "DequantizeLinear" for one in sources
+        ):
+            return True
+    return False
+
+
+def _raised(model: Any, opset: int) -> Any:
+    try:
+        converted = version_converter.convert_version(model, OPSET)
+    except Exception as error:  # the converter raises what its C++ part does
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise bad(
+            f"it is of opset {opset}, which cannot be converted to {OPSET} ({first}); export it "
+            f"again with opset {OPSET}"
+        ) from error
+    converted.ir_version = max(converted.ir_version, 8)
+    return converted
+
+
+def _require_inference(graph: Any) -> None:
+    """Refuse graphs that answer otherwise each time they are asked."""
+    constants = {one.name: one for one in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value":
+                    constants[node.output[0]] = attribute.t
+    for node in graph.node:
+        name = node.name or node.op_type
+        if node.op_type in _RANDOM:
+            raise bad(f"it draws random numbers ({name}): no two answers of it are the same")
+        flags = {one.name: one.i for one in node.attribute}
+        training = node.op_type == "BatchNormalization" and flags.get("training_mode", 0)
+        if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
+            told = constants.get(node.input[2])
+            training = told is None or bool(numpy_helper.to_array(told).any())
+        if training:
+            raise bad(
+                f"it is in training mode ({name}): call model.eval() before the export, or export "
+                "with training=TrainingMode.EVAL"
+            )
