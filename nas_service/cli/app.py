@@ -17,11 +17,13 @@ from nas_service.cli import (
     devices,
     events,
     output,
+    remove,
     searches,
     tables,
     toolchains,
+    waiting,
 )
-from nas_service.cli.options import JsonOption
+from nas_service.cli.options import JsonOption, finite
 from nas_service.engine.queues import CONCURRENCY
 from nas_service.errors import InvalidSpec
 
@@ -54,8 +56,30 @@ for _command in (
     searches.cancel,
     tables.price,
     compress.compress,
+    remove.remove,
+    waiting.wait,
+    waiting.fetch,
+    waiting.show,
 ):
     app.command()(_command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Hardware-aware neural architecture search: fronts that were measured on the device."""
 
 
 def _settings(**overrides: Any) -> Settings:
@@ -157,9 +181,12 @@ def migrate(
 def demo(
     var_dir: Annotated[Path, typer.Option(help="Where data live.")] = Path("var"),
     seed: int = 0,
-    profile_budget_s: Annotated[float, typer.Option(help="Seconds to profile.")] = 60.0,
+    profile_budget_s: Annotated[
+        float, typer.Option(callback=finite, help="Seconds to profile.")
+    ] = 60.0,
     max_latency_ms: Annotated[
-        float | None, typer.Option(help="Hard limit; the space's median unless given.")
+        float | None,
+        typer.Option(callback=finite, help="Hard limit; the space's median unless given."),
     ] = None,
     port: Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.")] = 0,
     keep: Annotated[
@@ -183,7 +210,13 @@ def demo(
     )
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],  # `--help` is the benchmark's own
+    }
+)
 def bench(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="Benchmark; none lists them.")] = None,

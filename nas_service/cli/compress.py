@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from nas_service.cli import output
-from nas_service.cli.options import LOCAL, JsonOption, ServerOption
+from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite
 from nas_service.cli.searches import have_dataset, have_device
+from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
 
@@ -32,9 +33,12 @@ def compress(
         list[str] | None, typer.Option(help="RUNTIME:PRECISION; may be repeated.")
     ] = None,
     device: Annotated[str, typer.Option(help="Device to measure on.")] = "this-machine",
-    max_loss: Annotated[float, typer.Option(help="Accuracy that may be lost, a fraction.")] = 0.01,
+    max_loss: Annotated[
+        float, typer.Option(callback=finite, help="Accuracy that may be lost, a fraction.")
+    ] = 0.01,
     speedup_share: Annotated[
-        float, typer.Option(help="Of what pruned MACs promise, what has to be measured.")
+        float,
+        typer.Option(callback=finite, help="Of what pruned MACs promise, what has to be measured."),
     ] = 0.8,
     epochs: Annotated[int, typer.Option(help="To train a reference network.")] = 10,
     image_size: Annotated[int | None, typer.Option(help="Pixels a side, for an upload.")] = None,
@@ -66,7 +70,12 @@ def compress(
         have_device(nas, device)
         request["dataset"] = have_dataset(nas, dataset, image_size, quiet=as_json)
         made = nas.compress(**request)
-        nas.wait(made["job"]["id"], on_progress=output.ProgressLine("compress", quiet=as_json))
+        wait_for(
+            nas,
+            made["job"]["id"],
+            output.ProgressLine("compress", quiet=as_json),
+            name=made["job"]["id"],
+        )
         told = nas.compression(made["id"])
         if out is not None:
             _save(nas, told, out)

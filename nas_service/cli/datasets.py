@@ -12,6 +12,7 @@ from nas_service.cli import output
 from nas_service.cli.archive import packed
 from nas_service.cli.dataset_options import with_answers
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
+from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
 
@@ -83,7 +84,12 @@ def datasets_add(
     """Import a data set: upload PATH, or name a built-in one or a path on the server."""
     with Client(server) as nas:
         added = add_dataset(nas, name, path, builtin=builtin, server_path=server_path, **answers)
-        nas.wait(added["job"]["id"], on_progress=output.ProgressLine("import", quiet=as_json))
+        wait_for(
+            nas,
+            added["job"]["id"],
+            output.ProgressLine("import", quiet=as_json),
+            name=added["job"]["id"],
+        )
         dataset = nas.get(f"/v1/datasets/{name}")
     if as_json:
         output.show_json(dataset)

@@ -9,7 +9,8 @@ import typer
 
 from nas_service.cli import output
 from nas_service.cli.cards import tables_with_cards
-from nas_service.cli.options import LOCAL, JsonOption, ServerOption
+from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite
+from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
 
@@ -42,10 +43,12 @@ def devices_add(
     kind: Annotated[str, typer.Option(help="cpu, gpu, npu, mcu, phone or board.")] = "cpu",
     model: Annotated[str | None, typer.Option(help="What it is.")] = None,
     peak_gmacs: Annotated[
-        float | None, typer.Option(help="Peak fp32 GMAC/s, to price it unmeasured.")
+        float | None,
+        typer.Option(callback=finite, help="Peak fp32 GMAC/s, to price it unmeasured."),
     ] = None,
     bandwidth_gb: Annotated[
-        float | None, typer.Option(help="Memory bandwidth in GB/s, to price it unmeasured.")
+        float | None,
+        typer.Option(callback=finite, help="Memory bandwidth in GB/s, to price it unmeasured."),
     ] = None,
     label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE; may be repeated.")] = None,
     without_operator: Annotated[
@@ -126,7 +129,12 @@ def devices_kit(
         request["precisions"] = precision
     with Client(server) as nas:
         made = nas.post(f"/v1/devices/{name}:make-kit", request)
-        nas.wait(made["job"]["id"], on_progress=output.ProgressLine("kit", quiet=as_json))
+        wait_for(
+            nas,
+            made["job"]["id"],
+            output.ProgressLine("kit", quiet=as_json),
+            name=made["job"]["id"],
+        )
         kit = max(nas.every("/v1/artifacts", owner=made["id"]), key=lambda one: one["created_at"])
         nas.download(kit["id"], out)
     output.tell(f"wrote {out}; its id is {kit['id']}", kit, as_json=as_json)
@@ -149,7 +157,9 @@ def devices_import_kit(
     request = {"kit": kit, "results": text, "runtime_version": runtime_version}
     with Client(server) as nas:
         job = nas.post(f"/v1/devices/{name}:import-kit", request)["job"]
-        done = nas.wait(job["id"], on_progress=output.ProgressLine("import", quiet=as_json))
+        done = wait_for(
+            nas, job["id"], output.ProgressLine("import", quiet=as_json), name=job["id"]
+        )
     output.tell(f"made tables of {name}", done, as_json=as_json)
 
 
@@ -185,7 +195,9 @@ def _logs(folder: Path) -> str:
 @commands.command("check")
 def devices_check(
     name: str,
-    profile_budget_s: Annotated[float, typer.Option(help="Seconds to profile, if needed.")] = 60.0,
+    profile_budget_s: Annotated[
+        float, typer.Option(callback=finite, help="Seconds to profile, if needed.")
+    ] = 60.0,
     seed: int = 0,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
@@ -194,7 +206,7 @@ def devices_check(
     request = {"profile_budget_s": profile_budget_s, "seed": seed}
     with Client(server) as nas:
         job = nas.post(f"/v1/devices/{name}:check-drift", request)["job"]
-        nas.wait(job["id"], on_progress=output.ProgressLine("drift", quiet=as_json))
+        wait_for(nas, job["id"], output.ProgressLine("drift", quiet=as_json), name=job["id"])
         found = nas.get(f"/v1/devices/{name}")["facts"]["drift"]["targets"]
     rows = [{"target": key, **one} for key, one in found.items()]
     columns = [("target", "target"), ("moved", "moved"), ("shift", "shift")]
@@ -208,7 +220,9 @@ def devices_profile(
     space: Annotated[str, typer.Option(help="Search space.")] = "mbconv",
     dataset: Annotated[str | None, typer.Option(help="Data set whose images to size for.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Or: pixels a side.")] = None,
-    profile_budget_s: Annotated[float, typer.Option(help="Seconds to spend.")] = 60.0,
+    profile_budget_s: Annotated[
+        float, typer.Option(callback=finite, help="Seconds to spend.")
+    ] = 60.0,
     precision: Annotated[
         list[str] | None, typer.Option(help="fp32, int8, openvino:bf16 ...; may be repeated.")
     ] = None,
@@ -232,7 +246,9 @@ def devices_profile(
         request["dataset"] = dataset
     with Client(server) as nas:
         job = nas.profile(name, **request)["job"]
-        done = nas.wait(job["id"], on_progress=output.ProgressLine("profiling", quiet=as_json))
+        done = wait_for(
+            nas, job["id"], output.ProgressLine("profiling", quiet=as_json), name=job["id"]
+        )
         made = [] if as_json else _made_since(nas, name, job["created_at"])
     if as_json:
         output.show_json(done)

@@ -18,7 +18,8 @@ schedules = typer.Typer(no_args_is_help=True, help="Searches that run again by t
 def webhooks_add(
     url: str,
     event: Annotated[
-        list[str] | None, typer.Option(help="search.finished, device.drifted; all unless given.")
+        list[str] | None,
+        typer.Option(help="search.finished, search.failed, device.drifted, ...; all unless given."),
     ] = None,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,

@@ -91,8 +91,12 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+_STANDS_STILL_S = 60.0
+"""An estimate of the time left that has not moved for so long says nothing any more."""
+
+
 class ProgressLine:
-    """One line that is rewritten on a terminal; elsewhere a new line every few seconds."""
+    """One line that is rewritten on a terminal; elsewhere a new line when something has changed."""
 
     def __init__(self, label: str, *, every_s: float = 10.0, quiet: bool = False) -> None:
         self._label = label
@@ -100,22 +104,37 @@ class ProgressLine:
         self._quiet = quiet
         self._terminal = sys.stderr.isatty()
         self._last = 0.0
-        self._said = ""
+        self._standing = ("", 0.0)
+        self._since = time.monotonic()
+        self._silence_s = _STANDS_STILL_S
 
     def __call__(self, job: Json) -> None:
         """Show how far a job is."""
         if self._quiet:
             return
-        line = (
-            f"{self._label}: {100 * job['progress']:3.0f} %  {job['message']}"
-            f"  (left: {duration(job['eta_s'])})"
-        )
+        now = time.monotonic()
         ended = job["state"] not in {"queued", "running"}
+        standing = (str(job["message"]), float(job["progress"]))
+        if standing != self._standing:
+            self._standing, self._since, self._silence_s = standing, now, _STANDS_STILL_S
+            new = True
+        else:  # nothing moved: said once, and again after twice the time
+            new = now - self._since > self._silence_s
+        line = f"{self._label}: {100 * job['progress']:3.0f} %  {job['message']}"
+        if not ended:
+            still_s = now - self._since
+            line += (
+                f"  (nothing has moved for {duration(still_s)})"
+                if still_s > _STANDS_STILL_S
+                else f"  (left: {duration(job['eta_s'])})"
+            )
         if self._terminal:
             end = "\n" if ended else ""
             print(f"\r\033[K{line}", end=end, file=sys.stderr, flush=True)
-        elif ended or time.monotonic() - self._last > self._every_s:
-            self._last = time.monotonic()
+        elif ended or (new and now - self._last > self._every_s):
+            if now - self._since > self._silence_s:
+                self._silence_s *= 2.0
+            self._last = now
             print(line, file=sys.stderr, flush=True)
 
 

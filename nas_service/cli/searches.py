@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,8 @@ import typer
 from nas_service.cli import output
 from nas_service.cli.archive import content_digest, packed
 from nas_service.cli.datasets import require_answered
-from nas_service.cli.options import LOCAL, JsonOption, ServerOption
+from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite
+from nas_service.cli.waiting import save_result, show_front, wait_for, why_not
 from nas_service.client import ApiError, Client
 from nas_service.errors import InvalidSpec
 
@@ -21,7 +23,8 @@ def search(
     space: Annotated[str, typer.Option(help="Search space.")] = "mbconv",
     device: Annotated[str, typer.Option(help="Device to search for.")] = "this-machine",
     max_latency_ms: Annotated[
-        float | None, typer.Option(help="Hard limit; the space's median unless given.")
+        float | None,
+        typer.Option(callback=finite, help="Hard limit; the space's median unless given."),
     ] = None,
     precision: Annotated[
         list[str] | None,
@@ -36,10 +39,14 @@ def search(
     finetune_epochs: Annotated[int | None, typer.Option(help="Epochs for each winner.")] = None,
     max_train_images: Annotated[int | None, typer.Option(help="Train on so many images.")] = None,
     train_batch: Annotated[int, typer.Option(help="Images a training step.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 0.05,
+    learning_rate: Annotated[
+        float, typer.Option(callback=finite, help="Highest learning rate.")
+    ] = 0.05,
     flip: Annotated[bool, typer.Option("--flip", help="Mirror training images.")] = False,
     image_size: Annotated[int | None, typer.Option(help="Pixels a side, for an upload.")] = None,
-    profile_budget_s: Annotated[float, typer.Option(help="Seconds to profile, if needed.")] = 60.0,
+    profile_budget_s: Annotated[
+        float, typer.Option(callback=finite, help="Seconds to profile, if needed.")
+    ] = 60.0,
     objective: Annotated[
         list[str] | None,
         typer.Option(help="Minimised beside the error: latency_ms, size_bytes, macs, ..."),
@@ -55,10 +62,16 @@ def search(
     ] = None,
     cheap_fidelity: Annotated[
         float | None,
-        typer.Option(help="Look at three candidates a query with this share of the effort first."),
+        typer.Option(
+            callback=finite,
+            help="Look at three candidates a query with this share of the effort first.",
+        ),
     ] = None,
     limit_probability: Annotated[
-        float, typer.Option(help="Probability with which limits are to hold when measured.")
+        float,
+        typer.Option(
+            callback=finite, help="Probability with which limits are to hold when measured."
+        ),
     ] = 0.95,
     measuring_budget: Annotated[
         int, typer.Option(help="Measurements of candidates before winners are chosen.")
@@ -71,7 +84,7 @@ def search(
         ),
     ] = "reference",
     sustained_s: Annotated[
-        float, typer.Option(help="Seconds of load before a sustained measurement.")
+        float, typer.Option(callback=finite, help="Seconds of load before a sustained measurement.")
     ] = 120.0,
     follow: Annotated[
         list[str] | None,
@@ -84,6 +97,11 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Search for a data set and a device, and show the measured front."""
+    if out is not None and not wait:
+        raise InvalidSpec(
+            "--out: there is nothing to save with --no-wait; later: nas fetch ID --out FOLDER",
+            field="out",
+        )
     limits = dict(_limit(one) for one in limit or [])
     with Client(server) as nas:
         nas.wait_until_it_answers()
@@ -135,18 +153,21 @@ def search(
                 output.show_json(submitted)
             return
         watched = output.SearchProgress(nas, search_id, quiet=as_json)
-        nas.wait(search_id, on_progress=watched)
-        _show_front(nas, search_id, as_json=as_json)
+        wait_for(nas, search_id, watched, name=search_id)
+        show_front(nas, search_id, as_json=as_json)
         if out is not None:
-            _save(nas, search_id, out)
+            save_result(nas, search_id, out)
 
 
 def _limit(text: str) -> tuple[str, float]:
     name, equals, value = text.partition("=")
     try:
-        return name, float(value if equals else "")
+        upper = float(value if equals else "")
     except ValueError as error:
         raise InvalidSpec(f"--limit takes NAME=VALUE, not {text!r}", field="limit") from error
+    if not math.isfinite(upper):
+        raise InvalidSpec(f"--limit: {text!r} is not a finite number", field="limit")
+    return name, upper
 
 
 def have_device(nas: Client, name: str) -> None:
@@ -203,47 +224,11 @@ def _names_a_set(dataset: str) -> bool:
     return "/" not in dataset and "\\" not in dataset and not dataset.startswith((".", "~"))
 
 
-def _show_front(nas: Client, search_id: str, *, as_json: bool) -> None:
-    rows = [row for winner in nas.winners(search_id) for row in winner["results"]]
-    if as_json:
-        output.show_json({"front": nas.front(search_id), "winners": rows})
-        return
-    facts = nas.search(search_id)["facts"]
-    if rows:
-        title = f"front of {search_id}, limit {facts['limit_ms']:g} ms"
-        output.show(output.winner_rows(rows), output.WINNER_COLUMNS, as_json=False, title=title)
-        if text := (facts.get("test_part") or {}).get("text"):
-            print(text)
-        everything = ("steady", "rough", "unknown")
-        for line in output.steadiness_lines(facts.get("steadiness") or [], verdicts=everything):
-            print(line)
-        return
-    output.show(
-        nas.front(search_id)["front"],
-        [
-            ("precision", "precision"),
-            ("accuracy predicted", "predicted_accuracy"),
-            ("ms predicted", "predicted_latency_ms"),
-            ("size bytes", "size_bytes"),
-        ],
-        as_json=False,
-        title="predicted front; nothing measured yet",
-    )
-
-
-def _save(nas: Client, search_id: str, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for artifact in nas.every("/v1/artifacts", owner=search_id):
-        if artifact["owner"] == search_id:
-            nas.download(artifact["id"], folder / artifact["name"])
-            print(f"wrote {folder / artifact['name']}")
-
-
 def searches(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
     """List searches."""
     with Client(server) as nas:
         output.show(
-            nas.every("/v1/searches"),
+            ({**one, "why": why_not(one)} for one in nas.every("/v1/searches")),
             [
                 ("id", "id"),
                 ("state", "state"),
@@ -252,6 +237,7 @@ def searches(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
                 ("device", "spec.device"),
                 ("limit ms", "facts.limit_ms"),
                 ("published", "facts.n_published"),
+                ("why", "why"),
             ],
             as_json=as_json,
             title="searches",
@@ -261,7 +247,7 @@ def searches(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
 def front(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
     """Show a search's front."""
     with Client(server) as nas:
-        _show_front(nas, search_id, as_json=as_json)
+        show_front(nas, search_id, as_json=as_json)
 
 
 def lineage(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:

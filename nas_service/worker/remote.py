@@ -28,7 +28,7 @@ from lookup_tables.runtimes import runtime_versions
 from lookup_tables.target import Target
 from nas_service.errors import StepFailed, Unreachable, Unsupported
 from nas_service.plugins import COMPILERS, names
-from nas_service.storage import agents
+from nas_service.storage import agents, webhooks
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.session import now
 from nas_service.worker.context import Context
@@ -174,6 +174,12 @@ class AgentProfiler:
             )
         return task.id
 
+    def _announce_silence(self, silent_s: float) -> None:
+        told = {"device": self.device.name, "job": self.job_id, "silent_s": round(silent_s)}
+        with self.context.database.session() as session:
+            subject = f"{self.device.id}-{self.job_id}"
+            webhooks.announce(session, "device.unreachable", subject, told)
+
     def _wait(
         self, task_id: str, number: int, of: int, on_progress: OnProgress | None
     ) -> dict[str, Any]:
@@ -189,6 +195,7 @@ class AgentProfiler:
             heard = None if agent is None else agent.seen_at
             silent_s = (now() - max(heard or task.created_at, task.created_at)).total_seconds()
             if silent_s > patience_s:
+                self._announce_silence(silent_s)
                 raise Unreachable(
                     f"device {self.device.name!r} has not been heard of for {silent_s:.0f} s; "
                     "is its agent running?"

@@ -15,7 +15,7 @@ from nas_service.compression.searched import SearchedRecipe
 from nas_service.engine import durable
 from nas_service.engine.queues import QUEUE_OF, queue_of
 from nas_service.errors import Cancelled, Conflict, NasError, StepFailed, from_dict
-from nas_service.storage import datasets, jobs, reopening, searches
+from nas_service.storage import datasets, jobs, reopening, searches, webhooks
 from nas_service.storage.session import Database
 from nas_service.worker.needed import needed_training
 from nas_service.worker.steps import Json, Runner, patiently, succeeded
@@ -318,6 +318,15 @@ class Workflows:
     def _state(self, search_id: str, state: str, problem: Json | None = None) -> None:
         with self._database.session() as session:
             searches.set_state(session, search_id, state, problem=problem)
+            if state in {"failed", "cancelled"}:
+                search = searches.get_search(session, search_id)
+                told = {
+                    "search": search_id,
+                    "device": search.value.device,
+                    "reopens": search.reopens,
+                    "problem": problem,
+                }
+                webhooks.announce(session, f"search.{state}", search_id, told)
 
 
 def _profiling(params: Json) -> str:
