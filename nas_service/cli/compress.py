@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nas_service.cli import output
+from nas_service.cli.inspect_model import looked_at
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite
 from nas_service.cli.searches import have_dataset, have_device
 from nas_service.cli.waiting import wait_for
@@ -66,6 +67,8 @@ def compress(
     }
     with Client(server) as nas:
         nas.wait_until_it_answers()
+        if not model.startswith((REFERENCE, WINNER)):
+            looked_at(Path(model))  # what is wrong with it is said before it is sent
         request |= _model(nas, model, epochs)
         have_device(nas, device)
         request["dataset"] = have_dataset(nas, dataset, image_size, quiet=as_json)

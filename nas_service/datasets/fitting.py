@@ -22,6 +22,9 @@ def fitted(pixels: Pixels, side: int, whole: tuple[int, int] | None = None) -> P
     inner = min(of_whole)
     scales = height / of_whole[0], width / of_whole[1]
     top, left = ((size - inner) // 2 * scale for size, scale in zip(of_whole, scales, strict=True))
+    if scales == (1.0, 1.0):  # what lies beside the square has no part in it
+        pixels = pixels[int(top) : int(top) + inner, int(left) : int(left) + inner]
+        top = left = 0.0
     box = (left, top, left + inner * scales[1], top + inner * scales[0])
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     resized = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))

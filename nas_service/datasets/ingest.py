@@ -46,6 +46,8 @@ class Ingested:
     classes: tuple[str, ...]
     digest: str
     report: Mapping[str, Any] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    """What lies below alpha, and what is black and white beyond 8 bits, as `preprocess.py` asks."""
 
     def facts(self) -> dict[str, Any]:
         """What users are told of the data set."""
@@ -58,6 +60,7 @@ class Ingested:
             "n_validation": int(counts[1]),
             "n_test": int(counts[2]),
             "report": dict(self.report),
+            "reading": dict(self.reading),
         }
 
     def save(self, path: Path) -> None:
@@ -124,7 +127,11 @@ def ingest(
         images, pictures = images[kept], [p for p, k in zip(pictures, kept, strict=True) if k]
         require_classes(pictures, seen.classes)
     tell(0.88, "comparing pictures")
-    return _assembled(images, pictures, seen)
+    reading = {
+        "background": "#" + bytes(seen.reading.background).hex(),
+        "value_range": seen.reading.value_range,
+    }
+    return replace(_assembled(images, pictures, seen), reading=reading)
 
 
 def _decode(

@@ -16,7 +16,7 @@ DEVICE = "device"
 AGENT = "agent"
 """Jobs that wait for a device's agent; a slow device must not hold up another one."""
 
-CONCURRENCY = {CONTROL: 16, CPU: 1, GPU: 1, DEVICE: 1, AGENT: 32}
+CONCURRENCY = {CONTROL: 16, CPU: 2, GPU: 1, DEVICE: 1, AGENT: 32}
 
 QUEUE_OF = {
     "dataset": CPU,

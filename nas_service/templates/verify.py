@@ -1,12 +1,21 @@
 """Check the models of this bundle on the machine at hand: same outputs, and how fast.
 
 Needs Python, numpy and onnxruntime:  python verify.py
+
+With pictures of your own it says how many of them each model tells right:
+    python verify.py SAMPLES
+where SAMPLES is a folder of class folders (needs Pillow), or an .npz with `x` (pixels in 8 bits,
+`(n, height, width, channels)`) and `y` (class names, or their numbers).
 """
+
+from __future__ import annotations
 
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -18,10 +27,12 @@ TOLERANCE = {"fp32": (1e-3, 0.999), "fp16": (None, 0.99), "int8": (None, 0.9)}
 def main() -> int:
     """Check every model; the exit status is 1 where one does not give what it gave at home."""
     here = Path(__file__).parent
+    classes = json.loads((here / "class_names.json").read_text())
     report = json.loads((here / "report.json").read_text())
     failed = 0
     print(
         f"{'model':<44}{'parity':<8}{'max diff':>10}{'agree':>8}{'here ms':>10}{'reported ms':>13}"
+        + (f"{'samples right':>15}" if len(sys.argv) > 1 else "")
     )
     for row in (one for one in report["winners"] if one["published"]):
         folder = here / f"winner{row['rank']}"
@@ -55,8 +66,35 @@ def main() -> int:
         print(
             f"{label:<44}{'ok' if good else 'FAILED':<8}{difference:>10.2g}{agreement:>8.1%}"
             f"{np.median(times):>10.3f}{row['measured_latency_ms']:>13.3f}"
+            + (right(sys.argv[1], folder, session, classes) if len(sys.argv) > 1 else "")
         )
     return 1 if failed else 0
+
+
+def right(samples: str, folder: Path, session: Any, classes: list[str]) -> str:
+    """How many of the user's pictures a model tells right."""
+    from preprocess import Preprocessing  # type: ignore[import-not-found]  # beside this file
+
+    prepare = Preprocessing.load(folder / "preprocessing.json")
+    name = session.get_inputs()[0].name
+    hits = total = 0
+    for image, label in pictures(Path(samples), prepare, classes):
+        hits += int(session.run(None, {name: image})[0].argmax()) == label
+        total += 1
+    return f"{hits:>8} of {total}"
+
+
+def pictures(samples: Path, prepare: Any, classes: list[str]) -> Iterator[tuple[Any, int]]:
+    """Inputs and class numbers of the user's pictures."""
+    if samples.suffix == ".npz":
+        arrays = np.load(samples, allow_pickle=False)
+        for pixels, label in zip(arrays["x"], arrays["y"], strict=True):
+            named = str(label) in classes
+            yield prepare(pixels), classes.index(str(label)) if named else int(label)
+        return
+    for label, known in enumerate(classes):
+        for path in sorted((samples / known).glob("*")):
+            yield prepare.file(path), label
 
 
 if __name__ == "__main__":

@@ -58,24 +58,41 @@ class Runner:
             return _outcome(jobs.get_job(session, job_id))
 
     def step(
-        self, job_id: str, name: str, task: str, params: Json, span: tuple[float, float]
+        self,
+        job_id: str,
+        name: str,
+        task: str,
+        params: Json,
+        span: tuple[float, float],
+        *,
+        light: bool = False,
     ) -> Json:
         """Run one checkpointed step in a child process; `span` is its part of the job.
 
         A step has the machine to itself, unless it is for the device of an agent (`remote`): that
-        one mostly waits, and takes the machine only while it builds files.
+        one mostly waits, and takes the machine only while it builds files. A `light` one waits for
+        nobody, and gives way to everybody.
 
         Raises:
             NasError: what the task raised, in a first run and in a replay alike.
         """
-        answer = durable.step(name, lambda: self._execute(job_id, name, task, params, span))
+        answer = durable.step(
+            name, lambda: self._execute(job_id, name, task, params, span, alone=not light)
+        )
         if "error" in answer:
             raise from_dict(answer["error"])
         value: Json = answer["value"]
         return value
 
     def _execute(
-        self, job_id: str, name: str, task: str, params: Json, span: tuple[float, float]
+        self,
+        job_id: str,
+        name: str,
+        task: str,
+        params: Json,
+        span: tuple[float, float],
+        *,
+        alone: bool,
     ) -> Json:
         def cancelled() -> bool:
             try:
@@ -88,7 +105,7 @@ class Runner:
         try:
             with (
                 contextlib.nullcontext()
-                if params.get("remote")
+                if params.get("remote") or not alone
                 else child.machine_to_itself(self.context.machine_lock, cancelled)
             ):
                 patiently(lambda: self._note(job_id, name, "started"))

@@ -47,7 +47,9 @@ class Workflows:
 
         def work() -> None:
             try:
-                self._runner.step(job_id, "import", "ingest:import_dataset", params, (0.0, 1.0))
+                self._runner.step(
+                    job_id, "import", "ingest:import_dataset", params, (0.0, 1.0), light=True
+                )
             except NasError:
                 patiently(lambda: self._forget(params["dataset_id"]))  # before anybody is told
                 raise

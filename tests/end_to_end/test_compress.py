@@ -111,11 +111,10 @@ def test_a_model_of_ones_own_is_compressed_without_any_training(
     nas.wait(made["job"]["id"], timeout_s=560)
     rows = {row["precision"]: row for row in nas.compression(made["id"])["rows"]}
     assert rows["fp32"]["parity"]["max_abs"] < 1e-4
-    assert (
-        "neither smaller" in rows["fp32"]["reason"]
-        or "slower" in rows["fp32"]["reason"]
-        or (rows["fp32"]["published"])
-    )
+    # nothing was asked of it in fp32: the file is the original's
+    assert "the same file as the original's" in rows["fp32"]["reason"]
+    assert not rows["fp32"]["published"]
+    assert rows["int8"]["shares"]["n_layers_in_precision"] > 0
     assert rows["int8"]["compressed"]["size_bytes"] < 0.5 * rows["int8"]["original"]["size_bytes"]
     assert rows["fp16"]["compressed"]["size_bytes"] < 0.7 * rows["fp16"]["original"]["size_bytes"]
 

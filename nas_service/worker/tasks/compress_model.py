@@ -31,6 +31,7 @@ from nas_service.storage import artifacts
 from nas_service.training.data import Data, Split
 from nas_service.training.loop import logits_of
 from nas_service.worker.context import Context
+from nas_service.worker.preprocessing import preprocessing_of
 from nas_service.worker.tasks.models import N_CALIBRATION, OpenModel, open_model
 
 
@@ -162,13 +163,7 @@ def _images(model: OpenModel, params: dict[str, Any], folder: Path) -> None:
     part = _judged(model, params)
     prepared = model.data.prepared(part.images, model.size).contiguous().numpy()
     np.savez(folder / "test.npz", images=prepared, labels=part.labels.numpy())
-    preprocessing = {
-        "size": model.size,
-        "channels": model.channels,
-        "scale": 1 / 255,
-        "mean": list(model.data.mean),
-        "std": list(model.data.std),
-        "resize": "bilinear, antialiased",
-        "layout": "NCHW",
-    }
+    preprocessing = preprocessing_of(
+        model.dataset, model.data, size=model.size, channels=model.channels
+    )
     (folder / "preprocessing.json").write_text(json.dumps(preprocessing, indent=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from nas_service.storage import datasets
 from nas_service.storage.blobs import require_space
 from nas_service.worker.context import Context
 
+_NICENESS = 10
+
 
 def import_dataset(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     """Read the source of data set `dataset_id` and store it with its splits."""
@@ -21,6 +24,7 @@ def import_dataset(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         stored = datasets.get_dataset(session, params["dataset_id"])
     if stored.ready:
         return {"digest": stored.digest}
+    os.nice(_NICENESS)  # a search that trains or measures beside it goes first
     folder = context.scratch(f"import-{stored.id}")
     try:
         found = _read(context, stored.source, folder, report)

@@ -19,6 +19,7 @@ from nas_service.networks.build import build
 from nas_service.networks.reference import reference
 from nas_service.space.base import input_size
 from nas_service.storage import artifacts, datasets, searches
+from nas_service.storage.datasets import StoredDataset
 from nas_service.training.data import Data, most_prepared
 from nas_service.training.loop import TrainRecipe, recalibrate, train
 from nas_service.worker.context import Context, make_space
@@ -38,6 +39,7 @@ class OpenModel:
     """
 
     name: str
+    dataset: StoredDataset
     data: Data
     size: int
     channels: int
@@ -73,9 +75,9 @@ def open_model(
     if params.get("mean") is not None:
         data = _normalised(data, params["mean"], params["std"], dataset.image.channels)
     if params.get("artifact"):
-        return _upload(context, params, data, folder)
+        return _upload(context, params, dataset, data, folder)
     if params.get("winner"):
-        return _winner(context, params, data)
+        return _winner(context, params, dataset, data)
     told = params["reference"]
     image = dataset.image
     size = int(told.get("size") or image.size)
@@ -90,7 +92,7 @@ def open_model(
     )
     before_training(network, data, size)
     _train(network, data, size, told, int(params["seed"]), report)
-    return OpenModel(told["name"], data, size, image.channels, network)
+    return OpenModel(told["name"], dataset, data, size, image.channels, network)
 
 
 def _train(
@@ -115,7 +117,9 @@ def _train(
     recalibrate(network, data, size)
 
 
-def _upload(context: Context, params: dict[str, Any], data: Data, folder: Path) -> OpenModel:
+def _upload(
+    context: Context, params: dict[str, Any], dataset: StoredDataset, data: Data, folder: Path
+) -> OpenModel:
     with context.database.session() as session:
         stored = artifacts.get_artifact(session, params["artifact"])
     path = context.blobs.path(stored.sha256)
@@ -129,13 +133,15 @@ def _upload(context: Context, params: dict[str, Any], data: Data, folder: Path) 
     channels, size = int(told["channels"]), int(told["size"])
     require_together(data, channels, int(told["classes"]))
     require_fits(data, channels, size, params)
-    found = OpenModel(stored.name, data, size, channels, None)
+    found = OpenModel(stored.name, dataset, data, size, channels, None)
     if told["form"] == "onnx":
         return replace(found, graph=normalised.rename(folder / "original.onnx"))
     return replace(found, program=normalised.rename(folder / "original.pt2"))
 
 
-def _winner(context: Context, params: dict[str, Any], data: Data) -> OpenModel:
+def _winner(
+    context: Context, params: dict[str, Any], dataset: StoredDataset, data: Data
+) -> OpenModel:
     winner_id = params["winner"]
     with context.database.session() as session:
         winner = searches.get_winner(session, winner_id)
@@ -152,7 +158,7 @@ def _winner(context: Context, params: dict[str, Any], data: Data) -> OpenModel:
     network = build(space, genotype, seed=0)
     state = torch.load(context.blobs.path(stored["weights.pt"].sha256), weights_only=True)
     network.load_state_dict(state)
-    return OpenModel(winner_id, data, size, own.image.channels, network.eval())
+    return OpenModel(winner_id, dataset, data, size, own.image.channels, network.eval())
 
 
 def require_together(data: Data, channels: int, n_classes: int) -> None:

@@ -101,9 +101,8 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("report.json", text)
         archive.writestr("class_names.json", json.dumps(dataset.facts["classes"]))
-        archive.writestr(
-            "verify.py", files("nas_service").joinpath("templates", "verify.py").read_text()
-        )
+        for name in ("verify.py", "preprocess.py"):
+            archive.writestr(name, files("nas_service").joinpath("templates", name).read_text())
         for winner in found:
             for one in stored[winner.id]:
                 if one.name.endswith(_IN_BUNDLE) or one.kind == "compiled":

@@ -24,6 +24,7 @@ from nas_service.training.loop import TrainRecipe, recalibrate
 from nas_service.training.loop import train as train_network
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.images import open_images
+from nas_service.worker.preprocessing import preprocessing_of
 from nas_service.worker.recipes import finetune_options, supernet_recipe
 from nas_service.worker.tasks.profile_files import source_of
 from nas_service.worker.tasks.supernet import (
@@ -97,15 +98,7 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         report(0.1 + 0.8 * number / n_recipes, made.recipe or "fine-tuned")
     description = describe(space, genotype)
     (folder / "architecture.json").write_text(json.dumps(description, indent=1))
-    preprocessing = {
-        "size": size,
-        "channels": space.image.channels,
-        "scale": 1 / 255,
-        "mean": list(data.mean),
-        "std": list(data.std),
-        "resize": "bilinear, antialiased",
-        "layout": "NCHW",
-    }
+    preprocessing = preprocessing_of(dataset, data, size=size, channels=space.image.channels)
     (folder / "preprocessing.json").write_text(json.dumps(preprocessing, indent=1))
     files["architecture.json"] = (folder / "architecture.json", "architecture")
     files["preprocessing.json"] = (folder / "preprocessing.json", "preprocessing")

@@ -1,0 +1,85 @@
+"""`nas inspect`: what a model file is, and what would be made of it; nothing is uploaded."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from nas_service.cli import output
+from nas_service.cli.options import JsonOption
+from nas_service.errors import InvalidData, UnknownPlugin
+
+
+def inspect(model: Path, as_json: JsonOption = False) -> None:
+    """Show what a model file is, what is mended in it, and what each runtime takes of it."""
+    looked = looked_at(model)
+    if as_json:
+        output.show_json(looked)
+        return
+    size = looked["size"]
+    print(
+        f"{model.name}: {looked['form']}, images of {looked['channels']} x {size} x {size}, "
+        f"{looked['classes']} classes, {looked['size_bytes']:,} bytes"
+    )
+    print(f"operators: {', '.join(looked['operators'])}")
+    for note in looked["notes"]:
+        print(f"made ready: {note}")
+    if looked["quantised"]:
+        print("its layers are in integers already; `nas compress` takes the float model")
+    output.show(
+        looked["runtimes"],
+        [("runtime", "runtime"), ("precisions", "precisions"), ("here", "here"), ("why", "why")],
+        as_json=False,
+        title="what runtimes take",
+    )
+
+
+def looked_at(model: Path) -> dict[str, Any]:
+    """What `nas inspect` shows.
+
+    Raises:
+        InvalidData: there is no such file, or it is refused; the message says what to do.
+    """
+    from nas_service.compilation.uploads.inspect import inspect as look
+
+    if not model.is_file():
+        raise InvalidData(f"there is no file {model}", field="model")
+    with tempfile.TemporaryDirectory() as folder:
+        looked = look(model, Path(folder) / "ready")
+    return {
+        **looked,
+        "size_bytes": model.stat().st_size,
+        "runtimes": _runtimes(looked["form"], set(looked["operators"])),
+    }
+
+
+def _runtimes(form: str, operators: set[str]) -> list[dict[str, Any]]:
+    from nas_service.compilation import toolchains
+    from nas_service.plugins import COMPILERS, load
+    from nas_service.settings import Settings
+
+    rows = []
+    for one in toolchains.TOOLCHAINS:
+        status = toolchains.status(one, Settings())
+        try:
+            compiler = load(COMPILERS, one.name)
+        except UnknownPlugin:
+            continue
+        lacking = sorted(operators - set(getattr(compiler, "operators", operators)))
+        why = ""
+        if lacking and form == "onnx":
+            why = f"lacks {', '.join(lacking)}"
+        elif not status.ready:
+            why = f"lacks {', '.join(status.missing)}: {status.how}"
+        elif one.hardware:
+            why = f"runs on {one.hardware} alone"
+        rows.append(
+            {
+                "runtime": one.name,
+                "precisions": ", ".join(compiler.precisions),
+                "here": "yes" if not why else "no",
+                "why": why,
+            }
+        )
+    return rows
