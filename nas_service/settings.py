@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -60,6 +60,24 @@ class Settings(BaseSettings):
         default=16, ge=1, description="Schedules that tuned TVM tries for each distinct operator."
     )
     log_level: str = Field(default="INFO", description="Least severe level that is logged.")
+
+    @field_validator("log_level")
+    @classmethod
+    def known_level(cls, value: str) -> str:
+        """One of logging's own levels."""
+        levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+        if value.upper() not in levels:
+            raise ValueError(f"{value!r} is none of {', '.join(levels)}")
+        return value.upper()
+
+    @field_validator("database_url")
+    @classmethod
+    def known_database(cls, value: str | None) -> str | None:
+        """SQLite and PostgreSQL alone: the engine keeps its state there, too."""
+        scheme = (value or "").partition(":")[0].partition("+")[0]
+        if value and scheme not in {"sqlite", "postgresql"}:
+            raise ValueError(f"{scheme!r} is none of sqlite, postgresql")
+        return value
 
     @property
     def url(self) -> str:

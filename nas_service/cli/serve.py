@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from nas_service.engine import durable
+from nas_service.errors import Conflict, Unavailable
 from nas_service.processes import die_with_parent
 from nas_service.settings import Settings
 from nas_service.storage.session import migrate
@@ -39,6 +43,7 @@ def serve(settings: Settings) -> int:
     """Migrate, then keep an API process and a worker process alive until told to stop."""
     die_with_parent()  # where the demo started it
     configure(settings.log_level, process="serve")
+    require_free_port(settings.host, settings.port)
     prepare(settings)
     commands = {
         "api": ["serve", "--api-only", "--host", settings.host, "--port", str(settings.port)],
@@ -79,11 +84,35 @@ def _stop(processes: dict[str, subprocess.Popen[bytes]]) -> None:
             process.kill()
 
 
+def require_free_port(host: str, port: int) -> None:
+    """Raise `Conflict` where something listens there: said at once, not after four starts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Conflict(
+                f"port {port} of {host} cannot be used: {error.strerror or error}; choose another "
+                "one with --port",
+                field="port",
+            ) from error
+
+
 def prepare(settings: Settings) -> None:
-    """Make folders and bring both databases' tables to the newest revision."""
+    """Make folders and bring both databases' tables to the newest revision.
+
+    Raises:
+        Unavailable: a database cannot be opened, or is none.
+    """
     settings.scratch_dir.mkdir(parents=True, exist_ok=True)
-    migrate(settings.url)
-    durable.prepare(settings.engine_url)
+    try:
+        migrate(settings.url)
+        durable.prepare(settings.engine_url)
+    except SQLAlchemyError as error:
+        first = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        shown = settings.url.rpartition("@")[2]
+        raise Unavailable(f"the database {shown} cannot be used: {first}") from error
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:

@@ -10,6 +10,9 @@ import numpy as np
 
 from nas_service.search.certify import standard_error
 
+UNEQUAL = 10.0
+"""Classes this many times as large as others make accuracy say little."""
+
 
 def resolution(accuracy: float, n_test: int) -> float:
     """How far two accuracies near `accuracy` have to be apart to differ by their standard error.
@@ -45,6 +48,21 @@ def with_ties(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def _balance(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What is to be said where accuracy tells little, as classes of the test part are unequal."""
+    told = [row["classification"] for row in rows if row.get("classification")]
+    if not told:
+        return ""
+    asked = [sum(row) for row in told[0]["confusion"] or [] if sum(row)]
+    if not asked or max(asked) < UNEQUAL * min(asked):
+        return ""
+    low, high = (pick(one["balanced_accuracy"] for one in told) for pick in (min, max))
+    return (
+        f"; its classes are unequal ({max(asked)} to {min(asked)} images), so look at balanced "
+        f"accuracy: {100 * low:.1f} to {100 * high:.1f} %"
+    )
+
+
 def verdict(rows: Sequence[Mapping[str, Any]], n_test: int) -> dict[str, Any]:
     """What the test part can tell of these winners: numbers and a sentence."""
     measured = [row for row in rows if row["measured_accuracy"] is not None]
@@ -59,6 +77,7 @@ def verdict(rows: Sequence[Mapping[str, Any]], n_test: int) -> dict[str, Any]:
         text += f"; {n_tied} of {len(ranks)} winners are ties with another one"
         if n_tied == len(ranks) and len(ranks) > 1:
             text += ": a larger test part is needed to choose between them"
+    text += _balance(measured)
     n_front = sum(bool(row.get("on_front")) for row in rows)
     if n_front:
         text += (

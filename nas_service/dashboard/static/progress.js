@@ -34,7 +34,7 @@ export function showFacts(search) {
     facts.limit_ms == null ? "not settled yet" : `${significant(facts.limit_ms)} ms (${facts.limit_source})`;
   const shown = [
     ["State", search.state],
-    ["Data set", spec.dataset],
+    ["Data set", spec.dataset, `/datasets/${encodeURIComponent(spec.dataset)}`],
     ["Space", spec.space],
     ["Device", spec.device],
     ["Latency limit", limit],
@@ -49,9 +49,10 @@ export function showFacts(search) {
     ...(facts.test_part?.text ? [["Test part", facts.test_part.text]] : []),
   ];
   document.getElementById("facts").replaceChildren(
-    ...shown.map(([name, text]) =>
-      element("div", { children: [element("dt", { text: name }), element("dd", { text })] }),
-    ),
+    ...shown.map(([name, text, href]) => {
+      const told = href ? { children: [element("a", { text, href })] } : { text };
+      return element("div", { children: [element("dt", { text: name }), element("dd", told)] });
+    }),
   );
 }
 

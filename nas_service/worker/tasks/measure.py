@@ -34,12 +34,13 @@ from nas_service.space.base import input_size
 from nas_service.storage import artifacts, certified, datasets, devices, searches
 from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
+from nas_service.training.classification import Classification
 from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.images import open_images
 from nas_service.worker.remote import can_measure, runtimes_of
 from nas_service.worker.tasks.profile import keep_references
-from nas_service.worker.tasks.supernet import shipped_accuracy
+from nas_service.worker.tasks.supernet import shipped_predictions
 from nas_service.worker.tasks.winner_files import files_of, shipped_file
 from nas_service.worker.tasks.winner_rows import body_of, row_of
 
@@ -97,10 +98,14 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             on_progress=on_progress,
         )
         with context.building(params):
-            accuracy = {
+            told_apart = {
                 # the very file that ships, by its own runtime here, wherever it is measured
-                one: shipped_accuracy(
-                    bench.compiled[one], data, data.test, size, bench.targets[one]
+                one: Classification.of(
+                    data.test.labels.numpy(),
+                    shipped_predictions(
+                        bench.compiled[one], data, data.test, size, bench.targets[one]
+                    ),
+                    dataset.image.n_classes,
                 )
                 for one in precisions
             }
@@ -120,7 +125,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         )
         measured[precision] = Measured(
             precision=precision,
-            accuracy=accuracy[precision],
+            accuracy=told_apart[precision].accuracy,
             n_test=len(data.test),
             latency_ms=limited(timings[precision], spec.limit_on),
             stable=timings[precision].stable,
@@ -156,6 +161,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             row = {
                 **row_of(winner, measured[precision], measured["fp32"], certificate, spec.limits),
                 "file": shipped[precision].name,
+                "classification": told_apart[precision].as_dict(dataset.facts["classes"]),
                 "latency": timings[precision].as_dict(),
                 "steadiness": steadiness.as_dict() if steadiness else {},
                 "sustained_shift": sustained_shift(bench.profiler),

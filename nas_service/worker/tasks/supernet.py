@@ -93,14 +93,20 @@ def shipped_accuracy(
     path: Path, data: Data, split: Split, size: int, target: Target = PLAIN
 ) -> float:
     """Accuracy of a shipped file, run as it is shipped: one image at a time."""
+    predicted = shipped_predictions(path, data, split, size, target)
+    return float((predicted == split.labels.numpy()).mean())
+
+
+def shipped_predictions(
+    path: Path, data: Data, split: Split, size: int, target: Target = PLAIN
+) -> IntArray:
+    """The class numbers that a shipped file names for the images of a split: `(n,)`."""
     executable = RuntimeExecutable(path, target)
-    right = 0
+    predicted = []
     for start in range(0, len(split), 250):
         images = data.prepared(split.images[start : start + 250], size).contiguous().numpy()
-        labels = split.labels[start : start + 250].numpy()
-        for image, label in zip(images, labels, strict=True):
-            right += int(executable.run(image[None]).argmax() == label)
-    return right / len(split)
+        predicted += [int(executable.run(image[None]).argmax()) for image in images]
+    return np.array(predicted, dtype=np.int64)
 
 
 def train(params: dict[str, Any], report: Progress) -> dict[str, Any]:

@@ -84,3 +84,12 @@ def test_where_the_front_has_no_others_ties_are_taken() -> None:
     assert len(chosen) == 3
     assert len({one.genotype for one in chosen}) == 3
     assert np.ptp([one.predicted_accuracy for one in chosen]) == pytest.approx(0.01)
+
+
+def test_unequal_classes_are_told_with_balanced_accuracy() -> None:
+    told = {"balanced_accuracy": 0.5, "confusion": [[200, 0], [1, 0]]}
+    rows = with_ties([{**_row(0, 0.99), "classification": told}])
+    assert "unequal (200 to 1 images)" in verdict(rows, 201)["text"]
+    equal = {"balanced_accuracy": 0.9, "confusion": [[90, 10], [10, 90]]}
+    rows = with_ties([{**_row(0, 0.9), "classification": equal}])
+    assert "unequal" not in verdict(rows, 200)["text"]
