@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PIL import Image
 
@@ -22,10 +24,11 @@ def fitted(pixels: Pixels, side: int, whole: tuple[int, int] | None = None) -> P
     inner = min(of_whole)
     scales = height / of_whole[0], width / of_whole[1]
     top, left = ((size - inner) // 2 * scale for size, scale in zip(of_whole, scales, strict=True))
-    if scales == (1.0, 1.0):  # what lies beside the square has no part in it
-        pixels = pixels[int(top) : int(top) + inner, int(left) : int(left) + inner]
-        top = left = 0.0
-    box = (left, top, left + inner * scales[1], top + inner * scales[0])
+    bottom, right = top + inner * scales[0], left + inner * scales[1]
+    first_row, first_column = int(top), int(left)
+    # what lies beside the square has no part in it, but for a pixel that its edge runs through
+    pixels = pixels[first_row : math.ceil(bottom), first_column : math.ceil(right)]
+    box = (left - first_column, top - first_row, right - first_column, bottom - first_row)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     resized = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))
     return resized[..., None] if resized.ndim == 2 else resized

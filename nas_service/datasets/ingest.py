@@ -14,16 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.datasets.answers import Answers
+from nas_service.datasets.class_notes import require_classes
 from nas_service.datasets.copies import mostly_elsewhere, on_one_side
 from nas_service.datasets.duplicates import nearly_same, same_pixels
 from nas_service.datasets.fitting import fitted
-from nas_service.datasets.inspection import (
-    Inspection,
-    inspect,
-    quiet,
-    refused_unless_allowed,
-    require_classes,
-)
+from nas_service.datasets.inspection import Inspection, inspect, quiet, refused_unless_allowed
 from nas_service.datasets.names import PARTS
 from nas_service.datasets.pictures import Picture, Pixels, Reading, pixels
 from nas_service.datasets.reading_notes import side_of

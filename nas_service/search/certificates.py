@@ -122,19 +122,21 @@ def certificate_of(
 ) -> Certificate:
     """What a certifier knows of one of its candidates; `predicted_ms` is from before measuring.
 
-    `at_most_ms` are bounds of the sessions, those outside the reference state included: where
-    nothing else is known they certify a limit that is far above all of them.
+    `at_most_ms` are bounds of the sessions, those outside the reference state included: where too
+    few were in it they certify a limit that is far above all of them.
     """
     values = certifier.values(row)
+    few = len(values) < MIN_SESSIONS
+    bound = far_below(certifier.limit, at_most_ms) if few else None
     if not values:
         none = predicted_only(
             certifier.limit, probability, predicted_ms, spread, statistic=statistic
         )
-        if (bound := far_below(certifier.limit, at_most_ms)) is not None:
+        if bound is not None:
             return replace(none, verdict=CERTIFIED, why_unstable=why_unstable, at_most_ms=bound)
         return replace(none, verdict=UNDECIDED, why_unstable=why_unstable)
     over = certifier.probability_over(row)
-    if row in certifier.certified() and len(values) >= MIN_SESSIONS:
+    if bound is not None or (row in certifier.certified() and not few):
         verdict = CERTIFIED
     else:
         verdict = REFUSED if over > _HOPELESS else UNDECIDED
@@ -153,6 +155,8 @@ def certificate_of(
         probability_over=float(f"{over:.3g}"),
         n_sessions=len(values),
         noise=round(certifier.noise, 4),
+        why_unstable=why_unstable if bound is not None else "",
+        at_most_ms=bound,
     )
 
 
@@ -176,10 +180,10 @@ def settled(
     known = certifier.certified()
     for row in rows:
         n = len(certifier.values(row))
-        if n == 0 and far_below(certifier.limit, at_most_ms.get(row, ())) is not None:
-            continue
         if n < MIN_SESSIONS:
-            return False
+            if far_below(certifier.limit, at_most_ms.get(row, ())) is None:
+                return False
+            continue
         if row not in known and certifier.probability_over(row) < 0.99:
             return False
     return True

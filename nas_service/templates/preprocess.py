@@ -15,6 +15,7 @@ their pixels in full differ by about half a level of 255.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +134,11 @@ def fitted(pixels: Array, side: int, whole: tuple[int, int] | None = None) -> Ar
     inner = min(whole)
     down, across = height / whole[0], width / whole[1]
     top, left = (whole[0] - inner) // 2 * down, (whole[1] - inner) // 2 * across
-    if (down, across) == (1.0, 1.0):
-        pixels = pixels[int(top) : int(top) + inner, int(left) : int(left) + inner]
-        top = left = 0.0
-    rows = weights(pixels.shape[0], side, top, top + inner * down)
-    columns = weights(pixels.shape[1], side, left, left + inner * across)
+    bottom, right = top + inner * down, left + inner * across
+    row, column = int(top), int(left)
+    pixels = pixels[row : math.ceil(bottom), column : math.ceil(right)]
+    rows = weights(pixels.shape[0], side, top - row, bottom - row)
+    columns = weights(pixels.shape[1], side, left - column, right - column)
     return weighted(weighted(pixels, columns, 1), rows, 0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
-from lookup_tables.measuring.timing import SUSTAINED, Timing
+from lookup_tables.measuring.timing import SUSTAINED
 from lookup_tables.profile import Profiler
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
-from nas_service.compilation.benchmark import (
-    ON_OBSERVED,
-    PROTOCOL,
-    STATISTICS,
-    limited,
-    protocol_for,
-)
+from nas_service.compilation.benchmark import STATISTICS, limited, protocol_for
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import parity_of
 from nas_service.compilation.shares import shares_of
@@ -28,14 +22,14 @@ from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
 from nas_service.lineage import lineage
 from nas_service.search import certificates
-from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured
 from nas_service.space.base import input_size
 from nas_service.storage import artifacts, certified, datasets, devices, searches
 from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
 from nas_service.training.classification import Classification
-from nas_service.worker.bench import Bench, open_bench
+from nas_service.worker.bench import open_bench
+from nas_service.worker.certifying import bounds_of, certify, typical
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.images import open_images
 from nas_service.worker.remote import can_measure, runtimes_of
@@ -109,12 +103,12 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 )
                 for one in precisions
             }
-        certifier = _certify(bench, winner, search, spreads, on_session)
+        certifier = certify(bench, winner, search, spreads, on_session)
     except Unreachable:
         shutil.rmtree(folder, ignore_errors=True)
         return _unreached(context, search, winner, spreads)
     keep_references(context, device.id, bench.profiler)
-    timings = {one: _typical(bench, one) for one in precisions}
+    timings = {one: typical(bench, one) for one in precisions}
     report(0.85, "asking the runtime for its memory")
     memory = {one: _memory(context, params, bench.compiled[one], device) for one in precisions}
     report(0.9, "checking parity")
@@ -156,7 +150,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 spreads.get(precision),
                 statistic=STATISTICS[spec.limit_on],
                 why_unstable=timings[precision].reason,
-                at_most_ms=_bounds(bench, precision, spec.limit_on),
+                at_most_ms=bounds_of(bench, precision, spec.limit_on),
             )
             row = {
                 **row_of(winner, measured[precision], measured["fp32"], certificate, spec.limits),
@@ -254,53 +248,6 @@ def spread_of(table: StoredTable) -> float | None:
     if not table.calibration:
         return None
     return float(np.sqrt(np.mean(np.square(table.calibration["relative_errors"]))))
-
-
-def _certify(
-    bench: Bench,
-    winner: StoredWinner,
-    search: StoredSearch,
-    spreads: dict[str, float | None],
-    on_session: Callable[[int], None],
-) -> Certifier:
-    """Measure sessions until every verdict is settled; row i is the i-th precision."""
-    spec = search.value
-    known = [one for one in spreads.values() if one is not None]
-    certifier = Certifier(
-        limit=float(search.facts["limit_ms"]),
-        accuracy=np.ones(len(spec.precisions)),
-        estimate=np.array([winner.estimates[p]["predicted_latency_ms"] for p in spec.precisions]),
-        spread=max(known, default=0.1),
-        risk=certificates.risk_of(spec.limit_probability),
-    )
-    rows = list(range(len(spec.precisions)))
-    for number in range(certificates.MAX_SESSIONS):
-        on_session(number)
-        found = bench.session(spec.seed)
-        for row, precision in enumerate(spec.precisions):
-            # how noisy sessions are is learned from them; one outside the state says nothing
-            if found[precision].n_turns >= PROTOCOL.least_turns:
-                certifier.add(row, limited(found[precision], spec.limit_on))
-        bounds = {row: _bounds(bench, p, spec.limit_on) for row, p in enumerate(spec.precisions)}
-        # what was never stable is waited for as long as sessions last: states come back
-        if certificates.settled(certifier, rows, bounds):
-            break
-    return certifier
-
-
-def _bounds(bench: Bench, precision: str, limit_on: str) -> list[float | None]:
-    """Bounds on what is held against the limit, a session each; none where that is observed."""
-    if limit_on == ON_OBSERVED:
-        return []
-    return [session[precision].at_most_ms for session in bench.sessions]
-
-
-def _typical(bench: Bench, precision: str) -> Timing:
-    """The middle one of the stable sessions' timings, of all where none was stable."""
-    every = [one[precision] for one in bench.sessions]
-    stable = sorted((one for one in every if one.stable), key=lambda one: one.p50_ms)
-    chosen = stable or sorted(every, key=lambda one: one.p50_ms)
-    return chosen[(len(chosen) - 1) // 2]
 
 
 def _unreached(

@@ -77,3 +77,14 @@ def test_an_int8_file_that_is_only_bounded_is_not_called_faster() -> None:
 
 def test_no_sessions_bound_nothing() -> None:
     assert far_below(1.0, []) is None
+
+
+def test_too_few_sessions_in_the_reference_state_are_helped_by_the_others() -> None:
+    certifier = _never_measured(1.0)
+    certifier.add(0, 0.2)
+    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most_ms=[0.3, 0.21, 0.3])
+    assert found.verdict == CERTIFIED
+    assert found.at_most_ms == 0.3
+    assert found.measured_ms == pytest.approx(0.2, rel=0.01)
+    near = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most_ms=[0.3, 0.21, 0.6])
+    assert near.verdict == UNDECIDED
