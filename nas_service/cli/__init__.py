@@ -40,7 +40,7 @@ def _setting(error: ValueError) -> str:
     """What is wrong with the environment, by the setting's name."""
     first = error.errors()[0]  # type: ignore[attr-defined]  # pydantic's, imported by then
     name = "_".join(str(part) for part in first["loc"]).upper()
-    return f"NAS_{name}: {first['msg']}"
+    return f"NAS_{name}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def main() -> None:

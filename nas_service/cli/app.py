@@ -98,7 +98,8 @@ def _settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise InvalidSpec(f"NAS_{name.upper()}: {first['msg']}", field=name) from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise InvalidSpec(f"NAS_{name.upper()}: {message}", field=name) from error
 
 
 @app.command()

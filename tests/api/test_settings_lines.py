@@ -28,8 +28,8 @@ def _nas(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 @pytest.mark.parametrize(
     ("setting", "value", "named"),
     [
-        ("NAS_LOG_LEVEL", "LOUD", "NAS_LOG_LEVEL: Value error, 'LOUD' is none of DEBUG"),
-        ("NAS_DATABASE_URL", "mysql://x/y", "NAS_DATABASE_URL: Value error, 'mysql' is none of"),
+        ("NAS_LOG_LEVEL", "LOUD", "NAS_LOG_LEVEL: 'LOUD' is none of DEBUG"),
+        ("NAS_DATABASE_URL", "mysql://x/y", "NAS_DATABASE_URL: 'mysql' is none of"),
         ("NAS_PORT", "99999", "NAS_PORT: Input should be less than or equal to 65535"),
     ],
 )

@@ -83,7 +83,7 @@ def test_files_that_are_something_else(
     [
         ("NAS_PORT", "abc", "NAS_PORT: Input should be a valid integer"),
         ("NAS_PORT", "70000", "NAS_PORT: Input should be less than or equal to 65535"),
-        ("NAS_DATABASE_URL", "foo", "NAS_DATABASE_URL is no database"),
+        ("NAS_DATABASE_URL", "foo", "NAS_DATABASE_URL: 'foo' is none of sqlite, postgresql"),
         ("NAS_DATABASE_URL", "postgresql://127.0.0.1:9/x", "the database does not answer"),
     ],
 )
