@@ -82,7 +82,10 @@ def datasets_add(
     answers: Any = None,
 ) -> None:
     """Import a data set: upload PATH, or name a built-in one or a path on the server."""
+    if path is not None and not path.exists():
+        raise InvalidSpec(f"there is no file or folder {path}", field="path")
     with Client(server) as nas:
+        nas.wait_until_it_answers()
         added = add_dataset(nas, name, path, builtin=builtin, server_path=server_path, **answers)
         wait_for(
             nas,

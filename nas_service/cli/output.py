@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nas_service.client import ApiError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -150,7 +152,10 @@ class SearchProgress(ProgressLine):
         super().__call__(job)
         if self._warned:
             return
-        cards = self._nas.search(self._search_id)["facts"].get("steadiness")
+        try:
+            cards = self._nas.search(self._search_id)["facts"].get("steadiness")
+        except ApiError:  # a service that starts again is waited for by who called
+            return
         if cards is not None:
             self._warned = True
             for line in steadiness_lines(cards):

@@ -36,6 +36,7 @@ def wait_for(
 def wait(name: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
     """Wait for a search, a compression, a data set or any job, across restarts of the service."""
     with Client(server) as nas:
+        nas.wait_until_it_answers()
         job = _job_of(nas, name)
         if job["kind"] == "search":
             line: Any = output.SearchProgress(nas, job["id"], quiet=as_json)
@@ -57,6 +58,7 @@ def fetch(
 ) -> None:
     """Save what a search or a compression gave: report, bundle, files. Waits where it goes on."""
     with Client(server) as nas:
+        nas.wait_until_it_answers()
         job = _job_of(nas, name)
         if job["state"] in {"queued", "running"}:
             wait_for(nas, job["id"], output.ProgressLine(job["kind"]), name=name)

@@ -112,7 +112,8 @@ def _part_names(
             for name in sorted(named):
                 _ask(questions, _class_or_part(name, sorted(plain)))
             continue
-        parts |= {(*parent, name): part for name, part in named.items() if part in PARTS}
+        # what is held out is asked about, and is no class in the meantime
+        parts |= {(*parent, name): part if part in PARTS else TEST for name, part in named.items()}
     return parts
 
 

@@ -120,6 +120,7 @@ def test_a_held_out_folder_is_asked_about(tmp_path: Path) -> None:
     _folders(tmp_path, *[f"{s}/{c}" for s in ("train", "eval") for c in ("cats", "dogs")], n=20)
     with pytest.raises(Undecided) as error:
         ingest(tmp_path)
+    assert len(error.value.fields["questions"]) == 1
     assert set(_question(error)) == {"--split eval=validation", "--split eval=test"}
     assert _counts(ingest(tmp_path, parse({"split": "eval=test"})))[2] == 40
 
