@@ -10,6 +10,8 @@ from nas_service.cli import output
 from nas_service.cli.options import JsonOption
 from nas_service.errors import InvalidData, UnknownPlugin
 
+_FORMS = {"onnx": "an ONNX graph", "program": "an exported torch program (.pt2)"}
+
 
 def inspect(model: Path, as_json: JsonOption = False) -> None:
     """Show what a model file is, what is mended in it, and what each runtime takes of it."""
@@ -29,7 +31,12 @@ def inspect(model: Path, as_json: JsonOption = False) -> None:
         print("its layers are in integers already; `nas compress` takes the float model")
     output.show(
         looked["runtimes"],
-        [("runtime", "runtime"), ("precisions", "precisions"), ("here", "here"), ("why", "why")],
+        [
+            ("runtime", "runtime"),
+            ("precisions", "precisions"),
+            ("takes it", "takes"),
+            ("why", "why"),
+        ],
         as_json=False,
         title="what runtimes take",
     )
@@ -68,8 +75,11 @@ def _runtimes(form: str, operators: set[str]) -> list[dict[str, Any]]:
             continue
         lacking = sorted(operators - set(getattr(compiler, "operators", operators)))
         why = ""
-        if lacking and form == "onnx":
-            why = f"lacks {', '.join(lacking)}"
+        reads = "program" if getattr(compiler, "from_program", False) else "onnx"
+        if reads != form:
+            why = f"reads {_FORMS[reads]}, not {_FORMS[form]}"
+        elif lacking and form == "onnx":
+            why = f"does not run {', '.join(lacking)}"
         elif not status.ready:
             why = f"lacks {', '.join(status.missing)}: {status.how}"
         elif one.hardware:
@@ -78,7 +88,7 @@ def _runtimes(form: str, operators: set[str]) -> list[dict[str, Any]]:
             {
                 "runtime": one.name,
                 "precisions": ", ".join(compiler.precisions),
-                "here": "yes" if not why else "no",
+                "takes": "no" if why else "yes",
                 "why": why,
             }
         )

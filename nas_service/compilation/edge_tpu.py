@@ -25,6 +25,7 @@ class EdgeTpuCompiler:
     """From an exported program by way of LiteRT's int8."""
 
     toolchain = toolchains.EDGE_TPU
+    from_program = True
     built_on = (toolchains.LITERT,)
     precisions = ("int8",)
 

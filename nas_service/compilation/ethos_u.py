@@ -40,6 +40,7 @@ class EthosUCompiler:
     """From an exported program by way of LiteRT's int8 to vela's file."""
 
     toolchain = toolchains.ETHOS_U
+    from_program = True
     built_on = (toolchains.LITERT,)
     precisions = ("int8",)
 

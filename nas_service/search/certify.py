@@ -97,7 +97,7 @@ def judge(
             f"not the same network: {measured.why_not_same or 'outputs differ'}",
         )
     if measured.not_in_precision:
-        reason = f"not a {measured.precision} file: {measured.not_in_precision}"
+        reason = f"nothing of it is in {measured.precision}: {measured.not_in_precision}"
         return Verdict(False, holds, reason)
     if broken:
         name, one = next(iter(broken.items()))

@@ -170,7 +170,7 @@ def _row(
         row["shares"] = {**one.shares.as_dict(), "text": one.shares.sentence(precision)}
         if one.shares.nothing and precision != "fp32":
             told = one.shares.sentence(precision)
-            return {**row, "reason": f"not a {precision} file: {told}"}
+            return {**row, "reason": f"nothing of it is in {precision}: {told}"}
     if one.logits is None:
         return {**row, "reason": str(one.notes.get("status", "not run on hardware"))}
     reference = np.load(folder / "reference.npz")["logits"]
