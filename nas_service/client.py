@@ -29,9 +29,19 @@ class ApiError(Exception):
         super().__init__(str(problem.get("detail") or problem.get("title") or "unknown error"))
         self.problem = problem
 
+    @property
+    def away(self) -> bool:
+        """Whether the service cannot answer now, as while it starts again."""
+        return self.problem.get("status") == 503
+
 
 class Unreachable(ApiError):
     """No service answers at the address."""
+
+    @property
+    def away(self) -> bool:
+        """It is."""
+        return True
 
 
 class Client:
@@ -235,12 +245,11 @@ class Client:
                 heard = time.monotonic()
             except ApiError as error:
                 lost_s = time.monotonic() - heard
-                away = isinstance(error, Unreachable) or error.problem.get("status") == 503
-                if not away or lost_s > patience_s:
+                if not error.away or lost_s > patience_s:
                     raise
                 if on_progress is not None and job is not None:
-                    told = "the service does not answer; asking it again"
-                    on_progress({**job, "message": told, "eta_s": None})
+                    message = "the service does not answer; asking it again"
+                    on_progress({**job, "message": message, "eta_s": None})
                 time.sleep(max(poll_s, 1.0))
                 continue
             if on_progress is not None:

@@ -154,8 +154,10 @@ class SearchProgress(ProgressLine):
             return
         try:
             cards = self._nas.search(self._search_id)["facts"].get("steadiness")
-        except ApiError:  # a service that starts again is waited for by who called
-            return
+        except ApiError as error:
+            if not error.away:
+                raise
+            return  # whoever called waits for a service that starts again
         if cards is not None:
             self._warned = True
             for line in steadiness_lines(cards):

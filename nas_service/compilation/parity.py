@@ -89,10 +89,8 @@ def parity_of(found: FloatArray32, reference: FloatArray32, precision: str) -> P
         why = f"column {dead} varied in the original and is constant now"
     elif not why and column_db is not None and column_db < MIN_COLUMN_SQNR_DB[precision]:
         why = (
-            f"column {worst} is off by {-column_db:.0f} dB more than it varies"
-            if column_db < 0
-            else f"column {worst} is {column_db:.0f} dB off, {MIN_COLUMN_SQNR_DB[precision]:.0f} "
-            "are asked for"
+            f"column {worst} has a signal of {column_db:.0f} dB over its noise, "
+            f"{MIN_COLUMN_SQNR_DB[precision]:.0f} are asked for"
         )
     return Parity(
         round(max_abs, 8),

@@ -51,9 +51,12 @@ class Shares:
 
 
 def shares_of(path: Path, precision: str) -> Shares | None:
-    """What a compiled file says of itself; None where its format is not read here."""
+    """What a compiled file says of itself; None where nothing here reads its format."""
     count = _READERS.get(path.suffix.lower())
-    return None if count is None else count(path, precision)
+    try:
+        return None if count is None else count(path, precision)
+    except ImportError:  # its runtime is not installed: unknown, which is no refusal
+        return None
 
 
 def _of_onnx(path: Path, precision: str) -> Shares:
@@ -69,7 +72,7 @@ def _of_onnx(path: Path, precision: str) -> Shares:
         "fp16": {int(types.FLOAT16)},
         "bf16": {int(types.BFLOAT16)},
     }
-    wanted = forms.get(precision, {int(types.FLOAT)})
+    in_precision = forms.get(precision, {int(types.FLOAT)})
     layers = inside = 0
     in_float: list[str] = []
     for node in graph.node:
@@ -78,12 +81,12 @@ def _of_onnx(path: Path, precision: str) -> Shares:
         if node.op_type in WEIGHTED and not _weights_of(node, maker, sizes):
             continue  # a product of two activations
         layers += 1
-        if _is_in(node, maker, kinds, wanted, precision):
+        if _is_in(node, maker, kinds, in_precision, precision):
             inside += 1
         elif len(in_float) < 20:
             in_float.append(node.name or node.output[0])
     numbers = {name: n for name, n in sizes.items() if n > 1}
-    kept = sum(n for name, n in numbers.items() if kinds[name] in wanted)
+    kept = sum(n for name, n in numbers.items() if kinds[name] in in_precision)
     return Shares(layers, inside, sum(numbers.values()), kept, tuple(in_float))
 
 
@@ -101,17 +104,19 @@ def _weights_of(node: Any, maker: dict[str, Any], sizes: dict[str, int]) -> list
 
 
 def _is_in(
-    node: Any, maker: dict[str, Any], kinds: dict[str, int], wanted: set[int], precision: str
+    node: Any, maker: dict[str, Any], kinds: dict[str, int], in_precision: set[int], precision: str
 ) -> bool:
     if precision != "int8":
-        return any(kinds.get(name) in wanted for name in _weights_of(node, maker, dict(kinds)))
+        return any(
+            kinds.get(name) in in_precision for name in _weights_of(node, maker, dict(kinds))
+        )
     if node.op_type in _INTEGER:
         return True
     # the form that runtimes turn into integer kernels: input and weights come out of integers
     made_by = [maker.get(name) for name in node.input[:2]]
     if not all(one is not None and one.op_type == "DequantizeLinear" for one in made_by):
         return False
-    return made_by[1] is not None and kinds.get(made_by[1].input[0]) in wanted
+    return made_by[1] is not None and kinds.get(made_by[1].input[0]) in in_precision
 
 
 def _of_tflite(path: Path, precision: str) -> Shares:
@@ -119,7 +124,9 @@ def _of_tflite(path: Path, precision: str) -> Shares:
 
     interpreter = Interpreter(model_path=str(path))
     tensors = {one["index"]: one for one in interpreter.get_tensor_details()}
-    wanted = {"int8": (np.int8, np.uint8), "fp16": (np.float16,)}.get(precision, (np.float32,))
+    in_precision = {"int8": (np.int8, np.uint8), "fp16": (np.float16,)}.get(
+        precision, (np.float32,)
+    )
     layers = inside = weights = kept = 0
     in_float: list[str] = []
     for op in interpreter._get_ops_details():
@@ -131,7 +138,7 @@ def _of_tflite(path: Path, precision: str) -> Shares:
             continue
         size = int(np.prod(weight["shape"]))
         weights += size
-        if weight["dtype"] in wanted:
+        if weight["dtype"] in in_precision:
             inside += 1
             kept += size
         elif len(in_float) < 20:

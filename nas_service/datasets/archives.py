@@ -24,11 +24,11 @@ _UNIX = 3
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack below `folder`; gives what can be inspected. Files that are no archive stay.
 
-    A single folder around everything is left out. Links are not unpacked: what they lead to is
-    not in the archive.
+    A single folder around everything is left out. Symbolic links are refused: what they lead to is
+    not known to be in the archive.
 
     Raises:
-        InvalidData: it is damaged, encrypted, too large, or a name leads out of it.
+        InvalidData: it is damaged, encrypted, too large, has a link, or a name leads out of it.
     """
     if archive.suffix.lower() in {".npz", ".parquet"}:
         return archive
@@ -49,7 +49,10 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
         for member in packed.infolist():
             name = _safe(_zip_name(member))
             total = _within_limit(total + member.file_size)
-            if member.is_dir() or stat.S_ISLNK(member.external_attr >> 16):
+            if member.is_dir():
+                continue
+            if stat.S_ISLNK(member.external_attr >> 16):
+                _refuse_link(name)
                 continue
             with packed.open(member) as stream:
                 _write(stream, folder / name)
@@ -72,9 +75,21 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
         for member in packed:
             name = _safe(member.name)
             total = _within_limit(total + member.size)
-            stream = packed.extractfile(member) if member.isreg() else None
-            if stream is not None:
+            if member.isdir():
+                continue
+            if not (member.isreg() or member.islnk()):  # hard links are files of the archive
+                _refuse_link(name)
+                continue
+            if (stream := packed.extractfile(member)) is not None:
                 _write(stream, folder / name)
+
+
+def _refuse_link(name: PurePosixPath) -> None:
+    """A link, unless it is the system's own: what it leads to is not known to be in the archive."""
+    if not any(belongs_to_the_system(part) for part in name.parts):
+        raise InvalidData(
+            f"{name} in the archive is a link or no file; pack what it leads to (tar --dereference)"
+        )
 
 
 @contextmanager
@@ -84,6 +99,7 @@ def _readable() -> Iterator[None]:
     except (
         zipfile.BadZipFile,
         tarfile.TarError,
+        KeyError,  # a hard link to what is not in it
         RuntimeError,  # encrypted
         NotImplementedError,  # packed in a way that is not known here
         EOFError,

@@ -205,7 +205,10 @@ def _labels(name: str, key: str, y: Array, n: int, names: tuple[str, ...] | None
     if y.shape != (n,):
         raise InvalidData(f"{name}: {key} has shape {y.shape}, expected {n} labels", field=key)
     if y.dtype.kind in "US":
-        texts = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in y]
+        try:
+            texts = [v.decode() if isinstance(v, bytes) else str(v) for v in y]
+        except UnicodeDecodeError as error:
+            raise InvalidData(f"{name}: {key} has text that is not UTF-8: {error}") from error
         texts = [normal(text.strip()) for text in texts]
         if "" in texts:
             raise InvalidData(f"{name} row {texts.index('')}: {key} is empty", field=key)

@@ -36,6 +36,7 @@ _KNOWN_OTHERS = {
     *(".mp4", ".avi", ".mov", ".wav", ".mp3", ".sha256", ".md5"),
 }
 _TABLES = {".csv", ".tsv"}
+UNREAD = "picture that nothing describes"
 _MOST_LOOSE = 0.05
 """A larger share of pictures in no class folder is no oversight."""
 
@@ -92,13 +93,34 @@ def read_folder(
         source = described.source(set_aside)
     else:
         source = _class_folders(folder, pictures, others, answers, set_aside)
-    used = {TABLE: _TABLES, PARQUET: {".parquet"}, ARRAYS: {".npz"}}.get(chosen, set())
+    if chosen != FOLDERS and source.pictures:
+        named = described.named if chosen == TABLE and described is not None else set()
+        for file in pictures:
+            if file.path not in named:
+                set_aside.add(UNREAD, file.place)
+    used = {PARQUET: parquets, ARRAYS: archives}.get(chosen, [])
+    if chosen == TABLE and described is not None:
+        used = [table.file for table in described.tables]
     for file in others:
-        ending = file.path.suffix.lower()
-        if ending not in used:
-            set_aside.add(f"no picture ({ending or 'no ending'})", file.place)
+        if file not in used:
+            ending = file.path.suffix.lower() or "no ending"
+            set_aside.add(f"no picture ({ending})", file.place)
+    if chosen == FOLDERS:
+        _require_known_names(answers, files)
     source.questions[:0] = questions
     return source
+
+
+def _require_known_names(answers: Answers, files: Sequence[File]) -> None:
+    """Refuse answers about folders that are not there: a slip would be no answer at all."""
+    known = {name for file in files for name in file.names[:-1]}
+    unknown = sorted(set(answers.split) - known - {"*"})
+    if unknown:
+        raise InvalidData(
+            f"split: no folder is called {unknown[0]!r}; there are "
+            f"{', '.join(sorted(known)[:20]) or 'none'}",
+            field="split",
+        )
 
 
 def _pictures(files: Sequence[File]) -> tuple[list[File], list[File]]:

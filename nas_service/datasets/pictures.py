@@ -122,13 +122,14 @@ def pixels(picture: Picture, reading: Reading) -> Pixels:
 
 
 def scale_of(picture: Picture) -> tuple[float, float] | None:
-    """The smallest and largest number in a picture beyond 8 bits; None where it is unreadable."""
+    """The smallest and largest number in a picture beyond 8 bits; None where it tells none."""
     try:
         with _opened(picture) as image:
             values = np.asarray(image)
     except InvalidData:
         return None
-    return float(np.nanmin(values)), float(np.nanmax(values))
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
 def has_alpha(image: Image.Image) -> bool:

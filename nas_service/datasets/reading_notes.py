@@ -106,6 +106,8 @@ def _depth(
         return f"{len(pictures)} {named} pictures: {limits[0]:g} is black, {limits[1]:g} white", []
     some = np.unique(np.linspace(0, len(pictures) - 1, _SAMPLED).round().astype(int))
     scales = [scale for i in some if (scale := scale_of(pictures[i])) is not None]
+    if not scales:  # those that cannot be decoded are told, and named, when they are read
+        return f"{len(pictures)} {named} pictures, none of which tells its range", []
     low, high = min(one[0] for one in scales), max(one[1] for one in scales)
     text = (
         f"{len(pictures)} {named} pictures: 0 is black, 65535 white; in {len(scales)} of them the "
@@ -113,7 +115,7 @@ def _depth(
     )
     if bits == [16] and high > _BARELY_USED * FULL_16_BITS[1]:
         return text, []
-    used = 1.0 if low >= 0 and high <= 1.0 else float(2 ** int(np.ceil(np.log2(high + 1.0))) - 1)
+    used = 1.0 if high <= 1.0 else float(2 ** int(np.ceil(np.log2(high + 1.0))) - 1)
     ways = [(min(low, 0.0), max(used, high, 1e-6)), (low, high if high > low else low + 1.0)]
     ways += [FULL_16_BITS] if bits == [16] else []
     question = Question(

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nas_service.datasets.answers import IGNORE, Answers
 from nas_service.datasets.columns import (
@@ -16,7 +17,7 @@ from nas_service.datasets.columns import (
     named_column,
     part_answered,
 )
-from nas_service.datasets.names import normal, part_of
+from nas_service.datasets.names import HELD_OUT, PARTS, normal, part_of
 from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import Alternative, Question, SetAside
 from nas_service.datasets.source import Source, in_order
@@ -63,6 +64,8 @@ class Described:
     tables: list[_Table]
     pictures: _Pictures
     answers: Answers
+    named: set[Path] = field(default_factory=set)
+    """The pictures that some row names, known once the source was read."""
 
     @property
     def name(self) -> str:
@@ -88,8 +91,10 @@ class Described:
         split = _index(table, None, SPLIT_NAMES)
         if label is None:
             return
-        siblings = [one.file.path.stem for one in self.tables]
-        of_file = part_of(table.file.path.stem, siblings)
+        of_file = self._part_of_table(table, source)
+        if of_file == IGNORE:
+            set_aside.add("left out as answered", place)
+            return
         if group is not None:
             source.notes.append(f"pictures of one {table.header[group]} stay on one side")
         source.notes += [one for one in table.notes if one not in source.notes]
@@ -103,6 +108,7 @@ class Described:
             if file is None:
                 set_aside.add(f"in {place}, but not here", row[table.paths])
                 continue
+            self.named.add(file.path)
             if not row[label].strip():
                 raise InvalidData(f"{where}: no label", field=table.header[label])
             part = of_file
@@ -120,6 +126,33 @@ class Described:
                     row[group] if group is not None else None,
                 )
             )
+
+    def _part_of_table(self, table: _Table, source: Source) -> str | None:
+        """The part that a table's name or folder says; asked where it is one of several tables.
+
+        A sample of what to hand in has paths and labels, too, and its labels mean nothing.
+        """
+        name = table.file.path.stem
+        if name in self.answers.split:
+            return self.answers.split[name]
+        siblings = [one.file.path.stem for one in self.tables]
+        names = [name, *table.file.names[:-1]]
+        parts = {part_of(one, siblings) for one in names} - {None, HELD_OUT}
+        if len(parts) == 1:
+            return parts.pop()
+        if len(self.tables) > 1 and not self.answers.draws_parts:
+            source.questions.append(
+                Question(
+                    "split",
+                    f"{table.file.place} is one of {len(self.tables)} tables of these pictures: "
+                    "what part it describes",
+                    (
+                        Alternative(f"{name}={IGNORE}", "leave it out"),
+                        *(Alternative(f"{name}={one}", f"the {one} part") for one in PARTS),
+                    ),
+                )
+            )
+        return None
 
     def _column(
         self,

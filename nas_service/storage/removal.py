@@ -105,16 +105,16 @@ def _subjects(session: Session, item: Item) -> list[str]:
 
 
 def _delete(session: Session, item: Item) -> None:
+    subjects = _subjects(session, item)
     if item.kind == "search":
-        owners = _subjects(session, item)
-        session.execute(delete(ArtifactRow).where(ArtifactRow.owner.in_(owners)))
+        session.execute(delete(ArtifactRow).where(ArtifactRow.owner.in_(subjects)))
         for row in session.scalars(select(SearchRow).where(SearchRow.reopens == item.id)):
             row.reopens = None
     if item.kind == "dataset":  # those of supernets go with the supernets
         session.execute(delete(PredictorRow).where(PredictorRow.dataset_id == item.id))
     session.flush()
     session.execute(delete(_ROWS[item.kind]).where(_ROWS[item.kind].id == item.id))
-    session.execute(delete(JobRow).where(JobRow.subject.in_([item.id])))
+    session.execute(delete(JobRow).where(JobRow.subject.in_(subjects)))
 
 
 def _dataset(session: Session, name: str) -> Item:

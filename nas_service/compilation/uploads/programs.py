@@ -42,7 +42,6 @@ def inspect_program(path: Path, normalised: Path) -> dict[str, Any]:
 
 _TRAINING: dict[str, int] = {
     "aten.batch_norm.default": 5,
-    "aten.instance_norm.default": 5,
     "aten._native_batch_norm_legit.default": 5,
     "aten.native_batch_norm.default": 5,
     "aten.dropout.default": 2,
@@ -57,8 +56,6 @@ def _require_inference(program: Any) -> None:
         name = str(node.target)
         at = _TRAINING.get(name)
         if at is not None and len(node.args) > at and node.args[at] is True:
-            if name.startswith("aten.instance_norm"):
-                continue  # it always normalises by the picture's own statistics
             raise bad(
                 f"it is in training mode ({node.name}): call model.eval() before torch.export"
             )

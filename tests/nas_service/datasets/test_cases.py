@@ -378,10 +378,10 @@ def test_archives_of_any_system_are_unpacked(tmp_path: Path) -> None:
         archive.writestr("pets\\cats\\windows.png", (tmp_path / "pets/cats/0_000.png").read_bytes())
     with tarfile.open(tmp_path / "pets.tgz", "w:gz") as packed:
         packed.add(tmp_path / "pets", "pets")
-        link = tarfile.TarInfo("pets/cats/leads_out.png")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        packed.addfile(link)
-    for name, n in (("mac.zip", 25), ("pets.tgz", 24)):
+        again = tarfile.TarInfo("pets/cats/again.png")
+        again.type, again.linkname = tarfile.LNKTYPE, "pets/cats/0_000.png"
+        packed.addfile(again)
+    for name, n in (("mac.zip", 25), ("pets.tgz", 25)):
         found = ingest(unpack(tmp_path / name, tmp_path / f"out_{name}"))
         assert found.classes == ("cats", "dogs")
         assert len(found.labels) == n
@@ -492,3 +492,77 @@ def test_large_pictures_are_stored_as_large_as_asked(tmp_path: Path) -> None:
     report = inspect(tmp_path).report
     assert any("--image-size keeps more" in line for line in report.reading)
     assert ingest(tmp_path, parse({"image_size": 320})).images.shape == (20, 320, 320, 3)
+
+
+def test_a_link_in_an_archive_is_refused_by_name(tmp_path: Path) -> None:
+    _folders(tmp_path / "pets", "cats", "dogs")
+    with tarfile.open(tmp_path / "pets.tar", "w") as packed:
+        packed.add(tmp_path / "pets", "pets")
+        link = tarfile.TarInfo("pets/birds")
+        link.type, link.linkname = tarfile.SYMTYPE, "/elsewhere/birds"
+        packed.addfile(link)
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        member = zipfile.ZipInfo("pets/birds")
+        member.external_attr = 0o120777 << 16
+        archive.writestr(member, "/elsewhere/birds")
+    for name in ("pets.tar", "pets.zip"):
+        with pytest.raises(InvalidData, match="pets/birds in the archive is a link"):
+            unpack(tmp_path / name, tmp_path / f"out_{name}")
+
+
+def test_pictures_that_no_row_describes_are_told(tmp_path: Path) -> None:
+    for i in range(40):
+        _noise(i).save(tmp_path / f"{i}.png")
+    rows = ["path,label", *(f"{i}.png,{'cat' if i % 2 else 'dog'}" for i in range(30))]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    (tmp_path / "sample.csv").write_text("name,guess\nx,u\ny,v")
+    found = ingest(tmp_path)
+    assert len(found.labels) == 30
+    aside = {one["reason"]: one for one in found.report["set_aside"]}
+    assert aside["picture that nothing describes"]["n"] == 10
+    assert aside["no picture (.csv)"]["names"] == ["sample.csv"]
+
+
+def test_an_answer_about_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    _folders(tmp_path, "cats", "dogs", "fish")
+    with pytest.raises(InvalidData, match="no folder is called 'fihs'; there are cats, dogs, fish"):
+        ingest(tmp_path, parse({"split": "fihs=ignore"}))
+
+
+@pytest.mark.parametrize("values", [(-5.0, -2.0), (float("nan"), float("nan")), (0.0, 3e5)])
+def test_odd_floating_pictures_are_asked_about_or_refused(
+    values: tuple[float, float], tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            pixels = np.linspace(*values, 256, dtype=np.float32).reshape(16, 16) + i
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.tif")
+    with pytest.raises(InvalidData):
+        ingest(tmp_path)
+
+
+def test_deep_pictures_that_are_cut_off_are_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            noise = np.random.default_rng(i).integers(0, 65536, (32, 32)).astype(np.uint16)
+            Image.fromarray(noise).save(tmp_path / name / f"{i}.png")
+            whole = (tmp_path / name / f"{i}.png").read_bytes()
+            (tmp_path / name / f"{i}.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InvalidData, match=r"none of 20 pictures can be read, as a/0\.png"):
+        ingest(tmp_path)
+
+
+def test_a_second_table_of_the_same_pictures_is_asked_about(tmp_path: Path) -> None:
+    """A sample of what to hand in names pictures and labels like any other table."""
+    for i in range(60):
+        _noise(i).save(tmp_path / f"{i}.png")
+    rows = ["id,label", *(f"{i},{'cat' if i % 2 else 'dog'}" for i in range(40))]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    handed_in = ["id,label", *(f"{i},cat" for i in range(40, 60))]
+    (tmp_path / "sample_submission.csv").write_text("\n".join(handed_in))
+    with pytest.raises(Undecided, match="one of 2 tables of these pictures"):
+        ingest(tmp_path)
+    answer = parse({"split": "sample_submission=ignore,labels=train"})
+    assert len(ingest(tmp_path, answer).labels) == 40
