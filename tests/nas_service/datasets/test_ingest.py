@@ -217,4 +217,6 @@ def test_photographs_decoded_at_a_part_of_their_size_look_the_same(tmp_path: Pat
         apart = np.abs(expected - image.ravel().astype(np.int16))
         best = apart[apart.mean(axis=1).argmin()]
         assert best.mean() < 0.6
-        assert best.max() <= 6
+        levels = best.reshape(32, 32, 3)
+        assert levels[1:-1, 1:-1].max() <= 4
+        assert levels.max() <= 8  # the square's edge runs through pixels of the smaller picture
