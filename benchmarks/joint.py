@@ -34,7 +34,7 @@ from nas_service.space.deployment import DeploymentSpace
 from nas_service.training.data import Data
 from nas_service.training.loop import recalibrate
 from nas_service.worker.evaluators import SupernetEvaluator, validation_part
-from nas_service.worker.tasks.supernet import shipped_accuracy
+from nas_service.worker.tasks.supernet import shipped_classes
 
 DEPLOYMENTS = ("fp32", "int8", "int8+qat", "openvino:bf16", "openvino:int8", "openvino:int8+qat")
 N_START = 32
@@ -142,7 +142,7 @@ def learned(
             context = PassContext(data, size, seed=seed)
             for made in ship(wanted, network, context, Path(folder), options):
                 for graph, path in made.graphs.items():
-                    shipped[graph].append(shipped_accuracy(path, data, part, size))
+                    shipped[graph].append(shipped_classes(path, data, part, size).accuracy)
     return {
         graph: fit_shipping(start.accuracy[chosen], macs[chosen], np.array(values))
         for graph, values in shipped.items()

@@ -29,8 +29,10 @@ from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.space.base import SearchSpace, describe
 from nas_service.storage import certified, datasets, devices, jobs, searches
 from nas_service.storage.certified import StoredCertificate
+from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.trail import trails
+from nas_service.training.metrics import metric_of, unequal
 
 router = APIRouter(prefix="/v1", tags=["searches"])
 
@@ -67,6 +69,11 @@ class SearchIn(Strict):
     )
     sampler: str = "guided"
     evaluator: str = "supernet"
+    metric: str = Field(
+        default="accuracy",
+        description="What is maximised: accuracy, balanced_accuracy or macro_f1; the words "
+        "predicted_accuracy and measured_accuracy then stand for it.",
+    )
     predictor: str = "ensemble"
     n_initial: int = Field(default=64, ge=8, le=5000)
     n_holdout: int = Field(default=24, ge=2, le=5000)
@@ -102,6 +109,7 @@ class SearchIn(Strict):
         check(SAMPLERS, self.sampler)
         check(EVALUATORS, self.evaluator)
         check(PREDICTORS, self.predictor)
+        metric_of(self.metric)
         check_deployments(self.precisions, recipes=True)
         if recipes_of(self.precisions) and self.evaluator != "supernet":
             raise InvalidSpec(
@@ -173,6 +181,19 @@ class Evaluated(BaseModel):
     accuracy: float
 
 
+def _balance_note(dataset: StoredDataset, spec: SearchSpec) -> str | None:
+    """What is to be said of a search for accuracy where classes are unequal."""
+    counts = dataset.facts.get("report", {}).get("counts", {})
+    apart = [found for part in counts.values() if (found := unequal(part)) is not None]
+    if spec.metric != "accuracy" or not apart:
+        return None
+    most, fewest = max(apart, key=lambda one: one[0] / one[1])
+    return (
+        f"classes are unequal ({most} to {fewest} pictures), so accuracy says little of the small "
+        "ones: the metric balanced_accuracy or macro_f1 counts classes alike"
+    )
+
+
 @router.post("/searches", status_code=202)
 def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey = None) -> Accepted:
     """Start a search."""
@@ -195,6 +216,8 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
             session, spec, device_id=device.id, dataset_id=dataset.id, data_digest=dataset.digest
         )
         search_id = remembered(session, key, "search", body, added.id)
+        if (note := _balance_note(dataset, spec)) is not None:
+            searches.add_facts(session, added.id, notes=[note])
         if search_id != added.id:
             searches.remove_search(session, added.id)
         params = {"search_id": search_id}

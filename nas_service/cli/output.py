@@ -174,25 +174,28 @@ def steadiness_lines(cards: Iterable[Json], *, verdicts: Sequence[str] = ("rough
     ]
 
 
-WINNER_COLUMNS: Sequence[Column] = (
-    ("winner", "rank"),
-    ("precision", "precision"),
-    ("accuracy predicted", "accuracy_predicted"),
-    ("accuracy measured", "accuracy_measured"),
-    ("ties", "ties"),
-    ("ms predicted", "predicted_latency_ms"),
-    ("ms measured", "measured_latency_ms"),
-    ("size kB", "size_kb"),
-    ("90 % interval", "interval"),
-    ("limit", "verdict"),
-    ("published", "published"),
-    ("front", "front"),
-    ("reason", "reason"),
-)
+def winner_columns(metric: str) -> Sequence[Column]:
+    """The columns of a table of winners; `metric` is the name of what the search maximised."""
+    said = "macro F1" if metric == "macro_f1" else metric.replace("_", " ")
+    return (
+        ("winner", "rank"),
+        ("precision", "precision"),
+        (f"{said} predicted", "accuracy_predicted"),
+        (f"{said} measured", "accuracy_measured"),
+        ("ties", "ties"),
+        ("ms predicted", "predicted_latency_ms"),
+        ("ms measured", "measured_latency_ms"),
+        ("size kB", "size_kb"),
+        ("90 % interval", "interval"),
+        ("limit", "verdict"),
+        ("published", "published"),
+        ("front", "front"),
+        ("reason", "reason"),
+    )
 
 
 def winner_rows(results: Iterable[Json]) -> list[Json]:
-    """Result rows in the form that `WINNER_COLUMNS` shows."""
+    """Result rows in the form that `winner_columns` shows."""
     return [
         {
             **row,

@@ -32,6 +32,9 @@ def search(
     ] = None,
     sampler: Annotated[str, typer.Option(help="guided, random, tpe, nsga2, nsga3 ...")] = "guided",
     evaluator: Annotated[str, typer.Option(help="supernet or standalone.")] = "supernet",
+    metric: Annotated[
+        str, typer.Option(help="What is maximised: accuracy, balanced_accuracy or macro_f1.")
+    ] = "accuracy",
     queries: Annotated[int, typer.Option(help="Accuracy evaluations to spend.")] = 40,
     winners: Annotated[int, typer.Option(help="Winners to compress and measure.")] = 4,
     initial: Annotated[int, typer.Option(help="Subnets the predictor starts from.")] = 64,
@@ -114,6 +117,7 @@ def search(
             "max_latency_ms": max_latency_ms,
             "sampler": sampler,
             "evaluator": evaluator,
+            "metric": metric,
             "n_queries": queries,
             "n_winners": winners,
             "n_initial": initial,
@@ -148,6 +152,8 @@ def search(
         search_id = submitted["id"]
         if not as_json:
             print(f"search {search_id}: {nas.url}/searches/{search_id}")
+            for note in nas.search(search_id)["facts"].get("notes", []):
+                print(f"note: {note}")
         if not wait:
             if as_json:
                 output.show_json(submitted)

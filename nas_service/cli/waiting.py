@@ -120,8 +120,9 @@ def show_front(nas: Client, search_id: str, *, as_json: bool) -> None:
     if search["problem"]:
         print(f"search {search_id} {search['state']}: {why_not(search)}")
     if rows:
+        columns = output.winner_columns(search["spec"].get("metric", "accuracy"))
         title = f"front of {search_id}, limit {facts['limit_ms']:g} ms"
-        output.show(output.winner_rows(rows), output.WINNER_COLUMNS, as_json=False, title=title)
+        output.show(output.winner_rows(rows), columns, as_json=False, title=title)
         if text := (facts.get("test_part") or {}).get("text"):
             print(text)
         everything = ("steady", "rough", "unknown")
@@ -132,7 +133,7 @@ def show_front(nas: Client, search_id: str, *, as_json: bool) -> None:
         nas.front(search_id)["front"],
         [
             ("precision", "precision"),
-            ("accuracy predicted", "predicted_accuracy"),
+            (f"{search['spec'].get('metric', 'accuracy')} predicted", "predicted_accuracy"),
             ("ms predicted", "predicted_latency_ms"),
             ("size bytes", "size_bytes"),
         ],

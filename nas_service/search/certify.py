@@ -15,11 +15,15 @@ MAX_INT8_LOSS = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One shipped file as it was found on its target."""
+    """One shipped file as it was found on its target.
+
+    `accuracy` is the search's metric, which `metric` calls by the words that people read.
+    """
 
     precision: str
     accuracy: float
     n_test: int
+    accuracy_standard_error: float
     latency_ms: float
     stable: bool
     size_bytes: int
@@ -28,6 +32,7 @@ class Measured:
     agreement: float
     peak_memory_bytes: int | None = None
     energy_mj: float | None = None
+    metric: str = "accuracy"
     why_not_same: str = ""
     """What differs where `parity_ok` is not."""
     not_in_precision: str = ""
@@ -45,12 +50,6 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
-
-
-def standard_error(accuracy: float, n: int) -> float:
-    """Standard error of a share of `n` images, never below that of one error in `n`."""
-    spread = max(accuracy * (1.0 - accuracy), (1.0 / n) * (1.0 - 1.0 / n))
-    return float((spread / n) ** 0.5)
 
 
 def held(limits: Mapping[str, float], measured: Measured | None) -> dict[str, dict[str, Any]]:
@@ -123,7 +122,8 @@ def judge(
             return Verdict(
                 False,
                 True,
-                f"loses {100 * loss:.1f} points of accuracy against {reference.precision}, "
+                f"loses {100 * loss:.1f} points of {measured.metric} "
+                f"against {reference.precision}, "
                 f"more than {100 * MAX_INT8_LOSS:.0f}",
             )
     return Verdict(True, True, "")

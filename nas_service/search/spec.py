@@ -24,8 +24,10 @@ class SearchSpec:
     """What to search, on which data, for which device, under which limits.
 
     `objectives` are minimised beside 1 - accuracy, `limits` bound further quantities; both are
-    named as in `Problem`. `also_devices` are devices whose tables price a search beside its own.
-    With `patience`, a search ends when so many batches in a row added nothing to the front. With
+    named as in `Problem`. `metric` is what stands for accuracy throughout: `accuracy`,
+    `balanced_accuracy` or `macro_f1`. `also_devices` are devices whose tables price a search beside
+    its own. With `patience`, a search ends when so many batches in a row added nothing to the
+    front. With
     `cheap_fidelity`, `candidates_per_query` networks are evaluated with that share of the effort
     for each one that is evaluated in full. `measuring_budget` measurements are spent on candidates
     near the limit before winners are chosen. `follows` names devices whose new or changed tables
@@ -42,6 +44,7 @@ class SearchSpec:
     precisions: tuple[str, ...] = ("fp32", "int8")
     sampler: str = "guided"
     evaluator: str = "supernet"
+    metric: str = "accuracy"
     predictor: str = "ensemble"
     n_initial: int = 64
     n_holdout: int = 24

@@ -8,10 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_service.search.certify import standard_error
-
-UNEQUAL = 10.0
-"""Classes this many times as large as others make accuracy say little."""
+from nas_service.training.metrics import METRICS, share_error, unequal
 
 
 def resolution(accuracy: float, n_test: int) -> float:
@@ -19,7 +16,7 @@ def resolution(accuracy: float, n_test: int) -> float:
 
     Of the difference of two shares of `n_test` images each: the root of two times that of one.
     """
-    return float(np.sqrt(2.0) * standard_error(accuracy, n_test))
+    return float(np.sqrt(2.0) * share_error(accuracy, n_test))
 
 
 def tied(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
@@ -51,15 +48,16 @@ def with_ties(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _balance(rows: Sequence[Mapping[str, Any]]) -> str:
     """What is to be said where accuracy tells little, as classes of the test part are unequal."""
     told = [row["classification"] for row in rows if row.get("classification")]
-    if not told:
+    if not told or rows[0].get("metric", "accuracy") != "accuracy":
         return ""
-    asked = [sum(row) for row in told[0]["confusion"] or [] if sum(row)]
-    if not asked or max(asked) < UNEQUAL * min(asked):
+    counts = {str(number): sum(row) for number, row in enumerate(told[0]["confusion"] or [])}
+    apart = unequal(counts)
+    if apart is None:
         return ""
     low, high = (pick(one["balanced_accuracy"] for one in told) for pick in (min, max))
     return (
-        f"; its classes are unequal ({max(asked)} to {min(asked)} images), so look at balanced "
-        f"accuracy: {100 * low:.1f} to {100 * high:.1f} %"
+        f"; its classes are unequal ({apart[0]} to {apart[1]} images), so look at balanced "
+        f"accuracy: {100 * low:.1f} to {100 * high:.1f} % (a search may maximise it)"
     )
 
 
@@ -68,11 +66,13 @@ def verdict(rows: Sequence[Mapping[str, Any]], n_test: int) -> dict[str, Any]:
     measured = [row for row in rows if row["measured_accuracy"] is not None]
     if not measured:
         return {"n_test": n_test, "resolution": None, "n_tied": 0, "n_front": 0, "text": ""}
-    usual = float(np.median([row["measured_accuracy"] for row in measured]))
-    apart = resolution(usual, n_test)
+    label = METRICS[measured[0].get("metric", "accuracy")].label
+    what = "accuracies" if label == "accuracy" else f"values of {label}"
+    usual = float(np.median([row["measured_accuracy_standard_error"] for row in measured]))
+    apart = math.sqrt(2.0) * usual
     ranks = {row["rank"] for row in measured}
     n_tied = len({row["rank"] for row in measured if row["tied_with"]})
-    text = f"{n_test} test images tell accuracies apart that differ by {100 * apart:.1f} points"
+    text = f"{n_test} test images tell {what} apart that differ by {100 * apart:.1f} points"
     if n_tied:
         text += f"; {n_tied} of {len(ranks)} winners are ties with another one"
         if n_tied == len(ranks) and len(ranks) > 1:

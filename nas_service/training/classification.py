@@ -60,6 +60,7 @@ class Classification:
         }
         few = len(classes) <= MOST_CLASSES_SHOWN
         return {
+            "accuracy": round(self.accuracy, 6),
             "balanced_accuracy": round(self.balanced_accuracy, 6),
             "macro_f1": round(self.macro_f1, 6),
             "recall": recall,

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from nas_service.training.classification import Classification
 from nas_service.training.data import Data, Split, augment
 from nas_service.training.device import placed
 from nas_service.training.distillation import distillation_loss
@@ -41,10 +42,15 @@ class TrainRecipe:
         return asdict(self)
 
 
+def classified(network: nn.Module, data: Data, split: Split, size: int) -> Classification:
+    """What `network` names the images of `split`, by true class."""
+    logits = logits_of(network, data, split.images, size)
+    return Classification.of(split.labels.numpy(), logits.argmax(1).numpy(), logits.shape[1])
+
+
 def accuracy(network: nn.Module, data: Data, split: Split, size: int) -> float:
     """Share of images in `split` that `network` classifies rightly."""
-    chosen = logits_of(network, data, split.images, size).argmax(1)
-    return int((chosen == split.labels).sum()) / len(split)
+    return classified(network, data, split, size).accuracy
 
 
 def logits_of(network: nn.Module, data: Data, images: Tensor, size: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Accuracy evaluators that train or run networks."""
+"""Accuracy evaluators that train or run networks; another metric may stand for accuracy."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import copy
 import math
 
 import numpy as np
-import torch
 from torch import nn
 
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, input_size
+from nas_service.training.classification import Classification
 from nas_service.training.data import Data, Split
-from nas_service.training.loop import RECALIBRATION, TrainRecipe, accuracy, recalibrate, train
+from nas_service.training.loop import RECALIBRATION, TrainRecipe, classified, recalibrate, train
+from nas_service.training.metrics import METRICS, hopeless
 
 MAX_VALIDATION = 2_000
 """Validation images that a search looks at: beyond them the standard error hardly falls."""
@@ -30,9 +31,10 @@ def validation_part(data: Data, fidelity: float = 1.0) -> Split:
 class SupernetEvaluator:
     """Accuracy on validation data under shared weights, statistics recalibrated for each."""
 
-    def __init__(self, supernet: Supernet, data: Data) -> None:
+    def __init__(self, supernet: Supernet, data: Data, *, metric: str = "accuracy") -> None:
         self._supernet = supernet
         self._data = data
+        self._metric = METRICS[metric]
 
     def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
         """See `AccuracyEvaluator.evaluate`; fidelity is the share of images. Nothing is random."""
@@ -44,7 +46,7 @@ class SupernetEvaluator:
             size = input_size(self._supernet.space, genotype)
             network = self._supernet.subnet(genotype)
             recalibrate(network, self._data, size, n_images=n_images)
-            found.append(accuracy(network, self._data, part, size))
+            found.append(self._metric.value(classified(network, self._data, part, size)))
         return np.array(found, dtype=np.float64)
 
 
@@ -54,11 +56,14 @@ class StandaloneEvaluator:
     A run that is no better than guessing after a third of its epochs is hopeless and ends there.
     """
 
-    def __init__(self, space: SearchSpace, data: Data, recipe: TrainRecipe) -> None:
+    def __init__(
+        self, space: SearchSpace, data: Data, recipe: TrainRecipe, *, metric: str = "accuracy"
+    ) -> None:
         self._space = space
         self._data = data
         self._recipe = recipe
         self._part = validation_part(data)
+        self._metric = METRICS[metric]
 
     def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
         """See `AccuracyEvaluator.evaluate`; fidelity is the share of the recipe's epochs."""
@@ -77,17 +82,13 @@ class StandaloneEvaluator:
                 # running statistics lag behind early in training, on a copy they are set
                 settled = copy.deepcopy(network)
                 recalibrate(settled, self._data, size)
-                reached = accuracy(settled, self._data, self._part, size)
-                return not hopeless(reached, self._part)
+                return not hopeless(self._metric, self._classified(settled, size))
 
             train(network, self._data, size, recipe, seed=seed, on_epoch=on_epoch)
             if fidelity < 1.0:
                 recalibrate(network, self._data, size)
-            found.append(accuracy(network, self._data, self._part, size))
+            found.append(self._metric.value(self._classified(network, size)))
         return np.array(found, dtype=np.float64)
 
-
-def hopeless(reached: float, part: Split) -> bool:
-    """Whether an accuracy is within two standard errors of always naming the commonest class."""
-    share = float(torch.bincount(part.labels).max()) / len(part)
-    return reached <= share + 2.0 * math.sqrt(share * (1.0 - share) / len(part))
+    def _classified(self, network: nn.Module, size: int) -> Classification:
+        return classified(network, self._data, self._part, size)

@@ -41,7 +41,9 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
         )
         finetune = finetune_options(spec.training, n_train)
         with_recipe = [graph for graph in graphs_of(spec.precisions) if "." in graph]
-        recipes = {"graphs": sorted(with_recipe)} if with_recipe else {}
+        more: dict[str, Any] = {"graphs": sorted(with_recipe)} if with_recipe else {}
+        if spec.metric != "accuracy":  # predictors of accuracy are named as they always were
+            more["metric"] = spec.metric
         predictor = supernets.ensure_predictor(
             session,
             dataset_id=dataset.id,
@@ -54,7 +56,7 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
                 "n_holdout": spec.n_holdout,
                 "n_probes": spec.n_probes,
                 "finetune": finetune,
-                **recipes,
+                **more,
             },
         )
         searches.add_facts(session, search.id, supernet_id=shared.id, predictor_id=predictor.id)
@@ -76,6 +78,6 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
                 "n_holdout": spec.n_holdout,
                 "n_probes": spec.n_probes,
                 "finetune": finetune,
-                **recipes,
+                **more,
             },
         }

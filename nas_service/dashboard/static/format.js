@@ -6,6 +6,9 @@ export const percent = (share, digits = 1) =>
 export const significant = (value, digits = 3) =>
   value == null ? "unknown" : Number(value).toPrecision(digits);
 
+// A metric's name as people write it.
+export const metricName = (name) => (name === "macro_f1" ? "macro F1" : (name || "accuracy").replace("_", " "));
+
 export const kilobytes = (bytes) => (bytes == null ? "unknown" : (bytes / 1000).toFixed(0));
 
 export function duration(seconds) {

@@ -1,4 +1,7 @@
-// Accuracy against latency: predicted points hollow, measured ones solid, an arrow's line between.
+// Accuracy, or the search's metric, against latency: predicted points hollow, measured ones solid, a
+// line from one to the other, and steps along the measured front.
+
+import { metricName } from "./format.js";
 
 /* global Plotly */
 const colours = { fp32: "#1f5fbf", int8: "#c2571a" };
@@ -59,6 +62,20 @@ function links(points) {
   return { x, y, mode: "lines", type: "scatter", line: { width: 1, color: "#9aa6b4", dash: "dot" }, hoverinfo: "skip", showlegend: false };
 }
 
+// Files that no faster one is as accurate as, as steps: what is to be had for how many milliseconds.
+function measuredFront(points) {
+  const own = points.filter((one) => one.on_front).sort((a, b) => a.measured_latency_ms - b.measured_latency_ms);
+  return {
+    name: "measured front",
+    mode: "lines",
+    type: "scatter",
+    x: own.map((one) => one.measured_latency_ms),
+    y: own.map((one) => 100 * one.measured_accuracy),
+    line: { shape: "hv", width: 1.5, color: "#2e7d4f" },
+    hoverinfo: "skip",
+  };
+}
+
 export function drawFront(front) {
   const note = document.getElementById("front-note");
   if (!front.front.length && !front.dominated.length) {
@@ -72,6 +89,7 @@ export function drawFront(front) {
   const traces = [
     dominated(front.dominated),
     links(front.measured),
+    measuredFront(front.measured),
     ...precisions.map((one) => predicted(front.front, one)),
     ...precisions.map((one) => measured(front.measured, one, true)),
     ...precisions.map((one) => measured(front.measured, one, false)),
@@ -79,7 +97,7 @@ export function drawFront(front) {
   const layout = {
     margin: { l: 60, r: 20, t: 10, b: 50 },
     xaxis: { title: { text: "latency, ms (p50)" }, rangemode: "tozero", gridcolor: "#e8ecf1", zeroline: false },
-    yaxis: { title: { text: "top-1 accuracy, %" }, gridcolor: "#e8ecf1", zeroline: false },
+    yaxis: { title: { text: `${metricName(front.metric)}, %` }, gridcolor: "#e8ecf1", zeroline: false },
     legend: { orientation: "h", y: -0.2 },
     hovermode: "closest",
     plot_bgcolor: "#ffffff",

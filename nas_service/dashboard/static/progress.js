@@ -1,4 +1,4 @@
-import { duration, element, percent, significant } from "./format.js";
+import { duration, element, metricName, percent, significant } from "./format.js";
 
 // What was measured before winners were chosen, and how noisy the device was.
 function certification(found) {
@@ -35,8 +35,10 @@ export function showFacts(search) {
   const shown = [
     ["State", search.state],
     ["Data set", spec.dataset, `/datasets/${encodeURIComponent(spec.dataset)}`],
+    ...(facts.notes || []).map((note) => ["Note", note]),
     ["Space", spec.space],
     ["Device", spec.device],
+    ["Maximises", metricName(spec.metric)],
     ["Latency limit", limit],
     ["Limit holds with", `${spec.limit_probability}, as measured`],
     ["Limit is held against", HELD[spec.limit_on || "reference"]],

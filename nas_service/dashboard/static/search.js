@@ -5,6 +5,7 @@ import { drawFront } from "./front-plot.js";
 import { showMessage } from "./format.js";
 import { showPredictor } from "./predictor.js";
 import { showLineage } from "./lineage.js";
+import { showClasses } from "./classes.js";
 import { showFacts, showProgress } from "./progress.js";
 import { showBundle, showWinners } from "./winners.js";
 
@@ -23,7 +24,8 @@ async function look() {
     showPredictor(front.predictor);
   }
   const { body: winners } = await read(`${base}/winners`);
-  showWinners(winners);
+  showWinners(winners, search.spec.metric);
+  showClasses(winners);
   const { body: lineage } = await read(`${base}/lineage`);
   showLineage(lineage);
   if (ended.has(search.state)) {

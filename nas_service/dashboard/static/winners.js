@@ -1,4 +1,4 @@
-import { element, kilobytes, percent, significant } from "./format.js";
+import { element, kilobytes, metricName, percent, significant } from "./format.js";
 
 // A deployment's name may end in a recipe, whose weights are its own: `int8+qat`.
 function prefix(precision) {
@@ -94,7 +94,9 @@ function pendingRow(winner, [precision, estimate]) {
   });
 }
 
-export function showWinners(winners) {
+export function showWinners(winners, metric) {
+  const name = metricName(metric);
+  document.getElementById("metric").textContent = name[0].toUpperCase() + name.slice(1);
   const rows = winners.flatMap((winner) =>
     winner.results.length
       ? winner.results.map((row) => measuredRow(winner, row))

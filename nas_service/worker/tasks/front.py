@@ -20,6 +20,7 @@ from nas_service.search.spec import SearchSpec
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
 from nas_service.storage import datasets, searches, supernets
 from nas_service.storage.searches import StoredSearch
+from nas_service.training.metrics import effective_images
 from nas_service.worker.context import Context
 from nas_service.worker.tasks.tables import open_problem
 from predictors.quality import report_card
@@ -58,11 +59,18 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     front = front_of(problem, judged(problem, candidates, search.facts.get("certification", {})))
     barred |= {tuple(one.genotype[:-1]) for one in before}
     wanted = spec.n_winners if not before else _n_failed(before)
-    chosen = winners.choose(front, wanted, barred=barred, n_test=int(dataset.facts["n_test"]))
+    n_test = effective_images(
+        spec.metric,
+        dataset.facts.get("report", {}).get("counts", {}).get("test"),
+        int(dataset.facts["n_test"]),
+    )
+    chosen = winners.choose(front, wanted, barred=barred, n_test=n_test)
     by_key = {(one.genotype[:-1], one.precision): one for one in candidates}
     ids = []
     with context.database.session() as session:
-        searches.add_front(session, search.id, front_document(problem, candidates, len(told), card))
+        searches.add_front(
+            session, search.id, front_document(problem, spec, candidates, len(told), card)
+        )
         for rank, one in enumerate(chosen, start=len(before)):
             estimates = {
                 precision: by_key[one.genotype[:-1], precision].as_dict()
@@ -166,7 +174,11 @@ def _together(known: Evaluated, told: Sequence[Evaluation]) -> Evaluated:
 
 
 def front_document(
-    problem: Problem, candidates: list[Candidate], n: int, card: dict[str, Any]
+    problem: Problem,
+    spec: SearchSpec,
+    candidates: list[Candidate],
+    n: int,
+    card: dict[str, Any],
 ) -> dict[str, Any]:
     """The front as clients poll it: predicted points alone; measured ones are added later."""
     front = front_of(problem, candidates)
@@ -174,6 +186,7 @@ def front_document(
     return {
         "limit_ms": problem.limit_ms,
         "n_evaluations": n,
+        "metric": spec.metric,
         "objectives": list(problem.objectives),
         "limits": dict(problem.limits),
         "predictor": card,

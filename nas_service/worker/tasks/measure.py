@@ -27,14 +27,14 @@ from nas_service.space.base import input_size
 from nas_service.storage import artifacts, certified, datasets, devices, searches
 from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
-from nas_service.training.classification import Classification
+from nas_service.training.metrics import METRICS
 from nas_service.worker.bench import open_bench
 from nas_service.worker.certifying import bounds_of, certify, typical
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.images import open_images
 from nas_service.worker.remote import can_measure, runtimes_of
 from nas_service.worker.tasks.profile import keep_references
-from nas_service.worker.tasks.supernet import shipped_predictions
+from nas_service.worker.tasks.supernet import shipped_classes
 from nas_service.worker.tasks.winner_files import files_of, shipped_file
 from nas_service.worker.tasks.winner_rows import body_of, row_of
 
@@ -94,13 +94,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         with context.building(params):
             told_apart = {
                 # the very file that ships, by its own runtime here, wherever it is measured
-                one: Classification.of(
-                    data.test.labels.numpy(),
-                    shipped_predictions(
-                        bench.compiled[one], data, data.test, size, bench.targets[one]
-                    ),
-                    dataset.image.n_classes,
-                )
+                one: shipped_classes(bench.compiled[one], data, data.test, size, bench.targets[one])
                 for one in precisions
             }
         certifier = certify(bench, winner, search, spreads, on_session)
@@ -112,6 +106,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     report(0.85, "asking the runtime for its memory")
     memory = {one: _memory(context, params, bench.compiled[one], device) for one in precisions}
     report(0.9, "checking parity")
+    metric = METRICS[spec.metric]
     measured: dict[str, Measured] = {}
     for precision in precisions:
         same = parity_of(
@@ -119,7 +114,9 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         )
         measured[precision] = Measured(
             precision=precision,
-            accuracy=told_apart[precision].accuracy,
+            accuracy=metric.value(told_apart[precision]),
+            accuracy_standard_error=metric.standard_error(told_apart[precision]),
+            metric=metric.label,
             n_test=len(data.test),
             latency_ms=limited(timings[precision], spec.limit_on),
             stable=timings[precision].stable,
@@ -155,6 +152,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             row = {
                 **row_of(winner, measured[precision], measured["fp32"], certificate, spec.limits),
                 "file": shipped[precision].name,
+                "metric": metric.name,
                 "classification": told_apart[precision].as_dict(dataset.facts["classes"]),
                 "latency": timings[precision].as_dict(),
                 "steadiness": steadiness.as_dict() if steadiness else {},

@@ -68,7 +68,7 @@ def run_search(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         with context.database.session() as session:
             searches.add_evaluations(session, search.id, batch)
             searches.add_front(
-                session, search.id, front_document(problem, candidates, len(told), card)
+                session, search.id, front_document(problem, spec, candidates, len(told), card)
             )
         report(len(told) / spec.n_queries, f"{len(told)} of {spec.n_queries} queries")
         return True
@@ -101,9 +101,9 @@ def _evaluator(context: Context, search: StoredSearch, space: SearchSpace) -> Ac
     make = load(EVALUATORS, spec.evaluator)
     if shared is not None:
         supernet, data = open_supernet(context, shared, dataset)
-        made: AccuracyEvaluator = make(supernet, data)
+        made: AccuracyEvaluator = make(supernet, data, metric=spec.metric)
         return made
     data = open_images(context, dataset, spec.training.max_train_images)
     recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
-    alone: AccuracyEvaluator = make(space, data, recipe)
+    alone: AccuracyEvaluator = make(space, data, recipe, metric=spec.metric)
     return alone

@@ -27,8 +27,10 @@ from nas_service.space.sampling import distinct
 from nas_service.storage import datasets, supernets
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.supernets import StoredSupernet
+from nas_service.training.classification import Classification
 from nas_service.training.data import Data, Split
 from nas_service.training.loop import TrainRecipe, recalibrate
+from nas_service.training.metrics import METRICS
 from nas_service.training.sandwich import train_supernet
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.evaluators import SupernetEvaluator, validation_part
@@ -89,24 +91,17 @@ def subnet_of(supernet: Supernet, data: Data, genotype: IntArray) -> tuple[Netwo
 PLAIN = Target("this machine", PLAIN_RUNTIME, "", "fp32")
 
 
-def shipped_accuracy(
+def shipped_classes(
     path: Path, data: Data, split: Split, size: int, target: Target = PLAIN
-) -> float:
-    """Accuracy of a shipped file, run as it is shipped: one image at a time."""
-    predicted = shipped_predictions(path, data, split, size, target)
-    return float((predicted == split.labels.numpy()).mean())
-
-
-def shipped_predictions(
-    path: Path, data: Data, split: Split, size: int, target: Target = PLAIN
-) -> IntArray:
-    """The class numbers that a shipped file names for the images of a split: `(n,)`."""
+) -> Classification:
+    """What a shipped file names the images of a split, run as it is shipped: one at a time."""
     executable = RuntimeExecutable(path, target)
-    predicted = []
+    answers = []
     for start in range(0, len(split), 250):
         images = data.prepared(split.images[start : start + 250], size).contiguous().numpy()
-        predicted += [int(executable.run(image[None]).argmax()) for image in images]
-    return np.array(predicted, dtype=np.int64)
+        answers += [executable.run(image[None]).ravel() for image in images]
+    predicted = np.array([int(one.argmax()) for one in answers], dtype=np.int64)
+    return Classification.of(split.labels.numpy(), predicted, len(answers[0]))
 
 
 def train(params: dict[str, Any], report: Progress) -> dict[str, Any]:
@@ -162,7 +157,8 @@ def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     genotypes = distinct(space, n_initial + n_holdout, np.random.default_rng([shared.seed, 3]))
     # the corners anchor the predictor where searches end
     genotypes[0], genotypes[1] = space.smallest(), space.largest()
-    evaluator = SupernetEvaluator(supernet, data)
+    metric = METRICS[params.get("metric", "accuracy")]
+    evaluator = SupernetEvaluator(supernet, data, metric=metric.name)
     accuracy = np.empty(len(genotypes))
     for i in range(len(genotypes)):
         accuracy[i] = evaluator.evaluate(genotypes[i : i + 1], fidelity=1.0, seed=shared.seed)[0]
@@ -175,6 +171,7 @@ def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     quality = _quality(
         predictor.predict(features[held]), accuracy[held], accuracy[fit_part], len(data.validation)
     )
+    quality["metric"] = metric.name
     folder = context.scratch(f"predictor-{stored.id}")
     path = folder / "predictor.zip"
     options = {"names": list(space.feature_names)}
@@ -211,13 +208,15 @@ def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     shipped: dict[str, list[float]] = {graph: [] for graph in wanted}
     folder = context.scratch(f"probes-{stored.id}")
     part = validation_part(data)
+    metric = METRICS[params.get("metric", "accuracy")]
     for number, row in enumerate(chosen):
         report(number / n_probes, f"shipping probe {number + 1} of {n_probes}")
         network, size = subnet_of(supernet, data, genotypes[row])
         pass_context = PassContext(data, size, seed=shared.seed, teacher=teacher)
         for made in ship(wanted, network, pass_context, folder, params["finetune"]):
             for graph, path in made.graphs.items():
-                shipped[graph].append(shipped_accuracy(path, data, part, size))
+                found = shipped_classes(path, data, part, size)
+                shipped[graph].append(metric.value(found))
     shutil.rmtree(folder, ignore_errors=True)
     models = {
         graph: fit_shipping(accuracy[chosen], macs[chosen], np.array(values)).as_dict()

@@ -8,7 +8,7 @@ from typing import Any
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.timing import Timing
 from nas_service.search.certificates import Certificate
-from nas_service.search.certify import Measured, held, judge, standard_error
+from nas_service.search.certify import Measured, held, judge
 from nas_service.storage.searches import StoredWinner
 
 
@@ -57,7 +57,7 @@ def row_of(
     verdict = judge(one, certificate, reference, limits)
     return row | {
         "measured_accuracy": round(one.accuracy, 6),
-        "measured_accuracy_standard_error": round(standard_error(one.accuracy, one.n_test), 6),
+        "measured_accuracy_standard_error": round(one.accuracy_standard_error, 6),
         "n_test": one.n_test,
         "measured_latency_ms": certificate.measured_ms or one.latency_ms,
         "measured_size_bytes": one.size_bytes,

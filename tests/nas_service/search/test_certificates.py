@@ -21,6 +21,7 @@ MEASURED = Measured(
     precision="fp32",
     accuracy=0.9,
     n_test=100,
+    accuracy_standard_error=0.03,
     latency_ms=0.3,
     stable=False,
     size_bytes=1000,

@@ -13,7 +13,7 @@ from nas_service.search import winners
 from nas_service.search.candidates import candidates_of, front_of
 from nas_service.search.certificates import MIN_SESSIONS, Certificate, certificate_of
 from nas_service.search.certification import Certifier
-from nas_service.search.certify import Measured, held, judge, standard_error
+from nas_service.search.certify import Measured, held, judge
 from nas_service.search.cost import CostModel, all_blocks, block_counts
 from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem, require_feasible
@@ -24,6 +24,7 @@ from nas_service.space.base import lower
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.narrowed import NarrowedSpace
 from nas_service.space.sampling import distinct, uniform
+from nas_service.training.metrics import share_error
 from predictors.linear import RidgePredictor
 from tests.nas_service.search.problems import LawEvaluator, make_problem, table_of
 
@@ -169,6 +170,7 @@ def _measured(precision: str, **values: object) -> Measured:
         "precision": precision,
         "accuracy": 0.9,
         "n_test": 100,
+        "accuracy_standard_error": 0.03,
         "latency_ms": 1.0,
         "stable": True,
         "size_bytes": 10,
@@ -247,8 +249,8 @@ def test_the_largest_seed_that_the_api_takes_works(sampler: str) -> None:
 
 
 def test_the_standard_error_of_a_share_by_hand() -> None:
-    assert standard_error(0.9, 100) == pytest.approx(0.03)
-    assert standard_error(1.0, 100) == pytest.approx(0.00995, rel=1e-3)  # never zero
+    assert share_error(0.9, 100) == pytest.approx(0.03)
+    assert share_error(1.0, 100) == pytest.approx(0.00995, rel=1e-3)  # never zero
 
 
 def test_a_recipe_that_narrows_is_priced_by_what_it_leaves() -> None:

@@ -18,14 +18,15 @@ from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
+from nas_service.training.classification import Classification
 from nas_service.training.data import Data, Split, load
 from nas_service.training.loop import TrainRecipe, accuracy, logits_of, recalibrate, train
+from nas_service.training.metrics import METRICS, hopeless
 from nas_service.training.sandwich import train_supernet
 from nas_service.worker import evaluators
 from nas_service.worker.evaluators import (
     StandaloneEvaluator,
     SupernetEvaluator,
-    hopeless,
     validation_part,
 )
 
@@ -61,12 +62,21 @@ def test_less_fidelity_looks_at_fewer_images(toy: Data) -> None:
 
 
 def test_no_better_than_the_commonest_class_is_hopeless() -> None:
-    labels = torch.tensor([0] * 60 + [1] * 40)
-    part = Split(torch.zeros(100, 1, 8, 8, dtype=torch.uint8), labels)
+    def told(right_of_first: int, right_of_second: int) -> Classification:
+        wrong = (60 - right_of_first, 40 - right_of_second)
+        return Classification(
+            np.array([[right_of_first, wrong[0]], [wrong[1], right_of_second]], dtype=np.int64)
+        )
+
     # two standard errors of .6 on 100 images are .098
-    assert hopeless(0.5, part)
-    assert hopeless(0.69, part)
-    assert not hopeless(0.70, part)
+    accuracy = METRICS["accuracy"]
+    assert hopeless(accuracy, told(50, 0))
+    assert hopeless(accuracy, told(60, 9))
+    assert not hopeless(accuracy, told(60, 10))
+    # a guess is at .5 whatever the shares of classes are
+    balanced = METRICS["balanced_accuracy"]
+    assert hopeless(balanced, told(60, 0))
+    assert not hopeless(balanced, told(60, 1))
 
 
 def test_a_hopeless_run_ends_after_a_third_of_its_epochs(
