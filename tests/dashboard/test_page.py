@@ -209,6 +209,13 @@ def test_the_page_says_how_steady_the_device_was_and_which_winners_are_ties(
         "on_front": False,
         "outdone_by": {"rank": 2, "precision": "int8"},
         "latency": {"observed_p50_ms": 0.53, "observed_p90_ms": 0.91, "state_share": 0.42},
+        "classification": {
+            "accuracy": 0.88,
+            "balanced_accuracy": 0.75,
+            "macro_f1": 0.7,
+            "recall": {"common": 0.95, "rare": 0.55},
+            "confusion": [[76, 4], [9, 11]],
+        },
     }
     database = Database(_url(var))
     with database.session() as session:
@@ -229,6 +236,12 @@ def test_the_page_says_how_steady_the_device_was_and_which_winners_are_ties(
     expect(cells.nth(4)).to_have_text("winner 2")
     expect(cells.nth(7)).to_have_text("0.530 / 0.910 (42 %)")
     expect(cells.nth(11)).to_have_text("outdone by winner 2 int8")
+    told = page.locator("#classes tbody tr").first.locator("td")
+    expect(told.nth(2)).to_have_text("88.0 %")
+    expect(told.nth(3)).to_have_text("75.0 %")
+    expect(told.nth(5)).to_have_text("rare 55 %, common 95 %")
+    page.locator("#confusions summary").click()
+    expect(page.locator("#confusions tbody tr").nth(1)).to_have_text("rare911")
     heads = page.locator("#winners thead")
     expect(heads).to_contain_text("tied with")
     expect(heads).to_contain_text("observed p50 / p90")
