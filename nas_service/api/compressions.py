@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,6 +60,10 @@ class CompressionIn(Strict):
     dataset: str
     device: str = "this-machine"
     model: str | None = Field(default=None, description="Artifact of an uploaded model.")
+    shape: tuple[int, int, int] | None = Field(
+        default=None,
+        description="Channels, height and width for a graph whose sizes are open.",
+    )
     winner: str | None = Field(default=None, description="Winner of a search.")
     reference: ReferenceIn | None = None
     recipe: list[str | dict[str, dict[str, Any]]] = Field(default_factory=list, max_length=20)
@@ -85,6 +88,8 @@ class CompressionIn(Strict):
         """Exactly one model, and both or neither of mean and std."""
         if sum(one is not None for one in (self.model, self.winner, self.reference)) != 1:
             raise ValueError("give one of model, winner and reference")
+        if self.shape is not None and (self.model is None or min(self.shape) < 1):
+            raise ValueError("shape goes with model, in positive numbers")
         if (self.mean is None) != (self.std is None):
             raise ValueError("give both or neither of mean and std")
         if self.std is not None and not all(one > 0 for one in self.std):
@@ -98,6 +103,7 @@ class CompressionOut(BaseModel):
     id: str
     job: JobOut
     request: dict[str, Any]
+    made_ready: list[str] = Field(description="What was changed in an upload first.")
     passes: list[dict[str, Any]]
     rows: list[dict[str, Any]]
     artifacts: list[StoredArtifact]
@@ -163,14 +169,16 @@ def list_compressions(with_: With, page: Paging) -> Listing[JobOut]:
 def get_compression(compression_id: str, with_: With) -> CompressionOut:
     """One compression with its rows and files."""
     with with_.database.session() as session:
-        found = jobs.list_jobs(session, subject=compression_id, cursor=None, limit=1).items
-        if not found or found[0].kind != KIND:
+        found = jobs.list_jobs(
+            session, subject=compression_id, kind=KIND, cursor=None, limit=1
+        ).items
+        if not found:
             raise NotFound(f"no compression {compression_id!r}")
         files = artifacts.artifacts_of(session, compression_id)
-    told: dict[str, Any] = {"passes": [], "rows": []}
+    told: dict[str, Any] = {"made_ready": [], "passes": [], "rows": []}
     for one in files:
         if one.name == "report.json":
-            told = json.loads(with_.blobs.path(one.sha256).read_text())
+            told |= with_.document(one.sha256)
     hidden = {"remote", "settings", "job_id", "compression_id", "dataset_id", "device_id"}
     request = {k: v for k, v in found[0].params.items() if k not in hidden}
     return CompressionOut(
@@ -215,7 +223,7 @@ def _params(session: Session, body: CompressionIn) -> dict[str, Any]:
             f"no reference network {body.reference.name!r}; known: {', '.join(REFERENCE_NETWORKS)}",
             field="reference",
         )
-    kept = {"max_loss", "speedup_share", "mean", "std", "seed", "winner"}
+    kept = {"shape", "max_loss", "speedup_share", "mean", "std", "seed", "winner"}
     kept |= {"max_train_images", "max_test_images"}
     given = body.model_dump(mode="json")
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -34,6 +35,11 @@ class Services:
     def enqueue(self, job: Job) -> None:
         """Hand a stored job to the engine; if this fails, a worker does it when it starts."""
         self.engine.enqueue(job.kind, queue_of(job.kind, job.params), job.id, job.params)
+
+    def document(self, sha256: str) -> dict[str, Any]:
+        """A stored JSON document."""
+        found: dict[str, Any] = json.loads(self.blobs.path(sha256).read_text())
+        return found
 
 
 def services(request: Request) -> Services:

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from nas_service.cli import output
-from nas_service.cli.inspect_model import looked_at
+from nas_service.cli.inspect_model import looked_at, shape_of
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite
 from nas_service.cli.searches import have_dataset, have_device
 from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
+from nas_service.compilation.kept import UNSTEADY
 from nas_service.errors import InvalidSpec
 
 REFERENCE = "reference:"
@@ -41,6 +42,9 @@ def compress(
         float,
         typer.Option(callback=finite, help="Of what pruned MACs promise, what has to be measured."),
     ] = 0.8,
+    shape: Annotated[
+        str | None, typer.Option(help="CxHxW, for a graph whose sizes are open: 3x224x224.")
+    ] = None,
     epochs: Annotated[int, typer.Option(help="To train a reference network.")] = 10,
     image_size: Annotated[int | None, typer.Option(help="Pixels a side, for an upload.")] = None,
     mean: Annotated[str | None, typer.Option(help="Of pixels from 0 to 1, a,b,c.")] = None,
@@ -53,8 +57,12 @@ def compress(
     as_json: JsonOption = False,
 ) -> None:
     """Compress a model, compile it for each target, compare it with the original, measure both."""
+    own = model.startswith((REFERENCE, WINNER))
+    if shape is not None and own:
+        raise InvalidSpec("--shape goes with a model file", field="shape")
     request: dict[str, Any] = {
         "device": device,
+        "shape": shape_of(shape),
         "recipe": recipe_of(recipe),
         "targets": [_target(one) for one in target or ["onnxruntime:int8"]],
         "max_loss": max_loss,
@@ -67,8 +75,10 @@ def compress(
     }
     with Client(server) as nas:
         nas.wait_until_it_answers()
-        if not model.startswith((REFERENCE, WINNER)):
-            looked_at(Path(model))  # what is wrong with it is said before it is sent
+        if not own:
+            looked_at(
+                Path(model), request["shape"]
+            )  # what is wrong with it is said before it is sent
         request |= _model(nas, model, epochs)
         have_device(nas, device)
         request["dataset"] = have_dataset(nas, dataset, image_size, quiet=as_json)
@@ -85,16 +95,16 @@ def compress(
     if as_json:
         output.show_json(told)
         return
+    for note in told["made_ready"]:
+        print(f"made ready: {note}")
     if told["passes"]:
         columns = [("pass", "name"), ("accuracy (validation)", "accuracy")]
         columns += [("parameters", "parameters"), ("MACs", "macs"), ("zeros", "sparsity")]
         output.show(told["passes"], columns, as_json=False, title="passes")
-    columns = [("runtime", "runtime"), ("precision", "precision")]
-    columns += [("fp32 ms", "original.latency_ms"), ("ms", "compressed.latency_ms")]
-    columns += [("fp32 bytes", "original.size_bytes"), ("bytes", "compressed.size_bytes")]
-    columns += [("fp32 accuracy", "original.accuracy"), ("accuracy", "compressed.accuracy")]
-    columns += [("published", "published"), ("why not", "reason")]
-    output.show(told["rows"], columns, as_json=False, title=f"compression {told['id']}")
+    title = f"compression {told['id']}"
+    output.show(told["rows"], output.COMPRESSION_COLUMNS, as_json=False, title=title)
+    if any(row.get("kept") == UNSTEADY for row in told["rows"]):
+        print(f"what was not measured steadily is kept: `nas measure {told['id']}` tries again")
 
 
 def recipe_of(text: str | None) -> list[Any]:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from nas_service.cli import output
 from nas_service.cli.options import JsonOption
-from nas_service.errors import InvalidData, UnknownPlugin
+from nas_service.errors import InvalidData, InvalidSpec, UnknownPlugin
 
 _FORMS = {"onnx": "an ONNX graph", "program": "an exported torch program (.pt2)"}
 
 
-def inspect(model: Path, as_json: JsonOption = False) -> None:
+def inspect(
+    model: Path,
+    shape: Annotated[
+        str | None, typer.Option(help="CxHxW, for a graph whose sizes are open: 3x224x224.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show what a model file is, what is mended in it, and what each runtime takes of it."""
-    looked = looked_at(model)
+    looked = looked_at(model, shape_of(shape))
     if as_json:
         output.show_json(looked)
         return
@@ -42,7 +51,21 @@ def inspect(model: Path, as_json: JsonOption = False) -> None:
     )
 
 
-def looked_at(model: Path) -> dict[str, Any]:
+def shape_of(text: str | None) -> list[int] | None:
+    """Channels, height and width of `3x224x224`.
+
+    Raises:
+        InvalidSpec: it is something else.
+    """
+    if text is None:
+        return None
+    sides = re.split(r"[x,]", text)
+    if len(sides) != 3 or not all(re.fullmatch(r"[1-9][0-9]{0,4}", side) for side in sides):
+        raise InvalidSpec(f"--shape takes CxHxW, as 3x224x224, not {text!r}", field="shape")
+    return [int(side) for side in sides]
+
+
+def looked_at(model: Path, shape: list[int] | None = None) -> dict[str, Any]:
     """What `nas inspect` shows.
 
     Raises:
@@ -53,7 +76,7 @@ def looked_at(model: Path) -> dict[str, Any]:
     if not model.is_file():
         raise InvalidData(f"there is no file {model}", field="model")
     with tempfile.TemporaryDirectory() as folder:
-        looked = look(model, Path(folder) / "ready")
+        looked = look(model, Path(folder) / "ready", shape=shape)
     return {
         **looked,
         "size_bytes": model.stat().st_size,

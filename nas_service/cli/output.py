@@ -194,6 +194,20 @@ def winner_columns(metric: str) -> Sequence[Column]:
     )
 
 
+COMPRESSION_COLUMNS: Sequence[Column] = (
+    ("runtime", "runtime"),
+    ("precision", "precision"),
+    ("fp32 ms", "original.latency_ms"),
+    ("ms", "compressed.latency_ms"),
+    ("fp32 bytes", "original.size_bytes"),
+    ("bytes", "compressed.size_bytes"),
+    ("fp32 accuracy", "original.accuracy"),
+    ("accuracy", "compressed.accuracy"),
+    ("published", "published"),
+    ("why not", "reason"),
+)
+
+
 def winner_rows(results: Iterable[Json]) -> list[Json]:
     """Result rows in the form that `winner_columns` shows."""
     return [

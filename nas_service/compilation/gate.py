@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nas_service.compilation.parity import Parity
 
+UNSTEADY = "not measured stably, so there is no comparison"
 _SURELY = 1.96
 """Standard errors that a difference of two latencies has to have."""
 
@@ -59,7 +60,7 @@ def decide(made: Found, original: Found, same: Parity, terms: Terms) -> tuple[bo
     if made.latency_ms is None or original.latency_ms is None:
         return False, "not measured"
     if not (made.stable and original.stable):
-        return False, "not measured stably, so there is no comparison"
+        return False, UNSTEADY
     difference = _difference(made, original)
     if difference > 0:
         return False, (

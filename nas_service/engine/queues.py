@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 CONTROL = "control"
-"""Jobs that wait for others: searches and compressions."""
+"""Jobs that wait for others: searches, compressions, winners measured again."""
 CPU = "cpu"
 """Jobs that import or convert."""
 GPU = "gpu"
@@ -31,6 +31,7 @@ QUEUE_OF = {
     "compress_model": GPU,
     "measure_model": DEVICE,
     "compression": CONTROL,
+    "remeasure": CONTROL,
     "search": CONTROL,
 }
 

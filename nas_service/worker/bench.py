@@ -75,7 +75,7 @@ def open_bench(
             given = folder / "images.npz"
             np.savez(given, images=images)
             outputs = remote.outputs(compiled, given)
-        return Bench(compiled, targets, agent, remote.measure, outputs)
+        return Bench(compiled, targets, agent, lambda seed: remote.measure(files, seed), outputs)
     require_this_machine(device)
     executables = {
         name: load(COMPILERS, targets[name].runtime)().load(path, targets[name])

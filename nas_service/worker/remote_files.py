@@ -51,17 +51,19 @@ class RemoteFiles:
             group = self._groups.setdefault((target.runtime, same), (target, {}))
             group[1][name] = path
 
-    def measure(self, seed: int) -> dict[str, Timing]:
-        """One session of all files."""
+    def measure(self, names: Collection[str], seed: int) -> dict[str, Timing]:
+        """One session of the named files."""
         found: dict[str, Timing] = {}
         for target, models in self._groups.values():
-            found |= self._profiler.measure(
-                models,
-                target,
-                protocol=self._protocol,
-                seed=seed,
-                on_progress=self._on_progress,
-            )
+            asked = {name: path for name, path in models.items() if name in names}
+            if asked:
+                found |= self._profiler.measure(
+                    asked,
+                    target,
+                    protocol=self._protocol,
+                    seed=seed,
+                    on_progress=self._on_progress,
+                )
         return found
 
     def outputs(self, names: Collection[str], images: Path) -> dict[str, FloatArray32]:

@@ -119,6 +119,20 @@ class Workflows:
         """Compile, compare and measure what the recipe gave."""
         return self._single(job_id, "measure", "measure_model:measure_model", params)
 
+    def remeasure(self, job_id: str, params: Json) -> Json:
+        """Measure `winners` of a search again; its report, front and bundle are made anew."""
+
+        def work() -> None:
+            width = 0.95 / len(params["winners"])
+            for number, winner in enumerate(params["winners"]):
+                task: Json = {"winner_id": winner, "remote": params["remote"], "again": True}
+                span = (width * number, width * (number + 1))
+                wait = self._below("measure", job_id, f"{job_id}-{number}", task, span)
+                succeeded(wait(), "measuring")
+            self._runner.step(job_id, "report", "report:finish", params, (0.95, 1.0))
+
+        return self._runner.job(job_id, work)
+
     def drift(self, job_id: str, params: Json) -> Json:
         """See whether a device has moved from its tables; profile it anew where it has."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,17 @@ from nas_service.errors import NasError, StepFailed, from_dict
 LIMITS = Limits(time_s=120.0, memory_bytes=6 * 1024**3)
 
 
-def inspect(path: Path, normalised: Path, limits: Limits = LIMITS) -> dict[str, Any]:
+def inspect(
+    path: Path,
+    normalised: Path,
+    limits: Limits = LIMITS,
+    *,
+    shape: Sequence[int] | None = None,
+) -> dict[str, Any]:
     """Check a model file and write it to `normalised`, taking a batch of one image.
 
-    Gives `form` (`onnx` or `program`), `channels`, `size`, `classes`, `operators`.
+    `shape` is `(channels, height, width)` for graphs that leave sizes open. Gives `form` (`onnx` or
+    `program`), `channels`, `size`, `classes`, `operators`.
 
     Raises:
         InvalidData: what is wrong with it.
@@ -29,7 +37,7 @@ def inspect(path: Path, normalised: Path, limits: Limits = LIMITS) -> dict[str, 
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise bad(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
-    request = json.dumps({"path": str(path), "normalised": str(normalised)})
+    request = json.dumps({"path": str(path), "normalised": str(normalised), "shape": shape})
     command = [sys.executable, "-m", "nas_service.compilation.uploads.inspect"]
     try:
         told = run_limited(command, "reading it", limits, given=request)
@@ -41,6 +49,20 @@ def inspect(path: Path, normalised: Path, limits: Limits = LIMITS) -> dict[str, 
     return found
 
 
+Look = Callable[[Path, Path, Sequence[int] | None], dict[str, Any]]
+
+
+def _look(zipped: bool) -> Look:
+    """What reads exported programs, which are archives, or graphs."""
+    if zipped:
+        from nas_service.compilation.uploads.programs import inspect_program
+
+        return inspect_program
+    from nas_service.compilation.uploads.onnx_files import inspect_onnx
+
+    return inspect_onnx
+
+
 def main() -> None:
     """Read a request, answer it."""
     answers = os.fdopen(os.dup(1), "w")
@@ -50,11 +72,7 @@ def main() -> None:
     with path.open("rb") as file:
         zipped = file.read(4) == b"PK\x03\x04"
     try:
-        if zipped:
-            from nas_service.compilation.uploads.programs import inspect_program as look
-        else:
-            from nas_service.compilation.uploads.onnx_files import inspect_onnx as look
-        told = look(path, normalised)
+        told = _look(zipped)(path, normalised, request["shape"])
     except NasError as error:
         told = {"error": error.as_dict()}
     answers.write(json.dumps(told) + "\n")

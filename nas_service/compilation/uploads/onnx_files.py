@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,18 @@ import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
-from onnx.tools.update_model_dims import update_inputs_outputs_dims
 
-from nas_service.compilation.uploads.ready import is_quantised, made_ready
-from nas_service.compilation.uploads.refusal import answer, bad, require_answers
+from nas_service.compilation.uploads.ready import channels_first, is_quantised, made_ready
+from nas_service.compilation.uploads.refusal import answer, bad, require_answers, require_shape
 
 MAX_DEPTH = 4
 """Graphs inside of graphs (branches and loops)."""
 _STANDARD = ("", "ai.onnx")
 
 
-def inspect_onnx(path: Path, normalised: Path) -> dict[str, Any]:
+def inspect_onnx(
+    path: Path, normalised: Path, shape: Sequence[int] | None = None
+) -> dict[str, Any]:
     """Check an ONNX file and write it with a batch of one; see `inspect`."""
     try:
         model = onnx.load(path, load_external_data=False)
@@ -29,13 +30,19 @@ def inspect_onnx(path: Path, normalised: Path) -> dict[str, Any]:
     if not model.graph.node:
         raise bad("it is no ONNX file, or has no operators")
     operators = set().union(*(_operators(one) for one in (model.graph, *model.functions)))
-    name, shape = _image(model)
+    name, sides = _image(model, shape)
     model, notes = made_ready(model)
+    sides, turned = channels_first(model, name, sides)
     out = model.graph.output[0]
     sizes = _static(out)
-    classes = sizes[-1] if len(sizes) == 2 and sizes[-1] > 0 else "classes"
+    if out.type.tensor_type.HasField("shape") and len(sizes) != 2:
+        raise bad(
+            f"its output {out.name} is {_shown(sizes)}, not (1, classes): classifiers of one "
+            "picture with one vector of scores are taken"
+        )
+    classes = sizes[-1] if len(sizes) == 2 and sizes[-1] > 0 else None
     try:
-        update_inputs_outputs_dims(model, {name: [1, *shape[1:]]}, {out.name: [1, classes]})
+        _fix(model.graph, name, [1, *sides[1:]], [1, classes])
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, normalised)
         options = onnxruntime.SessionOptions()
@@ -43,7 +50,7 @@ def inspect_onnx(path: Path, normalised: Path) -> dict[str, Any]:
         session = onnxruntime.InferenceSession(
             str(normalised), options, providers=["CPUExecutionProvider"]
         )
-        image = np.random.default_rng(0).standard_normal([1, *shape[1:]], dtype=np.float32)
+        image = np.random.default_rng(0).standard_normal([1, *sides[1:]], dtype=np.float32)
         (logits,) = session.run(None, {name: image})
         (again,) = session.run(None, {name: image})
     except Exception as error:  # what checker and runtime raise share no base
@@ -51,7 +58,7 @@ def inspect_onnx(path: Path, normalised: Path) -> dict[str, Any]:
         raise bad(f"ONNX Runtime does not run it: {first}") from error
     require_answers(logits, again)
     told = answer("onnx", tuple(image.shape), tuple(logits.shape), sorted(operators))
-    return {**told, "notes": notes, "quantised": is_quantised(model)}
+    return {**told, "notes": notes + turned, "quantised": is_quantised(model)}
 
 
 def _operators(graph: Any) -> set[str]:
@@ -70,8 +77,8 @@ def _operators(graph: Any) -> set[str]:
     return found
 
 
-def _image(model: Any) -> tuple[str, list[int]]:
-    """Name and sizes of the one input, a batch of images."""
+def _image(model: Any, wanted: Sequence[int] | None) -> tuple[str, list[int]]:
+    """Name and sizes of the one input, a batch of images; open ones become the wanted ones."""
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [one for one in model.graph.input if one.name not in weights]
     n_in, n_out = len(inputs), len(model.graph.output)
@@ -88,11 +95,15 @@ def _image(model: Any) -> tuple[str, list[int]]:
         name = onnx.TensorProto.DataType.Name(kind).lower()
         raise bad(f"its input {inputs[0].name} is {name}, not float32")
     shape = _static(inputs[0])
+    if len(shape) == 4 and wanted is not None:
+        fixed = [given if side < 0 else side for side, given in zip(shape[1:], wanted, strict=True)]
+        require_shape(fixed, wanted)
+        shape = [shape[0], *fixed]
     if len(shape) != 4 or any(side < 1 for side in shape[1:]):
-        if len(shape) == 4 and shape[1] > 0:
+        if len(shape) == 4:
             raise bad(
-                f"its input {inputs[0].name} is {_shown(shape)}: sizes are not fixed; export it "
-                "for pictures of one size"
+                f"its input {inputs[0].name} is {_shown(shape)}: sizes are not fixed; say which "
+                "ones, as `--shape 3x224x224`, or export it for pictures of one size"
             )
         raise bad(
             f"its input {inputs[0].name} is {_shown(shape)}, not (1, channels, height, width)"
@@ -100,6 +111,25 @@ def _image(model: Any) -> tuple[str, list[int]]:
     if shape[0] not in (-1, 1):
         raise bad(f"it takes batches of {shape[0]}, not of one image")
     return str(inputs[0].name), shape
+
+
+def _fix(graph: Any, name: str, into: list[int], out_of: list[int | None]) -> None:
+    """Write sizes of the input of that name and of the output; None leaves one open.
+
+    Sizes of what lies between are forgotten, as they may say that something is open: runtimes and
+    converters infer them anew.
+    """
+    given = next(one for one in graph.input if one.name == name)
+    for value, sizes in ((given, into), (graph.output[0], out_of)):
+        shape = value.type.tensor_type.shape
+        del shape.dim[:]
+        for size in sizes:
+            dim = shape.dim.add()
+            if size is None:
+                dim.dim_param = "classes"
+            else:
+                dim.dim_value = size
+    del graph.value_info[:]
 
 
 def _graphs(graph: Any, depth: int = 0) -> Iterator[tuple[int, Any]]:

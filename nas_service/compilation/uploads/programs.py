@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from nas_service.compilation.uploads.archives import rewrite
-from nas_service.compilation.uploads.refusal import answer, bad, require_answers
+from nas_service.compilation.uploads.refusal import answer, bad, require_answers, require_shape
 from nas_service.errors import NasError
 
 
-def inspect_program(path: Path, normalised: Path) -> dict[str, Any]:
+def inspect_program(
+    path: Path, normalised: Path, shape: Sequence[int] | None = None
+) -> dict[str, Any]:
     """Check an exported program and write it anew; see `inspect`."""
     try:
         operators = rewrite(path, normalised)
@@ -36,6 +39,7 @@ def inspect_program(path: Path, normalised: Path) -> dict[str, Any]:
     with torch.no_grad():
         require_answers(_one_tensor(module(noise)).numpy(), _one_tensor(module(noise)).numpy())
         require_answers(logits.numpy(), again.numpy())
+    require_shape(tuple(image.shape)[1:], shape)
     told = answer("program", tuple(image.shape), tuple(logits.shape), operators)
     return {**told, "notes": notes, "quantised": False}
 

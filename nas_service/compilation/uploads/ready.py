@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onnx import numpy_helper, version_converter
+from onnx import helper, numpy_helper, version_converter
 
 from nas_service.compilation.uploads.refusal import bad
 
@@ -19,6 +19,7 @@ _RANDOM = {
     *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
     *("Multinomial", "Bernoulli"),
 }
+_CHANNELS = (1, 3, 4)
 _QUANTISED = {
     *("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"),
 }
@@ -45,6 +46,26 @@ def made_ready(model: Any) -> tuple[Any, list[str]]:
         model = _raised(model, opset)
         notes.append(f"opset {opset} was converted to {OPSET}")
     return model, notes
+
+
+def channels_first(model: Any, name: str, sides: list[int]) -> tuple[list[int], list[str]]:
+    """Put a Transpose before a graph that takes `(1, height, width, channels)`; its new sizes.
+
+    That is where two equal sides come before 1, 3 or 4; other graphs stay as they are.
+    """
+    _, first, second, last = sides
+    if not (first == second and first not in _CHANNELS and last in _CHANNELS):
+        return sides, []
+    inner = f"{name}_channels_last"
+    for node in model.graph.node:
+        node.input[:] = [inner if one == name else one for one in node.input]
+    turn = helper.make_node("Transpose", [name], [inner], perm=[0, 2, 3, 1], name=inner)
+    model.graph.node.insert(0, turn)
+    note = (
+        f"it takes pictures with channels last ({first} x {second} x {last}); they are turned in a "
+        f"first step, so that it and all made of it take {last} x {first} x {second}"
+    )
+    return [sides[0], last, first, second], [note]
 
 
 def is_quantised(model: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,24 @@ def require_answers(first: npt.NDArray[np.float32], again: npt.NDArray[np.float3
             "the same picture gives another answer each time: it draws random numbers or is in "
             "training mode; call model.eval() before the export"
         )
+
+
+def require_shape(own: Sequence[int], asked: Sequence[int] | None) -> None:
+    """Refuse a shape `(channels, height, width)` that is not the model's own fixed one.
+
+    Raises:
+        InvalidData: names both.
+    """
+    if asked is not None and list(own) != list(asked):
+        raise InvalidData(
+            f"the model takes images of {shown(own)}, which cannot be made {shown(asked)}",
+            field="shape",
+        )
+
+
+def shown(shape: Sequence[int]) -> str:
+    """`(channels, height, width)` as it is written: `3x224x224`."""
+    return "x".join("?" if side < 0 else str(side) for side in shape)
 
 
 def answer(

@@ -22,6 +22,9 @@ from nas_service.worker.context import Context, require_this_machine
 from nas_service.worker.remote import require_agent
 from nas_service.worker.remote_files import require_portable, require_runtime
 
+Key = tuple[str, str, str]
+"""A file: `original` or `compressed`, runtime, precision."""
+
 
 @dataclass
 class Built:
@@ -52,7 +55,7 @@ def build(
     context: Context,
     device: StoredDevice,
     there: dict[str, str],
-    key: tuple[str, str, str],
+    key: Key,
     folder: Path,
 ) -> Built:
     """Compile one model for one target, and run it on the test images in a process of its own."""

@@ -47,6 +47,7 @@ def compress_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         passes = _run(model, recipe, params, folder, report)
         report(0.95, "storing files")
         (folder / "passes.json").write_text(json.dumps(passes, indent=1))
+        (folder / "made_ready.json").write_text(json.dumps(model.made_ready, indent=1))
         from_what = lineage(seed=params["seed"], model=model.name, recipe=recipe.as_list())
         stored = {}
         with context.database.session() as session:

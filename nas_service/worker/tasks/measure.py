@@ -40,7 +40,10 @@ from nas_service.worker.tasks.winner_rows import body_of, row_of
 
 
 def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
-    """Compile, compare, measure and judge the files of `winner_id`; certificates are issued."""
+    """Compile, compare, measure and judge the files of `winner_id`; certificates are issued.
+
+    With `again`, results that are there are replaced, and left as they are where none can be had.
+    """
     context = Context.from_params(params)
     with context.database.session() as session:
         winner = searches.get_winner(session, params["winner_id"])
@@ -54,9 +57,14 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         targets = targets_of(session, search, tables, there)
     spec = search.value
     spreads = {spec.precisions[i]: spread_of(table) for i, table in enumerate(tables)}
-    if winner.results is not None:  # measured and certified before the step was cut off
+    again = bool(params.get("again"))
+    if (
+        winner.results is not None and not again
+    ):  # measured and certified before the step was cut off
         return {"rows": winner.results}
     if not can_measure(context, device, [one.value for one in targets.values()]):
+        if again:
+            raise Unreachable(f"device {device.name!r} cannot measure now")
         return _unreached(context, search, winner, spreads)
     folder = context.scratch(f"measure-{winner.id}")
     with context.building(params):
@@ -100,6 +108,8 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         certifier = certify(bench, winner, search, spreads, on_session)
     except Unreachable:
         shutil.rmtree(folder, ignore_errors=True)
+        if again:
+            raise
         return _unreached(context, search, winner, spreads)
     keep_references(context, device.id, bench.profiler)
     timings = {one: typical(bench, one) for one in precisions}

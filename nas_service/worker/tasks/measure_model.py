@@ -5,20 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 
-from lookup_tables.measuring.protocol import OnProgress
-from lookup_tables.measuring.reference import Reference
-from lookup_tables.measuring.timing import Timing
-from lookup_tables.profile import LocalProfiler, Profiler, references_from
-from lookup_tables.runtimes import runner
+from nas_service.compilation import kept
 from nas_service.compilation.benchmark import PROTOCOL
-from nas_service.compilation.gate import Found, Terms, decide
+from nas_service.compilation.gate import UNSTEADY, Found, Terms, decide
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import Parity, parity_of
 from nas_service.compilation.toolchains import runs_here
@@ -28,22 +22,16 @@ from nas_service.errors import NasError
 from nas_service.lineage import lineage
 from nas_service.plugins import COMPILERS, load
 from nas_service.storage import artifacts, devices
-from nas_service.storage.devices import StoredDevice
 from nas_service.worker.context import Context
-from nas_service.worker.remote import AgentProfiler
-from nas_service.worker.remote_files import RemoteFiles
-from nas_service.worker.tasks.built_files import Built, build, runtimes_there
-from nas_service.worker.tasks.profile import keep_references
-
-SESSIONS = 3
-N_IMAGES_THERE = 32
-"""Test images that are sent to a device elsewhere to be answered there."""
-BASE = ("onnxruntime", "fp32")
-"""What every model is compared with beside the fp32 of its own runtime."""
+from nas_service.worker.tasks.built_files import Built, Key, build, runtimes_there
+from nas_service.worker.tasks.model_sessions import BASE, base_of, measure
 
 
 def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
-    """Rows of compression `compression_id`, one a target; what passes the gate is published."""
+    """Rows of compression `compression_id`, one a target; what passes the gate is published.
+
+    With `again`, `targets` are some of those that were asked for; the others keep their rows.
+    """
     context = Context.from_params(params)
     owner = params["compression_id"]
     with context.database.session() as session:
@@ -57,8 +45,8 @@ def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         wanted = [(one["runtime"], one["precision"]) for one in params["targets"]]
         here = [r for r, _ in wanted if runs_here(load(COMPILERS, r).toolchain)]
         bases = dict.fromkeys([BASE, *((runtime, "fp32") for runtime in here)])
-        built: dict[tuple[str, str, str], Built] = {}
-        refused: dict[tuple[str, str, str], str] = {}
+        built: dict[Key, Built] = {}
+        refused: dict[Key, str] = {}
         everything = [("original", *one) for one in bases] + [("compressed", *o) for o in wanted]
         with context.building(params):
             for number, key in enumerate(everything):
@@ -68,7 +56,7 @@ def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 except NasError as error:
                     refused[key] = str(error)
         report(0.7, "measuring")
-        _measure(context, device, params["job_id"], built, int(params["seed"]), folder, report)
+        measure(context, device, params["job_id"], built, int(params["seed"]), folder, report)
         report(0.95, "judging")
         passes = json.loads((folder / "passes.json").read_text())
         promised = float(params["speedup_share"]) * macs_ratio(passes)
@@ -76,88 +64,32 @@ def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         rows = [
             _row(folder, runtime, precision, built, refused, terms) for runtime, precision in wanted
         ]
+        if params.get("again"):
+            rows = _among(rows, json.loads((folder / "report.json").read_text())["rows"])
         _store(context, params, device.id, rows, built, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {"rows": rows}
 
 
-def _measure(
-    context: Context,
-    device: StoredDevice,
-    job_id: str,
-    built: dict[tuple[str, str, str], Built],
-    seed: int,
-    folder: Path,
-    report: Progress,
-) -> None:
-    """Sessions of all files interleaved; the middle one counts."""
-    ran = {"/".join(key): one for key, one in built.items() if one.logits is not None}
-    if not ran:
-        return
-    number = 0
-
-    def on_progress(_: float, note: str) -> None:
-        said = f"measuring, session {number + 1} of {SESSIONS}"
-        report(0.7 + 0.08 * number, f"{said}: {note}" if note else said)
-
-    references = references_from(device.facts.get("references"))
-    profiler: Profiler
-    if device.local:
-        profiler, take = _measured_here(ran, references, on_progress)
-    else:
-        files = {name: (one.path, one.target) for name, one in ran.items()}
-        profiler = AgentProfiler(context, device, job_id, references)
-        remote = RemoteFiles(profiler, files, on_progress=on_progress)
-        take = remote.measure
-        for name, logits in remote.outputs(ran, _first_images(folder)).items():
-            ran[name].logits_there = logits
-    sessions = []
-    for number in range(SESSIONS):  # what progress is told of
-        on_progress(0.0, "")
-        sessions.append(take(seed + number))
-    keep_references(context, device.id, profiler)
-    for name, one in ran.items():
-        timings = [session[name] for session in sessions]
-        steady = [timing for timing in timings if timing.stable] or timings
-        middle = median(timing.p50_ms for timing in steady)
-        one.timing = min(steady, key=lambda timing: abs(timing.p50_ms - middle))
-        one.stable = bool(sum(timing.stable for timing in timings) * 2 > SESSIONS)
-
-
-def _first_images(folder: Path) -> Path:
-    """What is sent to the device to be answered there."""
-    path = folder / "first-images.npz"
-    with np.load(folder / "test.npz", allow_pickle=False) as arrays:
-        np.savez(path, images=arrays["images"][:N_IMAGES_THERE])
-    return path
-
-
-def _measured_here(
-    ran: dict[str, Built], references: Mapping[str, Reference], on_progress: OnProgress
-) -> tuple[LocalProfiler, Callable[[int], dict[str, Timing]]]:
-    runners: dict[str, Callable[[], object]] = {
-        name: runner(one.path, one.target) for name, one in ran.items()
-    }
-    targets = {name: one.target for name, one in ran.items()}
-    profiler = LocalProfiler(references)
-    return profiler, lambda seed: profiler.measure_loaded(
-        runners, targets, protocol=PROTOCOL, seed=seed, on_progress=on_progress
-    )
+def _among(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of an earlier measurement, with the new ones in the places of theirs."""
+    new = {(row["runtime"], row["precision"]): row for row in rows}
+    return [new.get((row["runtime"], row["precision"]), row) for row in before]
 
 
 def _row(
     folder: Path,
     runtime: str,
     precision: str,
-    built: dict[tuple[str, str, str], Built],
-    refused: dict[tuple[str, str, str], str],
+    built: dict[Key, Built],
+    refused: dict[Key, str],
     terms: Terms,
 ) -> dict[str, Any]:
     """A target's row: the original beside what came of it, and the verdict."""
     key = ("compressed", runtime, precision)
-    base_key = ("original", runtime, "fp32")
-    base = built.get(base_key) or built.get(("original", *BASE))
+    base_key = base_of(key, built)
+    base = None if base_key is None else built[base_key]
     row: dict[str, Any] = {"runtime": runtime, "precision": precision, "published": False}
     if key not in built:
         return {**row, "reason": refused[key], "original": None, "compressed": None}
@@ -181,7 +113,7 @@ def _row(
         row["parity_on_device"] = on_device.as_dict()
         same = same if on_device.ok else on_device
     if base is None or base.logits is None:
-        told = refused.get(base_key, "the original does not run")
+        told = refused.get(("original", runtime, "fp32"), "the original does not run")
         return {**row, "reason": f"nothing to compare with: {told}"}
     own = _original_parity(folder, base)
     if not own.ok:
@@ -240,7 +172,7 @@ def _store(
     params: dict[str, Any],
     device_id: str,
     rows: list[dict[str, Any]],
-    built: dict[tuple[str, str, str], Built],
+    built: dict[Key, Built],
     folder: Path,
 ) -> None:
     """Keep the published files with their measurements, and the report."""
@@ -252,12 +184,12 @@ def _store(
             one = built.get(("compressed", row["runtime"], row["precision"]))
             # kept, too, where nothing is wrong but that the machine was unsteady: it can be
             # fetched, and measured later
-            unsteady = one is not None and one.timing is not None and not one.stable
+            unsteady = row["reason"] == UNSTEADY
             if one is None or not (row["published"] or one.logits is None or unsteady):
                 continue
-            row["kept"] = "published" if row["published"] else "not measured steadily"
+            row["kept"] = kept.PUBLISHED if row["published"] else kept.UNSTEADY
             if one.logits is None:
-                row["kept"] = "not run here"
+                row["kept"] = kept.NOT_RUN
             added = artifacts.add_artifact(
                 session,
                 context.blobs,
@@ -278,8 +210,11 @@ def _store(
                     lineage=from_what,
                 )
         told = folder / "report.json"
-        passes = json.loads((folder / "passes.json").read_text())
-        told.write_text(json.dumps({"passes": passes, "rows": rows}, indent=1))
+        document = {
+            name: json.loads((folder / f"{name}.json").read_text())
+            for name in ("passes", "made_ready")
+        }
+        told.write_text(json.dumps({**document, "rows": rows}, indent=1))
         artifacts.add_artifact(
             session,
             context.blobs,

@@ -46,6 +46,8 @@ class OpenModel:
     network: nn.Module | None
     graph: Path | None = None
     program: Path | None = None
+    made_ready: tuple[str, ...] = ()
+    """What was changed in an upload before anything was made of it."""
 
 
 def open_model(
@@ -124,7 +126,7 @@ def _upload(
         stored = artifacts.get_artifact(session, params["artifact"])
     path = context.blobs.path(stored.sha256)
     normalised = folder / "original"
-    told = inspect(path, normalised)
+    told = inspect(path, normalised, shape=params.get("shape"))
     if told["quantised"]:
         raise bad(
             "its layers are in integers already; give the float model that it was made of, as what "
@@ -133,7 +135,8 @@ def _upload(
     channels, size = int(told["channels"]), int(told["size"])
     require_together(data, channels, int(told["classes"]))
     require_fits(data, channels, size, params)
-    found = OpenModel(stored.name, dataset, data, size, channels, None)
+    notes = tuple(told["notes"])
+    found = OpenModel(stored.name, dataset, data, size, channels, None, made_ready=notes)
     if told["form"] == "onnx":
         return replace(found, graph=normalised.rename(folder / "original.onnx"))
     return replace(found, program=normalised.rename(folder / "original.pt2"))

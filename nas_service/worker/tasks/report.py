@@ -134,7 +134,8 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             ]
             searches.add_front(session, search.id, last)
         searches.add_facts(session, search.id, n_published=sum(row["published"] for row in rows))
-        _announce(session, search, rows, diff)
+        if not params.get("again"):  # it has ended once already
+            _announce(session, search, rows, diff)
     shutil.rmtree(folder, ignore_errors=True)
     return {"n_published": sum(row["published"] for row in rows)}
 

@@ -185,3 +185,49 @@ def test_a_program_for_channels_last_is_exported_again(tmp_path: Path) -> None:
         np.testing.assert_allclose(
             again.module()(torch.from_numpy(IMAGE)), module(image), atol=1e-6
         )
+
+
+def _open(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with height and width left open, by a name and by -1."""
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    dims[2].dim_param = "height"
+    dims[3].dim_value = -1
+    return model
+
+
+def test_open_sizes_are_asked_for_and_taken(tmp_path: Path) -> None:
+    model = _open(_classifier(17))
+    with pytest.raises(InvalidData, match=r"\(1, 3, \?, \?\): sizes are not fixed; .*--shape"):
+        _look(model, tmp_path)
+    told = uploads.inspect(tmp_path / "m.onnx", tmp_path / "ready.onnx", shape=(3, 8, 8))
+    assert (told["channels"], told["size"], told["classes"]) == (3, 8, 5)
+    assert np.allclose(_answers(tmp_path / "ready.onnx"), _answers(tmp_path / "m.onnx"))
+
+
+def test_a_shape_that_is_not_the_models_own_is_refused(tmp_path: Path) -> None:
+    onnx.save(_classifier(17), tmp_path / "m.onnx")
+    with pytest.raises(InvalidData, match="takes images of 3x8x8, which cannot be made 3x9x9"):
+        uploads.inspect(tmp_path / "m.onnx", tmp_path / "ready.onnx", shape=(3, 9, 9))
+
+
+def test_channels_last_are_turned_in_a_first_step(tmp_path: Path) -> None:
+    model = _classifier(17)
+    inner = helper.make_node("Transpose", ["pictures"], ["image"], perm=[0, 3, 1, 2])
+    model.graph.node.insert(0, inner)
+    del model.graph.input[:]
+    model.graph.input.append(
+        helper.make_tensor_value_info("pictures", TensorProto.FLOAT, [1, 8, 8, 3])
+    )
+    told = _look(model, tmp_path)
+    assert (told["channels"], told["size"]) == (3, 8)
+    assert "channels last (8 x 8 x 3)" in told["notes"][0]  # type: ignore[index]
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
+    expected = session.run(None, {"pictures": np.ascontiguousarray(IMAGE.transpose(0, 2, 3, 1))})
+    assert np.allclose(_answers(tmp_path / "ready.onnx"), expected[0])
+
+
+def test_what_answers_with_more_than_a_vector_is_refused_by_its_output(tmp_path: Path) -> None:
+    model = _classifier(17)
+    model.graph.output[0].type.tensor_type.shape.dim.add().dim_value = 1
+    with pytest.raises(InvalidData, match=r"its output scores is \(1, 5, 1\), not \(1, classes\)"):
+        _look(model, tmp_path)

@@ -1,0 +1,133 @@
+"""Sessions in which a compression's files are timed together; those far behind leave early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from lookup_tables.measuring.protocol import OnProgress
+from lookup_tables.measuring.reference import Reference
+from lookup_tables.measuring.timing import Timing
+from lookup_tables.profile import LocalProfiler, Profiler, references_from
+from lookup_tables.runtimes import runner
+from nas_service.compilation.benchmark import PROTOCOL
+from nas_service.engine.child import Progress
+from nas_service.storage.devices import StoredDevice
+from nas_service.worker.context import Context
+from nas_service.worker.remote import AgentProfiler
+from nas_service.worker.remote_files import RemoteFiles
+from nas_service.worker.tasks.built_files import Built, Key
+from nas_service.worker.tasks.profile import keep_references
+
+SESSIONS = 3
+N_IMAGES_THERE = 32
+"""Test images that are sent to a device elsewhere to be answered there."""
+BASE = ("onnxruntime", "fp32")
+"""What every model is compared with beside the fp32 of its own runtime."""
+FAR_BEHIND = 1.5
+"""A file that takes so many times as long as the original is refused, whatever comes after."""
+
+Take = Callable[[Collection[str], int], dict[str, Timing]]
+"""One session of the named files, under a seed."""
+
+
+def base_of(key: Key, built: Mapping[Key, Built]) -> Key | None:
+    """The original that a compressed file is compared with: of its own runtime, if that runs."""
+    for found in (("original", key[1], "fp32"), ("original", *BASE)):
+        if found in built:
+            return found
+    return None
+
+
+def measure(
+    context: Context,
+    device: StoredDevice,
+    job_id: str,
+    built: Mapping[Key, Built],
+    seed: int,
+    folder: Path,
+    report: Progress,
+) -> None:
+    """Time all files in interleaved sessions; a file's middle one counts."""
+    ran = {"/".join(key): one for key, one in built.items() if one.logits is not None}
+    if not ran:
+        return
+    number = 0
+
+    def on_progress(_: float, note: str) -> None:
+        said = f"measuring, session {number + 1} of {SESSIONS}"
+        report(0.7 + 0.08 * number, f"{said}: {note}" if note else said)
+
+    references = references_from(device.facts.get("references"))
+    profiler: Profiler
+    if device.local:
+        profiler, take = _measured_here(ran, references, on_progress)
+    else:
+        files = {name: (one.path, one.target) for name, one in ran.items()}
+        profiler = AgentProfiler(context, device, job_id, references)
+        remote = RemoteFiles(profiler, files, on_progress=on_progress)
+        take = remote.measure
+        for name, logits in remote.outputs(ran, _first_images(folder)).items():
+            ran[name].logits_there = logits
+    pairs = {
+        "/".join(key): "/".join(base)
+        for key in built
+        if key[0] == "compressed" and (base := base_of(key, built)) is not None
+    }
+    timed: dict[str, list[Timing]] = {name: [] for name in ran}
+    for number in range(SESSIONS):  # what progress is told of
+        on_progress(0.0, "")
+        wanted = [name for name in ran if not far_behind(name, pairs, timed)]
+        for name, timing in take(wanted, seed + number).items():
+            timed[name].append(timing)
+    keep_references(context, device.id, profiler)
+    for name, one in ran.items():
+        timings = timed[name]
+        steady = [timing for timing in timings if timing.stable] or timings
+        middle = median(timing.p50_ms for timing in steady)
+        one.timing = min(steady, key=lambda timing: abs(timing.p50_ms - middle))
+        one.stable = bool(sum(timing.stable for timing in timings) * 2 > len(timings))
+
+
+def far_behind(name: str, pairs: Mapping[str, str], timed: Mapping[str, list[Timing]]) -> bool:
+    """Whether a file was so much slower than its original in a steady session that it is refused.
+
+    `pairs` are originals by the name of what was made of them; both need a steady session.
+    """
+    if name not in pairs:
+        return False
+    own = [timing.p50_ms for timing in timed[name] if timing.stable]
+    base = [timing.p50_ms for timing in timed.get(pairs[name], []) if timing.stable]
+    return bool(own and base) and min(own) > FAR_BEHIND * max(base)
+
+
+def _first_images(folder: Path) -> Path:
+    """What is sent to the device to be answered there."""
+    path = folder / "first-images.npz"
+    with np.load(folder / "test.npz", allow_pickle=False) as arrays:
+        np.savez(path, images=arrays["images"][:N_IMAGES_THERE])
+    return path
+
+
+def _measured_here(
+    ran: Mapping[str, Built], references: Mapping[str, Reference], on_progress: OnProgress
+) -> tuple[LocalProfiler, Take]:
+    runners: dict[str, Callable[[], object]] = {
+        name: runner(one.path, one.target) for name, one in ran.items()
+    }
+    targets = {name: one.target for name, one in ran.items()}
+    profiler = LocalProfiler(references)
+
+    def take(names: Collection[str], seed: int) -> dict[str, Timing]:
+        return profiler.measure_loaded(
+            {name: runners[name] for name in names},
+            {name: targets[name] for name in names},
+            protocol=PROTOCOL,
+            seed=seed,
+            on_progress=on_progress,
+        )
+
+    return profiler, take
