@@ -103,6 +103,10 @@ def compress(
         output.show(told["passes"], columns, as_json=False, title="passes")
     title = f"compression {told['id']}"
     output.show(told["rows"], output.COMPRESSION_COLUMNS, as_json=False, title=title)
+    for row in told["rows"]:
+        if "shares" in row:
+            larger = f"; larger than in fp32: {', '.join(row['grown'])}" if row.get("grown") else ""
+            print(f"{row['runtime']} {row['precision']}: {row['shares']['text']}{larger}")
     if any(row.get("kept") == UNSTEADY for row in told["rows"]):
         print(f"what was not measured steadily is kept: `nas measure {told['id']}` tries again")
 

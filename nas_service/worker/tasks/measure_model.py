@@ -15,6 +15,7 @@ from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.gate import UNSTEADY, Found, Terms, decide
 from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import Parity, parity_of
+from nas_service.compilation.shares import grown
 from nas_service.compilation.toolchains import runs_here
 from nas_service.compression.structured import macs_ratio
 from nas_service.engine.child import Progress
@@ -103,6 +104,8 @@ def _row(
         if one.shares.nothing and precision != "fp32":
             told = one.shares.sentence(precision)
             return {**row, "reason": f"nothing of it is in {precision}: {told}"}
+    if base is not None and base.path.suffix == one.path.suffix == ".onnx":
+        row["grown"] = grown(base.path, one.path)
     if one.logits is None:
         return {**row, "reason": str(one.notes.get("status", "not run on hardware"))}
     reference = np.load(folder / "reference.npz")["logits"]

@@ -1,0 +1,92 @@
+"""OpenVINO files: layers behind FakeQuantize whose weights are stored as integers."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from xml.etree import ElementTree
+
+from nas_service.compilation.shares.base import Layer, Shares, counted
+
+_LAYERS = {"Convolution", "GroupConvolution", "MatMul", "ConvolutionBackpropData"}
+_BETWEEN = {"Convert", "Multiply", "Subtract", "Reshape", "Transpose", "FakeQuantize"}
+"""What may lie between a stored weight and its layer."""
+_PASSING = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "MaxPool"}
+"""What moves quantised numbers on as they are."""
+_INTEGER = {"i8", "u8"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """An operator, with the operators that its inputs come from, by port."""
+
+    kind: str
+    name: str
+    element_type: str
+    size: int
+    sources: Mapping[int, str]
+
+
+def of_openvino(path: Path, precision: str) -> Shares | None:
+    """The shares of a zip with `model.xml`; None for bf16, a hint that no file has in it."""
+    if precision not in {"int8", "fp32"}:
+        return None
+    with zipfile.ZipFile(path) as archive:
+        nodes = _nodes(archive.read("model.xml"))
+    layers = []
+    for node in nodes.values():
+        if node.kind not in _LAYERS:
+            continue
+        weight = _weight(node, nodes)
+        if weight is None:
+            continue  # a product of two activations
+        stored = weight.element_type in _INTEGER
+        inside = stored and _quantised(node.sources.get(0, ""), nodes)
+        if precision == "fp32":
+            stored = inside = weight.element_type == "f32"
+        layers.append(Layer(node.name, weight.size, inside, stored))
+    return counted(layers)
+
+
+def _nodes(xml: bytes) -> dict[str, _Node]:
+    root = ElementTree.parse(io.BytesIO(xml)).getroot()  # noqa: S314  # made here, by OpenVINO
+    sources: dict[str, dict[int, str]] = {}
+    ports: dict[str, list[str]] = {}
+    for one in root.iter("layer"):
+        ports[one.get("id", "")] = [port.get("id", "") for port in one.findall("input/port")]
+    for edge in root.iter("edge"):
+        into = edge.get("to-layer", "")
+        port = ports[into].index(edge.get("to-port", ""))
+        sources.setdefault(into, {})[port] = edge.get("from-layer", "")
+    found = {}
+    for one in root.iter("layer"):
+        number, data = one.get("id", ""), one.find("data")
+        told = {} if data is None else data.attrib
+        shape = [int(side) for side in told.get("shape", "").replace(" ", "").split(",") if side]
+        found[number] = _Node(
+            kind=one.get("type", ""),
+            name=one.get("name", ""),
+            element_type=told.get("element_type", ""),
+            size=prod(shape),
+            sources=sources.get(number, {}),
+        )
+    return found
+
+
+def _weight(layer: _Node, nodes: Mapping[str, _Node]) -> _Node | None:
+    """The stored weights that a layer's second input comes from."""
+    at = nodes.get(layer.sources.get(1, ""))
+    while at is not None and at.kind in _BETWEEN:
+        at = nodes.get(at.sources.get(0, ""))
+    return at if at is not None and at.kind == "Const" else None
+
+
+def _quantised(number: str, nodes: Mapping[str, _Node]) -> bool:
+    at = nodes.get(number)
+    while at is not None and at.kind in _PASSING:
+        at = nodes.get(at.sources.get(0, ""))
+    return at is not None and at.kind == "FakeQuantize"
