@@ -28,6 +28,7 @@ from nas_service.api import (
 from nas_service.api.dependencies import Services
 from nas_service.api.guard import Guard, hosts_for
 from nas_service.api.problems import MEDIA_TYPE, install
+from nas_service.api.uploads import sweep
 from nas_service.engine.durable import Client
 from nas_service.settings import Settings
 from nas_service.storage.blobs import FileBlobs
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
             engine=Client(settings.engine_url),
         )
         settings.scratch_dir.mkdir(parents=True, exist_ok=True)
+        sweep(settings.scratch_dir)
         app.state.services = services
         yield
         services.engine.close()

@@ -21,7 +21,7 @@ from nas_service.api.dependencies import (
     remembered,
 )
 from nas_service.api.schemas import Accepted, JobOut
-from nas_service.api.uploads import keep_upload, received
+from nas_service.api.uploads import UNFINISHED, keep_upload, received
 from nas_service.datasets import archives
 from nas_service.datasets.answers import MAX_SIZE, MIN_SIZE, Answers, parse
 from nas_service.datasets.inspection import inspect
@@ -191,7 +191,7 @@ def _ending(filename: str) -> str:
 
 
 def _looked_at(file: Path, answered: Answers) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=UNFINISHED) as folder:
         unpacked = archives.unpack(file, Path(folder))
         return inspect(unpacked, answered, within=[file.parent]).report.as_dict()
 

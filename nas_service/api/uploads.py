@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import Request
@@ -13,6 +15,18 @@ from starlette.concurrency import run_in_threadpool
 from nas_service.api.dependencies import Services
 from nas_service.errors import InvalidSpec, Unavailable
 from nas_service.storage.blobs import require_space
+
+UNFINISHED = "upload-"
+"""How files and folders begin that are gone when a request ends, unless the service was killed."""
+_ABANDONED_S = 86_400.0
+
+
+def sweep(scratch: Path) -> None:
+    """Remove what requests left that were cut off more than a day ago."""
+    for one in scratch.glob(f"{UNFINISHED}*"):
+        with suppress(FileNotFoundError):  # another process sweeps, too
+            if time.time() - one.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(one, ignore_errors=True) if one.is_dir() else one.unlink()
 
 
 async def keep_upload(request: Request, with_: Services, ending: str, limit: int) -> str:
@@ -35,7 +49,9 @@ async def received(
     if declared > limit:
         raise InvalidSpec(f"the upload is larger than {limit:,} bytes: {declared:,}", field="body")
     require_space(with_.settings.scratch_dir, declared + with_.settings.min_free_bytes)
-    with tempfile.NamedTemporaryFile(dir=with_.settings.scratch_dir, suffix=ending) as partial:
+    with tempfile.NamedTemporaryFile(
+        dir=with_.settings.scratch_dir, prefix=UNFINISHED, suffix=ending
+    ) as partial:
         written = 0
         try:
             async for chunk in request.stream():

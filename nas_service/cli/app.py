@@ -139,11 +139,14 @@ def worker(
     var_dir: Annotated[Path | None, typer.Option(help="Where data live.")] = None,
 ) -> None:
     """Run a worker process."""
+    from nas_service.cli.serve import require_database
     from nas_service.processes import die_with_parent
     from nas_service.worker.main import work
 
     die_with_parent()
-    work(_settings(var_dir=var_dir), [part.strip() for part in queues.split(",") if part.strip()])
+    settings = _settings(var_dir=var_dir)
+    require_database(settings)
+    work(settings, [part.strip() for part in queues.split(",") if part.strip()])
 
 
 @app.command()

@@ -20,6 +20,8 @@ _ROUTES = {
     "model": "artifacts",
 }
 
+_DEPENDED_ON = ("dataset", "device", "table")
+
 Force = Annotated[bool, typer.Option("--force", help="Remove what depends on it, too.")]
 
 
@@ -38,7 +40,9 @@ def remove_one(server: str, kind: str, name: str, *, force: bool, as_json: bool)
     """Ask the service to remove one thing, and print what went."""
     if kind not in _ROUTES:
         raise InvalidSpec(f"KIND: {kind!r} is none of {', '.join(_ROUTES)}", field="kind")
-    query = "?force=true" if force and kind in {"dataset", "device", "table"} else ""
+    if force and kind not in _DEPENDED_ON:
+        raise InvalidSpec(f"--force: nothing depends on a {kind}; leave it out", field="force")
+    query = "?force=true" if force else ""
     with Client(server) as nas:
         answer = nas.delete(f"/v1/{_ROUTES[kind]}/{name}{query}")
     removed = answer["removed"] if answer else [{"kind": kind, "id": name, "name": name}]

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,7 +18,7 @@ from nas_service.engine import durable
 from nas_service.errors import Conflict, Unavailable
 from nas_service.processes import die_with_parent
 from nas_service.settings import Settings
-from nas_service.storage.session import migrate
+from nas_service.storage.session import make_engine, migrate
 from nas_service.telemetry import configure, logger
 
 _log = logger(__name__)
@@ -106,9 +108,25 @@ def prepare(settings: Settings) -> None:
         Unavailable: a database cannot be opened, or is none.
     """
     settings.scratch_dir.mkdir(parents=True, exist_ok=True)
-    try:
+    with _database_errors(settings):
         migrate(settings.url)
         durable.prepare(settings.engine_url)
+
+
+def require_database(settings: Settings) -> None:
+    """Raise `Unavailable` where the database cannot be opened, or is none."""
+    with _database_errors(settings):
+        engine = make_engine(settings.url)
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def _database_errors(settings: Settings) -> Iterator[None]:
+    try:
+        yield
     except SQLAlchemyError as error:
         first = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         shown = settings.url.rpartition("@")[2]

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas_service.datasets.answers import Answers
-from nas_service.datasets.columns import part_answered
+from nas_service.datasets.answers import IGNORE, Answers
+from nas_service.datasets.columns import GROUP_NAMES, part_answered
 from nas_service.datasets.names import HELD_OUT, normal, part_of, words
 from nas_service.datasets.pictures import WHITE, Picture, Pixels, scaled
-from nas_service.datasets.report import Alternative, Question
+from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.source import Source, in_order
 from nas_service.errors import InvalidData
 
@@ -37,7 +37,7 @@ class _Pair:
     part: str | None
 
 
-def read_arrays(path: Path, answers: Answers) -> Source:
+def read_arrays(path: Path, answers: Answers, set_aside: SetAside) -> Source:
     """The pictures of a `.npz` file.
 
     Raises:
@@ -56,13 +56,17 @@ def read_arrays(path: Path, answers: Answers) -> Source:
         parts = _parts(path.name, split, len(images), answers, source, pair.part)
         prefix = f"{pair.images} " if len(pairs) > 1 else ""
         labels += own
-        source.pictures += [
-            Picture(f"{prefix}row {i}", own[i], images[i], parts[i])
-            for i in range(len(images))
-            if parts[i] != "ignore"
-        ]
+        groups = _groups(path.name, arrays, pair, len(images), answers, source)
+        for i in range(len(images)):
+            place = f"{prefix}row {i}"
+            if parts[i] == IGNORE:
+                set_aside.add(LEFT_OUT, place)
+                continue
+            group = None if groups is None else groups[i]
+            source.pictures.append(Picture(place, own[i], images[i], parts[i], group))
     source.classes = names if names is not None else in_order(labels)
     others = set(arrays) - used - {"split", "splits", "part"} - _CLASS_NAMES
+    others -= {_group_key(arrays, pair, answers) for pair in pairs}
     if others:
         source.notes.append(f"arrays {', '.join(sorted(others))} are not read")
     return source
@@ -234,6 +238,42 @@ def _class_names(arrays: Mapping[str, Array], used: set[str]) -> tuple[str, ...]
         if key in arrays and arrays[key].ndim == 1 and arrays[key].dtype.kind == "U":
             return tuple(normal(str(one)) for one in arrays[key])
     return None
+
+
+def _group_key(arrays: Mapping[str, Array], pair: _Pair, answers: Answers) -> str | None:
+    """The array of groups: as answered, or by the names that tables give to such columns."""
+    for name in (answers.group_column,) if answers.group_column else GROUP_NAMES:
+        ending = pair.images.partition("_")[2]
+        for key in (f"{name}_{ending}", name, f"{name}s"):
+            if key in arrays:
+                return key
+    return None
+
+
+def _groups(
+    name: str,
+    arrays: Mapping[str, Array],
+    pair: _Pair,
+    n: int,
+    answers: Answers,
+    source: Source,
+) -> list[str] | None:
+    """The group of every row, which stays on one side; None where there are none."""
+    key = _group_key(arrays, pair, answers)
+    if key is None:
+        if answers.group_column is not None:
+            raise InvalidData(
+                f"group_column: {name} has no array {answers.group_column!r}; it has "
+                f"{', '.join(sorted(arrays))}",
+                field="group_column",
+            )
+        return None
+    if arrays[key].shape != (n,):
+        raise InvalidData(
+            f"{name}: {key} has shape {arrays[key].shape}, expected {n} groups", field=key
+        )
+    source.notes.append(f"pictures of one {key} stay on one side")
+    return [str(v.decode() if isinstance(v, bytes) else v) for v in arrays[key].tolist()]
 
 
 def _parts(

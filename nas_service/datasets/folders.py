@@ -10,8 +10,9 @@ from PIL import Image
 
 from nas_service.datasets import arrays, layout, parquet, tables
 from nas_service.datasets.answers import ARRAYS, FOLDERS, PARQUET, TABLE, Answers
+from nas_service.datasets.consulted import require_concerned
 from nas_service.datasets.pictures import Picture
-from nas_service.datasets.report import Alternative, Question, SetAside
+from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.source import Progress, Source, in_order
 from nas_service.datasets.walking import File, files_below
 from nas_service.errors import InvalidData
@@ -83,12 +84,13 @@ def read_folder(
                 tuple(Alternative(way, text) for way, text in ways.items()),
             )
         )
+    require_concerned(answers, chosen)
     if chosen == PARQUET:
-        source = parquet.read_parquet(parquets, answers, tell)
+        source = parquet.read_parquet(parquets, answers, tell, set_aside)
     elif chosen == ARRAYS:
         if len(archives) > 1:
             raise InvalidData(f"{folder.name}: {len(archives)} .npz files, give the one to read")
-        source = arrays.read_arrays(archives[0].path, answers)
+        source = arrays.read_arrays(archives[0].path, answers, set_aside)
     elif chosen == TABLE and described is not None:
         source = described.source(set_aside)
     else:
@@ -158,7 +160,7 @@ def _class_folders(
     for file in pictures:
         place = known.places[file.names[:-1]]
         if place.ignored:
-            set_aside.add(layout.IGNORED, file.place)
+            set_aside.add(LEFT_OUT, file.place)
         elif not place.class_names:
             set_aside.add(layout.NO_CLASS, file.place)
             n_loose += 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_service.datasets.answers import Answers
+from nas_service.datasets.answers import ARRAYS, PARQUET, Answers
 from nas_service.datasets.arrays import read_arrays
 from nas_service.datasets.class_notes import (
     on_classes,
@@ -21,6 +21,7 @@ from nas_service.datasets.class_notes import (
     on_parts,
     require_classes,
 )
+from nas_service.datasets.consulted import require_concerned, require_consulted, watched
 from nas_service.datasets.folders import read_folder
 from nas_service.datasets.parquet import read_parquet
 from nas_service.datasets.pictures import Header, Picture, Reading, header
@@ -65,9 +66,10 @@ def inspect(
     Raises:
         InvalidData: it holds nothing that could be a data set, and no answer would change that.
     """
-    answers = answers or Answers()
+    answers, on_parts_asked = watched(answers or Answers())
     set_aside = SetAside()
     source = _open(path, answers, set_aside, tell, within)
+    require_consulted(on_parts_asked)
     if answers.draws_parts:
         source.pictures = [replace(one, part=None) for one in source.pictures]
     if source.questions and not source.pictures:
@@ -132,9 +134,11 @@ def _open(
     if path.is_dir():
         return read_folder(path, answers, set_aside, tell, within)
     if path.is_file() and path.suffix.lower() == ".npz":
-        return read_arrays(path, answers)
+        require_concerned(answers, ARRAYS)
+        return read_arrays(path, answers, set_aside)
     if path.is_file() and path.suffix.lower() == ".parquet":
-        return read_parquet([File(path, (path.name,))], answers, tell)
+        require_concerned(answers, PARQUET)
+        return read_parquet([File(path, (path.name,))], answers, tell, set_aside)
     if not path.exists():
         raise InvalidData(f"{path} does not exist", field="path")
     raise InvalidData(f"{path.name} is none of: folder, .zip, .tar, .npz, .parquet", field="path")

@@ -17,7 +17,6 @@ from nas_service.datasets.report import Alternative, Question
 from nas_service.errors import InvalidData
 
 Names = tuple[str, ...]
-IGNORED = "left out as answered"
 NO_CLASS = "in no class folder"
 
 

@@ -17,7 +17,7 @@ from nas_service.datasets.columns import (
 )
 from nas_service.datasets.names import HELD_OUT, normal, part_of
 from nas_service.datasets.pictures import Picture
-from nas_service.datasets.report import Alternative, Question
+from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.source import Progress, Source, in_order
 from nas_service.datasets.walking import File
 from nas_service.errors import InvalidData
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_parquet(files: Sequence[File], answers: Answers, tell: Progress) -> Source:
+def read_parquet(
+    files: Sequence[File], answers: Answers, tell: Progress, set_aside: SetAside
+) -> Source:
     """All rows of these files; labels go by the names that each file has for its own numbers.
 
     Raises:
@@ -49,8 +51,10 @@ def read_parquet(files: Sequence[File], answers: Answers, tell: Progress) -> Sou
         elif _is_number(table.schema.field(label).type):
             unnamed.append(file.place)
         part = _part_of_file(file, files, answers, source)
-        if part != IGNORE:
-            _add_rows(source, table, file, answers, (image, label), names, part)
+        if part == IGNORE:
+            set_aside.add(LEFT_OUT, file.place)
+        else:
+            _add_rows(source, table, file, answers, (image, label), names, part, set_aside)
     if orders and unnamed:
         raise InvalidData(
             f"{unnamed[0]}: labels are numbers without names, and other files name their classes",
@@ -180,6 +184,7 @@ def _add_rows(
     columns: tuple[str, str],
     names: tuple[str, ...] | None,
     part: str | None,
+    set_aside: SetAside,
 ) -> None:
     header = list(table.column_names)
     image, label = columns
@@ -200,6 +205,7 @@ def _add_rows(
         if parts is not None:
             own = part_answered(str(parts[row] or ""), answers, source.questions)
         if own == IGNORE:
+            set_aside.add(LEFT_OUT, where)
             continue
         source.pictures.append(
             Picture(

@@ -65,6 +65,9 @@ class Undecided(InvalidData):
         )
 
 
+LEFT_OUT = "left out as answered"
+
+
 @dataclass
 class SetAside:
     """What is not read, by reason: how many, and the names of up to twenty."""

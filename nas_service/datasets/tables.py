@@ -19,7 +19,7 @@ from nas_service.datasets.columns import (
 )
 from nas_service.datasets.names import HELD_OUT, PARTS, normal, part_of
 from nas_service.datasets.pictures import Picture
-from nas_service.datasets.report import Alternative, Question, SetAside
+from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.source import Source, in_order
 from nas_service.datasets.walking import File
 from nas_service.errors import InvalidData
@@ -93,7 +93,7 @@ class Described:
             return
         of_file = self._part_of_table(table, source)
         if of_file == IGNORE:
-            set_aside.add("left out as answered", place)
+            set_aside.add(LEFT_OUT, place)
             return
         if group is not None:
             source.notes.append(f"pictures of one {table.header[group]} stay on one side")
@@ -115,7 +115,7 @@ class Described:
             if split is not None:
                 part = part_answered(row[split], answers, source.questions)
             if part == IGNORE:
-                set_aside.add("left out as answered", file.place)
+                set_aside.add(LEFT_OUT, file.place)
                 continue
             source.pictures.append(
                 Picture(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nas_service.api.uploads import sweep
 from nas_service.cli import in_options
 
 
@@ -55,9 +56,10 @@ def test_a_port_in_use_is_said_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - started < 20  # it took three quarters of a minute, and four starts
 
 
-def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["migrate", "serve", "worker"])
+def test_a_database_that_is_none_is_one_line(tmp_path: Path, command: str) -> None:
     (tmp_path / "nas.sqlite").write_bytes(b"this is no database" * 100)
-    done = _nas("migrate", NAS_VAR_DIR=str(tmp_path))
+    done = _nas(command, NAS_VAR_DIR=str(tmp_path))
     assert done.returncode == 1
     assert "cannot be used: file is not a database" in done.stderr
     assert "Traceback" not in done.stderr
@@ -78,6 +80,24 @@ def test_numbers_that_are_none_are_refused_by_their_option(arguments: tuple[str,
     assert arguments[0] in done.stderr
     assert "finite" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_force_where_nothing_depends_is_refused() -> None:
+    done = _nas("remove", "search", "sea_1", "--force")
+    assert done.returncode != 0
+    assert "--force: nothing depends on a search" in done.stderr
+
+
+def test_what_a_killed_service_left_of_uploads_is_swept(tmp_path: Path) -> None:
+    old, new, other = (tmp_path / name for name in ("upload-1", "upload-2", "job_1"))
+    for folder in (old, new, other):
+        folder.mkdir()
+        (folder / "part.png").write_bytes(b"1")
+    (tmp_path / "upload-3.zip").write_bytes(b"1")
+    for one in (old, other, tmp_path / "upload-3.zip"):
+        os.utime(one, (0, 0))
+    sweep(tmp_path)
+    assert {one.name for one in tmp_path.iterdir()} == {"upload-2", "job_1"}
 
 
 def test_the_version_is_told_by_an_option_too() -> None:
