@@ -92,4 +92,7 @@ def _example(program: Any) -> torch.Tensor:
     image = arguments[0]
     if image.ndim != 4 or image.shape[0] != 1:
         raise bad(f"its example is {tuple(image.shape)}, not (1, channels, height, width)")
+    if image.dtype != torch.float32:
+        kind = str(image.dtype).removeprefix("torch.")
+        raise bad(f"its example is {kind}, not float32: export it with float32 weights and picture")
     return image
