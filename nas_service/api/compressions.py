@@ -20,7 +20,10 @@ from nas_service.api.dependencies import (
 )
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.api.uploads import keep_upload
+from nas_service.compilation.forms import ENDINGS as FORMS
+from nas_service.compilation.forms import why_not_read
 from nas_service.compilation.uploads.refusal import MAX_BYTES
+from nas_service.compression.on_uploads import require_takes
 from nas_service.compression.recipe import Recipe
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.networks.names import REFERENCE_NETWORKS
@@ -32,7 +35,6 @@ from nas_service.storage.session import new_id
 router = APIRouter(prefix="/v1", tags=["compressions"])
 
 KIND = "compression"
-ENDINGS = (".onnx", ".pt2")
 
 
 class ReferenceIn(Strict):
@@ -117,9 +119,9 @@ async def upload_model(
 ) -> StoredArtifact:
     """Store an ONNX file or an exported torch program (.pt2); it is checked before it is used."""
     ending = Path(filename).suffix.lower()
-    if ending not in ENDINGS:
+    if ending not in FORMS:
         raise InvalidSpec(
-            f"filename: ending {ending!r} is none of {', '.join(ENDINGS)}", field="filename"
+            f"filename: ending {ending!r} is none of {', '.join(FORMS)}", field="filename"
         )
     limit = min(with_.settings.max_upload_bytes, MAX_BYTES)
     sha256 = await keep_upload(request, with_, ending, limit)
@@ -203,6 +205,16 @@ def _check_targets(body: CompressionIn) -> None:
         seen.add((one.runtime, one.precision))
 
 
+def _check_model(model: StoredArtifact, body: CompressionIn) -> None:
+    if model.kind != "model":
+        raise InvalidSpec(f"artifact {model.id!r} is no uploaded model", field="model")
+    form = FORMS[Path(model.name).suffix.lower()]
+    require_takes(Recipe.of(body.recipe), form)
+    for place, one in enumerate(body.targets):
+        if why := why_not_read(load(COMPILERS, one.runtime), form):
+            raise InvalidSpec(f"targets[{place}]: {one.runtime} {why}", field="targets")
+
+
 def _params(session: Session, body: CompressionIn) -> dict[str, Any]:
     dataset = datasets.get_dataset(session, body.dataset)
     if not dataset.ready:
@@ -214,8 +226,8 @@ def _params(session: Session, body: CompressionIn) -> dict[str, Any]:
             f"{device.name}` makes a token for one",
             field="device",
         )
-    if body.model is not None and artifacts.get_artifact(session, body.model).kind != "model":
-        raise InvalidSpec(f"artifact {body.model!r} is no uploaded model", field="model")
+    if body.model is not None:
+        _check_model(artifacts.get_artifact(session, body.model), body)
     if body.winner is not None:
         searches.get_winner(session, body.winner)
     if body.reference is not None and body.reference.name not in REFERENCE_NETWORKS:

@@ -76,9 +76,8 @@ def compress(
     with Client(server) as nas:
         nas.wait_until_it_answers()
         if not own:
-            looked_at(
-                Path(model), request["shape"]
-            )  # what is wrong with it is said before it is sent
+            # what is wrong with it is said before it is sent
+            _require_read(looked_at(Path(model), request["shape"]), request["targets"])
         request |= _model(nas, model, epochs)
         have_device(nas, device)
         request["dataset"] = have_dataset(nas, dataset, image_size, quiet=as_json)
@@ -109,6 +108,18 @@ def compress(
             print(f"{row['runtime']} {row['precision']}: {row['shares']['text']}{larger}")
     if any(row.get("kept") == UNSTEADY for row in told["rows"]):
         print(f"what was not measured steadily is kept: `nas measure {told['id']}` tries again")
+
+
+def _require_read(looked: dict[str, Any], targets: list[dict[str, str]]) -> None:
+    """Refuse targets whose runtime can never take the model, wherever it is compiled."""
+    why_not = {row["runtime"]: row["why"] for row in looked["runtimes"] if row["never"]}
+    for target in targets:
+        if target["runtime"] in why_not:
+            raise InvalidSpec(
+                f"--target {target['runtime']}:{target['precision']}: {target['runtime']} "
+                f"{why_not[target['runtime']]}",
+                field="target",
+            )
 
 
 def recipe_of(text: str | None) -> list[Any]:

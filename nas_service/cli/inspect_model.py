@@ -11,9 +11,8 @@ import typer
 
 from nas_service.cli import output
 from nas_service.cli.options import JsonOption
+from nas_service.compilation.forms import ONNX, why_not_read
 from nas_service.errors import InvalidData, InvalidSpec, UnknownPlugin
-
-_FORMS = {"onnx": "an ONNX graph", "program": "an exported torch program (.pt2)"}
 
 
 def inspect(
@@ -97,15 +96,13 @@ def _runtimes(form: str, operators: set[str]) -> list[dict[str, Any]]:
         except UnknownPlugin:
             continue
         lacking = sorted(operators - set(getattr(compiler, "operators", operators)))
-        why = ""
-        reads = "program" if getattr(compiler, "from_program", False) else "onnx"
-        if reads != form:
-            why = f"reads {_FORMS[reads]}, not {_FORMS[form]}"
-        elif lacking and form == "onnx":
+        why = why_not_read(compiler, form)
+        if not why and lacking and form == ONNX:
             why = f"does not run {', '.join(lacking)}"
-        elif not status.ready:
+        never = bool(why)
+        if not why and not status.ready:
             why = f"lacks {', '.join(status.missing)}: {status.how}"
-        elif one.hardware:
+        elif not why and one.hardware:
             why = f"runs on {one.hardware} alone"
         rows.append(
             {
@@ -113,6 +110,7 @@ def _runtimes(form: str, operators: set[str]) -> list[dict[str, Any]]:
                 "precisions": ", ".join(compiler.precisions),
                 "takes": "no" if why else "yes",
                 "why": why,
+                "never": never,
             }
         )
     return rows

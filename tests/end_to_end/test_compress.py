@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -85,14 +86,19 @@ def test_a_reference_network_is_trained_compressed_and_measured(
         assert row["compressed"]["size_bytes"] < 0.7 * row["original"]["size_bytes"]
         assert row["compressed"]["accuracy"] > 0.85
         assert row["compressed"]["latency_ms"] > 0
-        better = row["compressed"]["latency_ms"] <= row["original"]["latency_ms"]
-        assert row["published"] <= better
+        if row["published"]:  # no slower than the interval of the difference, and smaller
+            error = math.hypot(
+                *(row[one]["latency"]["error"] for one in ("compressed", "original"))
+            )
+            slowdown = math.log(row["compressed"]["latency_ms"] / row["original"]["latency_ms"])
+            assert slowdown <= 1.96 * error
         assert row["published"] == (row["reason"] == ""), row
     assert rows["onnxruntime", "int8"]["compressed"]["peak_memory_bytes"] > 0
     saved = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"report.json", "preprocessing.json"} <= saved
-    published = [row for row in found["rows"] if row["published"]]
-    assert len(saved) == 2 + len(published)
+    kept = [row["kept"] for row in found["rows"] if "kept" in row]
+    assert set(kept) <= {"published", "not measured steadily"}
+    assert len(saved) == 2 + len(kept)
 
 
 def test_a_model_of_ones_own_is_compressed_without_any_training(
@@ -124,11 +130,18 @@ def test_an_exported_program_cannot_take_passes_on_layers(service: Service, tmp_
     path = tmp_path / "own.pt2"
     export_program(network, path, channels=1, size=SIZE)
     nas = service.client
-    made = nas.compress(
-        dataset="quarters", model=nas.upload_model(path)["id"], recipe=["magnitude"]
-    )
+    model = nas.upload_model(path)["id"]
     with pytest.raises(ApiError, match="pass magnitude works on a torch module's layers"):
-        nas.wait(made["job"]["id"], timeout_s=400)
+        nas.compress(dataset="quarters", model=model, recipe=["magnitude"])
+    with pytest.raises(ApiError, match="pass static_int8 works on ONNX graphs"):
+        nas.compress(dataset="quarters", model=model, recipe=["static_int8"])
+    with pytest.raises(ApiError, match=r"targets\[0\]: onnxruntime reads an ONNX graph"):
+        nas.compress(dataset="quarters", model=model)
+    done = _cli(
+        service, "compress", str(path), "--dataset", "quarters", "--target", "openvino:fp32"
+    )
+    assert done.returncode != 0
+    assert "--target openvino:fp32: openvino reads an ONNX graph" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,18 @@ import numpy as np
 import onnx
 from torch import nn
 
+from nas_service.compilation.forms import ONNX, PROGRAM
 from nas_service.compilation.uploads.answers import answers_of
 from nas_service.compression.apply import apply_torch
 from nas_service.compression.base import OnnxPass, PassContext
 from nas_service.compression.distillation import answering
+from nas_service.compression.on_uploads import require_takes
 from nas_service.compression.quantization import calibration_images
 from nas_service.compression.recipe import Recipe
 from nas_service.compression.report import report_of
 from nas_service.compression.structured import STRUCTURED
 from nas_service.compression.weight_sharing import entropy_coded, pack
 from nas_service.engine.child import Progress
-from nas_service.errors import InvalidSpec
 from nas_service.lineage import lineage
 from nas_service.networks.export import export, export_program
 from nas_service.plugins import ONNX_PASSES, load
@@ -84,13 +85,7 @@ def _run(
     """Write original and compressed forms below `folder`; gives a report a pass."""
     plain = PassContext(model.data, model.size, seed=int(params["seed"]))
     if model.network is None:
-        if recipe.torch_steps:
-            name = recipe.torch_steps[0].name
-            raise InvalidSpec(
-                f"pass {name} works on a torch module's layers, which an uploaded graph or "
-                "exported program does not have; passes on graphs and every runtime's int8 do",
-                field="recipe",
-            )
+        require_takes(recipe, ONNX if model.graph else PROGRAM)
         return _run_on_upload(model, recipe, plain, folder, report)
     network = model.network.eval()
     export(network, folder / "original.onnx", channels=model.channels, size=model.size)
@@ -125,11 +120,6 @@ def _run_on_upload(
 ) -> list[dict[str, Any]]:
     given = model.graph or model.program
     assert given is not None
-    if given == model.program and recipe.onnx_steps:
-        raise InvalidSpec(
-            f"pass {recipe.onnx_steps[0].name} works on ONNX graphs; upload the model as ONNX",
-            field="recipe",
-        )
     shutil.copyfile(given, folder / f"compressed{given.suffix}")
     report(0.4, "asking the model")
     # with all images that quantisers will show it, before they run it outside of limits
