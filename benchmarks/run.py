@@ -23,6 +23,8 @@ BENCHMARKS = {
     "compression": "every pass on networks of a searched front, on every runtime here",
     "joint": "deployments searched with the architecture, or chosen after it",
     "survey": "reference networks in float, int8 and trained for int8, on every runtime",
+    "same": "are results those of an earlier version, to the last digit",
+    "structure": "what is counted of the code: cycles, long functions, untested modules",
     "sharing": "accuracy by shared weights against stand-alone training",
 }
 

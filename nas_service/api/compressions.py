@@ -21,7 +21,7 @@ from nas_service.api.dependencies import (
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.api.uploads import keep_upload
 from nas_service.compilation.forms import ENDINGS as FORMS
-from nas_service.compilation.forms import why_not_read
+from nas_service.compilation.forms import ONNX, why_not_read
 from nas_service.compilation.uploads.refusal import MAX_BYTES
 from nas_service.compression.on_uploads import require_takes
 from nas_service.compression.recipe import Recipe
@@ -209,7 +209,7 @@ def _check_model(model: StoredArtifact, body: CompressionIn) -> None:
     if model.kind != "model":
         raise InvalidSpec(f"artifact {model.id!r} is no uploaded model", field="model")
     form = FORMS[Path(model.name).suffix.lower()]
-    require_takes(Recipe.of(body.recipe), form)
+    require_takes(Recipe.of(body.recipe), is_graph=form == ONNX)
     for place, one in enumerate(body.targets):
         if why := why_not_read(load(COMPILERS, one.runtime), form):
             raise InvalidSpec(f"targets[{place}]: {one.runtime} {why}", field="targets")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from nas_service.compilation.forms import ONNX
 from nas_service.compression.recipe import Recipe
 from nas_service.errors import InvalidSpec
 
 
-def require_takes(recipe: Recipe, form: str) -> None:
+def require_takes(recipe: Recipe, *, is_graph: bool) -> None:
     """Refuse passes that need more of an upload than a graph or an exported program has.
 
     Raises:
@@ -20,7 +19,7 @@ def require_takes(recipe: Recipe, form: str) -> None:
             "runtime's int8 do",
             field="recipe",
         )
-    if form != ONNX and recipe.onnx_steps:
+    if not is_graph and recipe.onnx_steps:
         raise InvalidSpec(
             f"pass {recipe.onnx_steps[0].name} works on ONNX graphs; upload the model as ONNX",
             field="recipe",

@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 from torch import nn
 
-from nas_service.compilation.forms import ONNX, PROGRAM
 from nas_service.compilation.uploads.answers import answers_of
 from nas_service.compression.apply import apply_torch
 from nas_service.compression.base import OnnxPass, PassContext
@@ -85,7 +84,7 @@ def _run(
     """Write original and compressed forms below `folder`; gives a report a pass."""
     plain = PassContext(model.data, model.size, seed=int(params["seed"]))
     if model.network is None:
-        require_takes(recipe, ONNX if model.graph else PROGRAM)
+        require_takes(recipe, is_graph=model.graph is not None)
         return _run_on_upload(model, recipe, plain, folder, report)
     network = model.network.eval()
     export(network, folder / "original.onnx", channels=model.channels, size=model.size)

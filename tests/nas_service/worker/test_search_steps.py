@@ -1,0 +1,93 @@
+"""The steps of a search, in process: what each leaves for the next, and what is measured."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nas_service.search.certificates import UNDECIDED
+from nas_service.storage import artifacts, certified, jobs, searches
+from tests.inline import Inline, inline
+from tests.prepared import copied
+from tests.toy_search import toy_search
+
+
+@pytest.fixture
+def worker(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inline]:
+    with inline(copied(prepared, tmp_path / "var"), monkeypatch) as made:
+        yield made
+
+
+def test_a_search_goes_from_tables_to_certificates(worker: Inline) -> None:
+    spec = toy_search(precisions=("fp32", "int8"), measuring_budget=2)
+    search_id, outcome = worker.search(spec)
+    assert outcome == {"state": "succeeded", "problem": None}
+    assert worker.steps == [  # the supernet of this data, seed and recipe is there already
+        "tables:select_tables",
+        "tables:check_feasible",
+        "search:run_search",
+        "certify:measure_candidates",
+        "front:choose_winners",
+        "winner:compress",
+        "measure:measure",
+        "front:choose_winners",
+        "report:finish",
+    ]
+    with worker.context.database.session() as session:
+        search = searches.get_search(session, search_id)
+        told = searches.evaluations_of(session, search_id)
+        (winner,) = searches.winners_of(session, search_id)
+        files = {one.name: one for one in artifacts.artifacts_of(session, search_id)}
+        issued = certified.list_certificates(session, search_id, cursor=None, limit=10).items
+        front = json.loads(searches.front_body(session, search_id, search.revision) or "")
+    assert search.state == "succeeded"
+    assert len(told) == spec["n_queries"]
+    assert front["n_evaluations"] == len(told)
+    assert all(one["predicted_latency_ms"] > 0 for one in front["front"])
+    rows = winner.results or []
+    assert [row["precision"] for row in rows] == ["fp32", "int8"]
+    for row in rows:
+        assert row["verdict"] != "predicted only"
+        assert 0.4 < row["measured_accuracy"] <= 1.0
+        assert row["measured_latency_ms"] > 0
+        assert row["measured_size_bytes"] == _size(worker, winner.id, row["file"])
+    assert {one.artifact_id for one in issued} == {
+        (winner.compressed or {})[row["file"]] for row in rows
+    }
+    with zipfile.ZipFile(worker.context.blobs.path(files["bundle.zip"].sha256)) as bundle:
+        names = set(bundle.namelist())
+    assert {"report.json", "verify.py", "preprocess.py", "winner0/fp32.onnx"} <= names
+
+
+def test_winners_without_a_verdict_are_measured_again(worker: Inline) -> None:
+    with worker.context.database.session() as session:
+        search = searches.list_searches(session, cursor=None, limit=1).items[0]
+        (winner,) = searches.winners_of(session, search.id)
+        rows = [{**row, "verdict": UNDECIDED} for row in winner.results or []]
+        searches.update_winner(session, winner.id, results=rows)
+        params = {"search_id": search.id, "winners": [winner.id], "remote": False, "again": True}
+        job = jobs.add_job(session, "job_again", "remeasure", subject=search.id, params=params)
+    assert worker.run(job)["state"] == "succeeded"
+    assert worker.steps == ["measure:measure", "report:finish"]
+    with worker.context.database.session() as session:
+        (again,) = searches.winners_of(session, search.id)
+    assert all(row["verdict"] != UNDECIDED for row in again.results or [])
+
+
+def test_a_limit_that_nothing_keeps_ends_before_anything_is_trained(worker: Inline) -> None:
+    search_id, outcome = worker.search(toy_search(precisions=("fp32",), max_latency_ms=1e-6))
+    assert outcome["state"] == "failed"
+    assert worker.steps == ["tables:select_tables", "tables:check_feasible"]
+    assert "infeasible: the fastest candidate takes" in outcome["problem"]["detail"]
+    with worker.context.database.session() as session:
+        assert searches.get_search(session, search_id).state == "failed"
+
+
+def _size(worker: Inline, winner_id: str, name: str) -> int:
+    with worker.context.database.session() as session:
+        (one,) = [a for a in artifacts.artifacts_of(session, winner_id) if a.name == name]
+    return one.size_bytes
