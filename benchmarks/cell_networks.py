@@ -32,7 +32,7 @@ def cell_networks(
     drawn = np.random.default_rng([seed, 3]).permutation(len(known.genotypes))[:N_START]
     start = Evaluated(known.genotypes[drawn], known.accuracy("cifar10")[drawn])
     found = searched(problem, evaluator, start, N_QUERIES, seed)
-    kept = problem.feasible(problem.space.every_precision(found.genotypes))
+    kept = problem.feasible(problem.space.in_every_deployment(found.genotypes))
     rows, right = found.genotypes[kept], found.accuracy[kept]
     latency_ms = problem.costs[0].latency_ms(rows)
     made: list[tuple[nn.Module, int]] = []

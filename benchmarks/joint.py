@@ -29,6 +29,7 @@ from nas_service.search.cost import StructureModel
 from nas_service.search.evaluate import Problem
 from nas_service.search.pareto import hypervolume
 from nas_service.search.shipping import ShippingModel, fit_shipping
+from nas_service.search.spec import FP32_AND_INT8
 from nas_service.space.base import input_size
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.training.data import Data
@@ -65,7 +66,7 @@ def main(arguments: list[str]) -> int:
     shipping = learned(supernet, data, start, given.probes, given.finetune_epochs, given.seed)
     limit = given.limit_ms or float(np.median(priced["fp32"].latency_ms(start.genotypes)))
     joint = Problem(
-        space=DeploymentSpace(space, DEPLOYMENTS),
+        space=DeploymentSpace(space, tuple(map(Deployment.parse, DEPLOYMENTS))),
         costs=tuple(priced[Deployment.parse(one).table] for one in DEPLOYMENTS),
         shipping=tuple(shipping[Deployment.parse(one).graph] for one in DEPLOYMENTS),
         structure=StructureModel(space),
@@ -74,7 +75,7 @@ def main(arguments: list[str]) -> int:
     )
     alone = replace(
         joint,
-        space=DeploymentSpace(space, ("fp32",)),
+        space=DeploymentSpace(space, FP32_AND_INT8[:1]),
         costs=joint.costs[:1],
         shipping=joint.shipping[:1],
     )
@@ -129,7 +130,7 @@ def learned(
     macs = StructureModel(supernet.space)(start.genotypes).macs
     order = np.argsort(macs, kind="stable")
     chosen = order[np.rint(np.linspace(1, len(order) - 2, n_probes)).astype(int)]
-    wanted = graphs_of(["int8", *DEPLOYMENTS])
+    wanted = graphs_of(map(Deployment.parse, ["int8", *DEPLOYMENTS]))
     options = {"epochs": epochs, "batch": 64, "learning_rate": 0.03, "flip": True}
     part = validation_part(data)
     shipped: dict[str, list[float]] = {graph: [] for graph in wanted}
@@ -151,8 +152,8 @@ def learned(
 
 def _shipped(problem: Problem, found: Evaluated) -> tuple[np.ndarray, np.ndarray]:
     """Every deployment of what was evaluated: latency and accuracy as shipped."""
-    every = problem.space.every_precision(found.genotypes)
-    accuracy = np.repeat(found.accuracy, len(problem.space.precisions))
+    every = problem.space.in_every_deployment(found.genotypes)
+    accuracy = np.repeat(found.accuracy, len(problem.space.deployments))
     return problem.latency_ms(every), problem.shipped_accuracy(accuracy, every)
 
 

@@ -23,8 +23,10 @@ from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.pareto import non_dominated
 from nas_service.search.shipping import ShippingModel
+from nas_service.search.spec import FP32_AND_INT8
 from nas_service.space.base import FloatArray, ImageShape, IntArray, SearchSpace
 from nas_service.space.deployment import DeploymentSpace
+from nas_service.space.genotypes import Genotypes
 from nas_service.space.sampling import distinct
 from nas_service.training.data import Data
 from nas_service.training.loop import TrainRecipe
@@ -89,7 +91,7 @@ def fp32_problem(
     """Architectures in fp32, no slower than the largest, on this machine, profiled for a minute."""
     costs = costs_of(space, ["fp32"], 60.0, seed)
     return Problem(
-        space=DeploymentSpace(space, ("fp32",)),
+        space=DeploymentSpace(space, FP32_AND_INT8[:1]),
         costs=costs,
         shipping=(ShippingModel(),),
         structure=StructureModel(space),
@@ -149,7 +151,7 @@ def searched(
         initial_accuracy=start.accuracy,
     )
     told = run(problem, plan, on_batch=on_batch)
-    rows = np.array([one.genotype[:-1] for one in told], dtype=np.int64)
+    rows = Genotypes.of(one.genotype for one in told).architectures
     accuracy = np.array([one.accuracy for one in told])
     return Evaluated(
         np.concatenate([start.genotypes, rows]), np.concatenate([start.accuracy, accuracy])

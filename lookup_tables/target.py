@@ -36,6 +36,9 @@ class Deployment:
         """`int8` on ONNX Runtime, `openvino:int8` elsewhere, `int8+qat` after a recipe."""
         return "+".join([self.table, self.recipe] if self.recipe else [self.table])
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def table(self) -> str:
         """The name without the recipe: tables hold for whatever runs."""

@@ -6,7 +6,6 @@ through JSON as they would there. What is durable about workflows has tests of i
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from lookup_tables.target import Deployment
 from nas_service.engine import child, durable
 from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.settings import Settings
@@ -47,19 +47,21 @@ class Inline:
         outcome: Json = getattr(self.workflows, kind)(job_id, params)
         return lambda: outcome
 
-    def step(self, task: str, params: Json, **options: Any) -> Json:
+    def step(self, task: child.Task, params: Json, **options: Any) -> Json:
         """In place of a process of its own."""
-        self.steps.append(task.rpartition(".")[2])
-        module, _, function = task.partition(":")
-        work = getattr(importlib.import_module(module), function)
-        told = work(json.loads(json.dumps(params)), options["on_progress"])
+        self.steps.append(task.__qualname__)
+        told = task(json.loads(json.dumps(params)), options["on_progress"])
         value: Json = json.loads(json.dumps(told))
         return value
 
     def search(self, spec: Json) -> tuple[str, Json]:
         """Store a search as the API does, and run it: its id and outcome."""
         training = TrainingSpec(**spec.get("training", {}))
-        value = SearchSpec(**{**spec, "training": training})
+        own = {key: value for key, value in spec.items() if key not in {"precisions", "training"}}
+        names = spec.get("precisions", ("fp32", "int8"))
+        value = SearchSpec(
+            **own, deployments=tuple(map(Deployment.parse, names)), training=training
+        )
         with self.context.database.session() as session:
             dataset = datasets.get_dataset(session, value.dataset)
             device = devices.get_device(session, value.device)

@@ -38,7 +38,7 @@ def check_deployments(
     for name in names:
         one = Deployment.parse(name)
         if one.recipe and recipes:
-            recipe = SearchedRecipe.parse(name)
+            recipe = SearchedRecipe.of(one)
             if recipe.width < 1.0 and not one.reads_graphs:
                 raise InvalidSpec(
                     f"precisions: {name!r}: tables of {one.runtime} do not price narrower networks",

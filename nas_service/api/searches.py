@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
+from lookup_tables.target import Deployment
 from nas_service.api.dependencies import (
     IdempotencyKey,
     Listing,
@@ -111,7 +112,8 @@ class SearchIn(Strict):
         check(PREDICTORS, self.predictor)
         metric_of(self.metric)
         check_deployments(self.precisions, recipes=True)
-        if recipes_of(self.precisions) and self.evaluator != "supernet":
+        deployments = tuple(map(Deployment.parse, self.precisions))
+        if recipes_of(deployments) and self.evaluator != "supernet":
             raise InvalidSpec(
                 "precisions: what a recipe does to accuracy is learned on subnets of a supernet; "
                 f"evaluator {self.evaluator!r} has none",
@@ -126,8 +128,9 @@ class SearchIn(Strict):
         check_follows(self.follows)
         if "latency_ms" in self.limits:
             raise InvalidSpec("the limit on latency_ms is max_latency_ms", field="limits")
-        values = self.model_dump()
-        return SearchSpec(**{**values, "training": TrainingSpec(**values["training"])})
+        values = self.model_dump(exclude={"precisions"})
+        training = TrainingSpec(**values.pop("training"))
+        return SearchSpec(**values, deployments=deployments, training=training)
 
 
 class SearchOut(BaseModel):
@@ -153,7 +156,7 @@ class SearchOut(BaseModel):
             spec=stored.spec,
             revision=stored.revision,
             reopens=stored.reopens,
-            facts=stored.facts,
+            facts=stored.facts.as_dict(),
             problem=stored_problem(stored.problem, f"/v1/searches/{stored.id}"),
             lineage=stored.lineage,
             created_at=stored.created_at,
@@ -305,8 +308,8 @@ def candidates(
         Evaluated(
             number=one.number,
             batch=one.batch,
-            architecture=describe(space, one.genotype[:-1]),
-            precision=search.value.precisions[one.genotype[-1]],
+            architecture=describe(space, one.genotype.row),
+            precision=search.value.deployments[one.genotype.deployment].name,
             accuracy=one.accuracy,
         )
         for one in part

@@ -177,7 +177,7 @@ def price(body: PriceIn, with_: With) -> list[Price]:
                         table_version=stored.version,
                         estimated_latency_ms=round(latency, 5),
                         latency_upper_ms=round(latency * model.upper_factor(body.probability), 5),
-                        estimated_size_bytes=int(structure.size_bytes(target.precision)[0]),
+                        estimated_size_bytes=int(structure.size_bytes(target.value.deployment)[0]),
                         macs=int(structure.macs[0]),
                         parameters=int(structure.parameters[0]),
                     )

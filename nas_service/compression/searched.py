@@ -29,29 +29,28 @@ class SearchedRecipe:
     qat: bool = False
 
     @classmethod
-    def parse(cls, deployment: str) -> SearchedRecipe:
-        """The recipe of a deployment's name.
+    def of(cls, one: Deployment) -> SearchedRecipe:
+        """The recipe of a deployment.
 
         Raises:
             InvalidSpec: a part that there is not, twice, out of range or out of order, or training
                 for integers where the network stays in floats.
         """
-        one = Deployment.parse(deployment)
         width, qat = 1.0, False
         for part in one.recipe.split("+") if one.recipe else []:
             name, equals, value = part.partition("=")
             if name == "width" and equals and width == 1.0 and not qat:
-                width = _width(deployment, value)
+                width = _width(one, value)
             elif part == "qat" and not qat:
                 qat = True
             else:
                 raise InvalidSpec(
-                    f"precisions: {deployment!r}: no recipe {one.recipe!r}; as {KNOWN}",
+                    f"precisions: {one.name!r}: no recipe {one.recipe!r}; as {KNOWN}",
                     field="precisions",
                 )
         if qat and one.form != "int8":
             raise InvalidSpec(
-                f"precisions: {deployment!r}: qat trains for int8, and this is {one.precision}",
+                f"precisions: {one.name!r}: qat trains for int8, and this is {one.precision}",
                 field="precisions",
             )
         return cls(width, qat)
@@ -67,38 +66,39 @@ class SearchedRecipe:
         return Recipe(tuple(steps)).steps
 
 
-def graphs_of(deployments: Iterable[str]) -> list[str]:
+def graphs_of(deployments: Iterable[Deployment]) -> list[str]:
     """The graphs that deployments are made from, plain fp32 first, then in the order given."""
-    found = dict.fromkeys(["fp32", *(Deployment.parse(one).graph for one in deployments)])
+    found = dict.fromkeys(["fp32", *(one.graph for one in deployments)])
     return list(found)
 
 
-def recipes_of(deployments: Iterable[str]) -> list[str]:
+def recipes_of(deployments: Iterable[Deployment]) -> list[str]:
     """The recipes among deployments, in the order given, without the empty one."""
-    found = dict.fromkeys(Deployment.parse(one).recipe for one in deployments)
+    found = dict.fromkeys(one.recipe for one in deployments)
     return [one for one in found if one]
 
 
-def shipped_as(space: SearchSpace, deployments: Sequence[str]) -> tuple[SearchSpace, ...]:
+def shipped_as(space: SearchSpace, deployments: Sequence[Deployment]) -> tuple[SearchSpace, ...]:
     """The space of what each deployment ships: narrower where its recipe makes it so."""
-    widths = [SearchedRecipe.parse(name).width for name in deployments]
+    widths = [SearchedRecipe.of(one).width for one in deployments]
     known = {width: NarrowedSpace(space, width) for width in widths if width < 1.0}
     return tuple(known.get(width, space) for width in widths)
 
 
-def _width(deployment: str, value: str) -> float:
+def _width(deployment: Deployment, value: str) -> float:
     try:
         width = float(value)
     except ValueError:
         width = float("nan")
     if not MIN_WIDTH <= width <= MAX_WIDTH:  # NaN is refused too
         raise InvalidSpec(
-            f"precisions: {deployment!r}: width has to be {MIN_WIDTH} to {MAX_WIDTH}, "
+            f"precisions: {deployment.name!r}: width has to be {MIN_WIDTH} to {MAX_WIDTH}, "
             f"not {value!r}",
             field="precisions",
         )
     if value != f"{width:g}":  # the same deployment by two names would be searched twice
         raise InvalidSpec(
-            f"precisions: {deployment!r}: write width={width:g}, not {value!r}", field="precisions"
+            f"precisions: {deployment.name!r}: write width={width:g}, not {value!r}",
+            field="precisions",
         )
     return width

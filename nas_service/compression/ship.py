@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.compression.apply import apply_torch
 from nas_service.compression.base import OnnxPass, PassContext
 from nas_service.compression.searched import SearchedRecipe
@@ -42,7 +43,7 @@ def ship(
     channels = context.data.train.images.shape[1]
     for recipe in dict.fromkeys(one.rpartition(".")[0] for one in wanted):
         forms = [one.rpartition(".")[2] for one in wanted if one.rpartition(".")[0] == recipe]
-        parsed = SearchedRecipe.parse(f"int8+{recipe}" if recipe else "int8")
+        parsed = SearchedRecipe.of(Deployment(PLAIN_RUNTIME, "int8", recipe))
         so_far, done = network, ""
         steps = parsed.torch_steps(finetune)
         for step in steps:

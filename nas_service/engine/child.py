@@ -76,14 +76,14 @@ _STARTING = threading.Lock()
 
 
 def run(
-    task: str,
+    task: Task,
     params: Json,
     *,
     on_progress: Progress,
     cancelled: Callable[[], bool],
     poll_s: float = 0.3,
 ) -> Json:
-    """Run `module:function` with `params` in a child process; returns what it returned.
+    """Run a function of some module with `params` in a child process; returns what it returned.
 
     Raises:
         Cancelled: `cancelled()` said so; the child was killed.
@@ -91,7 +91,10 @@ def run(
     """
     answers, theirs = _PROCESSES.Pipe(duplex=False)
     process = _PROCESSES.Process(
-        target=_work, args=(task, json.dumps(params), theirs), daemon=True, name=task
+        target=_work,
+        args=(task.__module__, task.__qualname__, json.dumps(params), theirs),
+        daemon=True,
+        name=task.__qualname__,
     )
     with _STARTING:
         process.start()
@@ -110,7 +113,7 @@ def run(
     if answer is None:
         cause = f"signal {-code}" if code < 0 else f"exit code {code}"
         hint = " (out of memory?)" if code == -signal.SIGKILL else ""
-        raise StepFailed(f"the process of {task.partition(':')[2]} ended by {cause}{hint}")
+        raise StepFailed(f"the process of {task.__qualname__} ended by {cause}{hint}")
     if "error" in answer:
         raise from_dict(answer["error"])
     result: Json = answer["result"]
@@ -142,13 +145,12 @@ def _listen(
             on_progress(message["progress"], message["message"])
 
 
-def _work(task: str, given: str, answers: connection.Connection) -> None:
+def _work(module: str, function: str, given: str, answers: connection.Connection) -> None:
     """The child's side."""
     threading.Thread(target=_end_with_worker, daemon=True).start()
     for asked in (signal.SIGINT, signal.SIGTERM):  # of a whole group: the worker decides
         signal.signal(asked, lambda *_: None)
     os.dup2(2, 1)  # what libraries print is no output of the worker
-    module, _, function = task.partition(":")
 
     def send(message: Json) -> None:
         answers.send_bytes(json.dumps(message).encode())

@@ -7,18 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from lookup_tables.target import Deployment
 from nas_service.search.evaluate import Problem
 from nas_service.search.pareto import hypervolume, non_dominated
-from nas_service.space.base import FloatArray, IntArray, describe
+from nas_service.space.base import FloatArray, describe
+from nas_service.space.genotypes import Genotype, Genotypes
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An architecture in one precision with what is expected of it; nothing here was measured."""
+    """An architecture in one deployment with what is expected of it; nothing here was measured."""
 
-    genotype: tuple[int, ...]
+    genotype: Genotype
     architecture: dict[str, Any]
-    precision: str
+    deployment: Deployment
     target: str
     predicted_accuracy: float
     predicted_accuracy_std: float
@@ -33,7 +35,13 @@ class Candidate:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**asdict(self), "genotype": list(self.genotype)}
+        values = asdict(self)
+        del values["deployment"]
+        return {
+            **values,
+            "genotype": self.genotype.as_list(),
+            "precision": self.deployment.name,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +54,9 @@ class ParetoFront:
 
 
 def candidates_of(
-    problem: Problem, genotypes: IntArray, accuracy: FloatArray, std: FloatArray
+    problem: Problem, genotypes: Genotypes, accuracy: FloatArray, std: FloatArray
 ) -> list[Candidate]:
-    """Candidates for genotypes `(n, d)` with their shared-weight accuracies and deviations."""
+    """Candidates for `n` genotypes with their shared-weight accuracies and deviations `(n,)`."""
     shipped = problem.shipped_accuracy(accuracy, genotypes)
     latency = problem.latency_ms(genotypes)
     upper = problem.upper_ms(genotypes)
@@ -59,13 +67,13 @@ def candidates_of(
     costs = problem.costs_of(genotypes)
     feasible = problem.feasible(genotypes)
     found = []
-    for i, row in enumerate(genotypes):
-        which = int(row[-1])
+    for i, one in enumerate(genotypes):
+        which = one.deployment
         found.append(
             Candidate(
-                genotype=tuple(int(v) for v in row),
-                architecture=describe(problem.space.architectures, row[:-1]),
-                precision=problem.space.precisions[which],
+                genotype=one,
+                architecture=describe(problem.space.architectures, one.row),
+                deployment=problem.space.deployments[which],
                 target=problem.costs[which].target.key,
                 predicted_accuracy=round(float(shipped[i]), 6),
                 predicted_accuracy_std=round(float(std[i]), 6),

@@ -32,9 +32,9 @@ class Structure:
     weights: FloatArray
     n_blocks: FloatArray
 
-    def size_bytes(self, deployment: str) -> FloatArray:
+    def size_bytes(self, deployment: Deployment) -> FloatArray:
         """Estimated size of the shipped file; bf16 is computed in, weights are stored in fp32."""
-        quantised = Deployment.parse(deployment).form == "int8"
+        quantised = deployment.form == "int8"
         per_weight = 1.0 if quantised else 4.0
         graph = 12 * GRAPH_BYTES if quantised else GRAPH_BYTES
         return self.weights * per_weight + self.n_blocks * graph

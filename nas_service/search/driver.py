@@ -17,6 +17,7 @@ from optuna.distributions import BaseDistribution
 
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.candidate_pool import Pool
+from nas_service.search.deployment_task import DeploymentTask
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.guided_sampler import distributions_of
@@ -24,8 +25,11 @@ from nas_service.search.pareto import hypervolume
 from nas_service.search.promotion import Promotion, promoted
 from nas_service.search.samplers import SamplerContext, SamplerFactory
 from nas_service.space.base import FloatArray, IntArray
+from nas_service.space.genotypes import Genotype, Genotypes
 from predictors.base import AccuracyPredictor
 
+Asked = tuple[optuna.Trial, Genotype]
+"""A trial, and what the sampler asks to be evaluated."""
 _CONSTRAINT = "constraints:limits"
 """Under which Optuna notes our constraint; it is computed again when a trial is put back."""
 _CHEAP = "low_fidelity_accuracy"
@@ -72,7 +76,8 @@ def run(
     directions = [maximize, *[minimize] * len(problem.objectives)]
     told = list(done)
     batch_number = 1 + max((one.batch for one in told), default=-1)
-    pool = cache(lambda: Pool(problem))
+    task = DeploymentTask(problem)
+    pool = cache(lambda: Pool(task))
     looks: dict[bytes, float] = {}
     idle = 0
     while len(told) < plan.n_queries and idle < _MAX_IDLE_BATCHES:
@@ -82,6 +87,7 @@ def run(
         sampler = plan.sampler(
             SamplerContext(
                 problem=problem,
+                task=task,
                 make_predictor=plan.make_predictor,
                 architectures=architectures,
                 accuracy=accuracy,
@@ -96,8 +102,8 @@ def run(
         fresh = _ask(study, problem, distributions, architectures, accuracy, plan, told)
         if fresh:
             fresh, cheap = _promoted(problem, pool, plan, fresh, told, looks)
-            rows = np.array([genotype for _, genotype in fresh], dtype=np.int64)
-            found = plan.evaluator.evaluate(rows[:, :-1], fidelity=1.0, seed=plan.seed)
+            rows = Genotypes.of(genotype for _, genotype in fresh)
+            found = plan.evaluator.evaluate(rows.architectures, fidelity=1.0, seed=plan.seed)
             costs = problem.costs_of(rows)
             made: list[Evaluation] = []
             for (trial, genotype), value, cost in zip(fresh, found, costs, strict=True):
@@ -106,7 +112,7 @@ def run(
                 noted = {k: v for k, v in frozen.system_attrs.items() if k != _CONSTRAINT}
                 if len(cheap):
                     noted[_CHEAP] = float(cheap[len(made)])
-                made.append(Evaluation(number, batch_number, tuple(genotype), float(value), noted))
+                made.append(Evaluation(number, batch_number, genotype, float(value), noted))
             told.extend(made)
             if not on_batch(made):
                 break
@@ -130,7 +136,7 @@ def plateaued(problem: Problem, told: Sequence[Evaluation], patience: int) -> bo
     before = [one for one in told if one.batch <= last - patience]
     if not before:
         return False
-    rows = np.array([one.genotype for one in told], dtype=np.int64)
+    rows = Genotypes.of(one.genotype for one in told)
     losses = problem.losses(rows, np.array([one.accuracy for one in told]))
     losses[:, 1:] = np.log(np.maximum(losses[:, 1:], 1e-12))
     reference = losses.max(axis=0) + 1e-9
@@ -149,10 +155,10 @@ def _ask(
     accuracy: FloatArray,
     plan: Plan,
     told: list[Evaluation],
-) -> list[tuple[optuna.Trial, list[int]]]:
+) -> list[Asked]:
     """One batch of trials; those of networks already evaluated are told at once, at no cost."""
     known = {row.tobytes(): value for row, value in zip(architectures, accuracy, strict=True)}
-    fresh: list[tuple[optuna.Trial, list[int]]] = []
+    fresh: list[Asked] = []
     pending: set[bytes] = set()
     for _ in range(_asked(plan, told)):
         trial = study.ask(distributions)
@@ -160,16 +166,17 @@ def _ask(
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             break
         raw = np.array([[trial.params[d.name] for d in problem.space.decisions]], dtype=np.int64)
-        row = problem.space.canonical(raw)
-        key = row[0, :-1].tobytes()
-        if not problem.space.valid(row)[0] or key in pending:
+        matrix = problem.space.canonical(raw)
+        row = Genotypes.from_matrix(matrix)
+        key = row.architectures[0].tobytes()
+        if not problem.space.valid(matrix)[0] or key in pending:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         elif key in known:
             study.tell(trial, [float(known[key]), *map(float, problem.costs_of(row)[0])])
         else:
             pending.add(key)
             trial.set_constraint("limits", _excess(problem, row))
-            fresh.append((trial, [int(v) for v in row[0]]))
+            fresh.extend((trial, one) for one in row)
     return fresh
 
 
@@ -183,42 +190,42 @@ def _promoted(
     problem: Problem,
     pool: Callable[[], Pool],
     plan: Plan,
-    fresh: list[tuple[optuna.Trial, list[int]]],
+    fresh: list[Asked],
     told: Sequence[Evaluation],
     looks: dict[bytes, float],
-) -> tuple[list[tuple[optuna.Trial, list[int]]], FloatArray]:
+) -> tuple[list[Asked], FloatArray]:
     """The trials to evaluate in full, and what each was worth at a first look (if it had one).
 
     `looks` remembers first looks: a network that was not promoted may be proposed again.
     """
     if plan.promotion is None:
         return fresh, np.empty(0)
-    rows = np.array([genotype for _, genotype in fresh], dtype=np.int64)
-    keys = [row.tobytes() for row in rows[:, :-1]]
+    rows = Genotypes.of(genotype for _, genotype in fresh)
+    keys = [row.tobytes() for row in rows.architectures]
     new = [place for place, key in enumerate(keys) if key not in looks]
     if new:
         values = plan.evaluator.evaluate(
-            rows[new, :-1], fidelity=plan.promotion.fidelity, seed=plan.seed
+            rows.architectures[new], fidelity=plan.promotion.fidelity, seed=plan.seed
         )
         looks.update({keys[place]: float(value) for place, value in zip(new, values, strict=True)})
     cheap = np.array([looks[key] for key in keys])
     architectures, accuracy = _evaluated(plan, told)
     before = [float("nan")] * len(plan.initial_accuracy)
     kept = promoted(
-        problem,
+        DeploymentTask(problem),
         pool(),
         plan.promotion,
         architectures,
         accuracy,
         np.array([*before, *(one.attributes.get(_CHEAP, float("nan")) for one in told)]),
-        rows,
+        rows.matrix,
         cheap,
         min(plan.batch, plan.n_queries - len(told)),
     )
     return [fresh[one] for one in kept], cheap[kept]
 
 
-def _excess(problem: Problem, row: IntArray) -> float:
+def _excess(problem: Problem, row: Genotypes) -> float:
     """By what share the one network in `row` is over its limits."""
     return float(problem.excess(row)[0])
 
@@ -226,7 +233,7 @@ def _excess(problem: Problem, row: IntArray) -> float:
 def _evaluated(plan: Plan, told: Sequence[Evaluation]) -> tuple[IntArray, FloatArray]:
     if not told:
         return plan.initial_architectures, plan.initial_accuracy
-    rows = np.array([one.genotype for one in told], dtype=np.int64)[:, :-1]
+    rows = Genotypes.of(one.genotype for one in told).architectures
     values = np.array([one.accuracy for one in told])
     return (
         np.concatenate([plan.initial_architectures, rows]),
@@ -237,10 +244,10 @@ def _evaluated(plan: Plan, told: Sequence[Evaluation]) -> tuple[IntArray, FloatA
 def _frozen(
     problem: Problem, one: Evaluation, distributions: dict[str, BaseDistribution]
 ) -> optuna.trial.FrozenTrial:
-    row = np.array([one.genotype], dtype=np.int64)
+    row = Genotypes.of([one.genotype])
     names = [decision.name for decision in problem.space.decisions]
     return optuna.create_trial(
-        params=dict(zip(names, one.genotype, strict=True)),
+        params=dict(zip(names, one.genotype.as_list(), strict=True)),
         distributions=distributions,
         values=[one.accuracy, *map(float, problem.costs_of(row)[0])],
         system_attrs={k: v for k, v in one.attributes.items() if k != _CHEAP},

@@ -8,14 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from nas_service.errors import Infeasible, InvalidSpec
+from nas_service.errors import InvalidSpec
 from nas_service.search.cost import CostModel, StructureModel
 from nas_service.search.memory import MemoryModel
 from nas_service.search.pareto import BoolArray
 from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
 from nas_service.space.deployment import DeploymentSpace
-from nas_service.space.sampling import mutate, uniform
+from nas_service.space.genotypes import Genotypes
 
 STRUCTURAL = ("size_bytes", "macs", "parameters", "peak_memory_bytes")
 """What follows from a network's sizes alone."""
@@ -44,7 +44,7 @@ def check_quantity(name: str, also_devices: Sequence[str]) -> None:
 class Problem:
     """Accuracy up, costs down, costs below limits, over architectures and precisions.
 
-    `costs` and `shipping` have one member a precision; `others` are the cost models of further
+    `costs` and `shipping` have one member a deployment; `others` are the cost models of further
     devices by name. `objectives` name what is minimised beside 1 - accuracy: `latency_ms` (on the
     search's own device), `latency_ms@DEVICE`, `latency_ms@worst`, `size_bytes`, `macs`,
     `parameters`; `limits` bound such quantities. A latency is held against its limit at the
@@ -72,15 +72,15 @@ class Problem:
         for name in (*self.objectives, *self.limits):
             check_quantity(name, tuple(self.others))
 
-    def latency_ms(self, genotypes: IntArray) -> FloatArray:
+    def latency_ms(self, genotypes: Genotypes) -> FloatArray:
         """Estimated latency on the target of each row's precision: `(n,)`."""
         return self._latency(self.costs, genotypes)
 
-    def upper_ms(self, genotypes: IntArray) -> FloatArray:
+    def upper_ms(self, genotypes: Genotypes) -> FloatArray:
         """The latency that the measured one stays below with the limit's probability: `(n,)`."""
         return self._upper(self.costs, genotypes)
 
-    def quantity(self, name: str, genotypes: IntArray) -> FloatArray:
+    def quantity(self, name: str, genotypes: Genotypes) -> FloatArray:
         """The objective or limited quantity of that name: `(n,)`."""
         models = self._models(name)
         if models:
@@ -92,11 +92,11 @@ class Problem:
             return self.peak_memory_bytes(genotypes)
         return self.structural(name, genotypes)
 
-    def feasible(self, genotypes: IntArray) -> BoolArray:
+    def feasible(self, genotypes: Genotypes) -> BoolArray:
         """Rows that keep every limit: `(n,)`."""
         return np.asarray(self.excess(genotypes) <= 0)
 
-    def excess(self, genotypes: IntArray) -> FloatArray:
+    def excess(self, genotypes: Genotypes) -> FloatArray:
         """By what share the worst limit is exceeded, 0 or less where all hold: `(n,)`."""
         found = self.upper_ms(genotypes) / self.limit_ms - 1.0
         for name, limit in self.limits.items():
@@ -108,32 +108,32 @@ class Problem:
             )
             found = np.maximum(found, value / limit - 1.0)
         if self.runs is not None:
-            found = np.where(self.runs(genotypes[:, :-1]), found, np.maximum(found, _NEVER))
+            found = np.where(self.runs(genotypes.architectures), found, np.maximum(found, _NEVER))
         return np.asarray(found)
 
-    def size_bytes(self, genotypes: IntArray) -> FloatArray:
+    def size_bytes(self, genotypes: Genotypes) -> FloatArray:
         """Estimated size of the shipped file: `(n,)`."""
 
         def size(which: int, architectures: IntArray) -> FloatArray:
-            return self._structures[which](architectures).size_bytes(self.space.precisions[which])
+            return self._structures[which](architectures).size_bytes(self.space.deployments[which])
 
-        return self._by_precision(genotypes, size)
+        return self._by_deployment(genotypes, size)
 
-    def structural(self, name: str, genotypes: IntArray) -> FloatArray:
+    def structural(self, name: str, genotypes: Genotypes) -> FloatArray:
         """MACs or parameters of what ships: `(n,)`."""
-        return self._by_precision(
+        return self._by_deployment(
             genotypes, lambda which, rows: np.asarray(getattr(self._structures[which](rows), name))
         )
 
-    def peak_memory_bytes(self, genotypes: IntArray) -> FloatArray:
+    def peak_memory_bytes(self, genotypes: Genotypes) -> FloatArray:
         """Planned peak of activations: `(n,)`."""
-        return self._by_precision(
+        return self._by_deployment(
             genotypes, lambda which, rows: self._memories[which].peak_bytes(rows)
         )
 
     @cached_property
     def _spaces(self) -> tuple[SearchSpace, ...]:
-        return self.shipped_as or (self.space.architectures,) * len(self.space.precisions)
+        return self.shipped_as or (self.space.architectures,) * len(self.space.deployments)
 
     @cached_property
     def _structures(self) -> list[StructureModel]:
@@ -148,27 +148,23 @@ class Problem:
         known = {id(one): MemoryModel(one) for one in self._spaces}
         return [known[id(one)] for one in self._spaces]
 
-    def architectures(self, genotypes: IntArray) -> IntArray:
-        """What is evaluated: genotypes without their precision."""
-        return genotypes[:, :-1]
-
     def features(self, architectures: IntArray) -> FloatArray:
         """What predictors read of architectures."""
         return self.space.architectures.features(architectures)
 
-    def costs_of(self, genotypes: IntArray) -> FloatArray:
+    def costs_of(self, genotypes: Genotypes) -> FloatArray:
         """Every objective but accuracy: `(n, k)`."""
         return np.column_stack([self.quantity(name, genotypes) for name in self.objectives])
 
-    def shipped_accuracy(self, accuracy: FloatArray, genotypes: IntArray) -> FloatArray:
+    def shipped_accuracy(self, accuracy: FloatArray, genotypes: Genotypes) -> FloatArray:
         """Accuracy of the shipped file from that under shared weights: `(n,)` or `(n, q)`."""
-        macs = self.structure(genotypes[:, :-1]).macs
+        macs = self.structure(genotypes.architectures).macs
         if accuracy.ndim == 2:
             macs = macs[:, None]
         shipped = np.stack([model.shipped(accuracy, macs) for model in self.shipping])
-        return np.asarray(shipped[genotypes[:, -1], np.arange(len(genotypes))])
+        return np.asarray(shipped[genotypes.deployments, np.arange(len(genotypes))])
 
-    def losses(self, genotypes: IntArray, accuracy: FloatArray) -> FloatArray:
+    def losses(self, genotypes: Genotypes, accuracy: FloatArray) -> FloatArray:
         """What is minimised, `(n, 1 + k)`: 1 - shipped accuracy, then the objectives."""
         shipped = self.shipped_accuracy(accuracy, genotypes)
         return np.column_stack([1.0 - shipped, self.costs_of(genotypes)])
@@ -191,69 +187,22 @@ class Problem:
             return [self.costs]
         return [self.costs, *self.others.values()] if device == WORST else [self.others[device]]
 
-    def _latency(self, costs: tuple[CostModel, ...], genotypes: IntArray) -> FloatArray:
-        return self._by_precision(genotypes, lambda which, rows: costs[which].latency_ms(rows))
+    def _latency(self, costs: tuple[CostModel, ...], genotypes: Genotypes) -> FloatArray:
+        return self._by_deployment(genotypes, lambda which, rows: costs[which].latency_ms(rows))
 
-    def _energy(self, costs: tuple[CostModel, ...], genotypes: IntArray) -> FloatArray:
-        return self._by_precision(genotypes, lambda which, rows: costs[which].energy_mj(rows))
+    def _energy(self, costs: tuple[CostModel, ...], genotypes: Genotypes) -> FloatArray:
+        return self._by_deployment(genotypes, lambda which, rows: costs[which].energy_mj(rows))
 
-    def _upper(self, costs: tuple[CostModel, ...], genotypes: IntArray) -> FloatArray:
+    def _upper(self, costs: tuple[CostModel, ...], genotypes: Genotypes) -> FloatArray:
         factors = np.array([cost.upper_factor(self.limit_probability) for cost in costs])
-        return np.asarray(self._latency(costs, genotypes) * factors[genotypes[:, -1]])
+        return np.asarray(self._latency(costs, genotypes) * factors[genotypes.deployments])
 
-    def _by_precision(
-        self, genotypes: IntArray, of: Callable[[int, IntArray], FloatArray]
+    def _by_deployment(
+        self, genotypes: Genotypes, of: Callable[[int, IntArray], FloatArray]
     ) -> FloatArray:
-        architectures, precision = self.space.split(genotypes)
         found = np.empty(len(genotypes))
-        for which in range(len(self.space.precisions)):
-            rows = precision == which
+        for which in range(len(self.space.deployments)):
+            rows = genotypes.deployments == which
             if rows.any():
-                found[rows] = of(which, architectures[rows])
+                found[rows] = of(which, genotypes.architectures[rows])
         return found
-
-
-def median_latency_ms(space: DeploymentSpace, costs: Sequence[CostModel], seed: int) -> float:
-    """Median estimate of 1,000 seeded samples over architectures and precisions."""
-    generator = np.random.default_rng([seed, 1000])
-    architectures = uniform(space.architectures, 1000, generator)
-    which = generator.integers(0, len(costs), 1000)
-    every = np.stack([cost.latency_ms(architectures) for cost in costs])
-    return float(np.median(every[which, np.arange(1000)]))
-
-
-def require_feasible(problem: Problem, seed: int) -> None:
-    """Raise `Infeasible`, naming the fastest candidate, where nothing can keep the limit.
-
-    Raises:
-        InvalidSpec: an objective of which no table knows anything.
-    """
-    generator = np.random.default_rng([seed, 17])
-    base = problem.space.architectures
-    pool = np.concatenate([base.smallest()[None, :], uniform(base, 512, generator)])
-    problem.costs_of(problem.space.every_precision(pool[:1]))  # whether all of them are known
-    for _ in range(12):
-        every = problem.space.every_precision(pool)
-        excess = problem.excess(every)
-        if excess.min() <= 0:
-            return
-        best = every[np.argsort(excess, kind="stable")[:128], :-1]
-        pool = np.concatenate([best, mutate(base, np.repeat(best, 3, axis=0), generator, rate=0.1)])
-    every = problem.space.every_precision(pool)
-    fastest = float(problem.latency_ms(every).min())
-    bound = float(problem.upper_ms(every).min())
-    if bound <= problem.limit_ms:
-        raise Infeasible(
-            "infeasible: no candidate keeps all of "
-            + ", ".join(f"{n} <= {v:g}" for n, v in {**problem.limits}.items())
-            + f" and {problem.limit_ms:.3g} ms together",
-            field="limits",
-        )
-    raise Infeasible(
-        f"infeasible: the fastest candidate takes {fastest:.3g} ms "
-        f"({bound:.3g} ms at probability {problem.limit_probability:g}), "
-        f"the limit is {problem.limit_ms:.3g} ms",
-        field="max_latency_ms",
-        fastest_ms=round(fastest, 4),
-        limit_ms=problem.limit_ms,
-    )

@@ -10,6 +10,7 @@ from typing import Any
 from nas_service.errors import InvalidSpec
 from nas_service.search.evaluate import WORST
 from nas_service.search.spec import SearchSpec
+from nas_service.space.genotypes import Genotype
 
 ALL = "all"
 _QUERIES_KEPT = 4
@@ -99,7 +100,7 @@ def front_diff(
 
 
 def _key(one: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (*one["genotype"][:-1], one["precision"])
+    return (*Genotype.from_list(one["genotype"]).architecture, one["precision"])
 
 
 def _short(one: Mapping[str, Any]) -> dict[str, Any]:

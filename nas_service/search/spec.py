@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lookup_tables.target import PLAIN_RUNTIME, Deployment
+
+FP32_AND_INT8 = (Deployment(PLAIN_RUNTIME, "fp32"), Deployment(PLAIN_RUNTIME, "int8"))
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingSpec:
@@ -41,7 +45,7 @@ class SearchSpec:
     device: str
     max_latency_ms: float | None = None
     limit_probability: float = 0.95
-    precisions: tuple[str, ...] = ("fp32", "int8")
+    deployments: tuple[Deployment, ...] = FP32_AND_INT8
     sampler: str = "guided"
     evaluator: str = "supernet"
     metric: str = "accuracy"
@@ -67,10 +71,12 @@ class SearchSpec:
     training: TrainingSpec = field(default_factory=TrainingSpec)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Plain JSON values; deployments by their names, as `precisions`."""
+        values = asdict(self)
+        del values["deployments"]
         return {
-            **asdict(self),
-            "precisions": list(self.precisions),
+            **values,
+            "precisions": [one.name for one in self.deployments],
             "objectives": list(self.objectives),
             "also_devices": list(self.also_devices),
             "follows": list(self.follows),
@@ -79,10 +85,11 @@ class SearchSpec:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SearchSpec:
         """The inverse of `as_dict`."""
+        given = {key: value for key, value in values.items() if key != "precisions"}
         return cls(
             **{
-                **values,
-                "precisions": tuple(values["precisions"]),
+                **given,
+                "deployments": tuple(map(Deployment.parse, values["precisions"])),
                 "objectives": tuple(values.get("objectives", ("latency_ms",))),
                 "also_devices": tuple(values.get("also_devices", ())),
                 "follows": tuple(values.get("follows", ())),

@@ -29,7 +29,7 @@ def choose(
     over: offsets were learned on them. Where `n_test` images cannot tell a member's accuracy from
     that of one chosen before, others come first, as long as there are any.
     """
-    members = [one for one in front.candidates if one.genotype[:-1] not in barred]
+    members = [one for one in front.candidates if one.genotype.architecture not in barred]
     if not members:
         return []
     accuracy = np.array([one.predicted_accuracy for one in members])
@@ -50,8 +50,8 @@ def choose(
             pick = int(np.argmax(apart))
         order.append(pick)
         improvement.add(costs[pick : pick + 1], accuracy[pick : pick + 1])
-        architecture = members[pick].genotype[:-1]
-        left &= np.array([one.genotype[:-1] != architecture for one in members])
+        architecture = members[pick].genotype.architecture
+        left &= np.array([one.genotype.architecture != architecture for one in members])
     return [members[i] for i in order]
 
 

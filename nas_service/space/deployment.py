@@ -9,35 +9,32 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from lookup_tables.target import Deployment
 from nas_service.space.base import Decision, IntArray, SearchSpace
+from nas_service.space.genotypes import Genotypes
 
 
 class DeploymentSpace:
-    """Genotypes `(n, d + 1)`: an architecture's, then the position of its precision."""
+    """Genotypes `(n, d + 1)`: an architecture's, then the position of its deployment."""
 
-    def __init__(self, space: SearchSpace, precisions: tuple[str, ...]) -> None:
+    def __init__(self, space: SearchSpace, deployments: tuple[Deployment, ...]) -> None:
         self.architectures = space
-        self.precisions = precisions
-        self.decisions = (*space.decisions, Decision("precision", precisions, ordered=False))
+        self.deployments = deployments
+        names = tuple(one.name for one in deployments)
+        named = Decision("precision", names, ordered=False)
+        self.decisions = (*space.decisions, named)
 
-    def split(self, genotypes: IntArray) -> tuple[IntArray, IntArray]:
-        """Architectures `(n, d)` and precisions `(n,)`."""
-        return genotypes[:, :-1], genotypes[:, -1]
-
-    def join(self, architectures: IntArray, precision: IntArray) -> IntArray:
-        """The inverse of `split`."""
-        return np.column_stack([architectures, precision]).astype(np.int64)
-
-    def every_precision(self, architectures: IntArray) -> IntArray:
-        """Each architecture once a precision, architecture by architecture: `(n * p, d + 1)`."""
-        n, p = len(architectures), len(self.precisions)
-        return self.join(np.repeat(architectures, p, axis=0), np.tile(np.arange(p), n))
+    def in_every_deployment(self, architectures: IntArray) -> Genotypes:
+        """Each architecture once a deployment, architecture by architecture: `n * p` of them."""
+        n, p = len(architectures), len(self.deployments)
+        return Genotypes(np.repeat(architectures, p, axis=0), np.tile(np.arange(p), n))
 
     def canonical(self, genotypes: IntArray) -> IntArray:
-        """Canonical architectures, precisions as they are."""
-        architectures, precision = self.split(genotypes)
-        return self.join(self.architectures.canonical(architectures), precision)
+        """Canonical architectures, deployments as they are: `(n, d + 1)`."""
+        given = Genotypes.from_matrix(genotypes)
+        canonical = self.architectures.canonical(given.architectures)
+        return Genotypes(canonical, given.deployments).matrix
 
     def valid(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:
-        """Rows whose architecture is a network."""
-        return self.architectures.valid(genotypes[:, :-1])
+        """Rows `(n, d + 1)` whose architecture is a network."""
+        return self.architectures.valid(Genotypes.from_matrix(genotypes).architectures)

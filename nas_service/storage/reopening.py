@@ -47,19 +47,19 @@ def covering(
     blobs: BlobStore,
     device_id: str,
     space: SearchSpace,
-    precisions: Sequence[str],
+    deployments: Sequence[Deployment],
     *,
     runtimes: Mapping[str, str] | None = None,
-) -> tuple[dict[str, str], MissingBlocks | None]:
-    """The device's newest table in each precision that covers the space, and what lacks blocks.
+) -> tuple[dict[Deployment, str], MissingBlocks | None]:
+    """The newest table (its version) of each deployment that covers the space; what lacks blocks.
 
     With `runtimes`, those that the device has now with their versions, tables of others do not
     count: files could not be compiled, or would be measured on something else.
     """
-    chosen: dict[str, str] = {}
+    chosen: dict[Deployment, str] = {}
     problem: MissingBlocks | None = None
-    for precision, shipped in zip(precisions, shipped_as(space, precisions), strict=True):
-        tables = _tables_in(session, device_id, precision, runtimes)
+    for deployment, shipped in zip(deployments, shipped_as(space, deployments), strict=True):
+        tables = _tables_in(session, device_id, deployment, runtimes)
         # a calibrated table, even an older one, knows what its limits are held against
         for stored in sorted(tables, key=lambda table: table.calibration is None):
             table = devices.load_table(blobs, stored)
@@ -70,20 +70,19 @@ def covering(
             except MissingBlocks as error:
                 problem = problem or error
                 continue
-            chosen[precision] = stored.version
+            chosen[deployment] = stored.version
             break
     return chosen, problem
 
 
 def _tables_in(
-    session: Session, device_id: str, precision: str, runtimes: Mapping[str, str] | None
+    session: Session, device_id: str, wanted: Deployment, runtimes: Mapping[str, str] | None
 ) -> list[StoredTable]:
     """A device's tables for a deployment, over all its targets, newest first.
 
     A precision alone means ONNX Runtime, or a roofline; where a device has neither, whatever
     runtime it has tables of.
     """
-    wanted = Deployment.parse(precision)
     own: list[StoredTable] = []
     others: list[StoredTable] = []
     for target in devices.targets_of(session, device_id):
@@ -105,9 +104,9 @@ def newest_tables(
     """The newest calibrated table of each deployment of a device; see `covering`."""
     found = []
     targets = devices.targets_of(session, device_id)
-    for name in sorted({target.value.deployment.name for target in targets}):
-        tables = _tables_in(session, device_id, name, runtimes)
-        found += [one for one in tables if one.calibration is not None][:1]
+    for one in sorted({target.value.deployment for target in targets}, key=str):
+        tables = _tables_in(session, device_id, one, runtimes)
+        found += [table for table in tables if table.calibration is not None][:1]
     return found
 
 
@@ -138,8 +137,8 @@ def reopen_for_device(
             space = supported(every, device.facts.get("unsupported_operators", ()))
         except InvalidSpec:
             continue  # nothing of the space runs there
-        chosen, _ = covering(session, blobs, device.id, space, spec.precisions)
-        complete = len(chosen) == len(spec.precisions) and not unprofiled
+        chosen, _ = covering(session, blobs, device.id, space, spec.deployments)
+        complete = len(chosen) == len(spec.deployments) and not unprofiled
         earlier = [
             one
             for one in (search, *searches.opened_again_from(session, search.id))
@@ -148,8 +147,8 @@ def reopen_for_device(
         if any(one.state not in searches.FINAL for one in earlier):
             continue  # one is at work for this device, maybe with these very tables
         if complete:
-            versions = _measured(session, [chosen[p] for p in spec.precisions])
-            known = [_measured(session, one.facts.get("tables", [])) for one in earlier]
+            versions = _measured(session, [chosen[p] for p in spec.deployments])
+            known = [_measured(session, one.facts.tables) for one in earlier]
             if versions in known:
                 continue
             why = "+".join(versions)

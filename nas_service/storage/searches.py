@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 from nas_service.errors import Conflict, NotFound
 from nas_service.lineage import lineage
 from nas_service.search.evaluation import Evaluation
+from nas_service.search.facts import FactsUpdate, SearchFacts
 from nas_service.search.spec import SearchSpec
+from nas_service.space.genotypes import Genotype
 from nas_service.storage.models import EvaluationRow, FrontRow, SearchRow, WinnerRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.session import new_id, now
@@ -24,7 +26,7 @@ FINAL = ("succeeded", "failed", "cancelled")
 
 @dataclass(frozen=True, slots=True)
 class StoredSearch:
-    """A search; `facts` names the tables, supernet and predictor that it used."""
+    """A search: the request, how far it is, and what it has settled and observed."""
 
     id: str
     spec: dict[str, Any]
@@ -33,7 +35,7 @@ class StoredSearch:
     device_id: str
     dataset_id: str
     reopens: str | None
-    facts: dict[str, Any]
+    facts: SearchFacts
     problem: dict[str, Any] | None
     lineage: dict[str, Any]
     created_at: datetime
@@ -52,7 +54,7 @@ class StoredWinner:
     id: str
     search_id: str
     rank: int
-    genotype: list[int]
+    genotype: Genotype
     estimates: dict[str, Any]
     compressed: dict[str, Any] | None
     results: list[dict[str, Any]] | None
@@ -101,7 +103,7 @@ def followers(session: Session) -> list[StoredSearch]:
         .where(SearchRow.follows.is_not(None), SearchRow.state == "succeeded")
         .order_by(SearchRow.id)
     )
-    found = [value_of(StoredSearch, row) for row in session.scalars(query)]
+    found = [_search(row) for row in session.scalars(query)]
     return [one for one in found if one.value.follows]
 
 
@@ -112,7 +114,7 @@ def opened_again_from(session: Session, search_id: str) -> list[StoredSearch]:
         .where(SearchRow.reopens == search_id)
         .order_by(SearchRow.created_at.desc())
     )
-    return [value_of(StoredSearch, row) for row in session.scalars(query)]
+    return [_search(row) for row in session.scalars(query)]
 
 
 def get_search(session: Session, search_id: str) -> StoredSearch:
@@ -120,7 +122,7 @@ def get_search(session: Session, search_id: str) -> StoredSearch:
     row = session.get(SearchRow, search_id)
     if row is None:
         raise NotFound(f"no search {search_id!r}")
-    return value_of(StoredSearch, row)
+    return _search(row)
 
 
 def list_searches(session: Session, *, cursor: str | None, limit: int) -> Page[StoredSearch]:
@@ -129,7 +131,7 @@ def list_searches(session: Session, *, cursor: str | None, limit: int) -> Page[S
         session,
         select(SearchRow),
         SearchRow.id,
-        lambda row: value_of(StoredSearch, row),
+        lambda row: _search(row),
         cursor=cursor,
         limit=limit,
         made_at=SearchRow.created_at,  # those that were opened again are named by why
@@ -147,8 +149,13 @@ def set_state(
     )
 
 
-def add_facts(session: Session, search_id: str, **facts: Any) -> None:
-    """Note what the search used or found."""
+def _search(row: SearchRow) -> StoredSearch:
+    stored = value_of(StoredSearch, row)
+    return replace(stored, facts=SearchFacts.from_dict(row.facts))
+
+
+def add_facts(session: Session, search_id: str, **facts: Unpack[FactsUpdate]) -> None:
+    """Note what a step settled or observed."""
     row = session.get_one(SearchRow, search_id)
     row.facts = {**row.facts, **facts}
     sources = {
@@ -169,7 +176,9 @@ def evaluations_of(session: Session, search_id: str) -> list[Evaluation]:
         .order_by(EvaluationRow.number)
     )
     return [
-        Evaluation(row.number, row.batch, tuple(row.genotype), row.accuracy, row.attributes)
+        Evaluation(
+            row.number, row.batch, Genotype.from_list(row.genotype), row.accuracy, row.attributes
+        )
         for row in session.scalars(query)
     ]
 
@@ -182,8 +191,8 @@ def add_evaluations(session: Session, search_id: str, batch: Sequence[Evaluation
             search_id=search_id,
             number=one.number,
             batch=one.batch,
-            architecture_key="-".join(map(str, one.genotype[:-1])),
-            genotype=list(one.genotype),
+            architecture_key="-".join(map(str, one.genotype.architecture)),
+            genotype=one.genotype.as_list(),
             accuracy=one.accuracy,
             attributes=dict(one.attributes),
             lineage=made,
@@ -231,14 +240,14 @@ def front_body(session: Session, search_id: str, revision: int) -> str | None:
 
 
 def add_winner(
-    session: Session, search_id: str, rank: int, genotype: Sequence[int], estimates: dict[str, Any]
+    session: Session, search_id: str, rank: int, genotype: Genotype, estimates: dict[str, Any]
 ) -> StoredWinner:
     """Store a winner, or give back the one of that rank."""
     row = WinnerRow(
         id=f"{search_id}-w{rank}",
         search_id=search_id,
         rank=rank,
-        genotype=list(genotype),
+        genotype=genotype.as_list(),
         estimates=estimates,
         state="queued",
         lineage=get_search(session, search_id).lineage,
@@ -253,13 +262,18 @@ def get_winner(session: Session, winner_id: str) -> StoredWinner:
     row = session.get(WinnerRow, winner_id, populate_existing=True)
     if row is None:
         raise NotFound(f"no winner {winner_id!r}")
-    return value_of(StoredWinner, row)
+    return _winner(row)
+
+
+def _winner(row: WinnerRow) -> StoredWinner:
+    stored = value_of(StoredWinner, row)
+    return replace(stored, genotype=Genotype.from_list(row.genotype))
 
 
 def winners_of(session: Session, search_id: str) -> list[StoredWinner]:
     """A search's winners by rank."""
     query = select(WinnerRow).where(WinnerRow.search_id == search_id).order_by(WinnerRow.rank)
-    return [value_of(StoredWinner, row) for row in session.scalars(query)]
+    return [_winner(row) for row in session.scalars(query)]
 
 
 def update_winner(session: Session, winner_id: str, **values: Any) -> None:

@@ -23,8 +23,8 @@ def trails(session: Session, search: StoredSearch) -> list[dict[str, Any]]:
     where the winner ended before it.
     """
     weights_from = None
-    if search.facts.get("supernet_id"):
-        shared = supernets.get_supernet(session, search.facts["supernet_id"])
+    if search.facts.supernet_id:
+        shared = supernets.get_supernet(session, search.facts.supernet_id)
         weights_from = {"supernet": shared.id, "sha256": shared.sha256}
     query = (
         select(CertificateRow)
@@ -33,21 +33,21 @@ def trails(session: Session, search: StoredSearch) -> list[dict[str, Any]]:
     )
     certificates = {row.artifact_id: row for row in session.scalars(query)}
     return [
-        _trail(session, winner, name, weights_from, certificates)
+        _trail(session, winner, one, weights_from, certificates)
         for winner in searches.winners_of(session, search.id)
-        for name in search.value.precisions
+        for one in search.value.deployments
     ]
 
 
 def _trail(
     session: Session,
     winner: StoredWinner,
-    name: str,
+    one: Deployment,
     weights_from: dict[str, Any] | None,
     certificates: dict[str, CertificateRow],
 ) -> dict[str, Any]:
     stored = {one.name: one for one in artifacts.artifacts_of(session, winner.id)}
-    one = Deployment.parse(name)
+    name = one.name
     row = next((r for r in winner.results or [] if r["precision"] == name), None)
     estimate = winner.estimates[name]
     prefix = f"{one.recipe}." if one.recipe else ""
@@ -55,7 +55,7 @@ def _trail(
     file = stored.get(row.get("file", "")) if row else None
     found: dict[str, dict[str, Any] | None] = {
         "front": {
-            "genotype": winner.genotype[:-1],
+            "genotype": list(winner.genotype.architecture),
             "predicted_accuracy": estimate["predicted_accuracy"],
             "predicted_latency_ms": estimate["predicted_latency_ms"],
         },

@@ -21,25 +21,26 @@ def certify(
     spreads: dict[str, float | None],
     on_session: Callable[[int], None],
 ) -> Certifier:
-    """Measure sessions until every verdict is settled; row i is the i-th precision."""
+    """Measure sessions until every verdict is settled; row i is the i-th deployment."""
     spec = search.value
+    names = [one.name for one in spec.deployments]
     known = [one for one in spreads.values() if one is not None]
     certifier = Certifier(
-        limit=float(search.facts["limit_ms"]),
-        accuracy=np.ones(len(spec.precisions)),
-        estimate=np.array([winner.estimates[p]["predicted_latency_ms"] for p in spec.precisions]),
+        limit=search.facts.settled_limit_ms,
+        accuracy=np.ones(len(names)),
+        estimate=np.array([winner.estimates[p]["predicted_latency_ms"] for p in names]),
         spread=max(known, default=0.1),
         risk=certificates.risk_of(spec.limit_probability),
     )
-    rows = list(range(len(spec.precisions)))
+    rows = list(range(len(names)))
     for number in range(certificates.MAX_SESSIONS):
         on_session(number)
         found = bench.session(spec.seed)
-        for row, precision in enumerate(spec.precisions):
+        for row, precision in enumerate(names):
             # how noisy sessions are is learned from them; one outside the state says nothing
             if found[precision].n_turns >= PROTOCOL.least_turns:
                 certifier.add(row, limited(found[precision], spec.limit_on))
-        bounds = {row: bounds_of(bench, p, spec.limit_on) for row, p in enumerate(spec.precisions)}
+        bounds = {row: bounds_of(bench, p, spec.limit_on) for row, p in enumerate(names)}
         # what was never stable is waited for as long as sessions last: states come back
         if certificates.settled(certifier, rows, bounds):
             break

@@ -40,7 +40,7 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
             seed=spec.seed,
         )
         finetune = finetune_options(spec.training, n_train)
-        with_recipe = [graph for graph in graphs_of(spec.precisions) if "." in graph]
+        with_recipe = [graph for graph in graphs_of(spec.deployments) if "." in graph]
         more: dict[str, Any] = {"graphs": sorted(with_recipe)} if with_recipe else {}
         if spec.metric != "accuracy":  # predictors of accuracy are named as they always were
             more["metric"] = spec.metric

@@ -61,7 +61,7 @@ class Runner:
         self,
         job_id: str,
         name: str,
-        task: str,
+        task: child.Task,
         params: Json,
         span: tuple[float, float],
         *,
@@ -88,7 +88,7 @@ class Runner:
         self,
         job_id: str,
         name: str,
-        task: str,
+        task: child.Task,
         params: Json,
         span: tuple[float, float],
         *,
@@ -110,7 +110,7 @@ class Runner:
             ):
                 patiently(lambda: self._note(job_id, name, "started"))
                 value = child.run(
-                    f"nas_service.worker.tasks.{task}",
+                    task,
                     {**params, "settings": settings, "job_id": job_id},
                     on_progress=self._progress(job_id, span),
                     cancelled=cancelled,

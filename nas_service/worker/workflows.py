@@ -13,10 +13,12 @@ from contextlib import suppress
 from lookup_tables.target import Deployment
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.engine import durable
+from nas_service.engine.child import Task
 from nas_service.engine.queues import QUEUE_OF, queue_of
 from nas_service.errors import Cancelled, Conflict, NasError, StepFailed, from_dict
 from nas_service.storage import datasets, jobs, reopening, searches, webhooks
 from nas_service.storage.session import Database
+from nas_service.worker import step_functions as steps_of
 from nas_service.worker.needed import needed_training
 from nas_service.worker.steps import Json, Runner, patiently, succeeded
 
@@ -48,7 +50,7 @@ class Workflows:
         def work() -> None:
             try:
                 self._runner.step(
-                    job_id, "import", "ingest:import_dataset", params, (0.0, 1.0), light=True
+                    job_id, "import", steps_of.import_dataset, params, (0.0, 1.0), light=True
                 )
             except NasError:
                 patiently(lambda: self._forget(params["dataset_id"]))  # before anybody is told
@@ -69,34 +71,34 @@ class Workflows:
 
     def make_kit(self, job_id: str, params: Json) -> Json:
         """Pack what an offline device is to measure."""
-        return self._single(job_id, "kit", "kit:make_kit", params)
+        return self._single(job_id, "kit", steps_of.make_kit, params)
 
     def import_kit(self, job_id: str, params: Json) -> Json:
         """Make tables of what came back."""
-        return self._single(job_id, "import", "kit:import_kit", params)
+        return self._single(job_id, "import", steps_of.import_kit, params)
 
     def supernet(self, job_id: str, params: Json) -> Json:
         """Train a supernet, fit its predictor, learn what shipping does."""
 
         def work() -> None:
             step = self._runner.step
-            step(job_id, "train", "supernet:train", params, (0.0, 0.6))
-            step(job_id, "predict", "supernet:fit_predictor", params, (0.6, 0.8))
-            step(job_id, "probe", "supernet:learn_shipping", params, (0.8, 1.0))
+            step(job_id, "train", steps_of.train_supernet, params, (0.0, 0.6))
+            step(job_id, "predict", steps_of.fit_predictor, params, (0.6, 0.8))
+            step(job_id, "probe", steps_of.learn_shipping, params, (0.8, 1.0))
 
         return self._runner.job(job_id, work)
 
     def compress(self, job_id: str, params: Json) -> Json:
         """Make a winner's files."""
-        return self._single(job_id, "compress", "winner:compress", params)
+        return self._single(job_id, "compress", steps_of.compress_winner, params)
 
     def measure(self, job_id: str, params: Json) -> Json:
         """Compile and measure a winner's files."""
-        return self._single(job_id, "measure", "measure:measure", params)
+        return self._single(job_id, "measure", steps_of.measure_winner, params)
 
     def certify(self, job_id: str, params: Json) -> Json:
         """Measure candidates near the limit."""
-        return self._single(job_id, "certify", "certify:measure_candidates", params)
+        return self._single(job_id, "certify", steps_of.measure_candidates, params)
 
     def compression(self, job_id: str, params: Json) -> Json:
         """Run a recipe on a model; compile, compare and measure what comes of it."""
@@ -113,11 +115,11 @@ class Workflows:
 
     def compress_model(self, job_id: str, params: Json) -> Json:
         """Train where that is asked for, and run the recipe."""
-        return self._single(job_id, "compress", "compress_model:compress_model", params)
+        return self._single(job_id, "compress", steps_of.compress_model, params)
 
     def measure_model(self, job_id: str, params: Json) -> Json:
         """Compile, compare and measure what the recipe gave."""
-        return self._single(job_id, "measure", "measure_model:measure_model", params)
+        return self._single(job_id, "measure", steps_of.measure_model, params)
 
     def remeasure(self, job_id: str, params: Json) -> Json:
         """Measure `winners` of a search again; its report, front and bundle are made anew."""
@@ -129,7 +131,7 @@ class Workflows:
                 span = (width * number, width * (number + 1))
                 wait = self._below("measure", job_id, f"{job_id}-{number}", task, span)
                 succeeded(wait(), "measuring")
-            self._runner.step(job_id, "report", "report:finish", params, (0.95, 1.0))
+            self._runner.step(job_id, "report", steps_of.finish_search, params, (0.95, 1.0))
 
         return self._runner.job(job_id, work)
 
@@ -138,7 +140,7 @@ class Workflows:
 
         def work() -> None:
             step = self._runner.step
-            found = step(job_id, "check", "drift:check_drift", params, (0.0, 0.3))
+            found = step(job_id, "check", steps_of.check_drift, params, (0.0, 0.3))
             for number, wanted in enumerate(found["profile"] if found["moved"] else []):
                 task = {**params, **wanted}
                 share = 0.7 / len(found["profile"])
@@ -166,7 +168,7 @@ class Workflows:
             made = reopening.catch_up(session, self._runner.context.blobs, search)
         return {"opened": [job.id for job in made]}
 
-    def _single(self, job_id: str, step: str, task: str, params: Json) -> Json:
+    def _single(self, job_id: str, step: str, task: Task, params: Json) -> Json:
         def work() -> None:
             self._runner.step(job_id, step, task, params, (0.0, 1.0))
 
@@ -176,41 +178,41 @@ class Workflows:
         search_id = params["search_id"]
         step = self._runner.step
         self._state(search_id, "profiling")
-        found = step(job_id, "tables", "tables:select_tables", params, (0.0, 0.01))
+        found = step(job_id, "tables", steps_of.select_tables, params, (0.0, 0.01))
         if found["missing"]:
             self._profile(job_id, search_id, found)
-            found = step(job_id, "tables again", "tables:select_tables", params, (0.19, 0.2))
+            found = step(job_id, "tables again", steps_of.select_tables, params, (0.19, 0.2))
             if found["missing"]:
                 raise StepFailed(f"profiling left {', '.join(found['missing'])} without a table")
-        step(job_id, "feasible", "tables:check_feasible", params, (0.2, 0.21))
+        step(job_id, "feasible", steps_of.check_feasible, params, (0.2, 0.21))
         self._state(search_id, "training")
         self._train(job_id, search_id)
         self._state(search_id, "searching")
-        step(job_id, "search", "search:run_search", params, (_TRAINED, _SEARCHED))
+        step(job_id, "search", steps_of.run_search, params, (_TRAINED, _SEARCHED))
         self._state(search_id, "certifying")
         task = {**params, "remote": found["remote"]}
         span = (_SEARCHED, _CERTIFIED)
         wait = self._below("certify", job_id, f"{search_id}-certify", task, span)
         succeeded(wait(), "measuring candidates")
-        chosen = step(job_id, "winners", "front:choose_winners", params, (_CERTIFIED, _CERTIFIED))
+        chosen = step(job_id, "winners", steps_of.choose_winners, params, (_CERTIFIED, _CERTIFIED))
         self._state(search_id, "compressing")
         span = (_CERTIFIED, _SHIPPED)
         self._ship(job_id, chosen["winners"], span, remote=found["remote"])
         again = {**params, "replace": True}
-        more = step(job_id, "replacements", "front:choose_winners", again, (_SHIPPED, _SHIPPED))
+        more = step(job_id, "replacements", steps_of.choose_winners, again, (_SHIPPED, _SHIPPED))
         self._ship(job_id, more["winners"], (_SHIPPED, _REPLACED), remote=found["remote"])
-        step(job_id, "report", "report:finish", params, (_REPLACED, 1.0))
+        step(job_id, "report", steps_of.finish_search, params, (_REPLACED, 1.0))
 
     def _profile(self, job_id: str, search_id: str, found: Json) -> None:
         with self._database.session() as session:
             spec = searches.get_search(session, search_id).value
-        tables = [Deployment.parse(name) for name in spec.precisions]
+        tables = spec.deployments
         params = {
             "device_id": found["device_id"],
             "space": spec.space,
             "image": found["image"],
             "precisions": list(dict.fromkeys(one.table for one in tables if one.reads_graphs)),
-            "widths": sorted({SearchedRecipe.parse(name).width for name in spec.precisions}),
+            "widths": sorted({SearchedRecipe.of(one).width for one in spec.deployments}),
             "budget_s": spec.profile_budget_s,
             "seed": spec.seed,
             "remote": found["remote"],
@@ -345,6 +347,6 @@ class Workflows:
                 webhooks.announce(session, f"search.{state}", search_id, told)
 
 
-def _profiling(params: Json) -> str:
-    """The task that makes tables: of blocks, or of so many whole networks."""
-    return "transfer:transfer_device" if params.get("networks") else "profile:profile_device"
+def _profiling(params: Json) -> Task:
+    """The step that makes tables: of blocks, or of so many whole networks."""
+    return steps_of.transfer_device if params.get("networks") else steps_of.profile_device

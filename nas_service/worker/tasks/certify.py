@@ -32,6 +32,7 @@ from nas_service.search.certification import Certifier
 from nas_service.search.cost import CostModel
 from nas_service.search.evaluate import Problem
 from nas_service.space.base import SearchSpace, describe, input_size, parse
+from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.storage import devices, searches
 from nas_service.storage.devices import StoredDevice, StoredTable
 from nas_service.storage.searches import StoredSearch
@@ -57,7 +58,7 @@ def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, An
     with context.database.session() as session:
         search = searches.get_search(session, params["search_id"])
         device = devices.get_device(session, search.device_id)
-        tables = [devices.get_table(session, one) for one in search.facts["tables"]]
+        tables = [devices.get_table(session, one) for one in search.facts.tables]
         told = searches.evaluations_of(session, search.id)
     spec = search.value
     budget = spec.measuring_budget
@@ -102,9 +103,9 @@ def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, An
     shutil.rmtree(folder, ignore_errors=True)
     measured = [
         {
-            "genotype": list(candidates[row].genotype),
+            "genotype": candidates[row].genotype.as_list(),
             "architecture": candidates[row].architecture,
-            "precision": candidates[row].precision,
+            "precision": candidates[row].deployment.name,
             "predicted_latency_ms": candidates[row].predicted_latency_ms,
             "measured_latency_ms": round(certifier.mean(row), 6),
             "n": len(certifier.values(row)),
@@ -129,7 +130,7 @@ def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, An
 
 def worth_measuring(problem: Problem, candidates: list[Candidate]) -> list[Candidate]:
     """Candidates that may keep the latency limit and keep every other one, best first."""
-    genotypes = np.array([one.genotype for one in candidates], dtype=np.int64)
+    genotypes = Genotypes.of(one.genotype for one in candidates)
     others = replace(problem, limit_ms=NEAR * problem.limit_ms, limit_probability=0.5)
     keeps = others.feasible(genotypes)
     found = [one for one, keep in zip(candidates, keeps, strict=True) if keep]
@@ -154,8 +155,8 @@ class _Work:
     tables: list[StoredTable]
     problem: Problem
     folder: Path
-    benches: dict[tuple[int, ...], Bench] = field(default_factory=dict)
-    seen: dict[str, dict[tuple[int, ...], list[float]]] = field(default_factory=dict)
+    benches: dict[Genotype, Bench] = field(default_factory=dict)
+    seen: dict[Deployment, dict[Genotype, list[float]]] = field(default_factory=dict)
     revised: dict[str, tuple[LookupTable, Calibration]] = field(default_factory=dict)
     why_unstable: str = ""
 
@@ -165,30 +166,30 @@ class _Work:
             self.benches[one.genotype] = self._bench(one, number)
         seed = self.search.value.seed + 7919 * number
         bench = self.benches[one.genotype]
-        timing = bench.session(seed)[one.precision]
+        timing = bench.session(seed)[one.deployment.name]
         keep_references(self.context, self.device.id, bench.profiler)
         if timing.n_turns < PROTOCOL.least_turns:
             self.why_unstable = timing.reason
             return None
         value = limited(timing, self.search.value.limit_on)
-        self.seen.setdefault(one.precision, {}).setdefault(one.genotype, []).append(value)
+        self.seen.setdefault(one.deployment, {}).setdefault(one.genotype, []).append(value)
         return value
 
     def _bench(self, one: Candidate, number: int) -> Bench:
         space = self.problem.space.architectures
-        genotype = np.array(one.genotype[:-1], dtype=np.int64)
+        genotype = one.genotype.row
         size = input_size(space, genotype)
         folder = self.folder / f"candidate{number}"
         folder.mkdir(parents=True, exist_ok=True)
         with self.context.building(self.params):
             graph = folder / "fp32.onnx"
             network: torch.nn.Module = build(space, genotype, seed=number)
-            width = SearchedRecipe.parse(one.precision).width
+            width = SearchedRecipe.of(one.deployment).width
             if width < 1.0:
                 image = torch.zeros(1, space.image.channels, size, size)
                 network = narrow(network, image, width)
             export(network, graph, channels=space.image.channels, size=size)
-            if Deployment.parse(one.precision).form == "int8":
+            if one.deployment.form == "int8":
                 generator = np.random.default_rng(number)
                 shape = (1, space.image.channels, size, size)
                 batches = [
@@ -197,18 +198,18 @@ class _Work:
                 quantize(graph, folder / "int8.onnx", batches)
                 graph = folder / "int8.onnx"
             source = Source(graph)
-            if not Deployment.parse(one.precision).reads_graphs:
+            if not one.deployment.reads_graphs:
                 images = np.random.default_rng(number).standard_normal(
                     (16, space.image.channels, size, size), dtype=np.float32
                 )
                 source = source_of(network, folder / "fp32.onnx", images)
-        target = self.problem.costs[one.genotype[-1]].target
+        target = self.problem.costs[one.genotype.deployment].target
         return open_bench(
             self.context,
             self.device,
             self.params["job_id"],
-            {one.precision: source},
-            {one.precision: target},
+            {one.deployment.name: source},
+            {one.deployment.name: target},
             folder,
             protocol=protocol_for(
                 self.search.value.limit_on,
@@ -240,10 +241,10 @@ class _Work:
             # of it corrects its own estimates and is not kept with the table
             for kept in (True, False):
                 for which in self._priced_by(stored, kept=kept):
-                    seen = self.seen.get(self.problem.space.precisions[which], {})
+                    seen = self.seen.get(self.problem.space.deployments[which], {})
                     if seen:
-                        genotypes = np.array([g[:-1] for g in seen], dtype=np.int64)
-                        plain.append(costs[which].sums_by_column(genotypes))
+                        rows = Genotypes.of(seen).architectures
+                        plain.append(costs[which].sums_by_column(rows))
                         values += [float(np.median(one)) for one in seen.values()]
                 if len(values) == len(measured):
                     continue
@@ -262,7 +263,7 @@ class _Work:
                     self.revised[stored.version] = (table, calibration)
                 for which in self._priced_by(stored, kept=kept):
                     costs[which] = costs[which].calibrated(calibration)
-        genotypes = np.array([one.genotype for one in candidates], dtype=np.int64)
+        genotypes = Genotypes.of(one.genotype for one in candidates)
         estimate = replace(self.problem, costs=tuple(costs)).latency_ms(genotypes)
         certifier.revise(estimate, certifier.spread)
 
@@ -270,10 +271,10 @@ class _Work:
         """Positions of the deployments of a table whose recipes keep sizes, or do not."""
         return [
             which
-            for which, (table, name) in enumerate(
-                zip(self.tables, self.problem.space.precisions, strict=True)
+            for which, (table, one) in enumerate(
+                zip(self.tables, self.problem.space.deployments, strict=True)
             )
-            if table.version == stored.version and (SearchedRecipe.parse(name).width == 1.0) == kept
+            if table.version == stored.version and (SearchedRecipe.of(one).width == 1.0) == kept
         ]
 
     def store_calibrations(self) -> list[str]:
@@ -287,15 +288,13 @@ class _Work:
             seen = [
                 item
                 for which in self._priced_by(stored, kept=True)
-                for item in self.seen.get(self.problem.space.precisions[which], {}).items()
+                for item in self.seen.get(self.problem.space.deployments[which], {}).items()
             ]
             networks = [
                 *table.provenance["calibration_networks"],
                 *(
                     {
-                        "architecture": describe(space, np.array(g[:-1], dtype=np.int64))[
-                            "decisions"
-                        ],
+                        "architecture": describe(space, g.row)["decisions"],
                         "p50_ms": round(float(np.median(values)), 6),
                         "n_sessions": len(values),
                     }

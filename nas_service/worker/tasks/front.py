@@ -18,6 +18,7 @@ from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
+from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.storage import datasets, searches, supernets
 from nas_service.storage.searches import StoredSearch
 from nas_service.training.metrics import effective_images
@@ -41,14 +42,14 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         search = searches.get_search(session, params["search_id"])
         told = searches.evaluations_of(session, search.id)
         before = searches.winners_of(session, search.id) if params.get("replace") else []
-        before = before[: search.facts.get("n_chosen", 0)]  # the same again if it is run again
+        before = before[: search.facts.n_chosen]  # the same again if it is run again
         if params.get("replace") and not _n_failed(before):
             return {"winners": []}
         dataset = datasets.get_dataset(session, search.dataset_id)
         last = searches.front_body(session, search.id, search.revision)
         barred: set[tuple[int, ...]] = set()
-        if search.facts.get("predictor_id"):
-            stored = supernets.get_predictor(session, search.facts["predictor_id"])
+        if search.facts.predictor_id:
+            stored = supernets.get_predictor(session, search.facts.predictor_id)
             barred = {tuple(p["genotype"]) for p in stored.shipping.get("probes", [])}
     spec = search.value
     problem = open_problem(context, search)
@@ -56,8 +57,8 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     candidates = all_candidates(problem, spec, known, told)
     card = _last_card(last, len(known[1]) + len(told)) or predictor_card(problem, spec, known, told)
     # the front that is shown stays what was predicted; winners are taken from what is left of it
-    front = front_of(problem, judged(problem, candidates, search.facts.get("certification", {})))
-    barred |= {tuple(one.genotype[:-1]) for one in before}
+    front = front_of(problem, judged(problem, candidates, search.facts.certification))
+    barred |= {one.genotype.architecture for one in before}
     wanted = spec.n_winners if not before else _n_failed(before)
     n_test = effective_images(
         spec.metric,
@@ -65,7 +66,7 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         int(dataset.facts["n_test"]),
     )
     chosen = winners.choose(front, wanted, barred=barred, n_test=n_test)
-    by_key = {(one.genotype[:-1], one.precision): one for one in candidates}
+    by_key = {(one.genotype.architecture, one.deployment): one for one in candidates}
     ids = []
     with context.database.session() as session:
         searches.add_front(
@@ -73,8 +74,8 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         )
         for rank, one in enumerate(chosen, start=len(before)):
             estimates = {
-                precision: by_key[one.genotype[:-1], precision].as_dict()
-                for precision in problem.space.precisions
+                deployment.name: by_key[one.genotype.architecture, deployment].as_dict()
+                for deployment in problem.space.deployments
             }
             added = searches.add_winner(session, search.id, rank, one.genotype, estimates)
             ids.append(added.id)
@@ -103,10 +104,12 @@ def judged(
     problem: Problem, candidates: list[Candidate], certification: dict[str, Any]
 ) -> list[Candidate]:
     """Candidates as measurements before shipping leave them: refused ones keep no limit."""
-    verdicts = {tuple(one["genotype"]): one for one in certification.get("measured", [])}
+    verdicts = {
+        Genotype.from_list(one["genotype"]): one for one in certification.get("measured", [])
+    }
     if not verdicts:
         return candidates
-    genotypes = np.array([one.genotype for one in candidates], dtype=np.int64)
+    genotypes = Genotypes.of(one.genotype for one in candidates)
     otherwise = replace(problem, limit_ms=np.inf).feasible(genotypes)
     found = []
     for one, rest in zip(candidates, otherwise, strict=True):
@@ -130,8 +133,8 @@ def all_candidates(
     features = space.features(architectures)
     predictor.fit(features, accuracy)
     prediction = predictor.predict(features)
-    every = problem.space.every_precision(architectures)
-    p = len(problem.space.precisions)
+    every = problem.space.in_every_deployment(architectures)
+    p = len(problem.space.deployments)
     return candidates_of(
         problem, every, np.repeat(prediction.mean, p), np.repeat(prediction.std, p)
     )
@@ -158,8 +161,8 @@ def _new(earlier: Sequence[Evaluation], known: IntArray) -> list[Evaluation]:
     seen = {tuple(row) for row in known.tolist()}
     found = []
     for one in earlier:
-        if one.genotype[:-1] not in seen:
-            seen.add(one.genotype[:-1])
+        if one.genotype.architecture not in seen:
+            seen.add(one.genotype.architecture)
             found.append(one)
     return found
 
@@ -167,7 +170,7 @@ def _new(earlier: Sequence[Evaluation], known: IntArray) -> list[Evaluation]:
 def _together(known: Evaluated, told: Sequence[Evaluation]) -> Evaluated:
     architectures, accuracy = known
     if told:
-        rows = np.array([one.genotype[:-1] for one in told], dtype=np.int64)
+        rows = Genotypes.of(one.genotype for one in told).architectures
         architectures = np.concatenate([architectures, rows])
         accuracy = np.concatenate([accuracy, np.array([one.accuracy for one in told])])
     return architectures, accuracy
@@ -182,7 +185,7 @@ def front_document(
 ) -> dict[str, Any]:
     """The front as clients poll it: predicted points alone; measured ones are added later."""
     front = front_of(problem, candidates)
-    on_front = {(one.genotype, one.precision) for one in front.candidates}
+    on_front = {(one.genotype, one.deployment) for one in front.candidates}
     return {
         "limit_ms": problem.limit_ms,
         "n_evaluations": n,
@@ -195,12 +198,12 @@ def front_document(
         "front": [one.as_dict() for one in front.candidates],
         "dominated": [
             {
-                "precision": one.precision,
+                "precision": one.deployment.name,
                 "predicted_accuracy": one.predicted_accuracy,
                 "predicted_latency_ms": one.predicted_latency_ms,
             }
             for one in candidates
-            if (one.genotype, one.precision) not in on_front
+            if (one.genotype, one.deployment) not in on_front
         ],
         "measured": [],
     }
@@ -212,9 +215,9 @@ def evaluated_before(context: Context, search: StoredSearch, space: SearchSpace)
     A search that was opened again starts from all that the ones before it were told.
     """
     known = np.empty((0, len(space.decisions)), dtype=np.int64), np.empty(0)
-    if search.facts.get("predictor_id"):
+    if search.facts.predictor_id:
         with context.database.session() as session:
-            stored = supernets.get_predictor(session, search.facts["predictor_id"])
+            stored = supernets.get_predictor(session, search.facts.predictor_id)
         known = training_set(context, stored, space)
     earlier: list[Evaluation] = []
     before = search.reopens

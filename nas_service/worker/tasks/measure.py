@@ -51,12 +51,13 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         dataset = datasets.get_dataset(session, search.dataset_id)
         device = devices.get_device(session, search.device_id)
         stored = {a.name: a for a in artifacts.artifacts_of(session, winner.id)}
-        tables = [devices.get_table(session, one) for one in search.facts["tables"]]
+        tables = [devices.get_table(session, one) for one in search.facts.tables]
     there = runtimes_of(context, device) or {}
     with context.database.session() as session:
         targets = targets_of(session, search, tables, there)
     spec = search.value
-    spreads = {spec.precisions[i]: spread_of(table) for i, table in enumerate(tables)}
+    names = [one.name for one in spec.deployments]
+    spreads = {name: spread_of(table) for name, table in zip(names, tables, strict=True)}
     again = bool(params.get("again"))
     if (
         winner.results is not None and not again
@@ -69,11 +70,9 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     folder = context.scratch(f"measure-{winner.id}")
     with context.building(params):
         data = open_images(context, dataset, spec.training.max_train_images, to_train=False)
-        size = input_size(
-            make_space(spec.space, dataset.image), np.array(winner.genotype[:-1], dtype=np.int64)
-        )
+        size = input_size(make_space(spec.space, dataset.image), winner.genotype.row)
         # fp32 is always measured beside the others: it is what they have to be faster than
-        precisions = ("fp32", *(p for p in spec.precisions if p != "fp32"))
+        precisions = ("fp32", *(one for one in names if one != "fp32"))
         files = files_of(context, stored, precisions, folder)
         report(0.1, "compiling")
     number = 0
@@ -143,11 +142,11 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     with context.database.session() as session:
         shipped = {
             one: shipped_file(session, context, winner, one, bench.compiled[one], stored)
-            for one in spec.precisions
+            for one in names
         }
     shutil.rmtree(folder, ignore_errors=True)
     with context.database.session() as session:
-        for number, precision in enumerate(spec.precisions):
+        for number, precision in enumerate(names):
             estimate = winner.estimates[precision]
             certificate = certificates.certificate_of(
                 certifier,
@@ -190,7 +189,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                     row,
                     certificate,
                     targets[precision].key,
-                    search.facts["tables"],
+                    list(search.facts.tables),
                     timings[precision],
                     steadiness,
                     sustained_shift(bench.profiler),
@@ -237,7 +236,7 @@ def targets_of(
     `there` are the device's runtimes with their versions, as far as they are known.
     """
     found = [devices.get_target(session, table.target_id) for table in tables]
-    names = search.value.precisions
+    names = [one.name for one in search.value.deployments]
     by_precision = dict(zip(names, found, strict=True))
     if "fp32" not in by_precision:
         known = {one.value.runtime: one.value.runtime_version for one in found} | dict(there)
@@ -267,10 +266,10 @@ def _unreached(
     """Rows of estimates alone: nothing is published, nothing certified."""
     spec = search.value
     rows = []
-    for precision in spec.precisions:
+    for precision in (one.name for one in spec.deployments):
         estimate = winner.estimates[precision]
         certificate = certificates.predicted_only(
-            float(search.facts["limit_ms"]),
+            search.facts.settled_limit_ms,
             spec.limit_probability,
             estimate["predicted_latency_ms"],
             spreads.get(precision),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -154,7 +153,7 @@ def _winner(
     if "weights.pt" not in stored:
         raise InvalidSpec(f"winner {winner_id!r} has no weights yet", field="winner")
     space = make_space(search.value.space, own.image)
-    genotype = np.array(winner.genotype[:-1], dtype=np.int64)
+    genotype = winner.genotype.row
     size = input_size(space, genotype)
     require_together(data, own.image.channels, own.image.n_classes)
     require_fits(data, own.image.channels, size, params)

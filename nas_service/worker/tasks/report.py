@@ -56,11 +56,11 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         search = searches.get_search(session, params["search_id"])
         dataset = datasets.get_dataset(session, search.dataset_id)
         found = searches.winners_of(session, search.id)
-        tables = [devices.get_table(session, one) for one in search.facts["tables"]]
+        tables = [devices.get_table(session, one) for one in search.facts.tables]
         quality: dict[str, Any] = {}
         shipping: dict[str, Any] = {}
-        if search.facts.get("predictor_id"):
-            predictor = supernets.get_predictor(session, search.facts["predictor_id"])
+        if search.facts.predictor_id:
+            predictor = supernets.get_predictor(session, search.facts.predictor_id)
             quality, shipping = predictor.quality, predictor.shipping
         body = searches.front_body(session, search.id, search.revision)
         stored = {one.id: artifacts.artifacts_of(session, one.id) for one in found}
@@ -72,8 +72,8 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         "search": search.id,
         "seed": search.value.seed,
         "spec": search.spec,
-        "limit_ms": search.facts["limit_ms"],
-        "limit_source": search.facts["limit_source"],
+        "limit_ms": search.facts.settled_limit_ms,
+        "limit_source": search.facts.limit_source,
         "table_version": "+".join(table.version for table in tables),
         "tables": [table.version for table in tables],
         "dataset": {"name": dataset.name, "digest": dataset.digest, **dataset.facts},
@@ -81,15 +81,15 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         "predictor": quality,
         "shipping": shipping,
         "latency_check": {
-            spec_precision: table.latency_check or {}
-            for spec_precision, table in zip(search.value.precisions, tables, strict=True)
+            one.name: table.latency_check or {}
+            for one, table in zip(search.value.deployments, tables, strict=True)
         },
-        "certification": search.facts.get("certification", {}),
+        "certification": search.facts.certification,
         "winners": rows,
         "test_part": told_apart,
         "timeline": steps,
         "time_by_part_s": parts(steps),
-        "steadiness": search.facts.get("steadiness", []),
+        "steadiness": search.facts.steadiness,
         "limit_on": search.value.limit_on,
         "failed_winners": [
             {"winner": one.id, "problem": one.problem} for one in found if one.problem
@@ -158,7 +158,7 @@ def _announce(
         "search": search.id,
         "device": search.value.device,
         "reopens": search.reopens,
-        "opened_because": search.facts.get("opened_because"),
+        "opened_because": search.facts.opened_because,
         "n_published": sum(row["published"] for row in rows),
         "diff": diff,
     }

@@ -94,8 +94,8 @@ def _evaluator(context: Context, search: StoredSearch, space: SearchSpace) -> Ac
     with context.database.session() as session:
         dataset = datasets.get_dataset(session, search.dataset_id)
         shared = (
-            supernets.get_supernet(session, search.facts["supernet_id"])
-            if search.facts.get("supernet_id")
+            supernets.get_supernet(session, search.facts.supernet_id)
+            if search.facts.supernet_id
             else None
         )
     make = load(EVALUATORS, spec.evaluator)

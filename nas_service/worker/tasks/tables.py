@@ -20,7 +20,8 @@ from nas_service.compression.searched import SearchedRecipe, shipped_as
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
-from nas_service.search.evaluate import Problem, median_latency_ms, require_feasible
+from nas_service.search.evaluate import Problem
+from nas_service.search.feasibility import median_latency_ms, require_feasible
 from nas_service.search.shipping import ShippingModel
 from nas_service.settings import Settings
 from nas_service.space.base import SearchSpace, digest
@@ -47,24 +48,24 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         every_device = [
             devices.get_device(session, one) for one in (search.device_id, *spec.also_devices)
         ]
-        tables = [devices.get_table(session, one) for one in search.facts["tables"]]
+        tables = [devices.get_table(session, one) for one in search.facts.tables]
         other_tables = {
             device: [devices.get_table(session, one) for one in versions]
-            for device, versions in search.facts.get("other_tables", {}).items()
+            for device, versions in search.facts.other_tables.items()
         }
         shipping: dict[str, Any] = {}
-        if search.facts.get("predictor_id"):
-            predictor = supernets.get_predictor(session, search.facts["predictor_id"])
+        if search.facts.predictor_id:
+            predictor = supernets.get_predictor(session, search.facts.predictor_id)
             shipping = predictor.shipping.get("models", {})
     space = space_on(spec.space, dataset.image, *every_device)
-    spaces = shipped_as(space, spec.precisions)
+    spaces = shipped_as(space, spec.deployments)
     costs = _held(_models(context, spaces, tables), tables, spec.limit_on)
-    deployment = DeploymentSpace(space, spec.precisions)
+    deployment = DeploymentSpace(space, spec.deployments)
     limit = spec.max_latency_ms or round(median_latency_ms(deployment, costs, spec.seed), 4)
     return Problem(
         space=deployment,
         costs=costs,
-        shipping=tuple(_shipping(shipping, one) for one in spec.precisions),
+        shipping=tuple(_shipping(shipping, one) for one in spec.deployments),
         structure=StructureModel(space),
         limit_ms=limit,
         limit_probability=spec.limit_probability,
@@ -100,9 +101,9 @@ def _held(
     return tuple(found)
 
 
-def _shipping(learned: dict[str, Any], name: str) -> ShippingModel:
+def _shipping(learned: dict[str, Any], deployment: Deployment) -> ShippingModel:
     """What shipping does in a deployment: learned a graph, and bf16 is taken for fp32."""
-    graph = Deployment.parse(name).graph
+    graph = deployment.graph
     return ShippingModel.from_dict(learned[graph]) if graph in learned else ShippingModel()
 
 
@@ -137,20 +138,20 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     space = space_on(spec.space, dataset.image, device, *further)
     runtimes = runtimes_of(context, device)
     if runtimes is None:
-        add_rooflines(context, device, space, spec.precisions)
+        add_rooflines(context, device, space, spec.deployments)
     with context.database.session() as session:
         chosen, problem = covering(
-            session, context.blobs, device.id, space, spec.precisions, runtimes=runtimes
+            session, context.blobs, device.id, space, spec.deployments, runtimes=runtimes
         )
     if not device.local:
-        for one in map(Deployment.parse, spec.precisions):
+        for one in spec.deployments:
             require_portable(device.name, one.runtime, field="precisions")
-    missing = [p for p in spec.precisions if p not in chosen]
+    missing = [p for p in spec.deployments if p not in chosen]
     if missing and runtimes is None:
         if problem is not None:
             raise problem
         raise InvalidSpec(
-            f"device {device.name!r} has no lookup table in {', '.join(missing)}; "
+            f"device {device.name!r} has no lookup table in {', '.join(map(str, missing))}; "
             "give it an agent (`nas devices token`), upload one, or register its peak_macs_per_s "
             "and bandwidth_bytes_per_s for a roofline",
             field="device",
@@ -159,18 +160,18 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     for name in spec.also_devices:
         with context.database.session() as session:
             other = devices.get_device(session, name)
-            found, problem = covering(session, context.blobs, other.id, space, spec.precisions)
-        if lacking := [p for p in spec.precisions if p not in found]:
+            found, problem = covering(session, context.blobs, other.id, space, spec.deployments)
+        if lacking := [p for p in spec.deployments if p not in found]:
             raise problem or InvalidSpec(
-                f"device {name!r} has no lookup table in {', '.join(lacking)}; "
+                f"device {name!r} has no lookup table in {', '.join(map(str, lacking))}; "
                 "upload one or profile the device",
                 field="also_devices",
             )
-        others[name] = [found[p] for p in spec.precisions]
+        others[name] = [found[p] for p in spec.deployments]
     if not missing:
-        tables_in_order = [chosen[p] for p in spec.precisions]
+        tables_in_order = [chosen[p] for p in spec.deployments]
         with context.database.session() as session:
-            cards = _cards(session, tables_in_order, spec.precisions, device.name)
+            cards = _cards(session, tables_in_order, spec.deployments, device.name)
             searches.add_facts(
                 session,
                 search.id,
@@ -179,7 +180,7 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 steadiness=cards,
             )
     return {
-        "missing": missing,
+        "missing": [one.name for one in missing],
         "image": dataset.image.as_dict(),
         "device_id": device.id,
         "remote": not device.local,
@@ -187,30 +188,29 @@ def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
 
 
 def _cards(
-    session: Session, versions: Sequence[str], precisions: Sequence[str], device: str
+    session: Session, versions: Sequence[str], deployments: Sequence[Deployment], device: str
 ) -> list[dict[str, Any]]:
     """How well each table was measured, and the command for a better one."""
     cards = []
-    for version, precision in zip(versions, precisions, strict=True):
+    for version, deployment in zip(versions, deployments, strict=True):
         table = devices.get_table(session, version)
         card = card_of(table.provenance, table.calibration, table.latency_check, device)
-        cards.append({"precision": precision, "table": version, **card.as_dict()})
+        cards.append({"precision": deployment.name, "table": version, **card.as_dict()})
     return cards
 
 
-def require_tools(deployments: Sequence[str], settings: Settings) -> None:
+def require_tools(deployments: Sequence[Deployment], settings: Settings) -> None:
     """Raise `Unsupported`, which says how to get it, where a deployment cannot be made here.
 
     A toolchain that converts, or a package that a recipe's pass needs, would otherwise be missed
     when everything is trained.
     """
-    for name in deployments:
-        one = Deployment.parse(name)
+    for one in deployments:
         if not one.reads_graphs:
             toolchains.require(toolchains.toolchain(one.runtime), settings)
-        if SearchedRecipe.parse(name).width < 1.0 and find_spec("torch_pruning") is None:
+        if SearchedRecipe.of(one).width < 1.0 and find_spec("torch_pruning") is None:
             raise Unsupported(
-                f"{name!r} needs torch-pruning: pip install 'nas-service[compression]'",
+                f"{one.name!r} needs torch-pruning: pip install 'nas-service[compression]'",
                 field="precisions",
             )
 
@@ -219,20 +219,19 @@ def add_rooflines(
     context: Context,
     device: devices.StoredDevice,
     space: SearchSpace,
-    precisions: tuple[str, ...],
+    deployments: tuple[Deployment, ...],
 ) -> None:
-    """Price a device that nobody has measured by its peaks, in precisions that have no table."""
+    """Price a device that nobody has measured by its peaks, in deployments that have no table."""
     rate, bandwidth = (
         device.facts.get(name) for name in ("peak_macs_per_s", "bandwidth_bytes_per_s")
     )
     if not rate or not bandwidth:
         return
     with context.database.session() as session:
-        known, _ = covering(session, context.blobs, device.id, space, precisions)
+        known, _ = covering(session, context.blobs, device.id, space, deployments)
         wanted: dict[str, list[Block]] = {}  # of networks as they ship after all recipes
-        for name, shipped in zip(precisions, shipped_as(space, precisions), strict=True):
-            one = Deployment.parse(name)
-            if name not in known and one.runtime == PLAIN_RUNTIME:
+        for one, shipped in zip(deployments, shipped_as(space, deployments), strict=True):
+            if one not in known and one.runtime == PLAIN_RUNTIME:
                 blocks = wanted.setdefault(one.precision, all_blocks(space))
                 wanted[one.precision] = list(dict.fromkeys([*blocks, *all_blocks(shipped)]))
         for precision, blocks in wanted.items():
@@ -248,7 +247,7 @@ def check_feasible(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     context = Context.from_params(params)
     with context.database.session() as session:
         search = searches.get_search(session, params["search_id"])
-    require_tools(search.value.precisions, context.settings)
+    require_tools(search.value.deployments, context.settings)
     problem = open_problem(context, search)
     require_feasible(problem, search.value.seed)
     facts: dict[str, Any] = {}

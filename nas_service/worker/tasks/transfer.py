@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +127,11 @@ def _references(
     found = []
     with context.database.session() as session:
         for other in devices.every_device(session):
-            names = [wanted.table]
+            others = [replace(wanted, recipe="")]
             if other.id == device.id:
                 own = devices.targets_of(session, device.id)
-                names = sorted({one.value.deployment.table for one in own} - {wanted.table})
-            chosen, _ = covering(session, context.blobs, other.id, space, names)
+                others = sorted({one.value.deployment for one in own} - {*others}, key=str)
+            chosen, _ = covering(session, context.blobs, other.id, space, others)
             for version in dict.fromkeys(chosen.values()):
                 stored = devices.get_table(session, version)
                 found.append(devices.load_table(context.blobs, stored))

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from lookup_tables.target import Deployment
 from nas_service.compression.base import PassContext
 from nas_service.compression.quantization import calibration_images
 from nas_service.compression.searched import graphs_of, recipes_of
@@ -18,6 +17,7 @@ from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress
 from nas_service.lineage import lineage
 from nas_service.networks.build import build
+from nas_service.search.spec import FP32_AND_INT8
 from nas_service.space.base import describe, input_size
 from nas_service.storage import artifacts, datasets, searches, supernets
 from nas_service.training.loop import TrainRecipe, recalibrate
@@ -44,13 +44,13 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         search = searches.get_search(session, winner.search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
         shared = (
-            supernets.get_supernet(session, search.facts["supernet_id"])
-            if search.facts.get("supernet_id")
+            supernets.get_supernet(session, search.facts.supernet_id)
+            if search.facts.supernet_id
             else None
         )
     spec = search.value
     space = make_space(spec.space, dataset.image)
-    genotype = np.array(winner.genotype[:-1], dtype=np.int64)
+    genotype = winner.genotype.row
     torch.manual_seed(spec.seed)
     report(0.05, "loading weights")
     if shared is not None:
@@ -67,8 +67,8 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     folder = context.scratch(f"compress-{winner.id}")
     options = finetune_options(spec.training, len(data.train))
     images = data.prepared(data.test.images[:N_PARITY], size).contiguous()
-    wanted = graphs_of(["fp32", "int8", *spec.precisions])
-    n_recipes = 1 + len(recipes_of(spec.precisions))
+    wanted = graphs_of([*FP32_AND_INT8, *spec.deployments])
+    n_recipes = 1 + len(recipes_of(spec.deployments))
     files: dict[str, tuple[Path, str]] = {}
     made_by: dict[str, dict[str, Any]] = {}
     report(0.1, "fine-tuning")
@@ -80,7 +80,7 @@ def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         np.savez(folder / f"{prefix}parity.npz", images=images.numpy(), logits=logits)
         torch.save(made.network.state_dict(), folder / f"{prefix}weights.pt")
         files |= {f"{graph}.onnx": (path, "onnx") for graph, path in made.graphs.items()}
-        if any(not one.reads_graphs for one in map(Deployment.parse, spec.precisions)):
+        if any(not one.reads_graphs for one in spec.deployments):
             source = source_of(
                 made.network,
                 folder / f"{prefix}program.onnx",

@@ -35,14 +35,15 @@ def test_a_deployments_name_says_runtime_precision_and_recipe() -> None:
     assert one.graph == "width=0.75+qat.int8"
     assert Deployment.parse("openvino:bf16+width=0.8").graph == "width=0.8.fp32"
     assert Deployment.parse("int8").graph == "int8"
-    assert SearchedRecipe.parse(one.name) == SearchedRecipe(0.75, qat=True)
-    assert SearchedRecipe.parse("fp32") == SearchedRecipe()
+    assert SearchedRecipe.of(one) == SearchedRecipe(0.75, qat=True)
+    assert SearchedRecipe.of(Deployment.parse("fp32")) == SearchedRecipe()
 
 
 def test_deployments_share_graphs_and_recipes() -> None:
     names = ["int8", "openvino:bf16", "openvino:int8+qat", "int8+qat", "fp32+width=0.8"]
-    assert graphs_of(names) == ["fp32", "int8", "qat.int8", "width=0.8.fp32"]
-    assert recipes_of(names) == ["qat", "width=0.8"]
+    deployments = list(map(Deployment.parse, names))
+    assert graphs_of(deployments) == ["fp32", "int8", "qat.int8", "width=0.8.fp32"]
+    assert recipes_of(deployments) == ["qat", "width=0.8"]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_deployments_share_graphs_and_recipes() -> None:
 )
 def test_a_name_that_is_no_recipe_is_refused(name: str, message: str) -> None:
     with pytest.raises(InvalidSpec, match=message):
-        SearchedRecipe.parse(name)
+        SearchedRecipe.of(Deployment.parse(name))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,8 @@ def test_what_a_narrowed_space_prices_is_what_the_pass_leaves(name: str, width: 
 
 def test_only_what_narrows_changes_the_space() -> None:
     space: SearchSpace = load(SPACES, "mbconv")(ImageShape(16, 3, 10))
-    found = shipped_as(space, ["fp32", "int8+qat", "fp32+width=0.8", "int8+width=0.8+qat"])
+    names = ["fp32", "int8+qat", "fp32+width=0.8", "int8+width=0.8+qat"]
+    found = shipped_as(space, list(map(Deployment.parse, names)))
     assert found[0] is space
     assert found[1] is space
     assert found[2] is found[3]

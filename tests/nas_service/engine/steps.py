@@ -65,8 +65,10 @@ def sleep(params: dict[str, Any], report: Progress) -> dict[str, Any]:
 
 
 if __name__ == "__main__":  # a worker with a step that does not end
+    from tests.nas_service.engine import steps  # by the name that the process finds it under
+
     child.run(
-        "tests.nas_service.engine.steps:sleep",
+        steps.sleep,
         {"file": sys.argv[1]},
         on_progress=lambda *_: None,
         cancelled=lambda: False,

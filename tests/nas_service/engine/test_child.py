@@ -14,6 +14,7 @@ import pytest
 
 from nas_service.engine import child
 from nas_service.errors import Cancelled, InvalidSpec, StepFailed
+from tests.nas_service.engine import steps
 
 ROOT = Path(__file__).parents[3]
 STEPS = "tests.nas_service.engine.steps"
@@ -27,7 +28,7 @@ def _steps_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def _run(step: str, progress: list[tuple[float, str]] | None = None, **params: Any) -> Any:
     told = progress if progress is not None else []
     return child.run(
-        f"{STEPS}:{step}",
+        getattr(steps, step),
         params,
         on_progress=lambda fraction, message: told.append((fraction, message)),
         cancelled=lambda: False,
@@ -96,7 +97,7 @@ def test_a_cancelled_step_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "process"
     with pytest.raises(Cancelled):
         child.run(
-            f"{STEPS}:sleep",
+            steps.sleep,
             {"file": str(file)},
             on_progress=lambda *_: None,
             cancelled=file.exists,

@@ -9,6 +9,7 @@ from lookup_tables.target import Target
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
 from nas_service.search.evaluate import Problem
 from nas_service.search.shipping import ShippingModel
+from nas_service.search.spec import FP32_AND_INT8
 from nas_service.space.base import Decision, FloatArray, ImageShape, IntArray
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.mbconv import MbconvSpace
@@ -24,7 +25,7 @@ def make_problem(limit_ms: float = 3.0, size: int = 16) -> Problem:
     space = MbconvSpace(ImageShape(size, 1, 4))
     costs = tuple(CostModel(space, table_of(space, p), None) for p in ("fp32", "int8"))
     return Problem(
-        space=DeploymentSpace(space, ("fp32", "int8")),
+        space=DeploymentSpace(space, FP32_AND_INT8),
         costs=costs,
         shipping=(ShippingModel(), ShippingModel(shipped_mean=-0.01)),
         structure=StructureModel(space),

@@ -15,14 +15,17 @@ from nas_service.search.accuracy import PredictorEvaluator, TabularEvaluator
 from nas_service.search.acquisition import Improvement, Region
 from nas_service.search.candidate_pool import Pool
 from nas_service.search.cost import CostBank, CostModel, StructureModel
+from nas_service.search.deployment_task import DeploymentTask
 from nas_service.search.driver import plateaued, run
-from nas_service.search.evaluate import Problem, require_feasible
+from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
+from nas_service.search.feasibility import require_feasible
 from nas_service.search.guided import Guidance, propose
 from nas_service.search.pareto import hypervolume, non_dominated
 from nas_service.search.task import Task
 from nas_service.space.base import FloatArray, ImageShape
 from nas_service.space.cell import NasBench201Space
+from nas_service.space.genotypes import Genotype
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.space.sampling import distinct
 from predictors.gaussian_process import GaussianProcessPredictor
@@ -145,7 +148,7 @@ def test_energy_is_the_sum_over_blocks_and_asked_for_before_anything_is_trained(
         costs.append(CostModel(space, replace(plain, entries=entries), None))
     problem = Problem(**{**asked, "costs": tuple(costs), "limits": {"energy_mj": 5.0}})
     require_feasible(problem, 0)
-    genotypes = problem.space.every_precision(distinct(space, 20, np.random.default_rng(0)))
+    genotypes = problem.space.in_every_deployment(distinct(space, 20, np.random.default_rng(0)))
     latency, energy = problem.costs_of(genotypes).T
     assert np.allclose(energy, 2.0 * latency)
     over = energy > 5.0
@@ -163,17 +166,17 @@ def test_the_worst_device_is_the_slower_one_for_each_network() -> None:
         }
     )
     rows = distinct(base.space.architectures, 20, np.random.default_rng(0))
-    every = base.space.every_precision(rows)
+    every = base.space.in_every_deployment(rows)
     costs = slow.costs_of(every)
     assert np.array_equal(costs[:, 2], np.maximum(costs[:, 0], costs[:, 1]))
     assert np.array_equal(costs[:, 3], base.size_bytes(every))
     front = run(slow, _plan(slow, "guided", 12), on_batch=lambda _: True)
-    assert len({one.genotype[:-1] for one in front}) == 12
+    assert len({one.genotype.architecture for one in front}) == 12
 
 
 def test_a_further_limit_makes_networks_infeasible() -> None:
     base = make_problem()
-    rows = base.space.every_precision(
+    rows = base.space.in_every_deployment(
         distinct(base.space.architectures, 40, np.random.default_rng(0))
     )
     size = float(np.median(base.size_bytes(rows)))
@@ -194,19 +197,18 @@ def test_a_bank_prices_every_target_as_its_own_model_does() -> None:
 
 def test_a_search_ends_when_its_front_has_stopped_growing() -> None:
     problem = make_problem()
-    best = problem.space.join(problem.space.architectures.largest()[None], np.array([0]))
+    space = problem.space.architectures
+    best, small = (Genotype(tuple(one.tolist()), 0) for one in (space.largest(), space.smallest()))
     easy = Problem(**{**vars(problem), "limit_ms": 1e6})
-    told = [Evaluation(0, 0, tuple(int(v) for v in best[0]), 0.9)]
-    small = problem.space.join(problem.space.architectures.smallest()[None], np.array([0]))
-    told.append(Evaluation(1, 0, tuple(int(v) for v in small[0]), 0.5))
-    middle = best.copy()
-    middle[0, 1] = 0
+    told = [Evaluation(0, 0, best, 0.9), Evaluation(1, 0, small, 0.5)]
+    middle = list(best.architecture)
+    middle[1] = 0
     for batch in (1, 2, 3):
-        told.append(Evaluation(len(told), batch, tuple(int(v) for v in middle[0]), 0.4))
-        middle[0, 3] += 1 - middle[0, 3]
+        told.append(Evaluation(len(told), batch, Genotype(tuple(middle), 0), 0.4))
+        middle[3] = 1
     assert plateaued(easy, told, patience=3)
     assert not plateaued(easy, told, patience=4)
-    told.append(Evaluation(len(told), 4, tuple(int(v) for v in middle[0]), 0.95))
+    told.append(Evaluation(len(told), 4, Genotype(tuple(middle), 0), 0.95))
     assert not plateaued(easy, told, patience=1)
 
 
@@ -254,7 +256,8 @@ def test_a_predictor_can_stand_for_the_evaluations() -> None:
 
 def test_exploration_is_a_share_of_random_proposals() -> None:
     problem = make_problem()
-    task, pool = problem, Pool(problem)
+    task = DeploymentTask(problem)
+    pool = Pool(task)
     rows = distinct(problem.space.architectures, 16, np.random.default_rng(1))
     accuracy = np.linspace(0.2, 0.8, 16)
     both = [
@@ -271,5 +274,5 @@ def test_exploration_is_a_share_of_random_proposals() -> None:
         for share in (0.0, 1.0)
     ]
     assert all(len(one) == 8 for one in both)
-    assert problem.feasible(both[1]).all()
+    assert (task.excess(both[1]) <= 0).all()
     assert not np.array_equal(both[0], both[1])

@@ -9,6 +9,7 @@ import pytest
 from nas_service.errors import InvalidSpec
 from nas_service.search.acquisition import Improvement, Region, greedy
 from nas_service.search.candidate_pool import Pool, enumerate_space
+from nas_service.search.deployment_task import DeploymentTask
 from nas_service.search.guided import propose
 from nas_service.search.guided_sampler import GuidedSampler, distributions_of
 from nas_service.search.task import Task
@@ -158,22 +159,22 @@ def test_threads_of_one_study_never_share_a_network() -> None:
 
 
 def test_the_first_networks_are_spread_alike_one_by_one_and_at_once() -> None:
-    problem = make_problem()
-    pool = Pool(problem)
+    task = DeploymentTask(make_problem())
+    pool = Pool(task)
     none = np.empty((0, pool.width), dtype=np.int64)
 
     def first(known: int, n: int) -> list[list[int]]:
-        rows = problem.architectures(together[:known]) if known else none
+        rows = task.architectures(together[:known]) if known else none
         accuracy = np.full(known, 0.5)
-        return propose(problem, pool, RidgePredictor, rows, accuracy, n, seed=(3, known)).tolist()
+        return propose(task, pool, RidgePredictor, rows, accuracy, n, seed=(3, known)).tolist()
 
     together = np.empty((0, 0))
     together = np.array(first(0, 8))
     assert [first(known, 1)[0] for known in range(8)] == together.tolist()
-    costs = np.sort(problem.costs_of(together)[:, 0])
+    costs = np.sort(task.costs_of(together)[:, 0])
     drawn = pool.draw(4096, np.random.default_rng(0))
-    drawn = drawn[problem.excess(drawn) <= 0]
-    eighths = np.quantile(problem.costs_of(drawn)[:, 0], np.linspace(0, 1, 9)[1:-1])
+    drawn = drawn[task.excess(drawn) <= 0]
+    eighths = np.quantile(task.costs_of(drawn)[:, 0], np.linspace(0, 1, 9)[1:-1])
     # one network an eighth, as far as another draw's eighths are the same
     assert np.abs(np.searchsorted(eighths, costs) - np.arange(8)).max() <= 1
 

@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from nas_service.search.candidate_pool import Pool
+from nas_service.search.deployment_task import DeploymentTask
 from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.promotion import Promotion, promoted
 from nas_service.space.base import FloatArray, IntArray
+from nas_service.space.genotypes import Genotypes
 from nas_service.space.sampling import distinct
 from predictors.gaussian_process import GaussianProcessPredictor
 from tests.nas_service.search.problems import LawEvaluator, make_problem
@@ -27,19 +29,21 @@ def _promotion(problem: Problem, candidates: int = 4) -> Promotion:
 
 
 def _networks(problem: Problem, n: int, seed: int) -> IntArray:
+    """In the first deployment, as samplers see them."""
     rows = distinct(problem.space.architectures, n, np.random.default_rng(seed))
-    return problem.space.join(rows, np.zeros(n, dtype=np.int64))
+    return Genotypes(rows, np.zeros(n, dtype=np.int64)).matrix
 
 
 def test_a_cheap_look_that_tells_good_from_bad_decides() -> None:
     problem = make_problem(limit_ms=1e6)
+    task = DeploymentTask(problem)
     rows = _networks(problem, 70, 1)
     hidden = np.random.default_rng(2).uniform(0.2, 0.9, 70)  # no feature knows it
     known, candidates = rows[:40, :-1], rows[40:]
     look = hidden + np.random.default_rng(3).normal(0, 0.01, 70)
     kept = promoted(
-        problem,
-        Pool(problem),
+        task,
+        Pool(task),
         _promotion(problem),
         known,
         hidden[:40],
@@ -54,11 +58,12 @@ def test_a_cheap_look_that_tells_good_from_bad_decides() -> None:
 
 def test_until_enough_is_known_the_sampler_has_its_way() -> None:
     problem = make_problem()
+    task = DeploymentTask(problem)
     rows = _networks(problem, 20, 1)
     unknown = np.full(10, np.nan)
     kept = promoted(
-        problem,
-        Pool(problem),
+        task,
+        Pool(task),
         _promotion(problem),
         rows[:10, :-1],
         np.linspace(0.1, 0.9, 10),
@@ -72,15 +77,16 @@ def test_until_enough_is_known_the_sampler_has_its_way() -> None:
 
 def test_networks_within_the_limits_come_first() -> None:
     problem = make_problem(limit_ms=1.0)
+    task = DeploymentTask(problem)
     rows = _networks(problem, 500, 4)
-    excess = problem.excess(rows)
+    excess = task.excess(rows)
     inside, outside = rows[excess <= 0], rows[excess > 0]
     assert len(inside) >= 23
     assert len(outside) >= 6
     candidates = np.concatenate([outside[:6], inside[20:23]])
     kept = promoted(
-        problem,
-        Pool(problem),
+        task,
+        Pool(task),
         _promotion(problem),
         inside[:20, :-1],
         np.linspace(0.3, 0.8, 20),
@@ -117,7 +123,7 @@ def test_a_search_looks_at_several_and_evaluates_one_of_them() -> None:
     plan, evaluator = _promoting(problem)
     told = run(problem, plan, on_batch=lambda _: True)
     assert evaluator.asked == [(0.25, 24), (1.0, 6)] * 3
-    assert len(told) == len({one.genotype[:-1] for one in told}) == 18
+    assert len(told) == len({one.genotype.architecture for one in told}) == 18
     full = [one.accuracy for one in told]
     cheap = [one.attributes["low_fidelity_accuracy"] for one in told]
     assert np.allclose(np.array(full) - 0.05, cheap)

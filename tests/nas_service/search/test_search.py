@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lookup_tables.table import Entry, LookupTable
-from lookup_tables.target import Target
+from lookup_tables.target import Deployment, Target
 from nas_service.errors import Infeasible, MissingBlocks
 from nas_service.plugins import SAMPLERS, load
 from nas_service.search import winners
@@ -16,12 +16,14 @@ from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured, held, judge
 from nas_service.search.cost import CostModel, all_blocks, block_counts
 from nas_service.search.driver import Plan, run
-from nas_service.search.evaluate import Problem, require_feasible
+from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
+from nas_service.search.feasibility import require_feasible
 from nas_service.search.pareto import hypervolume
 from nas_service.search.shipping import fit_shipping
 from nas_service.space.base import lower
 from nas_service.space.deployment import DeploymentSpace
+from nas_service.space.genotypes import Genotypes
 from nas_service.space.narrowed import NarrowedSpace
 from nas_service.space.sampling import distinct, uniform
 from nas_service.training.metrics import share_error
@@ -65,10 +67,10 @@ def test_blocks_counted_times_what_they_cost_is_the_plain_sum() -> None:
 
 def test_a_batch_of_latencies_gives_what_its_rows_give() -> None:
     problem = make_problem()
-    rows = problem.space.every_precision(
+    rows = problem.space.in_every_deployment(
         uniform(problem.space.architectures, 8, np.random.default_rng(1))
     )
-    alone = [problem.latency_ms(row[None])[0] for row in rows]
+    alone = [problem.latency_ms(Genotypes.of([one]))[0] for one in rows]
     assert np.array_equal(problem.latency_ms(rows), np.array(alone))
 
 
@@ -117,11 +119,11 @@ def test_guided_search_dominates_more_than_random_and_keeps_the_limit() -> None:
     areas = {}
     for sampler in ("guided", "random"):
         told = run(problem, _plan(problem, sampler, 30), on_batch=lambda _: True)
-        rows = np.array([one.genotype for one in told])
+        rows = Genotypes.of(one.genotype for one in told)
         accuracy = np.array([one.accuracy for one in told])
         if sampler == "guided":
             assert problem.feasible(rows).all()
-        every = problem.space.every_precision(rows[:, :-1])
+        every = problem.space.in_every_deployment(rows.architectures)
         every_accuracy = np.repeat(accuracy, 2)
         kept = problem.feasible(every)
         # a tenth faster counts the same everywhere, accuracy above what most networks reach
@@ -134,7 +136,7 @@ def test_guided_search_dominates_more_than_random_and_keeps_the_limit() -> None:
 def test_a_limit_that_nothing_meets_names_the_fastest_candidate() -> None:
     problem = make_problem(limit_ms=0.001)
     fastest = problem.latency_ms(
-        problem.space.every_precision(problem.space.architectures.smallest()[None])
+        problem.space.in_every_deployment(problem.space.architectures.smallest()[None])
     ).min()
     with pytest.raises(Infeasible, match=f"fastest candidate takes {fastest:.3g} ms") as caught:
         require_feasible(problem, seed=0)
@@ -145,15 +147,17 @@ def test_winners_are_front_members_of_different_architectures() -> None:
     problem = make_problem()
     rows = distinct(problem.space.architectures, 40, np.random.default_rng(2))
     accuracy = LawEvaluator(problem).evaluate(rows, fidelity=1.0, seed=0)
-    every = problem.space.every_precision(rows)
+    every = problem.space.in_every_deployment(rows)
     candidates = candidates_of(problem, every, np.repeat(accuracy, 2), np.zeros(80))
     front = front_of(problem, candidates)
-    barred = {front.candidates[-1].genotype[:-1]}
+    barred = {front.candidates[-1].genotype.architecture}
     chosen = winners.choose(front, 3, barred=barred)
     assert all(one in front.candidates for one in chosen)
-    assert len({one.genotype[:-1] for one in chosen} - barred) == 3
+    assert len({one.genotype.architecture for one in chosen} - barred) == 3
     assert chosen[0].predicted_accuracy == max(
-        one.predicted_accuracy for one in front.candidates if one.genotype[:-1] not in barred
+        one.predicted_accuracy
+        for one in front.candidates
+        if one.genotype.architecture not in barred
     )
 
 
@@ -264,15 +268,15 @@ def test_a_recipe_that_narrows_is_priced_by_what_it_leaves() -> None:
     )
     problem = replace(
         base,
-        space=DeploymentSpace(space, ("fp32", "fp32+width=0.75")),
+        space=DeploymentSpace(space, tuple(map(Deployment.parse, ("fp32", "fp32+width=0.75")))),
         costs=(CostModel(space, table, None), CostModel(narrower, table, None)),
         shipped_as=(space, narrower),
     )
-    rows = problem.space.every_precision(distinct(space, 8, np.random.default_rng(1)))
+    rows = problem.space.in_every_deployment(distinct(space, 8, np.random.default_rng(1)))
     plain, narrow = rows[0::2], rows[1::2]
     for quantity in ("latency_ms", "macs", "parameters", "size_bytes", "peak_memory_bytes"):
         assert (problem.quantity(quantity, narrow) <= problem.quantity(quantity, plain)).all()
-    macs = [sum(node.block.macs for node in narrower.wire(row[:-1])) for row in narrow]
+    macs = [sum(node.block.macs for node in narrower.wire(one.row)) for one in narrow]
     assert problem.quantity("macs", narrow).tolist() == macs
     # what accuracy is predicted from is the network that was evaluated, not what ships
     accuracy = np.full(8, 0.5)

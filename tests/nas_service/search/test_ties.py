@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from nas_service.search.candidates import Candidate, ParetoFront
+from nas_service.search.spec import FP32_AND_INT8
 from nas_service.search.ties import resolution, tied, verdict, with_ties
 from nas_service.search.winners import choose
+from nas_service.space.genotypes import Genotype
 
 
 def _row(rank: int, accuracy: float | None, precision: str = "fp32") -> dict[str, Any]:
@@ -50,9 +52,9 @@ def test_a_test_part_that_tells_nothing_apart_says_so() -> None:
 def _front(accuracies: list[float]) -> ParetoFront:
     members = tuple(
         Candidate(
-            genotype=(number, 0),
+            genotype=Genotype((number,), 0),
             architecture={},
-            precision="fp32",
+            deployment=FP32_AND_INT8[0],
             target="t",
             predicted_accuracy=accuracy,
             predicted_accuracy_std=0.01,

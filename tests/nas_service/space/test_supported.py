@@ -14,7 +14,7 @@ from nas_service.errors import Infeasible, InvalidSpec
 from nas_service.networks.build import build
 from nas_service.networks.export import export
 from nas_service.search.cost import all_blocks
-from nas_service.search.evaluate import require_feasible
+from nas_service.search.feasibility import require_feasible
 from nas_service.space.base import IntArray, SearchSpace, input_size
 from nas_service.space.cell import NasBench201Space
 from nas_service.space.mbconv import MbconvSpace
@@ -83,11 +83,11 @@ def test_a_candidate_that_cannot_run_keeps_no_limit() -> None:
     space = supported(problem.space.architectures, ["Sigmoid"])
     assert isinstance(space, SupportedSpace)
     checked = replace(problem, runs=space.runs)
-    rows = problem.space.every_precision(
+    rows = problem.space.in_every_deployment(
         uniform(problem.space.architectures, 200, np.random.default_rng(2))
     )
     assert problem.feasible(rows).all()
-    gated = rows[:, GATES].any(axis=1)
+    gated = rows.architectures[:, GATES].any(axis=1)
     assert checked.feasible(rows).tolist() == (~gated).tolist()
     nothing = replace(problem, runs=lambda them: np.zeros(len(them), dtype=np.bool_))
     with pytest.raises(Infeasible):

@@ -10,7 +10,7 @@ import pytest
 
 from lookup_tables.calibrate import Calibration
 from lookup_tables.table import LookupTable
-from lookup_tables.target import Device
+from lookup_tables.target import Deployment, Device
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
@@ -19,6 +19,8 @@ from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.models import SearchRow
 from nas_service.storage.session import Database, migrate
 from tests.nas_service.search.problems import table_of
+
+FP32 = (Deployment.parse("fp32"),)
 
 TABLE = table_of(MbconvSpace(ImageShape(16, 1, 4)), "fp32")
 
@@ -33,7 +35,7 @@ class World:
             dataset = datasets.add_dataset(session, "toy", {"builtin": "digits"})
             facts = {"size": 16, "channels": 1, "classes": list("abcd")}
             datasets.set_imported(session, dataset.id, digest="d", sha256="0" * 64, facts=facts)
-            spec = SearchSpec("toy", "mbconv", "first", precisions=("fp32",), follows=("all",))
+            spec = SearchSpec("toy", "mbconv", "first", deployments=FP32, follows=("all",))
             self.search = searches.add_search(
                 session, spec, device_id=first.id, dataset_id=dataset.id, data_digest="d"
             ).id
@@ -72,7 +74,7 @@ class World:
             search = searches.get_search(session, search_id)
             space = MbconvSpace(ImageShape(16, 1, 4))
             chosen, _ = reopening.covering(
-                session, self.blobs, row.device_id, space, search.value.precisions
+                session, self.blobs, row.device_id, space, search.value.deployments
             )
             searches.add_facts(session, search_id, tables=list(chosen.values()))
 
@@ -134,12 +136,10 @@ def test_the_newest_table_counts_whatever_target_it_is_of(world: World) -> None:
     space = MbconvSpace(ImageShape(16, 1, 4))
     with world.database.session() as session:
         device = devices.get_device(session, "second")
-        chosen, _ = reopening.covering(session, world.blobs, device.id, space, ("fp32",))
-        assert chosen == {"fp32": newest}
+        chosen, _ = reopening.covering(session, world.blobs, device.id, space, FP32)
+        assert chosen == {FP32[0]: newest}
         there = {"onnxruntime": "2"}
-        chosen, _ = reopening.covering(
-            session, world.blobs, device.id, space, ("fp32",), runtimes=there
-        )
+        chosen, _ = reopening.covering(session, world.blobs, device.id, space, FP32, runtimes=there)
         assert set(chosen.values()).isdisjoint({old, newest})
 
 
@@ -152,13 +152,14 @@ def test_a_precision_alone_means_onnx_runtime_where_there_are_tables_of_it(world
         table = replace(TABLE, target=target)
         openvino = devices.add_table(session, world.blobs, table, stored.id, spaces=[]).version
         names = ("fp32", "openvino:fp32", "openvino:int8")
-        chosen, _ = reopening.covering(session, world.blobs, device.id, space, names)
-        assert chosen["openvino:fp32"] == openvino
-        assert chosen["fp32"] != openvino
-        assert "openvino:int8" not in chosen
+        plain, on_openvino, integer = every = tuple(map(Deployment.parse, names))
+        chosen, _ = reopening.covering(session, world.blobs, device.id, space, every)
+        assert chosen[on_openvino] == openvino
+        assert chosen[plain] != openvino
+        assert integer not in chosen
         # a device of which only another runtime is known is priced by that one
         other = devices.add_device(session, Device("other"), local=False)
         own = devices.add_target(session, other.id, replace(target, device="other"))
         version = devices.add_table(session, world.blobs, table, own.id, spaces=[]).version
-        found, _ = reopening.covering(session, world.blobs, other.id, space, ("fp32",))
-        assert found == {"fp32": version}
+        found, _ = reopening.covering(session, world.blobs, other.id, space, FP32)
+        assert found == {plain: version}

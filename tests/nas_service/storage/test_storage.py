@@ -11,6 +11,7 @@ from lookup_tables.target import Device, Target
 from nas_service.errors import Conflict, InvalidSpec, NotFound, Unavailable
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.spec import SearchSpec
+from nas_service.space.genotypes import Genotype
 from nas_service.storage import artifacts, datasets, devices, jobs, searches
 from nas_service.storage.blobs import FileBlobs, require_space
 from nas_service.storage.models import Base
@@ -53,7 +54,7 @@ def test_a_search_reads_back_as_it_was_asked(database: Database) -> None:
 
 def test_evaluations_stored_twice_are_there_once(database: Database) -> None:
     search_id = _search(database)
-    batch = [Evaluation(n, 0, (n, 1, 0), 0.5, {"a": 1}) for n in range(3)]
+    batch = [Evaluation(n, 0, Genotype((n, 1), 0), 0.5, {"a": 1}) for n in range(3)]
     for _ in range(2):
         with database.session() as session:
             searches.add_evaluations(session, search_id, batch)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lookup_tables.target import Deployment
 from nas_service.errors import Unsupported
 from nas_service.settings import Settings
 from nas_service.worker.tasks import tables
@@ -17,21 +18,25 @@ from nas_service.worker.tasks.tables import require_tools
 from nas_service.worker.tasks.winner_files import files_of
 
 
+def _deployments(*names: str) -> list[Deployment]:
+    return list(map(Deployment.parse, names))
+
+
 def test_what_a_deployment_lacks_is_said_before_anything_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NAS_TOOLCHAINS", str(tmp_path))
     settings = Settings()
-    require_tools(["fp32", "int8+qat", "openvino:bf16"], settings)
+    require_tools(_deployments("fp32", "int8+qat", "openvino:bf16"), settings)
     with pytest.raises(Unsupported, match="nas toolchains install litert"):
-        require_tools(["fp32", "litert:int8"], settings)
+        require_tools(_deployments("fp32", "litert:int8"), settings)
 
     def nothing(name: str) -> ModuleSpec | None:
         del name
 
     monkeypatch.setattr(tables, "find_spec", nothing)
     with pytest.raises(Unsupported, match=r"torch-pruning: pip install 'nas-service\[compression"):
-        require_tools(["fp32+width=0.75"], settings)
+        require_tools(_deployments("fp32+width=0.75"), settings)
 
 
 def test_what_a_crash_left_half_copied_is_copied_anew(tmp_path: Path) -> None:

@@ -27,15 +27,15 @@ def test_a_search_goes_from_tables_to_certificates(worker: Inline) -> None:
     search_id, outcome = worker.search(spec)
     assert outcome == {"state": "succeeded", "problem": None}
     assert worker.steps == [  # the supernet of this data, seed and recipe is there already
-        "tables:select_tables",
-        "tables:check_feasible",
-        "search:run_search",
-        "certify:measure_candidates",
-        "front:choose_winners",
-        "winner:compress",
-        "measure:measure",
-        "front:choose_winners",
-        "report:finish",
+        "select_tables",
+        "check_feasible",
+        "run_search",
+        "measure_candidates",
+        "choose_winners",
+        "compress_winner",
+        "measure_winner",
+        "choose_winners",
+        "finish_search",
     ]
     with worker.context.database.session() as session:
         search = searches.get_search(session, search_id)
@@ -72,7 +72,7 @@ def test_winners_without_a_verdict_are_measured_again(worker: Inline) -> None:
         params = {"search_id": search.id, "winners": [winner.id], "remote": False, "again": True}
         job = jobs.add_job(session, "job_again", "remeasure", subject=search.id, params=params)
     assert worker.run(job)["state"] == "succeeded"
-    assert worker.steps == ["measure:measure", "report:finish"]
+    assert worker.steps == ["measure_winner", "finish_search"]
     with worker.context.database.session() as session:
         (again,) = searches.winners_of(session, search.id)
     assert all(row["verdict"] != UNDECIDED for row in again.results or [])
@@ -81,7 +81,7 @@ def test_winners_without_a_verdict_are_measured_again(worker: Inline) -> None:
 def test_a_limit_that_nothing_keeps_ends_before_anything_is_trained(worker: Inline) -> None:
     search_id, outcome = worker.search(toy_search(precisions=("fp32",), max_latency_ms=1e-6))
     assert outcome["state"] == "failed"
-    assert worker.steps == ["tables:select_tables", "tables:check_feasible"]
+    assert worker.steps == ["select_tables", "check_feasible"]
     assert "infeasible: the fastest candidate takes" in outcome["problem"]["detail"]
     with worker.context.database.session() as session:
         assert searches.get_search(session, search_id).state == "failed"

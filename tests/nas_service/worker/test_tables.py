@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lookup_tables.measuring.timing import Timing
-from lookup_tables.target import Device, Target
+from lookup_tables.target import Deployment, Device, Target
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
@@ -39,16 +39,17 @@ def test_a_device_on_paper_is_priced_in_every_recipe(context: Context) -> None:
         stored = devices.add_device(session, device, local=False)
     space = MbconvSpace(ImageShape(16, 1, 4))
     names = ("fp32", "int8+qat", "fp32+width=0.75", "openvino:int8")
-    add_rooflines(context, stored, space, names)
+    deployments = tuple(map(Deployment.parse, names))
+    add_rooflines(context, stored, space, deployments)
     with context.database.session() as session:
-        chosen, problem = covering(session, context.blobs, stored.id, space, names)
+        chosen, problem = covering(session, context.blobs, stored.id, space, deployments)
         targets = devices.targets_of(session, stored.id)
-    assert set(chosen) == {"fp32", "int8+qat", "fp32+width=0.75"}
+    assert [one.name for one in chosen] == ["fp32", "int8+qat", "fp32+width=0.75"]
     assert problem is None
     assert sorted(one.value.precision for one in targets) == ["fp32", "int8"]
-    add_rooflines(context, stored, space, names)  # what is priced is priced once
+    add_rooflines(context, stored, space, deployments)  # what is priced is priced once
     with context.database.session() as session:
-        assert covering(session, context.blobs, stored.id, space, names)[0] == chosen
+        assert covering(session, context.blobs, stored.id, space, deployments)[0] == chosen
 
 
 def test_tables_are_made_again_as_they_were_made(context: Context) -> None:
