@@ -26,10 +26,13 @@ from nas_service.compilation.uploads.refusal import MAX_BYTES
 from nas_service.compression.on_uploads import require_takes
 from nas_service.compression.recipe import Recipe
 from nas_service.errors import InvalidSpec, NotFound
+from nas_service.jobs.params import CompressionJob
 from nas_service.networks.names import REFERENCE_NETWORKS
 from nas_service.plugins import COMPILERS, check, load
 from nas_service.storage import agents, artifacts, datasets, devices, jobs, searches
 from nas_service.storage.artifacts import StoredArtifact
+from nas_service.storage.datasets import StoredDataset
+from nas_service.storage.devices import StoredDevice
 from nas_service.storage.session import new_id
 
 router = APIRouter(prefix="/v1", tags=["compressions"])
@@ -149,11 +152,22 @@ def compress(
     recipe = Recipe.of(body.recipe)
     _check_targets(body)
     with with_.database.session() as session:
-        params = _params(session, body)
+        dataset, device = _parts(session, body)
         job_id = remembered(session, key, KIND, body, new_id("job"))
-        params["recipe"] = recipe.as_list()
-        params["compression_id"] = f"cmp_{job_id.removeprefix('job_')}"
-        job = jobs.add_job(session, job_id, KIND, subject=params["compression_id"], params=params)
+        compression_id = f"cmp_{job_id.removeprefix('job_')}"
+        given = body.model_dump(mode="json", exclude={"model", "recipe", "dataset", "device"})
+        params = CompressionJob(
+            **given,
+            artifact=body.model,
+            recipe=recipe.as_list(),
+            compression_id=compression_id,
+            dataset=dataset.name,
+            dataset_id=dataset.id,
+            device=device.name,
+            device_id=device.id,
+            remote=not device.local,
+        )
+        job = jobs.add_job(session, job_id, KIND, subject=compression_id, params=params.as_dict())
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return Accepted(id=job.subject, href=f"/v1/compressions/{job.subject}", job=JobOut.of(job))
@@ -182,6 +196,7 @@ def get_compression(compression_id: str, with_: With) -> CompressionOut:
         if one.name == "report.json":
             told |= with_.document(one.sha256)
     hidden = {"remote", "settings", "job_id", "compression_id", "dataset_id", "device_id"}
+    hidden |= {"again"}
     request = {k: v for k, v in found[0].params.items() if k not in hidden}
     return CompressionOut(
         id=compression_id, job=JobOut.of(found[0]), request=request, artifacts=files, **told
@@ -215,7 +230,8 @@ def _check_model(model: StoredArtifact, body: CompressionIn) -> None:
             raise InvalidSpec(f"targets[{place}]: {one.runtime} {why}", field="targets")
 
 
-def _params(session: Session, body: CompressionIn) -> dict[str, Any]:
+def _parts(session: Session, body: CompressionIn) -> tuple[StoredDataset, StoredDevice]:
+    """The data set and the device; raises where something that is named cannot take part."""
     dataset = datasets.get_dataset(session, body.dataset)
     if not dataset.ready:
         raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
@@ -235,17 +251,4 @@ def _params(session: Session, body: CompressionIn) -> dict[str, Any]:
             f"no reference network {body.reference.name!r}; known: {', '.join(REFERENCE_NETWORKS)}",
             field="reference",
         )
-    kept = {"shape", "max_loss", "speedup_share", "mean", "std", "seed", "winner"}
-    kept |= {"max_train_images", "max_test_images"}
-    given = body.model_dump(mode="json")
-    return {
-        **{name: given[name] for name in kept},
-        "dataset": dataset.name,
-        "dataset_id": dataset.id,
-        "device": device.name,
-        "device_id": device.id,
-        "remote": not device.local,
-        "artifact": body.model,
-        "reference": given["reference"],
-        "targets": given["targets"],
-    }
+    return dataset, device

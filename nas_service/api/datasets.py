@@ -26,6 +26,7 @@ from nas_service.datasets import archives
 from nas_service.datasets.answers import MAX_SIZE, MIN_SIZE, Answers, parse
 from nas_service.datasets.inspection import inspect
 from nas_service.errors import InvalidSpec
+from nas_service.jobs.params import DatasetJob
 from nas_service.storage import datasets, jobs
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.session import new_id
@@ -221,7 +222,7 @@ def _import(
             job = jobs.get_job(session, first)  # its data set is gone where it could not be read
         else:
             stored = datasets.add_dataset(session, name, source)
-            params = {"dataset_id": stored.id}
+            params = DatasetJob(dataset_id=stored.id).as_dict()
             job = jobs.add_job(session, job_id, "dataset", subject=stored.id, params=params)
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"

@@ -11,6 +11,7 @@ from nas_service.api.dependencies import With
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.compilation.kept import UNSTEADY
 from nas_service.errors import Conflict, NotFound
+from nas_service.jobs.params import RemeasureJob
 from nas_service.search.certificates import PREDICTED_ONLY, UNDECIDED
 from nas_service.storage import artifacts, devices, jobs, searches
 from nas_service.storage.jobs import Job
@@ -37,7 +38,7 @@ def measure_winners(search_id: str, with_: With, response: Response) -> Accepted
         if not winners:
             raise Conflict(f"every file of search {search_id} has its verdict")
         remote = not devices.get_device(session, search.device_id).local
-        params = {"search_id": search_id, "winners": winners, "remote": remote, "again": True}
+        params = RemeasureJob(search_id=search_id, winners=winners, remote=remote).as_dict()
         job = jobs.add_job(session, new_id("job"), "remeasure", subject=search_id, params=params)
     return _started(with_, response, job, f"/v1/searches/{search_id}")
 

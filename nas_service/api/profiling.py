@@ -13,6 +13,7 @@ from nas_service.api.dependencies import IdempotencyKey, Services, Strict, With,
 from nas_service.api.deployments import check_deployments
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec, Unsupported
+from nas_service.jobs.params import DriftJob, KitImportJob, KitJob, ProfileJob
 from nas_service.plugins import SPACES, load
 from nas_service.space.base import ImageShape
 from nas_service.storage import agents, artifacts, datasets, devices, jobs
@@ -87,13 +88,13 @@ def make_kit(
             new_id("job"),
             "make_kit",
             subject=device.id,
-            params={
-                "device_id": device.id,
-                "space": body.space,
-                "image": _image(session, body).as_dict(),
-                "precisions": list(body.precisions),
-                "seed": body.seed,
-            },
+            params=KitJob(
+                device_id=device.id,
+                space=body.space,
+                image=_image(session, body).as_dict(),
+                precisions=list(body.precisions),
+                seed=body.seed,
+            ).as_dict(),
         )
     return _started(with_, response, device, job, f"/v1/artifacts?owner={device.id}")
 
@@ -113,12 +114,12 @@ def import_kit(
             new_id("job"),
             "import_kit",
             subject=device.id,
-            params={
-                "device_id": device.id,
-                "kit": kit.lineage["kit"],
-                "results": body.results,
-                "runtime_version": body.runtime_version,
-            },
+            params=KitImportJob(
+                device_id=device.id,
+                kit=kit.lineage["kit"],
+                results=body.results,
+                runtime_version=body.runtime_version,
+            ).as_dict(),
         )
     return _started(with_, response, device, job, f"/v1/devices/{device.name}")
 
@@ -143,12 +144,12 @@ def check_drift(
             new_id("job"),
             "drift",
             subject=device.id,
-            params={
-                "device_id": device.id,
-                "budget_s": body.profile_budget_s,
-                "seed": body.seed,
-                "remote": not device.local,
-            },
+            params=DriftJob(
+                device_id=device.id,
+                budget_s=body.profile_budget_s,
+                seed=body.seed,
+                remote=not device.local,
+            ).as_dict(),
         )
     return _started(with_, response, device, job, f"/v1/devices/{device.name}")
 
@@ -202,15 +203,15 @@ def profile(
             job_id,
             "profile",
             subject=device.id,
-            params={
-                "device_id": device.id,
-                "space": body.space,
-                "image": image.as_dict(),
-                "precisions": list(body.precisions),
-                "budget_s": body.profile_budget_s,
-                "networks": body.networks,
-                "seed": body.seed,
-                "remote": not device.local,
-            },
+            params=ProfileJob(
+                device_id=device.id,
+                space=body.space,
+                image=image.as_dict(),
+                precisions=list(body.precisions),
+                budget_s=body.profile_budget_s,
+                networks=body.networks,
+                seed=body.seed,
+                remote=not device.local,
+            ).as_dict(),
         )
     return _started(with_, response, device, job, f"/v1/devices/{device.name}")

@@ -23,6 +23,7 @@ from nas_service.api.problems import stored_problem
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.compression.searched import recipes_of
 from nas_service.errors import InvalidSpec, NotFound
+from nas_service.jobs.params import SearchJob
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load
 from nas_service.search.evaluate import check_quantity
 from nas_service.search.reopen import check_follows
@@ -223,7 +224,7 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
             searches.add_facts(session, added.id, notes=[note])
         if search_id != added.id:
             searches.remove_search(session, added.id)
-        params = {"search_id": search_id}
+        params = SearchJob(search_id=search_id).as_dict()
         job = jobs.add_job(session, search_id, "search", subject=search_id, params=params)
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/searches/{search_id}"

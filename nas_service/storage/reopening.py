@@ -16,6 +16,7 @@ from lookup_tables.table import ROOFLINE
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.compression.searched import shipped_as
 from nas_service.errors import Conflict, InvalidSpec, MissingBlocks, NotFound
+from nas_service.jobs.params import SearchJob
 from nas_service.plugins import SPACES, load
 from nas_service.search.cost import CostModel, all_blocks
 from nas_service.search.reopen import is_followed, reopened
@@ -217,7 +218,7 @@ def open_again(
         )
     except Conflict:
         return None
-    params = {"search_id": search_id}
+    params = SearchJob(search_id=search_id).as_dict()
     return jobs.add_job(session, search_id, "search", subject=search_id, params=params)
 
 

@@ -31,6 +31,8 @@ class Context:
     database: Database
     blobs: FileBlobs
     job_id: str = ""
+    remote: bool = False
+    """Whether the job measures on the device of an agent: then it does not hold this machine."""
 
     @classmethod
     def of(cls, settings: Settings) -> Context:
@@ -42,7 +44,8 @@ class Context:
     def from_params(cls, params: dict[str, Any]) -> Context:
         """Connect as the worker that started this step does."""
         made = cls.of(Settings.model_validate(params["settings"]))
-        return replace(made, job_id=params.get("job_id", ""))
+        job_id, remote = params.get("job_id", ""), bool(params.get("remote"))
+        return replace(made, job_id=job_id, remote=remote)
 
     def scratch(self, name: str) -> Path:
         """A folder for unfinished files that outlives a crash, so that a step can resume.
@@ -66,9 +69,9 @@ class Context:
         return self.settings.var_dir / f"machine-{_this_boot()}.lock"
 
     @contextmanager
-    def building(self, params: dict[str, Any]) -> Iterator[None]:
+    def building(self) -> Iterator[None]:
         """Have the machine for as long as files are built, in a step that did not come with it."""
-        if not params.get("remote"):
+        if not self.remote:
             yield
             return
         with machine_to_itself(self.machine_lock, lambda: False):

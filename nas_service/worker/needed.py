@@ -6,6 +6,7 @@ from typing import Any
 
 from nas_service.compression.searched import graphs_of
 from nas_service.errors import NasError
+from nas_service.jobs.params import SupernetJob
 from nas_service.space.base import digest
 from nas_service.storage import datasets, jobs, searches, supernets
 from nas_service.storage.session import Database
@@ -71,13 +72,14 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
             attempt += 1
         return {
             "job": f"{predictor.id}-train{attempt}",
-            "params": {
-                "supernet_id": shared.id,
-                "predictor_id": predictor.id,
-                "n_initial": spec.n_initial,
-                "n_holdout": spec.n_holdout,
-                "n_probes": spec.n_probes,
-                "finetune": finetune,
-                **more,
-            },
+            "params": SupernetJob(
+                supernet_id=shared.id,
+                predictor_id=predictor.id,
+                n_initial=spec.n_initial,
+                n_holdout=spec.n_holdout,
+                n_probes=spec.n_probes,
+                finetune=finetune,
+                graphs=sorted(with_recipe),
+                metric=spec.metric,
+            ).as_dict(),
         }

@@ -16,6 +16,7 @@ from nas_service.engine import durable
 from nas_service.engine.child import Task
 from nas_service.engine.queues import QUEUE_OF, queue_of
 from nas_service.errors import Cancelled, Conflict, NasError, StepFailed, from_dict
+from nas_service.jobs.params import ProfileJob, RemeasureJob, SearchJob, WinnerJob
 from nas_service.storage import datasets, jobs, reopening, searches, webhooks
 from nas_service.storage.session import Database
 from nas_service.worker import step_functions as steps_of
@@ -125,11 +126,12 @@ class Workflows:
         """Measure `winners` of a search again; its report, front and bundle are made anew."""
 
         def work() -> None:
-            width = 0.95 / len(params["winners"])
-            for number, winner in enumerate(params["winners"]):
-                task: Json = {"winner_id": winner, "remote": params["remote"], "again": True}
+            asked = RemeasureJob.model_validate(params)
+            width = 0.95 / len(asked.winners)
+            for number, winner in enumerate(asked.winners):
+                task = WinnerJob(winner_id=winner, remote=asked.remote, again=True)
                 span = (width * number, width * (number + 1))
-                wait = self._below("measure", job_id, f"{job_id}-{number}", task, span)
+                wait = self._below("measure", job_id, f"{job_id}-{number}", task.as_dict(), span)
                 succeeded(wait(), "measuring")
             self._runner.step(job_id, "report", steps_of.finish_search, params, (0.95, 1.0))
 
@@ -190,7 +192,7 @@ class Workflows:
         self._state(search_id, "searching")
         step(job_id, "search", steps_of.run_search, params, (_TRAINED, _SEARCHED))
         self._state(search_id, "certifying")
-        task = {**params, "remote": found["remote"]}
+        task = SearchJob(search_id=search_id, remote=found["remote"]).as_dict()
         span = (_SEARCHED, _CERTIFIED)
         wait = self._below("certify", job_id, f"{search_id}-certify", task, span)
         succeeded(wait(), "measuring candidates")
@@ -198,7 +200,7 @@ class Workflows:
         self._state(search_id, "compressing")
         span = (_CERTIFIED, _SHIPPED)
         self._ship(job_id, chosen["winners"], span, remote=found["remote"])
-        again = {**params, "replace": True}
+        again = SearchJob(search_id=search_id, replace=True).as_dict()
         more = step(job_id, "replacements", steps_of.choose_winners, again, (_SHIPPED, _SHIPPED))
         self._ship(job_id, more["winners"], (_SHIPPED, _REPLACED), remote=found["remote"])
         step(job_id, "report", steps_of.finish_search, params, (_REPLACED, 1.0))
@@ -207,23 +209,26 @@ class Workflows:
         with self._database.session() as session:
             spec = searches.get_search(session, search_id).value
         tables = spec.deployments
-        params = {
-            "device_id": found["device_id"],
-            "space": spec.space,
-            "image": found["image"],
-            "precisions": list(dict.fromkeys(one.table for one in tables if one.reads_graphs)),
-            "widths": sorted({SearchedRecipe.of(one).width for one in spec.deployments}),
-            "budget_s": spec.profile_budget_s,
-            "seed": spec.seed,
-            "remote": found["remote"],
-        }
+        asked = ProfileJob(
+            device_id=found["device_id"],
+            space=spec.space,
+            image=found["image"],
+            precisions=list(dict.fromkeys(one.table for one in tables if one.reads_graphs)),
+            widths=sorted({SearchedRecipe.of(one).width for one in spec.deployments}),
+            budget_s=spec.profile_budget_s,
+            seed=spec.seed,
+            remote=found["remote"],
+        )
         missing = [Deployment.parse(name) for name in found["missing"]]
         if any(one.reads_graphs for one in missing):
-            wait = self._below("profile", job_id, f"{search_id}-profile", params, (0.01, 0.1))
+            wait = self._below(
+                "profile", job_id, f"{search_id}-profile", asked.as_dict(), (0.01, 0.1)
+            )
             succeeded(wait(), "profiling")
         converted = list(dict.fromkeys(one.table for one in missing if not one.reads_graphs))
         if converted:
-            task = {**params, "precisions": converted, "networks": N_TRANSFERRED}
+            more = {"precisions": converted, "networks": N_TRANSFERRED}
+            task = asked.model_copy(update=more).as_dict()
             job = f"{search_id}-transfer"
             wait = self._below("profile", job_id, job, task, (0.1, 0.19))
             succeeded(wait(), "profiling")
@@ -258,7 +263,7 @@ class Workflows:
         at = span[0]
         waiting: list[tuple[str, Callable[[], Json]]] = []
         for winner in winners:
-            params = {"winner_id": winner}
+            params = WinnerJob(winner_id=winner).as_dict()
             wait = self._below("compress", job_id, f"{winner}-compress", params, (at, at + width))
             waiting.append((winner, wait))
             at += width
@@ -266,7 +271,7 @@ class Workflows:
         for winner, wait in waiting:
             if not self._note_failure(winner, wait(), job_id):
                 continue
-            task: Json = {"winner_id": winner, "remote": remote}
+            task = WinnerJob(winner_id=winner, remote=remote).as_dict()
             wait = self._below("measure", job_id, f"{winner}-measure", task, (at, at + width))
             measuring.append((winner, wait))
             at += width

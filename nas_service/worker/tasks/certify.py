@@ -24,6 +24,7 @@ from nas_service.compression.searched import SearchedRecipe
 from nas_service.compression.width import narrow
 from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
+from nas_service.jobs.params import SearchJob
 from nas_service.networks.build import build
 from nas_service.networks.export import export
 from nas_service.search import certificates
@@ -52,11 +53,10 @@ _RELOADED = 8
 """A machine that was under load a moment ago is back under it in this part of the time."""
 
 
-def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def measure_candidates(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
     """Spend the measuring budget of `search_id`; what was found is kept with the search."""
-    context = Context.from_params(params)
     with context.database.session() as session:
-        search = searches.get_search(session, params["search_id"])
+        search = searches.get_search(session, job.search_id)
         device = devices.get_device(session, search.device_id)
         tables = [devices.get_table(session, one) for one in search.facts.tables]
         told = searches.evaluations_of(session, search.id)
@@ -72,7 +72,7 @@ def measure_candidates(params: dict[str, Any], report: Progress) -> dict[str, An
     if not candidates:
         return _note(context, search.id, {"state": "nothing near the limit", "measured": []})
     folder = context.scratch(f"certify-{search.id}")
-    work = _Work(context, params, search, device, tables, problem, folder)
+    work = _Work(context, search, device, tables, problem, folder)
     spreads = [one for table in tables if (one := spread_of(table)) is not None]
     certifier = Certifier(
         limit=problem.limit_ms,
@@ -149,7 +149,6 @@ class _Work:
     """Measures candidates and corrects calibrations with what comes out."""
 
     context: Context
-    params: dict[str, Any]
     search: StoredSearch
     device: StoredDevice
     tables: list[StoredTable]
@@ -181,7 +180,7 @@ class _Work:
         size = input_size(space, genotype)
         folder = self.folder / f"candidate{number}"
         folder.mkdir(parents=True, exist_ok=True)
-        with self.context.building(self.params):
+        with self.context.building():
             graph = folder / "fp32.onnx"
             network: torch.nn.Module = build(space, genotype, seed=number)
             width = SearchedRecipe.of(one.deployment).width
@@ -207,7 +206,7 @@ class _Work:
         return open_bench(
             self.context,
             self.device,
-            self.params["job_id"],
+            self.context.job_id,
             {one.deployment.name: source},
             {one.deployment.name: target},
             folder,

@@ -24,6 +24,7 @@ from nas_service.compression.report import report_of
 from nas_service.compression.structured import STRUCTURED
 from nas_service.compression.weight_sharing import entropy_coded, pack
 from nas_service.engine.child import Progress
+from nas_service.jobs.params import CompressionJob
 from nas_service.lineage import lineage
 from nas_service.networks.export import export, export_program
 from nas_service.plugins import ONNX_PASSES, load
@@ -35,20 +36,19 @@ from nas_service.worker.preprocessing import preprocessing_of
 from nas_service.worker.tasks.models import N_CALIBRATION, OpenModel, open_model
 
 
-def compress_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def compress_model(context: Context, job: CompressionJob, report: Progress) -> dict[str, Any]:
     """Apply `recipe` to the model of compression `compression_id`; its files become artifacts."""
-    context = Context.from_params(params)
-    recipe = Recipe.of(params["recipe"])
-    folder = context.scratch(f"compress-{params['compression_id']}")
+    recipe = Recipe.of(job.recipe)
+    folder = context.scratch(f"compress-{job.compression_id}")
     try:
         report(0.0, "loading the model")
-        model = open_model(context, params, folder, report, before_training=partial(_try, recipe))
-        _images(model, params, folder)
-        passes = _run(model, recipe, params, folder, report)
+        model = open_model(context, job, folder, report, before_training=partial(_try, recipe))
+        _images(model, job, folder)
+        passes = _run(model, recipe, job, folder, report)
         report(0.95, "storing files")
         (folder / "passes.json").write_text(json.dumps(passes, indent=1))
         (folder / "made_ready.json").write_text(json.dumps(model.made_ready, indent=1))
-        from_what = lineage(seed=params["seed"], model=model.name, recipe=recipe.as_list())
+        from_what = lineage(seed=job.seed, model=model.name, recipe=recipe.as_list())
         stored = {}
         with context.database.session() as session:
             for path in sorted(folder.iterdir()):
@@ -57,7 +57,7 @@ def compress_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                         session,
                         context.blobs,
                         path,
-                        owner=params["compression_id"],
+                        owner=job.compression_id,
                         name=path.name,
                         kind=_KINDS.get(path.suffix, "file"),
                         lineage=from_what,
@@ -79,10 +79,10 @@ _KINDS = {".onnx": "onnx", ".pt2": "torch_program", ".npz": "images", ".json": "
 
 
 def _run(
-    model: OpenModel, recipe: Recipe, params: dict[str, Any], folder: Path, report: Progress
+    model: OpenModel, recipe: Recipe, job: CompressionJob, folder: Path, report: Progress
 ) -> list[dict[str, Any]]:
     """Write original and compressed forms below `folder`; gives a report a pass."""
-    plain = PassContext(model.data, model.size, seed=int(params["seed"]))
+    plain = PassContext(model.data, model.size, seed=job.seed)
     if model.network is None:
         require_takes(recipe, is_graph=model.graph is not None)
         return _run_on_upload(model, recipe, plain, folder, report)
@@ -90,7 +90,7 @@ def _run(
     export(network, folder / "original.onnx", channels=model.channels, size=model.size)
     export_program(network, folder / "original.pt2", channels=model.channels, size=model.size)
     taught = replace(plain, teacher=answering(network, plain), teacher_network=network)
-    _save_logits(network, model, params, folder / "original-reference.npz")
+    _save_logits(network, model, job, folder / "original-reference.npz")
     reports = [report_of("original", {}, network, plain).as_dict()]
     n_steps = max(1, len(recipe.steps))
     for number, step in enumerate(recipe.torch_steps):
@@ -103,14 +103,14 @@ def _run(
     if any(step.name == "cluster" for step in recipe.steps):
         pack(folder / "compressed.onnx", folder / "packed.onnx")
         entropy_coded(folder / "packed.onnx", folder / "packed.onnx.xz")
-    _save_logits(final, model, params, folder / "reference.npz")
+    _save_logits(final, model, job, folder / "reference.npz")
     _graph_passes(recipe, taught, folder, report)
     return reports
 
 
-def _save_logits(network: nn.Module, model: OpenModel, params: dict[str, Any], path: Path) -> None:
+def _save_logits(network: nn.Module, model: OpenModel, job: CompressionJob, path: Path) -> None:
     """What the module itself answers to the test images: files are compared with that."""
-    logits = logits_of(network, model.data, _judged(model, params).images, model.size)
+    logits = logits_of(network, model.data, _judged(model, job).images, model.size)
     np.savez(path, logits=logits.numpy())
 
 
@@ -140,17 +140,17 @@ def _graph_passes(recipe: Recipe, context: PassContext, folder: Path, report: Pr
         source = unfinished.replace(made)
 
 
-def _judged(model: OpenModel, params: dict[str, Any]) -> Split:
+def _judged(model: OpenModel, job: CompressionJob) -> Split:
     """The test images that files are judged on."""
-    limit = int(params.get("max_test_images", 1000))
+    limit = job.max_test_images
     return Split(model.data.test.images[:limit], model.data.test.labels[:limit])
 
 
-def _images(model: OpenModel, params: dict[str, Any], folder: Path) -> None:
+def _images(model: OpenModel, job: CompressionJob, folder: Path) -> None:
     """Prepared images: for ranges of activations, and to judge files on."""
-    context = PassContext(model.data, model.size, seed=int(params["seed"]))
+    context = PassContext(model.data, model.size, seed=job.seed)
     np.savez(folder / "calibration.npz", images=calibration_images(context, N_CALIBRATION))
-    part = _judged(model, params)
+    part = _judged(model, job)
     prepared = model.data.prepared(part.images, model.size).contiguous().numpy()
     np.savez(folder / "test.npz", images=prepared, labels=part.labels.numpy())
     preprocessing = preprocessing_of(

@@ -17,6 +17,7 @@ from lookup_tables.profile import Profiler
 from lookup_tables.target import Target
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
+from nas_service.jobs.params import DriftJob
 from nas_service.space.base import ImageShape, IntArray, SearchSpace, parse
 from nas_service.storage import certified, devices, webhooks
 from nas_service.storage.devices import StoredTable
@@ -34,15 +35,14 @@ ATTEMPTS = 4
 """Sessions that are taken at most: each waits for the reference state by itself."""
 
 
-def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def check_drift(context: Context, job: DriftJob, report: Progress) -> dict[str, Any]:
     """Compare device `device_id` with its newest calibrated tables.
 
     Where it has moved, its certificates go stale and those who asked are told; gives what to
     profile it with anew.
     """
-    context = Context.from_params(params)
     with context.database.session() as session:
-        device = devices.get_device(session, params["device_id"])
+        device = devices.get_device(session, job.device_id)
     there = runtimes_of(context, device)  # another runtime is no drift: its tables are others
     with context.database.session() as session:
         tables = newest_tables(session, device.id, runtimes=there)
@@ -53,8 +53,8 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             "profile it first",
             field="device",
         )
-    folder = context.scratch(f"drift-{params['job_id']}")
-    _, profiler = measured_by(context, device, params["job_id"], [])
+    folder = context.scratch(f"drift-{context.job_id}")
+    _, profiler = measured_by(context, device, context.job_id, [])
     found: dict[str, Any] = {}
     moved: list[tuple[StoredTable, str]] = []
     for number, table in enumerate(usable):
@@ -62,7 +62,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             target = devices.get_target(session, table.target_id).value
         space = make_space(table.provenance["space"], ImageShape(**table.provenance["image"]))
         rows, then = _chosen(space, table)
-        with context.building(params):
+        with context.building():
             files = network_files(
                 space,
                 rows,
@@ -74,7 +74,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 len(rows),
             )
             models = {str(i): files[i][file_key(target)] for i in files}
-        seed = int(params["seed"])
+        seed = job.seed
         told = _compare(profiler, models, target, then, seed, NETWORK_PROTOCOL)
         if told is None:
             gone = _gone(profiler)
@@ -99,7 +99,7 @@ def check_drift(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             certified.make_stale(session, table.target_id, f"drift: {reason}")
         if moved:
             body = {"device": device.name, "targets": found, "checked_at": checked_at}
-            webhooks.announce(session, "device.drifted", params["job_id"], body)
+            webhooks.announce(session, "device.drifted", context.job_id, body)
     return {"moved": bool(moved), "profile": profiled_anew(context, usable)}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidData
+from nas_service.jobs.params import SearchJob
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search import certificates, winners
 from nas_service.search.candidates import Candidate, candidates_of, front_of
@@ -31,19 +32,18 @@ Evaluated = tuple[IntArray, FloatArray]
 """Architectures `(n, d)` and their accuracies `(n,)`."""
 
 
-def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def choose_winners(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
     """Take winners from the last front; returns their ids.
 
     With `replace`, one more is taken for each winner of which no file could be certified.
     """
     del report
-    context = Context.from_params(params)
     with context.database.session() as session:
-        search = searches.get_search(session, params["search_id"])
+        search = searches.get_search(session, job.search_id)
         told = searches.evaluations_of(session, search.id)
-        before = searches.winners_of(session, search.id) if params.get("replace") else []
+        before = searches.winners_of(session, search.id) if job.replace else []
         before = before[: search.facts.n_chosen]  # the same again if it is run again
-        if params.get("replace") and not _n_failed(before):
+        if job.replace and not _n_failed(before):
             return {"winners": []}
         dataset = datasets.get_dataset(session, search.dataset_id)
         last = searches.front_body(session, search.id, search.revision)
@@ -79,7 +79,7 @@ def choose_winners(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             }
             added = searches.add_winner(session, search.id, rank, one.genotype, estimates)
             ids.append(added.id)
-        if not params.get("replace"):
+        if not job.replace:
             searches.add_facts(session, search.id, n_chosen=len(ids))
     return {"winners": ids}
 

@@ -10,6 +10,7 @@ from typing import Any
 from nas_service.datasets import answers, ingest
 from nas_service.datasets.archives import unpack
 from nas_service.engine.child import Progress
+from nas_service.jobs.params import DatasetJob
 from nas_service.storage import datasets
 from nas_service.storage.blobs import require_space
 from nas_service.worker.context import Context
@@ -17,11 +18,10 @@ from nas_service.worker.context import Context
 _NICENESS = 10
 
 
-def import_dataset(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def import_dataset(context: Context, job: DatasetJob, report: Progress) -> dict[str, Any]:
     """Read the source of data set `dataset_id` and store it with its splits."""
-    context = Context.from_params(params)
     with context.database.session() as session:
-        stored = datasets.get_dataset(session, params["dataset_id"])
+        stored = datasets.get_dataset(session, job.dataset_id)
     if stored.ready:
         return {"digest": stored.digest}
     os.nice(_NICENESS)  # a search that trains or measures beside it goes first

@@ -32,6 +32,7 @@ from lookup_tables.profile import NO_PROTOCOLS, References
 from lookup_tables.target import Target
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
+from nas_service.jobs.params import KitImportJob, KitJob
 from nas_service.lineage import lineage
 from nas_service.space.base import FloatArray, ImageShape
 from nas_service.storage import artifacts, devices
@@ -51,15 +52,14 @@ NETWORKS = (N_CALIBRATION_REMOTE, N_CHECK_REMOTE)
 _NO_HURRY_S = 1e6
 
 
-def make_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def make_kit(context: Context, job: KitJob, report: Progress) -> dict[str, Any]:
     """Build the kit of device `device_id` for a space; it becomes an artifact of the device."""
-    context = Context.from_params(params)
     with context.database.session() as session:
-        device = devices.get_device(session, params["device_id"])
-    space = space_on(params["space"], ImageShape(**params["image"]), device)
-    seed, precisions = int(params["seed"]), list(params["precisions"])
+        device = devices.get_device(session, job.device_id)
+    space = space_on(job.space, ImageShape(**job.image), device)
+    seed, precisions = job.seed, list(job.precisions)
     targets = [Target("kit", RUNTIME, "", precision) for precision in precisions]
-    folder = context.scratch(f"kit-{params['job_id']}")
+    folder = context.scratch(f"kit-{context.job_id}")
     plan = plan_of(space, seed, NETWORKS, N_BLOCKS)
     clock = Clock(time.monotonic(), _NO_HURRY_S)
     groups = {"blocks": block_files(plan.blocks, targets, folder / "blocks", clock, report)}
@@ -79,14 +79,14 @@ def make_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     report(0.96, f"packing {len(models)} models")
     place = folder / "kit.zip"
     _pack(place, models)
-    asked = {k: params[k] for k in ("space", "image", "precisions", "seed")}
+    asked = job.model_dump(include={"space", "image", "precisions", "seed"})
     with context.database.session() as session:
         added = artifacts.add_artifact(
             session,
             context.blobs,
             place,
-            owner=params["device_id"],
-            name=f"kit-{params['space']}-{params['image']['size']}.zip",
+            owner=job.device_id,
+            name=f"kit-{job.space}-{job.image['size']}.zip",
             kind="kit",
             lineage={**lineage(seed=seed), "kit": asked},
         )
@@ -94,20 +94,19 @@ def make_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     return {"artifact": added.id}
 
 
-def import_kit(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def import_kit(context: Context, job: KitImportJob, report: Progress) -> dict[str, Any]:
     """Make tables from a filled CSV, the text of `results`; all of it or nothing."""
-    context = Context.from_params(params)
-    asked = params["kit"]
+    asked = job.kit
     with context.database.session() as session:
-        device = devices.get_device(session, params["device_id"])
+        device = devices.get_device(session, job.device_id)
     space = space_on(asked["space"], ImageShape(**asked["image"]), device)
-    folder = context.scratch(f"kit-import-{params['job_id']}")
+    folder = context.scratch(f"kit-import-{context.job_id}")
     results = folder / "results.csv"
-    results.write_text(params["results"], encoding="utf-8")
+    results.write_text(job.results, encoding="utf-8")
     try:
         filled = FilledKit.of(network_latencies(results))
         targets = [
-            Target(device.name, RUNTIME, params["runtime_version"], precision)
+            Target(device.name, RUNTIME, job.runtime_version, precision)
             for precision in asked["precisions"]
         ]
         made = profile_space(

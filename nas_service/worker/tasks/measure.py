@@ -20,6 +20,7 @@ from nas_service.compilation.parity import parity_of
 from nas_service.compilation.shares import shares_of
 from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
+from nas_service.jobs.params import WinnerJob
 from nas_service.lineage import lineage
 from nas_service.search import certificates
 from nas_service.search.certify import Measured
@@ -39,14 +40,13 @@ from nas_service.worker.tasks.winner_files import files_of, shipped_file
 from nas_service.worker.tasks.winner_rows import body_of, row_of
 
 
-def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def measure(context: Context, job: WinnerJob, report: Progress) -> dict[str, Any]:
     """Compile, compare, measure and judge the files of `winner_id`; certificates are issued.
 
     With `again`, results that are there are replaced, and left as they are where none can be had.
     """
-    context = Context.from_params(params)
     with context.database.session() as session:
-        winner = searches.get_winner(session, params["winner_id"])
+        winner = searches.get_winner(session, job.winner_id)
         search = searches.get_search(session, winner.search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
         device = devices.get_device(session, search.device_id)
@@ -58,7 +58,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     spec = search.value
     names = [one.name for one in spec.deployments]
     spreads = {name: spread_of(table) for name, table in zip(names, tables, strict=True)}
-    again = bool(params.get("again"))
+    again = job.again
     if (
         winner.results is not None and not again
     ):  # measured and certified before the step was cut off
@@ -68,7 +68,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             raise Unreachable(f"device {device.name!r} cannot measure now")
         return _unreached(context, search, winner, spreads)
     folder = context.scratch(f"measure-{winner.id}")
-    with context.building(params):
+    with context.building():
         data = open_images(context, dataset, spec.training.max_train_images, to_train=False)
         size = input_size(make_space(spec.space, dataset.image), winner.genotype.row)
         # fp32 is always measured beside the others: it is what they have to be faster than
@@ -90,7 +90,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         bench = open_bench(
             context,
             device,
-            params["job_id"],
+            context.job_id,
             files.sources,
             {one: targets[one].value for one in precisions},
             folder,
@@ -98,7 +98,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             protocol=protocol_for(spec.limit_on, spec.sustained_s),
             on_progress=on_progress,
         )
-        with context.building(params):
+        with context.building():
             told_apart = {
                 # the very file that ships, by its own runtime here, wherever it is measured
                 one: shipped_classes(bench.compiled[one], data, data.test, size, bench.targets[one])
@@ -113,7 +113,7 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     keep_references(context, device.id, bench.profiler)
     timings = {one: typical(bench, one) for one in precisions}
     report(0.85, "asking the runtime for its memory")
-    memory = {one: _memory(context, params, bench.compiled[one], device) for one in precisions}
+    memory = {one: _memory(context, bench.compiled[one], device) for one in precisions}
     report(0.9, "checking parity")
     metric = METRICS[spec.metric]
     measured: dict[str, Measured] = {}
@@ -200,13 +200,11 @@ def measure(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     return {"rows": rows}
 
 
-def _memory(
-    context: Context, params: dict[str, Any], model: Path, device: StoredDevice
-) -> int | None:
+def _memory(context: Context, model: Path, device: StoredDevice) -> int | None:
     """What ONNX Runtime allocates, where the device is this machine; unknown elsewhere."""
     if not device.local or model.suffix != ".onnx":
         return None
-    with context.building(params):
+    with context.building():
         return peak_memory_bytes(model)
 
 

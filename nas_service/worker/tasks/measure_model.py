@@ -20,6 +20,7 @@ from nas_service.compilation.toolchains import runs_here
 from nas_service.compression.structured import macs_ratio
 from nas_service.engine.child import Progress
 from nas_service.errors import NasError
+from nas_service.jobs.params import CompressionJob
 from nas_service.lineage import lineage
 from nas_service.plugins import COMPILERS, load
 from nas_service.storage import artifacts, devices
@@ -28,28 +29,27 @@ from nas_service.worker.tasks.built_files import Built, Key, build, runtimes_the
 from nas_service.worker.tasks.model_sessions import BASE, base_of, measure
 
 
-def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def measure_model(context: Context, job: CompressionJob, report: Progress) -> dict[str, Any]:
     """Rows of compression `compression_id`, one a target; what passes the gate is published.
 
     With `again`, `targets` are some of those that were asked for; the others keep their rows.
     """
-    context = Context.from_params(params)
-    owner = params["compression_id"]
+    owner = job.compression_id
     with context.database.session() as session:
-        device = devices.get_device(session, params["device_id"])
+        device = devices.get_device(session, job.device_id)
         stored = {one.name: one for one in artifacts.artifacts_of(session, owner)}
     there = runtimes_there(context, device)
     folder = context.scratch(f"measure-{owner}")
     try:
         for name, one in stored.items():
             shutil.copyfile(context.blobs.path(one.sha256), folder / name)
-        wanted = [(one["runtime"], one["precision"]) for one in params["targets"]]
+        wanted = [(one["runtime"], one["precision"]) for one in job.targets]
         here = [r for r, _ in wanted if runs_here(load(COMPILERS, r).toolchain)]
         bases = dict.fromkeys([BASE, *((runtime, "fp32") for runtime in here)])
         built: dict[Key, Built] = {}
         refused: dict[Key, str] = {}
         everything = [("original", *one) for one in bases] + [("compressed", *o) for o in wanted]
-        with context.building(params):
+        with context.building():
             for number, key in enumerate(everything):
                 report(0.7 * number / len(everything), f"compiling {key[0]} for {key[1]} {key[2]}")
                 try:
@@ -57,17 +57,17 @@ def measure_model(params: dict[str, Any], report: Progress) -> dict[str, Any]:
                 except NasError as error:
                     refused[key] = str(error)
         report(0.7, "measuring")
-        measure(context, device, params["job_id"], built, int(params["seed"]), folder, report)
+        measure(context, device, context.job_id, built, job.seed, folder, report)
         report(0.95, "judging")
         passes = json.loads((folder / "passes.json").read_text())
-        promised = float(params["speedup_share"]) * macs_ratio(passes)
-        terms = Terms(float(params["max_loss"]), max(1.0, promised))
+        promised = job.speedup_share * macs_ratio(passes)
+        terms = Terms(job.max_loss, max(1.0, promised))
         rows = [
             _row(folder, runtime, precision, built, refused, terms) for runtime, precision in wanted
         ]
-        if params.get("again"):
+        if job.again:
             rows = _among(rows, json.loads((folder / "report.json").read_text())["rows"])
-        _store(context, params, device.id, rows, built, folder)
+        _store(context, job, device.id, rows, built, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {"rows": rows}
@@ -172,16 +172,16 @@ def _found(one: Built, labels: np.ndarray[Any, Any]) -> Found:
 
 def _store(
     context: Context,
-    params: dict[str, Any],
+    job: CompressionJob,
     device_id: str,
     rows: list[dict[str, Any]],
     built: dict[Key, Built],
     folder: Path,
 ) -> None:
     """Keep the published files with their measurements, and the report."""
-    owner = params["compression_id"]
+    owner = job.compression_id
     protocol = PROTOCOL.as_dict()
-    from_what = lineage(seed=params["seed"], protocol=protocol, recipe=params["recipe"])
+    from_what = lineage(seed=job.seed, protocol=protocol, recipe=job.recipe)
     with context.database.session() as session:
         for row in rows:
             one = built.get(("compressed", row["runtime"], row["precision"]))

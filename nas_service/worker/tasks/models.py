@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -14,6 +13,7 @@ from nas_service.compilation.uploads.inspect import inspect
 from nas_service.compilation.uploads.refusal import bad
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidData, InvalidSpec
+from nas_service.jobs.params import CompressionJob, ReferenceNetwork
 from nas_service.networks.build import build
 from nas_service.networks.reference import reference
 from nas_service.space.base import input_size
@@ -51,13 +51,13 @@ class OpenModel:
 
 def open_model(
     context: Context,
-    params: dict[str, Any],
+    job: CompressionJob,
     folder: Path,
     report: Progress,
     *,
     before_training: Callable[[nn.Module, Data, int], None],
 ) -> OpenModel:
-    """The model that `params` names, trained where it is a reference network.
+    """The model that `job` names, trained where it is a reference network.
 
     `before_training` is asked first what would fail after it.
 
@@ -65,67 +65,74 @@ def open_model(
         InvalidData: the upload is refused, or model and data set do not go together.
     """
     with context.database.session() as session:
-        dataset = datasets.get_dataset(session, params["dataset_id"])
-    data = open_images(context, dataset, params.get("max_train_images"))
+        dataset = datasets.get_dataset(session, job.dataset_id)
+    data = open_images(context, dataset, job.max_train_images)
     if len(data.train) < MIN_IMAGES:
         raise InvalidData(
             f"data set {dataset.name!r} has {len(data.train)} training images; ranges of "
             f"activations need at least {MIN_IMAGES}",
             field="dataset",
         )
-    if params.get("mean") is not None:
-        data = _normalised(data, params["mean"], params["std"], dataset.image.channels)
-    if params.get("artifact"):
-        return _upload(context, params, dataset, data, folder)
-    if params.get("winner"):
-        return _winner(context, params, dataset, data)
-    told = params["reference"]
+    if job.mean is not None and job.std is not None:
+        data = _normalised(data, job.mean, job.std, dataset.image.channels)
+    if job.artifact:
+        return _upload(context, job, job.artifact, dataset, data, folder)
+    if job.winner:
+        return _winner(context, job, job.winner, dataset, data)
+    if job.reference is None:
+        raise InvalidSpec("no model is named", field="model")
+    told = job.reference
     image = dataset.image
-    size = int(told.get("size") or image.size)
-    require_fits(data, image.channels, size, params)
+    size = told.size or image.size
+    require_fits(data, image.channels, size, job.max_test_images)
     network = reference(
-        told["name"],
+        told.name,
         channels=image.channels,
         size=size,
         classes=image.n_classes,
-        width=float(told["width"]),
-        seed=int(params["seed"]),
+        width=told.width,
+        seed=job.seed,
     )
     before_training(network, data, size)
-    _train(network, data, size, told, int(params["seed"]), report)
-    return OpenModel(told["name"], dataset, data, size, image.channels, network)
+    _train(network, data, size, told, job.seed, report)
+    return OpenModel(told.name, dataset, data, size, image.channels, network)
 
 
 def _train(
     network: nn.Module,
     data: Data,
     size: int,
-    told: dict[str, Any],
+    told: ReferenceNetwork,
     seed: int,
     report: Progress,
 ) -> None:
     recipe = TrainRecipe(
-        epochs=int(told["epochs"]),
-        batch=int(told["batch"]),
-        learning_rate=float(told["learning_rate"]),
-        flip=bool(told["flip"]),
+        epochs=told.epochs,
+        batch=told.batch,
+        learning_rate=told.learning_rate,
+        flip=told.flip,
     )
 
     def on_epoch(done: int, of: int) -> None:
-        report(0.4 * done / of, f"training {told['name']}, epoch {done} of {of}")
+        report(0.4 * done / of, f"training {told.name}, epoch {done} of {of}")
 
     train(network, data, size, recipe, seed=seed, on_epoch=on_epoch)
     recalibrate(network, data, size)
 
 
 def _upload(
-    context: Context, params: dict[str, Any], dataset: StoredDataset, data: Data, folder: Path
+    context: Context,
+    job: CompressionJob,
+    artifact_id: str,
+    dataset: StoredDataset,
+    data: Data,
+    folder: Path,
 ) -> OpenModel:
     with context.database.session() as session:
-        stored = artifacts.get_artifact(session, params["artifact"])
+        stored = artifacts.get_artifact(session, artifact_id)
     path = context.blobs.path(stored.sha256)
     normalised = folder / "original"
-    told = inspect(path, normalised, shape=params.get("shape"))
+    told = inspect(path, normalised, shape=job.shape)
     if told["quantised"]:
         raise bad(
             "its layers are in integers already; give the float model that it was made of, as what "
@@ -133,7 +140,7 @@ def _upload(
         )
     channels, size = int(told["channels"]), int(told["size"])
     require_together(data, channels, int(told["classes"]))
-    require_fits(data, channels, size, params)
+    require_fits(data, channels, size, job.max_test_images)
     notes = tuple(told["notes"])
     found = OpenModel(stored.name, dataset, data, size, channels, None, made_ready=notes)
     if told["form"] == "onnx":
@@ -142,9 +149,8 @@ def _upload(
 
 
 def _winner(
-    context: Context, params: dict[str, Any], dataset: StoredDataset, data: Data
+    context: Context, job: CompressionJob, winner_id: str, dataset: StoredDataset, data: Data
 ) -> OpenModel:
-    winner_id = params["winner"]
     with context.database.session() as session:
         winner = searches.get_winner(session, winner_id)
         search = searches.get_search(session, winner.search_id)
@@ -156,7 +162,7 @@ def _winner(
     genotype = winner.genotype.row
     size = input_size(space, genotype)
     require_together(data, own.image.channels, own.image.n_classes)
-    require_fits(data, own.image.channels, size, params)
+    require_fits(data, own.image.channels, size, job.max_test_images)
     network = build(space, genotype, seed=0)
     state = torch.load(context.blobs.path(stored["weights.pt"].sha256), weights_only=True)
     network.load_state_dict(state)
@@ -178,7 +184,7 @@ def require_together(data: Data, channels: int, n_classes: int) -> None:
         )
 
 
-def require_fits(data: Data, channels: int, size: int, params: dict[str, Any]) -> None:
+def require_fits(data: Data, channels: int, size: int, max_test_images: int) -> None:
     """Raise `InvalidSpec` where the images would not fit at the model's size."""
     most = most_prepared(channels, size)
     shape = f"{channels} x {size} x {size}"
@@ -188,7 +194,7 @@ def require_fits(data: Data, channels: int, size: int, params: dict[str, Any]) -
             f"{N_CALIBRATION} are needed",
             field="model",
         )
-    judged = min(int(params.get("max_test_images", 1000)), len(data.test))
+    judged = min(max_test_images, len(data.test))
     if judged > most:
         raise InvalidSpec(
             f"{judged} test images of {shape} are too many; at most {most} fit",

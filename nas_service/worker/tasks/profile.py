@@ -15,6 +15,7 @@ from lookup_tables.table import LookupTable
 from lookup_tables.target import Deployment, Target
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
+from nas_service.jobs.params import ProfileJob
 from nas_service.plugins import PROFILERS, load
 from nas_service.space.base import ImageShape, SearchSpace, digest
 from nas_service.storage import certified, devices
@@ -34,22 +35,19 @@ RUNTIME = "onnxruntime"
 _MOVED = "the device's reference state was learned again: it is another one now"
 
 
-def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def profile_device(context: Context, job: ProfileJob, report: Progress) -> dict[str, Any]:
     """Make a table a target for device `device_id`, space and images; returns their versions."""
-    context = Context.from_params(params)
-    seed = int(params["seed"])
+    seed = job.seed
     with context.database.session() as session:
-        device = devices.get_device(session, params["device_id"])
-    space = space_on(params["space"], ImageShape(**params["image"]), device)
-    targets, profiler = measured_by(
-        context, device, params["job_id"], params["precisions"], relearn=True
-    )
-    folder = context.scratch(f"profile-{params['job_id']}")
+        device = devices.get_device(session, job.device_id)
+    space = space_on(job.space, ImageShape(**job.image), device)
+    targets, profiler = measured_by(context, device, context.job_id, job.precisions, relearn=True)
+    folder = context.scratch(f"profile-{context.job_id}")
     try:
         made = profile_space(
             space,
             targets,
-            float(params["budget_s"]),
+            job.budget_s,
             seed,
             folder,
             report,
@@ -57,8 +55,8 @@ def profile_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             networks=(N_CALIBRATION, N_CHECK)
             if device.local
             else (N_CALIBRATION_REMOTE, N_CHECK_REMOTE),
-            building=lambda: context.building(params),
-            widths=params.get("widths", ()),
+            building=lambda: context.building(),
+            widths=job.widths,
         )
     except ProfilingFailed as error:
         raise StepFailed(str(error)) from error

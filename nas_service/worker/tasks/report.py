@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from nas_service.engine.child import Progress
+from nas_service.jobs.params import SearchJob
 from nas_service.lineage import lineage
 from nas_service.search.measured_front import with_front
 from nas_service.search.reopen import front_diff
@@ -47,13 +48,12 @@ _MEASURED_POINT = (
 )
 
 
-def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def finish(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
     """Store the report, the front with its measured points, and the bundle of a search."""
     report(0.1, "writing the report")
-    context = Context.from_params(params)
-    folder = context.scratch(f"report-{params['search_id']}")
+    folder = context.scratch(f"report-{job.search_id}")
     with context.database.session() as session:
-        search = searches.get_search(session, params["search_id"])
+        search = searches.get_search(session, job.search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
         found = searches.winners_of(session, search.id)
         tables = [devices.get_table(session, one) for one in search.facts.tables]
@@ -134,7 +134,7 @@ def finish(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             ]
             searches.add_front(session, search.id, last)
         searches.add_facts(session, search.id, n_published=sum(row["published"] for row in rows))
-        if not params.get("again"):  # it has ended once already
+        if not job.again:  # it has ended once already
             _announce(session, search, rows, diff)
     shutil.rmtree(folder, ignore_errors=True)
     return {"n_published": sum(row["published"] for row in rows)}

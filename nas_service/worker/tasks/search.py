@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas_service.engine.child import Progress
+from nas_service.jobs.params import SearchJob
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, load
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.driver import Plan, run
@@ -32,11 +33,10 @@ CARD_GROWTH = 1.25
 """The predictor is examined anew when the data has grown by this factor, and at the end."""
 
 
-def run_search(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def run_search(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
     """Query the evaluator under the sampler's guidance; every batch is stored with its front."""
-    context = Context.from_params(params)
     with context.database.session() as session:
-        search = searches.get_search(session, params["search_id"])
+        search = searches.get_search(session, job.search_id)
         done = searches.evaluations_of(session, search.id)
     spec = search.value
     problem = open_problem(context, search)

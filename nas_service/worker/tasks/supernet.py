@@ -17,6 +17,7 @@ from nas_service.compression.base import PassContext, Teacher
 from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
+from nas_service.jobs.params import SupernetJob
 from nas_service.networks.build import Network
 from nas_service.networks.supernet import Supernet
 from nas_service.plugins import PREDICTORS, load
@@ -104,11 +105,10 @@ def shipped_classes(
     return Classification.of(split.labels.numpy(), predicted, len(answers[0]))
 
 
-def train(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def train(context: Context, job: SupernetJob, report: Progress) -> dict[str, Any]:
     """Train supernet `supernet_id`, from its last checkpoint where it was cut off."""
-    context = Context.from_params(params)
     with context.database.session() as session:
-        stored = supernets.get_supernet(session, params["supernet_id"])
+        stored = supernets.get_supernet(session, job.supernet_id)
         dataset = datasets.get_dataset(session, stored.dataset_id)
     if stored.sha256 is not None:
         return {"sha256": stored.sha256}
@@ -141,11 +141,10 @@ def train(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     return {"sha256": sha256}
 
 
-def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> dict[str, Any]:
     """Evaluate sampled subnets and fit predictor `predictor_id`; its quality on held-out ones."""
-    context = Context.from_params(params)
     with context.database.session() as session:
-        stored = supernets.get_predictor(session, params["predictor_id"])
+        stored = supernets.get_predictor(session, job.predictor_id)
         assert stored.supernet_id is not None
         shared = supernets.get_supernet(session, stored.supernet_id)
         dataset = datasets.get_dataset(session, stored.dataset_id)
@@ -153,11 +152,11 @@ def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
         return stored.quality
     supernet, data = open_supernet(context, shared, dataset)
     space = supernet.space
-    n_initial, n_holdout = int(params["n_initial"]), int(params["n_holdout"])
+    n_initial, n_holdout = job.n_initial, job.n_holdout
     genotypes = distinct(space, n_initial + n_holdout, np.random.default_rng([shared.seed, 3]))
     # the corners anchor the predictor where searches end
     genotypes[0], genotypes[1] = space.smallest(), space.largest()
-    metric = METRICS[params.get("metric", "accuracy")]
+    metric = METRICS[job.metric]
     evaluator = SupernetEvaluator(supernet, data, metric=metric.name)
     accuracy = np.empty(len(genotypes))
     for i in range(len(genotypes)):
@@ -183,11 +182,10 @@ def fit_predictor(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     return quality
 
 
-def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> dict[str, Any]:
     """Ship a few probes and learn, a recipe and precision at a time, what that does to accuracy."""
-    context = Context.from_params(params)
     with context.database.session() as session:
-        stored = supernets.get_predictor(session, params["predictor_id"])
+        stored = supernets.get_predictor(session, job.predictor_id)
         assert stored.supernet_id is not None
         shared = supernets.get_supernet(session, stored.supernet_id)
         dataset = datasets.get_dataset(session, stored.dataset_id)
@@ -200,20 +198,20 @@ def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:
     macs = StructureModel(space)(genotypes).macs
     inner = np.arange(2, len(genotypes))
     order = inner[np.argsort(macs[inner], kind="stable")]
-    n_probes = min(int(params["n_probes"]), len(order))
+    n_probes = min(job.n_probes, len(order))
     places = np.rint(np.linspace(0, len(order) - 1, n_probes)).astype(int)
     chosen = order[places]
     teacher = teacher_of(supernet, data)
-    wanted = ["fp32", "int8", *params.get("graphs", [])]
+    wanted = ["fp32", "int8", *job.graphs]
     shipped: dict[str, list[float]] = {graph: [] for graph in wanted}
     folder = context.scratch(f"probes-{stored.id}")
     part = validation_part(data)
-    metric = METRICS[params.get("metric", "accuracy")]
+    metric = METRICS[job.metric]
     for number, row in enumerate(chosen):
         report(number / n_probes, f"shipping probe {number + 1} of {n_probes}")
         network, size = subnet_of(supernet, data, genotypes[row])
         pass_context = PassContext(data, size, seed=shared.seed, teacher=teacher)
-        for made in ship(wanted, network, pass_context, folder, params["finetune"]):
+        for made in ship(wanted, network, pass_context, folder, job.finetune):
             for graph, path in made.graphs.items():
                 found = shipped_classes(path, data, part, size)
                 shipped[graph].append(metric.value(found))
@@ -232,7 +230,7 @@ def learn_shipping(params: dict[str, Any], report: Progress) -> dict[str, Any]:
             }
             for i, row in enumerate(chosen)
         ],
-        "finetune": params["finetune"],
+        "finetune": job.finetune,
     }
     with context.database.session() as session:
         supernets.set_shipping(session, stored.id, learned)

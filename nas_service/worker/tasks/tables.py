@@ -19,6 +19,7 @@ from nas_service.compilation.benchmark import ON_OBSERVED, STATISTICS
 from nas_service.compression.searched import SearchedRecipe, shipped_as
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec, Unsupported
+from nas_service.jobs.params import SearchJob
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
 from nas_service.search.evaluate import Problem
 from nas_service.search.feasibility import median_latency_ms, require_feasible
@@ -120,16 +121,15 @@ def _models(
     return tuple(found)
 
 
-def select_tables(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def select_tables(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
     """Choose the newest table of each precision that covers the space.
 
     Gives `missing` precisions where the device can be profiled: it is this machine, or has an
     agent. For any other device a table that lacks blocks is an error that names them.
     """
     del report
-    context = Context.from_params(params)
     with context.database.session() as session:
-        search = searches.get_search(session, params["search_id"])
+        search = searches.get_search(session, job.search_id)
         device = devices.get_device(session, search.device_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
         further = [devices.get_device(session, name) for name in search.value.also_devices]
@@ -241,12 +241,11 @@ def add_rooflines(
             devices.add_table(session, context.blobs, table, stored.id, spaces=[digest(space)])
 
 
-def check_feasible(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def check_feasible(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
     """Settle the limit, and refuse one that nothing meets before anything is trained."""
     del report
-    context = Context.from_params(params)
     with context.database.session() as session:
-        search = searches.get_search(session, params["search_id"])
+        search = searches.get_search(session, job.search_id)
     require_tools(search.value.deployments, context.settings)
     problem = open_problem(context, search)
     require_feasible(problem, search.value.seed)

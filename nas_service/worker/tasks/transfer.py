@@ -18,6 +18,7 @@ from lookup_tables.target import Deployment, Target
 from lookup_tables.transfer_table import TransferredTable, transfer_table
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
+from nas_service.jobs.params import ProfileJob
 from nas_service.search.cost import CostModel, all_blocks, block_counts
 from nas_service.space.base import ImageShape, IntArray, SearchSpace, describe
 from nas_service.space.sampling import distinct
@@ -42,26 +43,23 @@ N_ESTIMATED = 400
 """Networks that blocks' costs are drawn from, the measured ones among them."""
 
 
-def transfer_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def transfer_device(context: Context, job: ProfileJob, report: Progress) -> dict[str, Any]:
     """Measure `networks` networks on device `device_id`; the rest comes from other devices' tables.
 
     Seven more are measured to check the tables on.
     """
-    context = Context.from_params(params)
-    seed, k = int(params["seed"]), int(params["networks"])
+    seed, k = job.seed, job.networks or 0
     with context.database.session() as session:
-        device = devices.get_device(session, params["device_id"])
-    space = space_on(params["space"], ImageShape(**params["image"]), device)
-    targets, profiler = measured_by(
-        context, device, params["job_id"], params["precisions"], relearn=True
-    )
+        device = devices.get_device(session, job.device_id)
+    space = space_on(job.space, ImageShape(**job.image), device)
+    targets, profiler = measured_by(context, device, context.job_id, job.precisions, relearn=True)
     rows = distinct(space, N_ESTIMATED, np.random.default_rng([seed, 13]))
     rows[0] = space.smallest()
-    folder = context.scratch(f"transfer-{params['job_id']}")
+    folder = context.scratch(f"transfer-{context.job_id}")
     started = time.monotonic()
     try:
         measured = _measured(
-            context, params, space, rows[: k + N_CHECK_REMOTE], targets, folder, report, profiler, k
+            context, job, space, rows[: k + N_CHECK_REMOTE], targets, folder, report, profiler, k
         )
         report(0.9, "pricing blocks")
         made = []
@@ -88,7 +86,7 @@ def transfer_device(params: dict[str, Any], report: Progress) -> dict[str, Any]:
 
 def _measured(
     context: Context,
-    params: dict[str, Any],
+    job: ProfileJob,
     space: SearchSpace,
     rows: IntArray,
     targets: list[Target],
@@ -97,7 +95,7 @@ def _measured(
     profiler: Profiler,
     k: int,
 ) -> dict[str, Timing]:
-    with context.building(params):
+    with context.building():
         files = network_files(
             space, rows, targets, folder / "networks", report, (0.0, 0.5), None, len(rows)
         )
@@ -111,9 +109,7 @@ def _measured(
     def on_progress(fraction: float, note: str) -> None:
         report(0.5 + 0.4 * fraction, f"{what}: {note}" if note else what)
 
-    return measure_files(
-        profiler, groups, targets, None, int(params["seed"]), on_progress=on_progress
-    )
+    return measure_files(profiler, groups, targets, None, job.seed, on_progress=on_progress)
 
 
 def _references(

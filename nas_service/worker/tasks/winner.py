@@ -15,6 +15,7 @@ from nas_service.compression.quantization import calibration_images
 from nas_service.compression.searched import graphs_of, recipes_of
 from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress
+from nas_service.jobs.params import WinnerJob
 from nas_service.lineage import lineage
 from nas_service.networks.build import build
 from nas_service.search.spec import FP32_AND_INT8
@@ -36,11 +37,10 @@ from nas_service.worker.tasks.supernet import (
 N_PARITY = 32
 
 
-def compress(params: dict[str, Any], report: Progress) -> dict[str, Any]:
+def compress(context: Context, job: WinnerJob, report: Progress) -> dict[str, Any]:
     """Weights, fine-tuning, export and int8 for winner `winner_id`; its files become artifacts."""
-    context = Context.from_params(params)
     with context.database.session() as session:
-        winner = searches.get_winner(session, params["winner_id"])
+        winner = searches.get_winner(session, job.winner_id)
         search = searches.get_search(session, winner.search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
         shared = (

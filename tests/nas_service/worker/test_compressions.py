@@ -39,13 +39,13 @@ def test_a_model_and_images_that_do_not_go_together_are_named() -> None:
 def test_images_that_do_not_fit_into_memory_are_named() -> None:
     """Two GiB are 178,956,970 pixels of three channels: 682 images of 512 x 512, 42 of 2048."""
     big = _data(n=700)
-    require_fits(big, 3, 512, {"max_test_images": 682})
+    require_fits(big, 3, 512, 682)
     with pytest.raises(InvalidSpec, match=r"683 test images .* at most 682 fit") as found:
-        require_fits(big, 3, 512, {"max_test_images": 683})
+        require_fits(big, 3, 512, 683)
     assert found.value.as_dict()["field"] == "max_test_images"
-    require_fits(_data(n=20), 3, 512, {"max_test_images": 10_000})  # there are twenty
+    require_fits(_data(n=20), 3, 512, 10_000)  # there are twenty
     with pytest.raises(InvalidSpec, match="3 x 2048 x 2048, of which 42 fit") as found:
-        require_fits(_data(), 3, 2048, {})
+        require_fits(_data(), 3, 2048, 1000)
     assert found.value.as_dict()["field"] == "model"
 
 

@@ -11,10 +11,11 @@ import pytest
 from lookup_tables.calibrate import Calibration
 from lookup_tables.measuring.timing import Timing
 from lookup_tables.roofline import Peaks, Roofline
-from lookup_tables.target import Target
+from lookup_tables.target import Deployment, Target
 from nas_service.compilation.benchmark import PROTOCOL, limited, protocol_for
 from nas_service.errors import InvalidSpec
 from nas_service.search.cost import CostModel
+from nas_service.space.genotypes import Genotype
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.worker.tasks.certify import _Work
 from nas_service.worker.tasks.tables import _held
@@ -70,7 +71,7 @@ def test_tables_learn_nothing_of_what_was_not_measured_in_the_reference_state(
     """Their networks' latencies are p50 in the reference state; others would be other figures."""
     search = SimpleNamespace(value=SimpleNamespace(limit_on=limit_on))
     nothing: Any = None
-    work = _Work(nothing, {}, cast(Any, search), nothing, [], nothing, Path())
-    work.seen = {"fp32": {(0, 0): [9.0]}}
+    work = _Work(nothing, cast(Any, search), nothing, [], nothing, Path())
+    work.seen = {Deployment.parse("fp32"): {Genotype((0,), 0): [9.0]}}
     work.revise(nothing, [])
     assert work.revised == {}
