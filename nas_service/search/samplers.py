@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -66,7 +67,9 @@ def nsga2(context: SamplerContext) -> optuna.samplers.BaseSampler:
 
 def nsga3(context: SamplerContext) -> optuna.samplers.BaseSampler:
     """NSGA-III (Deb and Jain, 2014) on evaluations alone, for many objectives."""
-    return optuna.samplers.NSGAIIISampler(seed=_seed(context), population_size=20)
+    with warnings.catch_warnings():  # Optuna calls it experimental, for its interface may change
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.NSGAIIISampler(seed=_seed(context), population_size=20)
 
 
 def gaussian_process(context: SamplerContext) -> optuna.samplers.BaseSampler:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from torch import nn
 
+from nas_service.errors import InvalidSpec
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, input_size
@@ -26,6 +28,36 @@ def validation_part(data: Data, fidelity: float = 1.0) -> Split:
     n = min(MAX_VALIDATION, len(data.validation))
     n = max(min(_MIN_VALIDATION, n), round(n * fidelity))
     return Split(data.validation.images[:n], data.validation.labels[:n])
+
+
+@dataclass(frozen=True)
+class EvaluatorContext:
+    """All that an evaluator may use; every one is made from this.
+
+    `supernet` is there, trained, where the search has one. `metric` stands for accuracy throughout.
+    """
+
+    space: SearchSpace
+    data: Data
+    recipe: TrainRecipe
+    metric: str
+    supernet: Supernet | None = None
+
+
+def supernet(context: EvaluatorContext) -> SupernetEvaluator:
+    """Accuracy under shared weights.
+
+    Raises:
+        InvalidSpec: the search has none.
+    """
+    if context.supernet is None:
+        raise InvalidSpec("this search has no shared weights to evaluate", field="evaluator")
+    return SupernetEvaluator(context.supernet, context.data, metric=context.metric)
+
+
+def standalone(context: EvaluatorContext) -> StandaloneEvaluator:
+    """Accuracy after training each network by itself."""
+    return StandaloneEvaluator(context.space, context.data, context.recipe, metric=context.metric)
 
 
 class SupernetEvaluator:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lookup_tables.blocks import Block
 from lookup_tables.table import LookupTable
 from lookup_tables.testing import TableContract
-from nas_service.plugins import PREDICTORS, SPACES, load
+from nas_service.datasets import ingest
+from nas_service.networks.supernet import Supernet
+from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, load, names
+from nas_service.search.accuracy import AccuracyEvaluator, TabularEvaluator
+from nas_service.search.samplers import SamplerFactory
+from nas_service.search.testing import EvaluatorContract, SamplerContract
 from nas_service.space.base import ImageShape, SearchSpace
+from nas_service.space.mbconv import MbconvSpace
+from nas_service.space.sampling import uniform
 from nas_service.space.testing import SearchSpaceContract
+from nas_service.training import data
+from nas_service.training.loop import TrainRecipe
+from nas_service.worker.evaluators import EvaluatorContext
 from predictors.base import AccuracyPredictor
 from predictors.testing import AccuracyPredictorContract
 from tests.lookup_tables.tables import small_table
@@ -45,3 +57,50 @@ class TestSpaces(SearchSpaceContract):
     def space(self, request: pytest.FixtureRequest) -> SearchSpace:
         found: SearchSpace = load(SPACES, request.param)(ImageShape(32, 3, 10))
         return found
+
+
+@pytest.mark.parametrize("sampler", ["guided", "random", "tpe", "nsga2", "nsga3"], indirect=True)
+class TestSamplers(SamplerContract):
+    @pytest.fixture
+    def sampler(self, request: pytest.FixtureRequest) -> SamplerFactory:
+        found: SamplerFactory = load(SAMPLERS, request.param)
+        return found
+
+
+@pytest.mark.parametrize("evaluator", ["supernet", "standalone"], indirect=True)
+class TestEvaluators(EvaluatorContract):
+    @pytest.fixture
+    def space(self) -> MbconvSpace:
+        return MbconvSpace(ImageShape(8, 1, 2))
+
+    @pytest.fixture
+    def evaluator(
+        self, request: pytest.FixtureRequest, space: MbconvSpace, toy_arrays: Path, tmp_path: Path
+    ) -> AccuracyEvaluator:
+        ingest.ingest(toy_arrays).save(tmp_path / "stored.npz")
+        context = EvaluatorContext(
+            space=space,
+            data=data.load(tmp_path / "stored.npz"),
+            recipe=TrainRecipe(epochs=1, batch=32, shift=0),
+            metric="accuracy",
+            supernet=Supernet(space, seed=1),
+        )
+        made: AccuracyEvaluator = load(EVALUATORS, request.param)(context)
+        return made
+
+
+class TestTabularEvaluator(EvaluatorContract):
+    @pytest.fixture
+    def space(self) -> MbconvSpace:
+        return MbconvSpace(ImageShape(8, 1, 2))
+
+    @pytest.fixture
+    def evaluator(self, space: MbconvSpace) -> AccuracyEvaluator:
+        rows = uniform(space, 3, np.random.default_rng(5))
+        return TabularEvaluator(space, rows, np.array([0.2, 0.5, 0.9]))
+
+
+def test_every_sampler_and_evaluator_of_ours_has_its_contract() -> None:
+    text = Path(__file__).read_text()
+    for name in (*names(SAMPLERS), *names(EVALUATORS)):
+        assert f'"{name}"' in text or name == "gaussian_process"  # seconds a trial

@@ -18,6 +18,7 @@ from nas_service.storage import datasets, searches, supernets
 from nas_service.storage.searches import StoredSearch
 from nas_service.training.loop import TrainRecipe
 from nas_service.worker.context import Context
+from nas_service.worker.evaluators import EvaluatorContext
 from nas_service.worker.images import open_images
 from nas_service.worker.recipes import supernet_recipe
 from nas_service.worker.tasks.front import (
@@ -98,12 +99,13 @@ def _evaluator(context: Context, search: StoredSearch, space: SearchSpace) -> Ac
             if search.facts.supernet_id
             else None
         )
-    make = load(EVALUATORS, spec.evaluator)
+    supernet = None
     if shared is not None:
         supernet, data = open_supernet(context, shared, dataset)
-        made: AccuracyEvaluator = make(supernet, data, metric=spec.metric)
-        return made
-    data = open_images(context, dataset, spec.training.max_train_images)
+    else:
+        data = open_images(context, dataset, spec.training.max_train_images)
     recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
-    alone: AccuracyEvaluator = make(space, data, recipe, metric=spec.metric)
-    return alone
+    made: AccuracyEvaluator = load(EVALUATORS, spec.evaluator)(
+        EvaluatorContext(space, data, recipe, spec.metric, supernet)
+    )
+    return made
