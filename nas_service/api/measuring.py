@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Response
+from sqlalchemy.orm import Session
 
 from nas_service.api.compressions import KIND
 from nas_service.api.dependencies import With
@@ -30,6 +31,7 @@ def measure_winners(search_id: str, with_: With, response: Response) -> Accepted
         search = searches.get_search(session, search_id)
         if search.state != "succeeded":
             raise Conflict(f"search {search_id} is {search.state}: nothing of it can be measured")
+        _require_idle(session, search_id)
         winners = [
             one.id
             for one in searches.winners_of(session, search_id)
@@ -52,6 +54,7 @@ def measure_compression(compression_id: str, with_: With, response: Response) ->
         ).items
         if not found:
             raise NotFound(f"no compression {compression_id!r}")
+        _require_idle(session, compression_id)
         stored = {one.name: one for one in artifacts.artifacts_of(session, compression_id)}
         if "report.json" not in stored:
             raise Conflict(f"compression {compression_id} is {found[0].state}: it has no files yet")
@@ -68,6 +71,13 @@ def measure_compression(compression_id: str, with_: With, response: Response) ->
             session, new_id("job"), "measure_model", subject=compression_id, params=own
         )
     return _started(with_, response, job, f"/v1/compressions/{compression_id}")
+
+
+def _require_idle(session: Session, subject: str) -> None:
+    """Refuse while another job is at work on the same thing."""
+    newest = jobs.list_jobs(session, subject=subject, cursor=None, limit=1).items
+    if newest and newest[0].state not in jobs.FINAL:
+        raise Conflict(f"job {newest[0].id} is at work on {subject}")
 
 
 def _started(with_: With, response: Response, job: Job, href: str) -> Accepted:

@@ -26,7 +26,10 @@ def sweep(scratch: Path) -> None:
     for one in scratch.glob(f"{UNFINISHED}*"):
         with suppress(FileNotFoundError):  # another process sweeps, too
             if time.time() - one.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(one, ignore_errors=True) if one.is_dir() else one.unlink()
+                if one.is_dir():
+                    shutil.rmtree(one, ignore_errors=True)
+                else:
+                    one.unlink()
 
 
 async def keep_upload(request: Request, with_: Services, ending: str, limit: int) -> str:

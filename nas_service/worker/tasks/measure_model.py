@@ -213,8 +213,8 @@ def _store(
                     lineage=from_what,
                 )
         told = folder / "report.json"
-        document = {
-            name: json.loads((folder / f"{name}.json").read_text())
+        document = {  # one that was compressed before there were notes has none
+            name: json.loads(file.read_text()) if (file := folder / f"{name}.json").exists() else []
             for name in ("passes", "made_ready")
         }
         told.write_text(json.dumps({**document, "rows": rows}, indent=1))
