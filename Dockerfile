@@ -16,7 +16,6 @@ COPY pyproject.toml README.md ./
 COPY lookup_tables ./lookup_tables
 COPY predictors ./predictors
 COPY nas_service ./nas_service
-COPY benchmarks ./benchmarks
 # hadolint ignore=SC2086
 RUN /opt/nas/bin/python -m pip install --no-cache-dir ${PIP_ARGS} -c constraints.txt ".[postgresql]"
 

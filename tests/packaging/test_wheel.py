@@ -23,7 +23,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("lookup_tables", "predictors", "nas_service", "benchmarks"):
+    for name in ("lookup_tables", "predictors", "nas_service"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source / name)
@@ -51,6 +51,16 @@ def test_the_wheel_holds_what_runs_need(installed: Path) -> None:
         assert (installed / name).exists(), name
     assert list((installed / "lookup_tables" / "data").glob("*/*.jsonl"))
     assert not list(installed.glob("tests*"))
+    assert not list(installed.glob("benchmarks*"))
+    done = subprocess.run(
+        [sys.executable, "-m", "nas_service.cli", "bench", "search"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=installed,
+    )
+    assert done.returncode == 1
+    assert "run this in a checkout" in done.stderr
 
 
 def test_the_wheel_serves_a_page_outside_the_checkout(
