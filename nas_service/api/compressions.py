@@ -33,6 +33,7 @@ from nas_service.storage import agents, artifacts, datasets, devices, jobs, sear
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.devices import StoredDevice
+from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
 
 router = APIRouter(prefix="/v1", tags=["compressions"])
@@ -185,11 +186,7 @@ def list_compressions(with_: With, page: Paging) -> Listing[JobOut]:
 def get_compression(compression_id: str, with_: With) -> CompressionOut:
     """One compression with its rows and files."""
     with with_.database.session() as session:
-        found = jobs.list_jobs(
-            session, subject=compression_id, kind=KIND, cursor=None, limit=1
-        ).items
-        if not found:
-            raise NotFound(f"no compression {compression_id!r}")
+        job = job_of(session, compression_id)
         files = artifacts.artifacts_of(session, compression_id)
     told: dict[str, Any] = {"made_ready": [], "passes": [], "rows": []}
     for one in files:
@@ -197,10 +194,18 @@ def get_compression(compression_id: str, with_: With) -> CompressionOut:
             told |= with_.document(one.sha256)
     hidden = {"remote", "settings", "job_id", "compression_id", "dataset_id", "device_id"}
     hidden |= {"again"}
-    request = {k: v for k, v in found[0].params.items() if k not in hidden}
+    request = {k: v for k, v in job.params.items() if k not in hidden}
     return CompressionOut(
-        id=compression_id, job=JobOut.of(found[0]), request=request, artifacts=files, **told
+        id=compression_id, job=JobOut.of(job), request=request, artifacts=files, **told
     )
+
+
+def job_of(session: Session, compression_id: str) -> Job:
+    """The job that a compression is; `NotFound` where there is none of that id."""
+    found = jobs.list_jobs(session, subject=compression_id, kind=KIND, cursor=None, limit=1).items
+    if not found:
+        raise NotFound(f"no compression {compression_id!r}")
+    return found[0]
 
 
 def _check_targets(body: CompressionIn) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
-from nas_service.api.compressions import KIND
+from nas_service.api.compressions import job_of
 from nas_service.api.dependencies import With
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.compilation.kept import UNSTEADY
-from nas_service.errors import Conflict, NotFound
+from nas_service.errors import Conflict
 from nas_service.jobs.params import RemeasureJob
 from nas_service.search.certificates import PREDICTED_ONLY, UNDECIDED
 from nas_service.storage import artifacts, devices, jobs, searches
@@ -49,15 +49,11 @@ def measure_winners(search_id: str, with_: With, response: Response) -> Accepted
 def measure_compression(compression_id: str, with_: With, response: Response) -> Accepted:
     """Measure again the files of a compression that are kept as not measured steadily."""
     with with_.database.session() as session:
-        found = jobs.list_jobs(
-            session, subject=compression_id, kind=KIND, cursor=None, limit=1
-        ).items
-        if not found:
-            raise NotFound(f"no compression {compression_id!r}")
+        begun = job_of(session, compression_id)
         _require_idle(session, compression_id)
         stored = {one.name: one for one in artifacts.artifacts_of(session, compression_id)}
         if "report.json" not in stored:
-            raise Conflict(f"compression {compression_id} is {found[0].state}: it has no files yet")
+            raise Conflict(f"compression {compression_id} is {begun.state}: it has no files yet")
         rows = with_.document(stored["report.json"].sha256)["rows"]
         targets = [
             {"runtime": row["runtime"], "precision": row["precision"]}
@@ -66,7 +62,7 @@ def measure_compression(compression_id: str, with_: With, response: Response) ->
         ]
         if not targets:
             raise Conflict(f"no file of compression {compression_id} waits to be measured")
-        own: dict[str, Any] = {**found[0].params, "targets": targets, "again": True}
+        own: dict[str, Any] = {**begun.params, "targets": targets, "again": True}
         job = jobs.add_job(
             session, new_id("job"), "measure_model", subject=compression_id, params=own
         )
