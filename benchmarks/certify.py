@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -59,6 +59,7 @@ def main(arguments: list[str]) -> int:
     wanted = given.device or [""]
     targets = [name for name in part.targets if any(one in name for one in wanted)]
     found: dict[str, list[tuple[float, str, Figures]]] = {}
+    done: dict[Future[list[tuple[float, str, Figures]]], list[tuple[float, str, Figures]]] = {}
     started = time.monotonic()
     with ProcessPoolExecutor(given.jobs, get_context("spawn")) as workers:
         waiting = {
@@ -67,9 +68,11 @@ def main(arguments: list[str]) -> int:
             for seed in range(given.seeds)
         }
         for number, future in enumerate(as_completed(waiting), start=1):
-            found.setdefault(waiting[future], []).extend(future.result())
+            done[future] = future.result()
             left = (time.monotonic() - started) / number * (len(waiting) - number)
             print(f"{number} of {len(waiting)}, {left:.0f} s left", file=sys.stderr)
+    for future, target in waiting.items():  # in this order, whichever ended first
+        found.setdefault(target, []).extend(done[future])
     report(_rows(found, given.seeds), given.out)
     return 0
 
