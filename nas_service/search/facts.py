@@ -54,7 +54,7 @@ class SearchFacts:
     supernet_id: str | None = None
     predictor_id: str | None = None
     certification: Json = field(default_factory=dict)
-    n_chosen: int = 0
+    n_chosen: int | None = None
     diff: Json | None = None
     test_part: Json | None = None
     n_published: int | None = None

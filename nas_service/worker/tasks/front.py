@@ -42,7 +42,7 @@ def choose_winners(context: Context, job: SearchJob, report: Progress) -> dict[s
         search = searches.get_search(session, job.search_id)
         told = searches.evaluations_of(session, search.id)
         before = searches.winners_of(session, search.id) if job.replace else []
-        before = before[: search.facts.n_chosen]  # the same again if it is run again
+        before = before[: search.facts.n_chosen or 0]  # the same again if it is run again
         if job.replace and not _n_failed(before):
             return {"winners": []}
         dataset = datasets.get_dataset(session, search.dataset_id)

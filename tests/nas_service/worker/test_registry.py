@@ -1,0 +1,33 @@
+"""Every step of every workflow is in the registry, and the registry holds nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+from nas_service.engine.queues import QUEUE_OF
+from nas_service.worker import step_functions, workflows
+from nas_service.worker.workflows import Workflows
+
+
+def _steps() -> set[str]:
+    return {
+        name
+        for name, one in vars(step_functions).items()
+        if inspect.isfunction(one) and not name.startswith("_")
+    }
+
+
+def test_every_step_is_used_by_a_workflow() -> None:
+    source = inspect.getsource(workflows)
+    assert all(f"steps_of.{name}" in source for name in _steps())
+
+
+def test_every_kind_of_job_has_a_workflow() -> None:
+    assert all(callable(getattr(Workflows, kind)) for kind in QUEUE_OF)
+
+
+def test_a_worker_imports_no_torch_for_its_workflows() -> None:
+    code = "import sys, nas_service.worker.workflows; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
