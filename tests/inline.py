@@ -7,6 +7,7 @@ through JSON as they would there. What is durable about workflows has tests of i
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,6 +87,7 @@ def inline(var_dir: Path, patch: pytest.MonkeyPatch) -> Iterator[Inline]:
     patch.setattr(durable, "step", lambda _name, body: body())
     patch.setattr(durable, "enqueue_child", made.enqueue)
     patch.setattr(child, "run", made.step)
+    patch.setattr(os, "nice", lambda _: 0)  # a step that gives way would slow the test for good
     torch.set_num_threads(1)
     try:
         yield made
