@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from nas_service.search.spec import SearchSpec
+from nas_service.space.genotypes import Genotype
 from nas_service.storage import artifacts, datasets, devices, jobs, searches
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.session import Database
@@ -162,7 +163,7 @@ def test_the_page_shows_what_a_winner_went_through(
     weights.write_bytes(b"weights")
     with database.session() as session:
         estimates = {name: {**estimate, "precision": name} for name in ("fp32", "int8")}
-        winner = searches.add_winner(session, search, 0, [0] * 4, estimates)
+        winner = searches.add_winner(session, search, 0, Genotype((0, 0, 0), 0), estimates)
         made = artifacts.add_artifact(
             session,
             FileBlobs(var / "blobs"),
@@ -221,7 +222,7 @@ def test_the_page_says_how_steady_the_device_was_and_which_winners_are_ties(
     with database.session() as session:
         told_apart = {"text": "710 test images tell accuracies apart that differ by 1.2 points"}
         searches.add_facts(session, search, steadiness=[card], test_part=told_apart)
-        winner = searches.add_winner(session, search, 0, [0] * 4, {"fp32": {}})
+        winner = searches.add_winner(session, search, 0, Genotype((0, 0, 0), 0), {"fp32": {}})
         searches.update_winner(session, winner.id, results=[row], state="measured")
     database.close()
     page = browser.new_page()
