@@ -59,7 +59,17 @@ class TestSpaces(SearchSpaceContract):
         return found
 
 
-@pytest.mark.parametrize("sampler", ["guided", "random", "tpe", "nsga2", "nsga3"], indirect=True)
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        "guided",
+        "random",
+        "nsga2",
+        pytest.param("tpe", marks=pytest.mark.matrix),
+        pytest.param("nsga3", marks=pytest.mark.matrix),
+    ],
+    indirect=True,
+)
 class TestSamplers(SamplerContract):
     @pytest.fixture
     def sampler(self, request: pytest.FixtureRequest) -> SamplerFactory:

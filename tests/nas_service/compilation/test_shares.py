@@ -18,7 +18,12 @@ from nas_service.plugins import COMPILERS, load
 from nas_service.settings import Settings
 from tests.tools import lacks
 
-RUNTIMES = ["onnxruntime", "openvino", "litert", "executorch"]
+RUNTIMES = [
+    "onnxruntime",
+    "openvino",
+    pytest.param("litert", marks=pytest.mark.matrix),
+    pytest.param("executorch", marks=pytest.mark.matrix),
+]
 
 
 def _layers(program: Path) -> list[torch.Tensor]:
