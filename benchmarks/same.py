@@ -110,8 +110,8 @@ def differences(before: Any, now: Any, place: str) -> Iterator[str]:
 def _results(folder: Path, searches: list[str], rows: list[str]) -> Json:
     found: Json = {}
     for name in rows:
-        if (told := _rows(name)) is not None:
-            found[f"rows of {name}"] = told
+        if (rows_of_it := _rows(name)) is not None:
+            found[f"rows of {name}"] = rows_of_it
     with tempfile.TemporaryDirectory() as var, _service(Path(var)) as nas:
         _prepare(nas, folder, Path(var))
         for name in searches:
@@ -126,8 +126,8 @@ def _rows(name: str) -> list[Json] | None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.json"
         command = [sys.executable, "-m", "nas_service.cli", "bench", name, *ROWS[name]]
-        told = [*command, "--out", str(out)]
-        subprocess.run(told, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  # our own command
+        command += ["--out", str(out)]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  # our own command
         if not out.exists():
             print(f"rows of {name}: no data", file=sys.stderr)
             return None

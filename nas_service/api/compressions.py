@@ -188,15 +188,15 @@ def get_compression(compression_id: str, with_: With) -> CompressionOut:
     with with_.database.session() as session:
         job = job_of(session, compression_id)
         files = artifacts.artifacts_of(session, compression_id)
-    told: dict[str, Any] = {"made_ready": [], "passes": [], "rows": []}
+    report: dict[str, Any] = {"made_ready": [], "passes": [], "rows": []}
     for one in files:
         if one.name == "report.json":
-            told |= with_.document(one.sha256)
+            report |= with_.document(one.sha256)
     hidden = {"remote", "settings", "job_id", "compression_id", "dataset_id", "device_id"}
     hidden |= {"again"}
     request = {k: v for k, v in job.params.items() if k not in hidden}
     return CompressionOut(
-        id=compression_id, job=JobOut.of(job), request=request, artifacts=files, **told
+        id=compression_id, job=JobOut.of(job), request=request, artifacts=files, **report
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
@@ -12,7 +10,7 @@ from nas_service.api.dependencies import With
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.compilation.kept import UNSTEADY
 from nas_service.errors import Conflict
-from nas_service.jobs.params import RemeasureJob
+from nas_service.jobs.params import CompressionJob, RemeasureJob
 from nas_service.search.certificates import PREDICTED_ONLY, UNDECIDED
 from nas_service.storage import artifacts, devices, jobs, searches
 from nas_service.storage.jobs import Job
@@ -62,7 +60,8 @@ def measure_compression(compression_id: str, with_: With, response: Response) ->
         ]
         if not targets:
             raise Conflict(f"no file of compression {compression_id} waits to be measured")
-        own: dict[str, Any] = {**begun.params, "targets": targets, "again": True}
+        asked = CompressionJob.model_validate(begun.params)
+        own = asked.model_copy(update={"targets": targets, "again": True}).as_dict()
         job = jobs.add_job(
             session, new_id("job"), "measure_model", subject=compression_id, params=own
         )

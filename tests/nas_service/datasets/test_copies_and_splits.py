@@ -26,8 +26,7 @@ def test_equal_pixels_point_to_the_first_of_them() -> None:
     assert same_pixels(together).tolist() == [0, 1, 0, 3, 1, 5]
 
 
-def test_equal_bytes_are_grouped_across_arrays_and_files(tmp_path: object) -> None:
-    del tmp_path
+def test_arrays_of_equal_bytes_are_grouped() -> None:
     images = _images(3)
     pictures = [Picture(str(i), "a", images[row], None) for i, row in enumerate([0, 1, 0, 2])]
     assert same_bytes(pictures) == [[0, 2]]
