@@ -18,17 +18,17 @@ import torch
 from benchmarks.rows import Row, keep, parser, report
 from lookup_tables.measuring.timing import Protocol
 from lookup_tables.profile import LocalProfiler
-from lookup_tables.runtimes import runner
+from lookup_tables.runtimes.registry import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
-from nas_service.compilation.base import Compiler, FloatArray32, Source
+from nas_service.compilation.base import Converter, FloatArray32, Source
 from nas_service.compilation.parity import parity_of
 from nas_service.compilation.toolchains import runs_here
 from nas_service.compilation.verify import logits_of
 from nas_service.errors import NasError
 from nas_service.networks.build import build
 from nas_service.networks.export import export, export_program
-from nas_service.plugins import COMPILERS, SPACES, load
+from nas_service.plugins import CONVERTERS, SPACES, load
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, input_size
 from nas_service.space.sampling import distinct
@@ -97,14 +97,14 @@ def one_network(
     ran: dict[str, Callable[[], object]] = {}
     targets: dict[str, Target] = {}
     for runtime in runtimes:
-        compiler: Compiler = load(COMPILERS, runtime)()
+        compiler: Converter = load(CONVERTERS, runtime)()
         for precision in compiler.precisions:
             tally = tallies.setdefault((runtime, precision), Tally())
             target = Target("this-machine", runtime, "", precision)
             try:
                 made = compiler.compile(source, target, folder / f"{runtime}-{precision}")
                 tally.compiled += 1
-                if not runs_here(compiler.toolchain):
+                if not runs_here(runtime):
                     tally.agreed += made.notes.get("estimated_ms") is not None
                     continue
                 out = folder / f"{runtime}-{precision}.npz"

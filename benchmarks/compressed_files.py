@@ -14,13 +14,14 @@ import torch
 from torch import nn
 
 from benchmarks.rows import Row
+from lookup_tables.measuring.anchors import processor_anchors
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.protocol import measure
 from lookup_tables.measuring.timing import Protocol, Timing
-from lookup_tables.runtimes import runner
+from lookup_tables.runtimes.registry import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
-from nas_service.compilation.base import Compiler, Source
+from nas_service.compilation.base import Converter, Source
 from nas_service.compilation.gate import Found, Terms, decide
 from nas_service.compilation.parity import Parity, parity_of
 from nas_service.compilation.verify import logits_of
@@ -35,7 +36,7 @@ from nas_service.compression.weight_sharing import entropy_coded, pack
 from nas_service.errors import NasError
 from nas_service.networks.build import count_macs
 from nas_service.networks.export import export_program
-from nas_service.plugins import COMPILERS, load
+from nas_service.plugins import CONVERTERS, load
 from nas_service.settings import Settings
 from nas_service.training.data import Data
 
@@ -91,7 +92,7 @@ def rows_of(
 
 def settled(ran: dict[str, Callable[[], object]], seed: int) -> dict[str, Timing]:
     """Timings in the machine's reference state; it is waited for as long as that takes."""
-    return measure(ran, PROTOCOL, Machine.here(), seed=seed).timings
+    return measure(ran, PROTOCOL, Machine(processor_anchors()), seed=seed).timings
 
 
 def variant(
@@ -129,7 +130,7 @@ def variant(
         if not toolchains.status(toolchains.toolchain(target.runtime), Settings()).ready:
             say(f"left out {one}: it is not installed")
             continue
-        compiler: Compiler = load(COMPILERS, target.runtime)()
+        compiler: Converter = load(CONVERTERS, target.runtime)()
         try:
             path = compiler.compile(source, target, folder / one.replace(" ", "-")).path
             if "cluster" in name:  # what is compiled holds every weight again: this is shipped

@@ -20,7 +20,7 @@ from benchmarks.rows import Row, parser, report
 from benchmarks.steadiness import busy
 from lookup_tables import files
 from lookup_tables.profile import LocalProfiler, references_as_dict, references_from
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import Target
 from nas_service.plugins import SPACES, load
 from nas_service.space.base import ImageShape, SearchSpace

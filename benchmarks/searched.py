@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import Deployment, Target
 from nas_service.networks.supernet import Supernet
 from nas_service.plugins import SAMPLERS, SPACES, load

@@ -12,7 +12,7 @@ import onnxruntime as ort
 import torch
 
 from benchmarks.rows import Row, parser, report
-from lookup_tables.runtimes import session_options
+from lookup_tables.measuring.onnx_session import session_options
 from nas_service.networks.build import build, count_macs, count_parameters
 from nas_service.networks.export import export
 from nas_service.plugins import SPACES, load

@@ -26,7 +26,7 @@ from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.protocol import measure
 from lookup_tables.measuring.simulated import ANCHORS_MS, Mode, SimulatedMachine
 from lookup_tables.profile import LocalProfiler
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import Target
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.plugins import SPACES, load

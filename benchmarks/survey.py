@@ -18,13 +18,14 @@ import torch
 
 from benchmarks.images import images as load_images
 from benchmarks.rows import Row, keep, parser, report
+from lookup_tables.measuring.anchors import processor_anchors
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.protocol import measure
 from lookup_tables.measuring.timing import Protocol
-from lookup_tables.runtimes import runner
+from lookup_tables.runtimes.registry import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
-from nas_service.compilation.base import Compiler, Source
+from nas_service.compilation.base import Converter, Source
 from nas_service.compilation.verify import logits_of
 from nas_service.compression.base import PassContext
 from nas_service.compression.catalogue import checked_options
@@ -34,7 +35,7 @@ from nas_service.errors import NasError
 from nas_service.networks.export import export, export_program
 from nas_service.networks.names import REFERENCE_NETWORKS
 from nas_service.networks.reference import reference
-from nas_service.plugins import COMPILERS, load
+from nas_service.plugins import CONVERTERS, load
 from nas_service.settings import Settings
 from nas_service.training.data import Data
 from nas_service.training.loop import TrainRecipe, recalibrate, train
@@ -114,7 +115,7 @@ def _network(
                 print(f"{case}: {told}", file=sys.stderr)
                 made = _file(case, told, runtime, precision, source, data, folder, ran)
                 rows += [one for one in made if epochs or one.metric != "accuracy"]
-        timings = measure(ran, PROTOCOL, Machine.here(), seed=seed).timings
+        timings = measure(ran, PROTOCOL, Machine(processor_anchors()), seed=seed).timings
     for told, timing in timings.items():
         rows.append(Row("survey", case, told, "latency_ms", timing.n, timing.p50_ms))
     for column, (accuracy, latency) in PUBLISHED.get(name, {}).items():
@@ -140,7 +141,7 @@ def _file(
     if not toolchains.status(toolchains.toolchain(runtime), Settings()).ready:
         print(f"left out {runtime}: it is not installed", file=sys.stderr)
         return []
-    compiler: Compiler = load(COMPILERS, runtime)()
+    compiler: Converter = load(CONVERTERS, runtime)()
     target = Target("this-machine", runtime, "", precision)
     try:
         made = compiler.compile(source, target, folder / runtime)

@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.rows import Row, parser, report
 from lookup_tables.drift import MAX_PROBES, drift
 from lookup_tables.profile import LocalProfiler
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import PRECISIONS, Target
 from nas_service.client import Client
 from nas_service.compilation.memory import peak_memory_bytes

@@ -27,12 +27,17 @@ import numpy as np
 from lookup_tables.agent_service import Json, Refused, Service, say
 from lookup_tables.conditions import conditions, meter_of_this_machine, operating_point
 from lookup_tables.errors import LookupTableError
-from lookup_tables.measuring.anchors import kind_of
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.protocol import measure
 from lookup_tables.measuring.timing import REFERENCE, SUSTAINED, Protocol
 from lookup_tables.profile import references_from
-from lookup_tables.runtimes import load, random_inputs, runtime_versions
+from lookup_tables.runtimes.registry import (
+    load,
+    random_inputs,
+    runtime,
+    runtime_versions,
+    state_of,
+)
 from lookup_tables.target import Target, this_device
 
 _SIGN_EVERY_S = 5.0
@@ -171,12 +176,12 @@ def _timed(service: Service, task: Json, files: Path, heart: _Heart) -> Json:
         runners[name] = _bound(model, feeds)
         heart.note(number / (4 * len(places)))
     protocol = Protocol(**task["protocol"])
-    kind = kind_of(target.runtime)
+    kind = state_of(target.runtime)
     if protocol.sustained_s > 0:
         kind = f"{kind} {SUSTAINED}"
     known = references_from(task.get("references")).get(kind)
     state = SUSTAINED if protocol.sustained_s > 0 else REFERENCE
-    machine = Machine.here(target.runtime, known, state=state)
+    machine = Machine(runtime(target.runtime).anchors(), known, state=state)
     if task.get("relearn"):
         machine.confirm()
     if not runners:  # asked for its reference state alone

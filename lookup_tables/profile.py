@@ -8,14 +8,13 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from lookup_tables.conditions import meter_of_this_machine
-from lookup_tables.measuring.anchors import kind_of
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress, measure
 from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.timing import REFERENCE, SUSTAINED, Timing
 from lookup_tables.measuring.timing import Protocol as MeasuringProtocol
-from lookup_tables.runtimes import runner
+from lookup_tables.runtimes.registry import runner, runtime, state_of
 from lookup_tables.target import Target
 
 References = Mapping[str, Reference]
@@ -76,12 +75,14 @@ class LocalProfiler:
         known = {kind: one.reference for kind, one in self._machines.items() if one.reference}
         return {**self._given, **known}
 
-    def machine(self, runtime: str, *, sustained: bool = False) -> Machine:
+    def machine(self, name: str, *, sustained: bool = False) -> Machine:
         """What watches this machine for files of a runtime."""
-        kind = f"{kind_of(runtime)} {SUSTAINED}" if sustained else kind_of(runtime)
+        kind = f"{state_of(name)} {SUSTAINED}" if sustained else state_of(name)
         if kind not in self._machines:
             state = SUSTAINED if sustained else REFERENCE
-            self._machines[kind] = Machine.here(runtime, self._given.get(kind), state=state)
+            self._machines[kind] = Machine(
+                runtime(name).anchors(), self._given.get(kind), state=state
+            )
             if self._relearn:
                 self._machines[kind].confirm()
         return self._machines[kind]
@@ -123,7 +124,7 @@ class LocalProfiler:
         found: dict[str, Timing] = {}
         kinds: dict[str, list[str]] = {}
         for name in runners:
-            kinds.setdefault(kind_of(targets[name].runtime), []).append(name)
+            kinds.setdefault(state_of(targets[name].runtime), []).append(name)
         for names in kinds.values():
             some = measure(
                 {name: runners[name] for name in names},

@@ -16,9 +16,6 @@ PLAIN_RUNTIME = "onnxruntime"
 """The runtime whose name may be left out."""
 
 
-GRAPH_RUNTIMES = (PLAIN_RUNTIME, "openvino")
-
-
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """A runtime and a precision: what a file is made for, on whatever device.
@@ -52,11 +49,6 @@ class Deployment:
         table, _, recipe = name.partition("+")
         runtime, colon, precision = table.rpartition(":")
         return cls(runtime if colon else PLAIN_RUNTIME, precision, recipe)
-
-    @property
-    def reads_graphs(self) -> bool:
-        """Whether the runtime reads ONNX graphs as they are; others need every file converted."""
-        return self.runtime in GRAPH_RUNTIMES
 
     @property
     def graph(self) -> str:

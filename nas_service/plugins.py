@@ -13,8 +13,8 @@ SAMPLERS = "nas_service.samplers"
 EVALUATORS = "nas_service.accuracy_evaluators"
 TORCH_PASSES = "nas_service.torch_passes"
 ONNX_PASSES = "nas_service.onnx_passes"
-COMPILERS = "nas_service.compilers"
-PROFILERS = "lookup_tables.profilers"
+CONVERTERS = "nas_service.converters"
+RUNTIMES = "lookup_tables.runtimes"
 PREDICTORS = "predictors.accuracy"
 
 GROUPS = (
@@ -23,8 +23,8 @@ GROUPS = (
     EVALUATORS,
     TORCH_PASSES,
     ONNX_PASSES,
-    COMPILERS,
-    PROFILERS,
+    CONVERTERS,
+    RUNTIMES,
     PREDICTORS,
 )
 

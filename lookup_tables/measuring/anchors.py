@@ -28,28 +28,20 @@ _BEYOND_CACHE = 2**18
 """Floats of an array that does not: 1 MiB."""
 
 
-ON_GPU = frozenset({"aot-inductor-cuda", "tensorrt"})
+PROCESSOR, GPU = "processor", "gpu"
+"""States of a machine that timings hold in: reference states are kept by these names."""
 
 
-def kind_of(runtime: str) -> str:
-    """Which anchors tell the state for files of a runtime: `processor` or `gpu`."""
-    return "gpu" if runtime in ON_GPU else "processor"
+def processor_anchors() -> list[Anchor]:
+    """The anchors for files that run on the processor.
 
-
-def anchors_here(runtime: str = "") -> list[Anchor]:
-    """The anchors for files of `runtime` on this machine.
-
-    Three of numpy alone, which every device has; the graph of a convolution block where ONNX
-    Runtime is installed; on a GPU two that run there, in place of those of the processor.
+    Three of numpy alone, which every device has, and the graph of a convolution block where ONNX
+    Runtime is installed.
     """
-    if kind_of(runtime) == "gpu":
-        from lookup_tables.measuring.cuda_anchors import cuda_anchors
-
-        return [_dispatch(), *cuda_anchors()]
-    found = [_compute(), _memory(), _dispatch()]
+    anchors = [_compute(), _memory(), dispatch_anchor()]
     if find_spec("onnxruntime") is not None:
-        found.append(_graph())
-    return found
+        anchors.append(_graph())
+    return anchors
 
 
 def anchor_graph() -> bytes:
@@ -74,7 +66,7 @@ def _memory() -> Anchor:
     return Anchor("memory", values.sum)
 
 
-def _dispatch() -> Anchor:
+def dispatch_anchor() -> Anchor:
     """Bound by calls: thirty sums of four numbers, as small operators are."""
     values, out = _aligned(4), _aligned(4)
 
@@ -89,7 +81,7 @@ def _graph() -> Anchor:
     """A convolution block on ONNX Runtime: what networks are made of."""
     import onnxruntime
 
-    from lookup_tables.runtimes import session_options
+    from lookup_tables.measuring.onnx_session import session_options
 
     session = onnxruntime.InferenceSession(
         anchor_graph(), session_options(1), providers=["CPUExecutionProvider"]

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import numpy as np
 
 from lookup_tables.measuring.anchor import Anchor, read
-from lookup_tables.measuring.anchors import anchors_here
 from lookup_tables.measuring.clock import SYSTEM_CLOCK, Clock
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.reference import FloatArray, Reference, doubt, find_reference
@@ -51,13 +50,6 @@ class Machine:
             self.reference = None  # of other anchors: a runtime came or went
         self.given = self.reference is not None
         self._before = self.reference
-
-    @classmethod
-    def here(
-        cls, runtime: str = "", reference: Reference | None = None, *, state: str = REFERENCE
-    ) -> Machine:
-        """This machine, for files of a runtime."""
-        return cls(anchors_here(runtime), reference, state=state)
 
     @property
     def watched_s(self) -> float:

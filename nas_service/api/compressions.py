@@ -28,7 +28,7 @@ from nas_service.compression.recipe import Recipe
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.jobs.params import CompressionJob
 from nas_service.networks.names import REFERENCE_NETWORKS
-from nas_service.plugins import COMPILERS, check, load
+from nas_service.plugins import CONVERTERS, check, load
 from nas_service.storage import agents, artifacts, datasets, devices, jobs, searches
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.datasets import StoredDataset
@@ -211,8 +211,8 @@ def job_of(session: Session, compression_id: str) -> Job:
 def _check_targets(body: CompressionIn) -> None:
     seen = set()
     for place, one in enumerate(body.targets):
-        check(COMPILERS, one.runtime)
-        known = load(COMPILERS, one.runtime).precisions
+        check(CONVERTERS, one.runtime)
+        known = load(CONVERTERS, one.runtime).precisions
         if one.precision not in known:
             raise InvalidSpec(
                 f"targets[{place}]: {one.runtime} makes {', '.join(known)}, not {one.precision!r}",
@@ -231,7 +231,7 @@ def _check_model(model: StoredArtifact, body: CompressionIn) -> None:
     form = FORMS[Path(model.name).suffix.lower()]
     require_takes(Recipe.of(body.recipe), is_graph=form == ONNX)
     for place, one in enumerate(body.targets):
-        if why := why_not_read(load(COMPILERS, one.runtime), form):
+        if why := why_not_read(load(CONVERTERS, one.runtime).form, form):
             raise InvalidSpec(f"targets[{place}]: {one.runtime} {why}", field="targets")
 
 

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lookup_tables.runtimes.registry import reads_graphs, runtimes
 from lookup_tables.target import Deployment
 from nas_service.compression.searched import KNOWN, SearchedRecipe
 from nas_service.errors import InvalidSpec
-
-SEARCHED = {"onnxruntime": ("fp32", "int8"), "openvino": ("fp32", "bf16", "int8")}
-"""Runtimes that read blocks as the graphs they are: their tables are made of measured blocks."""
-
-CONVERTED = {
-    "litert": ("fp32", "int8"),
-    "executorch": ("fp32", "int8"),
-    "tvm": ("fp32",),
-    "aot-inductor": ("fp32",),
-}
-"""Runtimes for which every file has to be converted, ten to twenty seconds each: their tables come
-from a few whole networks and the tables that are there. Tuned TVM is not among them: it takes a
-quarter of an hour a network."""
 
 
 def check_deployments(
@@ -31,15 +19,15 @@ def check_deployments(
     `converted`, blocks are to be measured.
     """
     every = [
-        Deployment(runtime, precision).name
-        for runtime, precisions in {**SEARCHED, **CONVERTED}.items()
-        for precision in precisions
+        Deployment(one.name, precision).name
+        for one in sorted(runtimes(), key=lambda one: not one.reads_graphs)
+        for precision in one.searched
     ]
     for name in names:
         one = Deployment.parse(name)
         if one.recipe and recipes:
             recipe = SearchedRecipe.of(one)
-            if recipe.width < 1.0 and not one.reads_graphs:
+            if recipe.width < 1.0 and not reads_graphs(one.runtime):
                 raise InvalidSpec(
                     f"precisions: {name!r}: tables of {one.runtime} do not price narrower networks",
                     field="precisions",
@@ -52,7 +40,7 @@ def check_deployments(
                 field="precisions",
                 known_names=every,
             )
-        if not (converted or one.reads_graphs):
+        if not (converted or reads_graphs(one.runtime)):
             raise InvalidSpec(
                 f"precisions: {name!r}: blocks are not measured on {one.runtime}; "
                 "tables of it are made of whole networks: set networks (10 are enough to start)",

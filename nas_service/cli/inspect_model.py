@@ -12,7 +12,7 @@ import typer
 from nas_service.cli import output
 from nas_service.cli.options import JsonOption
 from nas_service.compilation.forms import ONNX, why_not_read
-from nas_service.errors import InvalidData, InvalidSpec, UnknownPlugin
+from nas_service.errors import InvalidData, InvalidSpec
 
 
 def inspect(
@@ -85,18 +85,15 @@ def looked_at(model: Path, shape: list[int] | None = None) -> dict[str, Any]:
 
 def _runtimes(form: str, operators: set[str]) -> list[dict[str, Any]]:
     from nas_service.compilation import toolchains
-    from nas_service.plugins import COMPILERS, load
     from nas_service.settings import Settings
 
     rows = []
-    for one in toolchains.TOOLCHAINS:
+    for name, converter in toolchains.converters().items():
+        one = converter.toolchain
         status = toolchains.status(one, Settings())
-        try:
-            compiler = load(COMPILERS, one.name)
-        except UnknownPlugin:
-            continue
-        lacking = sorted(operators - set(getattr(compiler, "operators", operators)))
-        why = why_not_read(compiler, form)
+        known = operators if converter.operators is None else converter.operators
+        lacking = sorted(operators - known)
+        why = why_not_read(converter.form, form)
         if not why and lacking and form == ONNX:
             why = f"does not run {', '.join(lacking)}"
         never = bool(why)
@@ -106,8 +103,8 @@ def _runtimes(form: str, operators: set[str]) -> list[dict[str, Any]]:
             why = f"runs on {one.hardware} alone"
         rows.append(
             {
-                "runtime": one.name,
-                "precisions": ", ".join(compiler.precisions),
+                "runtime": name,
+                "precisions": ", ".join(converter.precisions),
                 "takes": "no" if why else "yes",
                 "why": why,
                 "never": never,

@@ -21,7 +21,8 @@ def toolchains_list(context: typer.Context, as_json: JsonOption = False) -> None
     from nas_service.settings import Settings
 
     settings = Settings()
-    rows = [toolchains.status(one, settings).as_dict() for one in toolchains.TOOLCHAINS]
+    known = toolchains.converters().values()
+    rows = [toolchains.status(one.toolchain, settings).as_dict() for one in known]
     if not as_json:
         for row in rows:
             row["missing"] = ", ".join(row["missing"])

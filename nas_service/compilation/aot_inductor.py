@@ -6,15 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nas_service.compilation import toolchains
-from nas_service.compilation.converted import ConvertedCompiler, packed
+from nas_service.compilation.converted import ScriptConverter, packed
+from nas_service.compilation.forms import PROGRAM
+from nas_service.compilation.toolchains import Toolchain
 from nas_service.settings import Settings
 
 
-class AotInductorCompiler(ConvertedCompiler):
+class AotInductorConverter(ScriptConverter):
     """From an exported program to a torch package, in a zip with the shapes of its inputs."""
 
-    toolchain = toolchains.AOT_INDUCTOR
+    toolchain = Toolchain("aot-inductor", ("torch",), programs=("g++",))
     precisions = ("fp32",)
     runtime = "aot-inductor"
     for_this_processor = True
@@ -22,7 +23,7 @@ class AotInductorCompiler(ConvertedCompiler):
     script = "aot_inductor_convert.py"
     suffix = ".aot.zip"
     converted_suffix = ".pt2"
-    from_program = True
+    form = PROGRAM
 
     def finish(self, files: list[Path], notes: dict[str, Any]) -> Path:
         """Package and shapes in one."""
@@ -31,10 +32,15 @@ class AotInductorCompiler(ConvertedCompiler):
         return packed({"model.pt2": files[0]}, {"inputs.json": shapes}, whole)
 
 
-class CudaInductorCompiler(AotInductorCompiler):
+class CudaInductorConverter(AotInductorConverter):
     """The same for the first GPU of this machine: not run on hardware."""
 
-    toolchain = toolchains.AOT_INDUCTOR_CUDA
+    toolchain = Toolchain(
+        "aot-inductor-cuda",
+        ("torch",),
+        programs=("g++", "nvidia-smi", "nvcc"),  # it compiles against CUDA's headers
+        hardware="NVIDIA GPU",
+    )
     runtime = "aot-inductor-cuda"
     compiles_for_threads = False
     suffix = ".cuda.zip"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import shutil
 from contextlib import suppress
@@ -11,9 +12,9 @@ from functools import cache
 from pathlib import Path
 
 from lookup_tables import quantized
+from lookup_tables.runtimes.nvidia import nvidia_models
 from lookup_tables.target import Target, this_device
-from lookup_tables.torch_runtimes import nvidia_models
-from nas_service.compilation.base import Compiled, Compiler, Source
+from nas_service.compilation.base import Compiled, Converter, Source
 from nas_service.compilation.toolchains import status
 from nas_service.settings import Settings
 
@@ -26,14 +27,14 @@ class CompileCache:
         self._settings = settings or Settings()
 
     def compile(
-        self, compiler: Compiler, source: Source, target: Target, out_dir: Path
+        self, converter: Converter, source: Source, target: Target, out_dir: Path
     ) -> Compiled:
-        """As `compiler.compile`, from the cache where the same was compiled before.
+        """As `converter.compile`, from the cache where the same was compiled before.
 
         Raises:
-            Unsupported: see `Compiler.compile`; refusals are not kept.
+            Unsupported: see `Converter.compile`; refusals are not kept.
         """
-        entry = self._folder / self._key(compiler, source, target)
+        entry = self._folder / self._key(converter, source, target)
         told = entry / "notes.json"
         with suppress(FileNotFoundError):  # not there, or just made room of
             (name, notes) = json.loads(told.read_text())
@@ -41,7 +42,7 @@ class CompileCache:
             kept = Path(shutil.copy2(entry / name, out_dir / name))
             told.touch()
             return Compiled(kept, notes)
-        made = compiler.compile(source, target, out_dir)
+        made = converter.compile(source, target, out_dir)
         entry.mkdir(parents=True, exist_ok=True)
         partial = entry / (made.path.name + ".partial")
         shutil.copy2(made.path, partial)
@@ -68,15 +69,15 @@ class CompileCache:
                 shutil.rmtree(entry, ignore_errors=True)
                 total -= size
 
-    def _key(self, compiler: Compiler, source: Source, target: Target) -> str:
-        built_on = (compiler.toolchain, *getattr(compiler, "built_on", ()))
-        threads = target.threads if getattr(compiler, "compiles_for_threads", False) else 1
+    def _key(self, converter: Converter, source: Source, target: Target) -> str:
+        built_on = (converter.toolchain, *converter.built_on)
+        threads = target.threads if converter.compiles_for_threads else 1
         anywhere = replace(target, device="", operating_point="", threads=threads)
         parts = {
-            "compiler": type(compiler).__qualname__,
-            "options": repr(sorted(getattr(compiler, "options", {}).items())),
+            "converter": type(converter).__qualname__,
+            "options": repr(sorted(converter.options.items())),
             "versions": [status(one, self._settings).version for one in built_on],
-            "converters": _converters(),
+            "code": _code(type(converter)),
             # some compile for the processor or the GPU they run on
             "machine": [this_device("here").model, nvidia_models()],
             "target": anywhere.as_dict(),
@@ -89,11 +90,13 @@ class CompileCache:
 
 
 @cache
-def _converters() -> str:
-    """Digest of our own code: what it asks of a toolchain is part of what it makes."""
+def _code(converter: type[Converter]) -> str:
+    """Digest of the code: what it asks of a toolchain is part of what it makes."""
     digest = hashlib.sha256()
     here = Path(__file__).parent
-    scripts = [*here.glob("*.py"), *(here / "converters").glob("*.py"), Path(quantized.__file__)]
-    for path in sorted(scripts):
+    scripts = [*here.glob("*.py"), *(here / "scripts").glob("*.py"), Path(quantized.__file__)]
+    defined_in = inspect.getsourcefile(converter)
+    scripts += [Path(defined_in)] if defined_in else []
+    for path in sorted(set(scripts)):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -5,23 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lookup_tables.target import Target
-from nas_service.compilation import toolchains
-from nas_service.compilation.base import Executable
-from nas_service.compilation.converted import ConvertedCompiler, packed
-from nas_service.errors import Unsupported
+from nas_service.compilation.converted import ScriptConverter, packed
+from nas_service.compilation.forms import PROGRAM
+from nas_service.compilation.toolchains import Toolchain
 
 
-class CoreMlCompiler(ConvertedCompiler):
+class CoreMlConverter(ScriptConverter):
     """From an exported program to a zipped .mlpackage; int8 is that of weights alone."""
 
-    toolchain = toolchains.COREML
+    toolchain = Toolchain("coreml", ("coremltools",), hardware="Apple devices")
     precisions = ("fp16", "fp32", "int8")
     runtime = "coreml"
     script = "coreml_convert.py"
     suffix = ".mlpackage.zip"
     converted_suffix = ".mlpackage"
-    from_program = True
+    form = PROGRAM
     quantises = ()
 
     def finish(self, files: list[Path], notes: dict[str, Any]) -> Path:
@@ -34,7 +32,3 @@ class CoreMlCompiler(ConvertedCompiler):
             if one.is_file()
         }
         return packed(inside, {}, package.with_name("model.zip"))
-
-    def load(self, compiled: Path, target: Target) -> Executable:
-        """Refuses: an Apple device is needed."""
-        raise Unsupported(f"{compiled.name} runs on Apple's devices ({target.device}), not here")

@@ -9,32 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from lookup_tables.target import Target
-from nas_service.compilation import toolchains
-from nas_service.compilation.base import Compiled, Executable, Source
-from nas_service.compilation.litert import LiteRtCompiler
+from nas_service.compilation.base import Compiled, Converter, Source
+from nas_service.compilation.forms import PROGRAM
+from nas_service.compilation.litert import LiteRtConverter
 from nas_service.compilation.process import Limits, run_limited
-from nas_service.compilation.toolchains import require
-from nas_service.errors import StepFailed, Unsupported
-from nas_service.settings import Settings
+from nas_service.compilation.toolchains import Toolchain, require
+from nas_service.errors import StepFailed
 
 _ON_TPU = re.compile(r"Number of operations that will run on Edge TPU: (\d+)")
 _ON_PROCESSOR = re.compile(r"Number of operations that will run on CPU: (\d+)")
 
 
-class EdgeTpuCompiler:
+class EdgeTpuConverter(Converter):
     """From an exported program by way of LiteRT's int8."""
 
-    toolchain = toolchains.EDGE_TPU
-    from_program = True
-    built_on = (toolchains.LITERT,)
+    toolchain = Toolchain("edge-tpu", programs=("edgetpu_compiler",), hardware="Coral Edge TPU")
+    runtime = "edge-tpu"
+    form = PROGRAM
+    built_on = (LiteRtConverter.toolchain,)
     precisions = ("int8",)
-
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
-
-    def supports(self, target: Target) -> bool:
-        """Int8 for Edge TPUs."""
-        return target.runtime == "edge-tpu" and target.precision == "int8"
 
     def command(self, plain: Path, folder: Path) -> list[str]:
         """What compiles; `--min_runtime_version 14` fits every device that is sold."""
@@ -42,13 +35,13 @@ class EdgeTpuCompiler:
         return ["edgetpu_compiler", *options, "--out_dir", str(folder), str(plain)]
 
     def compile(self, source: Source, target: Target, out_dir: Path) -> Compiled:
-        """See `Compiler.compile`; notes say how many operators the accelerator takes."""
+        """See `Converter.compile`; notes say how many operators the accelerator takes."""
         require(self.toolchain, self.settings)
         out_dir.mkdir(parents=True, exist_ok=True)
         litert = replace(target, runtime="litert")
         with tempfile.TemporaryDirectory(dir=out_dir) as name:
             folder = Path(name)
-            plain = LiteRtCompiler(self.settings).compile(source, litert, folder).path
+            plain = LiteRtConverter(self.settings).compile(source, litert, folder).path
             told = run_limited(self.command(plain, folder), "edgetpu_compiler", Limits(600.0))
             made = folder / f"{plain.stem}_edgetpu.tflite"
             if not made.is_file():
@@ -56,10 +49,6 @@ class EdgeTpuCompiler:
             final = out_dir / plain.name.replace(".tflite", ".edgetpu.tflite")
             made.replace(final)
         return Compiled(final, {**mapped_of(told), "status": "not run on hardware"})
-
-    def load(self, compiled: Path, target: Target) -> Executable:
-        """Refuses: a Coral device is needed."""
-        raise Unsupported(f"{compiled.name} runs on a Coral Edge TPU ({target.device}), not here")
 
 
 def mapped_of(told: str) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from lookup_tables.target import Target
-from nas_service.compilation import toolchains
-from nas_service.compilation.base import Compiled, Executable, Source
-from nas_service.compilation.litert import LiteRtCompiler
+from nas_service.compilation.base import Compiled, Converter, Source
+from nas_service.compilation.forms import PROGRAM
+from nas_service.compilation.litert import LiteRtConverter
 from nas_service.compilation.process import Limits, run_limited
-from nas_service.compilation.toolchains import require
-from nas_service.errors import StepFailed, Unsupported
+from nas_service.compilation.toolchains import Toolchain, require
+from nas_service.errors import StepFailed
 from nas_service.settings import Settings
 
 _ON_PROCESSOR = re.compile(r"CPU operators = (\d+)")
@@ -36,33 +36,29 @@ class Accelerator:
     memory: str = "Shared_Sram"
 
 
-class EthosUCompiler:
+class EthosUConverter(Converter):
     """From an exported program by way of LiteRT's int8 to vela's file."""
 
-    toolchain = toolchains.ETHOS_U
-    from_program = True
-    built_on = (toolchains.LITERT,)
+    toolchain = Toolchain("ethos-u", ("ethos-u-vela",), hardware="Arm Ethos-U")
+    runtime = "ethos-u"
+    form = PROGRAM
+    built_on = (LiteRtConverter.toolchain,)
     precisions = ("int8",)
 
     def __init__(
         self, settings: Settings | None = None, accelerator: Accelerator = Accelerator()
     ) -> None:
-        self.settings = settings or Settings()
+        super().__init__(settings, **asdict(accelerator))
         self.accelerator = accelerator
-        self.options = asdict(accelerator)  # files for another accelerator are other files
-
-    def supports(self, target: Target) -> bool:
-        """Int8 for Ethos-U."""
-        return target.runtime == "ethos-u" and target.precision == "int8"
 
     def compile(self, source: Source, target: Target, out_dir: Path) -> Compiled:
-        """See `Compiler.compile`; notes hold vela's figures."""
+        """See `Converter.compile`; notes hold vela's figures."""
         require(self.toolchain, self.settings)
         out_dir.mkdir(parents=True, exist_ok=True)
         litert = replace(target, runtime="litert")
         with tempfile.TemporaryDirectory(dir=out_dir) as name:
             folder = Path(name)
-            plain = LiteRtCompiler(self.settings).compile(source, litert, folder).path
+            plain = LiteRtConverter(self.settings).compile(source, litert, folder).path
             notes = self.vela(plain, folder)
             final = out_dir / plain.name.replace(".tflite", ".vela.tflite")
             (folder / f"{plain.stem}_vela.tflite").replace(final)
@@ -92,7 +88,3 @@ class EthosUCompiler:
             "sram_bytes": int(1024 * float(row["sram_memory_used"])),
             "status": "not run on hardware",
         }
-
-    def load(self, compiled: Path, target: Target) -> Executable:
-        """Refuses: an Ethos-U is needed."""
-        raise Unsupported(f"{compiled.name} runs on Arm Ethos-U ({target.device}), not here")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from nas_service.compilation import toolchains
-from nas_service.compilation.converted import ConvertedCompiler
+from nas_service.compilation.converted import ScriptConverter
+from nas_service.compilation.forms import PROGRAM
+from nas_service.compilation.toolchains import Toolchain
 
 
-class ExecuTorchCompiler(ConvertedCompiler):
+class ExecuTorchConverter(ScriptConverter):
     """From an exported program to .pte; int8 by PT2E with a scale a channel."""
 
-    toolchain = toolchains.EXECUTORCH
+    toolchain = Toolchain("executorch", ("executorch", "torchao"))
     precisions = ("fp32", "int8")
     runtime = "executorch"
     script = "executorch_convert.py"
     suffix = ".pte"
-    from_program = True
+    form = PROGRAM

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from nas_service.compilation import toolchains
-from nas_service.compilation.converted import ConvertedCompiler
+from nas_service.compilation.converted import ScriptConverter
+from nas_service.compilation.forms import PROGRAM
+from nas_service.compilation.toolchains import Toolchain
 
 
-class LiteRtCompiler(ConvertedCompiler):
+class LiteRtConverter(ScriptConverter):
     """From an exported program to .tflite; converted in an environment of its own."""
 
-    toolchain = toolchains.LITERT
+    toolchain = Toolchain("litert", ("litert-torch", "ai-edge-quantizer"), separate=True)
     precisions = ("fp32", "int8")
     runtime = "litert"
     script = "litert_convert.py"
     suffix = ".tflite"
-    from_program = True
+    form = PROGRAM

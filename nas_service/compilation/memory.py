@@ -43,7 +43,8 @@ def main(path: str) -> None:
     """Run a model twice and let the runtime say what it allocates."""
     import onnxruntime as ort
 
-    from lookup_tables.runtimes import inputs_of_session, random_inputs
+    from lookup_tables.measuring.onnx_session import inputs_of_session
+    from lookup_tables.runtimes.registry import random_inputs
 
     ort.set_default_logger_severity(0)
     info = ort.OrtMemoryInfo(

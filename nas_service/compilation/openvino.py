@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nas_service.compilation import toolchains
-from nas_service.compilation.converted import ConvertedCompiler, packed
+from nas_service.compilation.converted import ScriptConverter, packed
+from nas_service.compilation.toolchains import Toolchain
 
 
-class OpenVinoCompiler(ConvertedCompiler):
+class OpenVinoConverter(ScriptConverter):
     """From ONNX to a zip of OpenVINO's own two files."""
 
-    toolchain = toolchains.OPENVINO
+    toolchain = Toolchain("openvino", ("openvino", "nncf"))
     precisions = ("fp32", "bf16", "int8")
     runtime = "openvino"
     script = "openvino_convert.py"

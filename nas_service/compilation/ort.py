@@ -13,22 +13,19 @@ from pathlib import Path
 
 from lookup_tables.quantized import half_precision, is_half, is_quantized
 from lookup_tables.target import Target
-from nas_service.compilation import toolchains
-from nas_service.compilation.base import Compiled, Executable, Source
-from nas_service.compilation.converted import RuntimeExecutable
+from nas_service.compilation.base import Compiled, Converter, Source
+from nas_service.compilation.executable import Executable
 from nas_service.compilation.quantise import named, quantise
+from nas_service.compilation.toolchains import Toolchain
 from nas_service.errors import Unsupported
 
 
-class OrtCompiler:
+class OrtConverter(Converter):
     """See the module's text."""
 
-    toolchain = toolchains.ONNXRUNTIME
+    toolchain = Toolchain("onnxruntime", ("onnxruntime",))
+    runtime = "onnxruntime"
     precisions = ("fp32", "int8", "fp16")
-
-    def supports(self, target: Target) -> bool:
-        """Targets whose runtime is ONNX Runtime, in fp32, fp16 or int8."""
-        return target.runtime == "onnxruntime" and target.precision in self.precisions
 
     def compile(self, source: Source, target: Target, out_dir: Path) -> Compiled:
         """Quantise where that is asked for, check that the graph loads, and copy it."""
@@ -46,12 +43,8 @@ class OrtCompiler:
                         half_precision(source.graph, partial)
                 else:
                     shutil.copyfile(source.graph, partial)
-                self.load(partial, target)
+                Executable(partial, target)  # what has no kernel is refused here
             partial.replace(compiled)
         finally:
             partial.unlink(missing_ok=True)
         return Compiled(compiled)
-
-    def load(self, compiled: Path, target: Target) -> Executable:
-        """A session with the target's number of threads."""
-        return RuntimeExecutable(compiled, target)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas_service.compilation.base import Executable, FloatArray32
+from nas_service.compilation.base import FloatArray32
+from nas_service.compilation.executable import Executable
 
 MAX_ABS = {"fp32": 1e-3}
 """Largest difference of logits, relative to the largest logit, for exact precisions."""

@@ -22,7 +22,7 @@ import psutil
 from nas_service.errors import StepFailed
 from nas_service.processes import die_with_parent
 
-CONVERTERS = Path(__file__).with_name("converters")
+SCRIPTS = Path(__file__).with_name("scripts")
 _POLL_S = 0.1
 
 
@@ -36,16 +36,22 @@ class Limits:
 
 
 def convert(
-    python: str, script: str, requests: Sequence[dict[str, Any]], *, limits: Limits = Limits()
+    python: str,
+    script: str | Path,
+    requests: Sequence[dict[str, Any]],
+    *,
+    limits: Limits = Limits(),
 ) -> list[dict[str, Any]]:
-    """Run a script of `converters` with requests; gives its answers. Time is allowed for each.
+    """Run a script with requests; gives its answers. Time is allowed for each.
+
+    A script is a path, or the name of one of `compilation/scripts`.
 
     Raises:
         StepFailed: it failed, was ended by a signal, or went over a limit.
     """
     name = Path(script).stem.removesuffix("_convert")
     limits = replace(limits, time_s=limits.time_s * len(requests))
-    out = run_limited([python, str(CONVERTERS / script)], name, limits, given=json.dumps(requests))
+    out = run_limited([python, str(SCRIPTS / script)], name, limits, given=json.dumps(requests))
     try:
         answers: list[dict[str, Any]] = json.loads(out.strip().splitlines()[-1])
     except (IndexError, ValueError) as error:

@@ -15,33 +15,25 @@ from pathlib import Path
 
 from lookup_tables.quantized import is_quantized, is_symmetric
 from lookup_tables.target import Target
-from nas_service.compilation import toolchains
-from nas_service.compilation.base import Compiled, Executable, Source
-from nas_service.compilation.converted import RuntimeExecutable
+from nas_service.compilation.base import Compiled, Converter, Source
 from nas_service.compilation.operators import require_operators
 from nas_service.compilation.process import Limits, run_limited
 from nas_service.compilation.quantise import quantise
-from nas_service.compilation.toolchains import REQUIREMENTS, require, runs_here
+from nas_service.compilation.toolchains import REQUIREMENTS, Toolchain, require, runs_here
 from nas_service.errors import Unsupported
-from nas_service.settings import Settings
 
 OPERATORS = frozenset((REQUIREMENTS / "tensorrt-operators.txt").read_text().split())
 _FLAGS = {"fp32": ["--noTF32"], "fp16": ["--fp16"], "int8": ["--int8", "--fp16"]}
 
 
-class TensorRtCompiler:
+class TensorRtConverter(Converter):
     """From ONNX to an engine; int8 takes its ranges from quantise and dequantise nodes."""
 
-    toolchain = toolchains.TENSORRT
+    toolchain = Toolchain("tensorrt", programs=("trtexec",), hardware="NVIDIA GPU or Jetson")
+    runtime = "tensorrt"
+    operators = OPERATORS
     for_this_processor = True
     precisions = ("fp32", "fp16", "int8")
-
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
-
-    def supports(self, target: Target) -> bool:
-        """Targets whose runtime is TensorRT."""
-        return target.runtime == "tensorrt" and target.precision in self.precisions
 
     def command(self, graph: Path, target: Target, out: Path) -> list[str]:
         """What builds the engine; to be run on the device itself, engines hold for it alone."""
@@ -49,7 +41,7 @@ class TensorRtCompiler:
         return ["trtexec", f"--onnx={graph}", f"--saveEngine={out}", *plan]
 
     def compile(self, source: Source, target: Target, out_dir: Path) -> Compiled:
-        """See `Compiler.compile`; operators are checked even where there is no TensorRT."""
+        """See `Converter.compile`; operators are checked even where there is no TensorRT."""
         if source.graph is None:
             raise Unsupported("tensorrt compiles from an ONNX graph, which is not there")
         require_operators(source.graph, OPERATORS, "tensorrt")
@@ -69,9 +61,5 @@ class TensorRtCompiler:
                 quantise(source, graph, "tensorrt", signed=True)
             run_limited(self.command(graph, target, made), "trtexec", Limits(1800.0))
             shutil.move(made, final)
-        status = {} if runs_here(self.toolchain) else {"status": "not run on hardware"}
+        status = {} if runs_here(self.runtime) else {"status": "not run on hardware"}
         return Compiled(final, status)
-
-    def load(self, compiled: Path, target: Target) -> Executable:
-        """See `Compiler.load`; needs the GPU that the engine was built on."""
-        return RuntimeExecutable(compiled, target)

@@ -1,6 +1,6 @@
-"""The contract that every compiler keeps; authors of plug-ins subclass it.
+"""The contract that every converter keeps; authors of plug-ins subclass it.
 
-A test class gives a `compiler` fixture, and `source` and `reference` fixtures of a network: its
+A test class gives a `converter` fixture, and `source` and `reference` fixtures of a network: its
 forms with calibration images, and `(images, logits)` that torch computed.
 """
 
@@ -12,62 +12,63 @@ from pathlib import Path
 import pytest
 
 from lookup_tables.target import Target
-from nas_service.compilation.base import Compiler, FloatArray32, Source
+from nas_service.compilation.base import Converter, FloatArray32, Source
+from nas_service.compilation.executable import Executable
 from nas_service.compilation.parity import compare
 from nas_service.errors import Unsupported
 
 Reference = tuple[FloatArray32, FloatArray32]
 
 
-class CompilerContract:
-    """Tests that hold for any compiler whose files run on this machine."""
+class ConverterContract:
+    """Tests that hold for any converter whose files run on this machine."""
 
     @pytest.fixture
-    def target(self, compiler: Compiler) -> Target:
+    def target(self, converter: Converter) -> Target:
         """In the first precision; a subclass may say otherwise."""
-        return Target("here", compiler.toolchain.name, "1", compiler.precisions[0])
+        return Target("here", converter.toolchain.name, "1", converter.precisions[0])
 
     def test_every_precision_computes_the_same_network(
         self,
-        compiler: Compiler,
+        converter: Converter,
         source: Source,
         reference: Reference,
         target: Target,
         tmp_path: Path,
     ) -> None:
         images, logits = reference
-        for precision in compiler.precisions:
+        for precision in converter.precisions:
             wanted = replace(target, precision=precision)
-            assert compiler.supports(wanted)
-            made = compiler.compile(source, wanted, tmp_path)
+            assert converter.supports(wanted)
+            made = converter.compile(source, wanted, tmp_path)
             assert made.path.parent == tmp_path
-            found = compare(compiler.load(made.path, wanted), images, logits, precision)
+            found = compare(Executable(made.path, wanted), images, logits, precision)
             assert found.ok, (precision, found)
             if precision == "int8":  # quantised indeed
                 assert found.sqnr_db < 60.0
         assert not list(tmp_path.glob("*.partial*"))
 
     def test_what_it_does_not_make_is_not_supported(
-        self, compiler: Compiler, target: Target
+        self, converter: Converter, target: Target
     ) -> None:
-        assert not compiler.supports(replace(target, runtime="another"))
-        assert not compiler.supports(replace(target, precision="int1"))
+        assert not converter.supports(replace(target, runtime="another"))
+        assert not converter.supports(replace(target, precision="int1"))
 
     def test_a_source_without_the_form_it_reads_is_refused(
-        self, compiler: Compiler, target: Target, tmp_path: Path
+        self, converter: Converter, target: Target, tmp_path: Path
     ) -> None:
         with pytest.raises(Unsupported, match="which is not there"):
-            compiler.compile(Source(None), target, tmp_path)
+            converter.compile(Source(None), target, tmp_path)
         assert not list(tmp_path.iterdir())
 
     def test_int8_without_calibration_images_is_refused(
-        self, compiler: Compiler, source: Source, target: Target, tmp_path: Path
+        self, converter: Converter, source: Source, target: Target, tmp_path: Path
     ) -> None:
-        if "int8" not in compiler.precisions:
-            assert not compiler.supports(replace(target, precision="int8"))
+        if "int8" not in converter.precisions:
+            assert not converter.supports(replace(target, precision="int8"))
             return
         with pytest.raises(Unsupported, match="calibration images"):
-            compiler.compile(
+            converter.compile(
                 replace(source, calibration=None), replace(target, precision="int8"), tmp_path
             )
         assert not list(tmp_path.iterdir())

@@ -10,15 +10,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.registry import runtime, runtime_points, runtime_versions
 from nas_service.errors import NotFound, StepFailed, Unsupported
+from nas_service.plugins import CONVERTERS, load, names
 from nas_service.settings import Settings
+
+if TYPE_CHECKING:
+    from nas_service.compilation.base import Converter
 
 REQUIREMENTS = Path(__file__).with_name("requirements")
 
@@ -28,11 +32,10 @@ class Toolchain:
     """What a compiler needs.
 
     Args:
-        name: as in `nas toolchains`.
+        name: as in `nas toolchains`; that of the runtime whose files it makes.
         packages: distributions that have to be importable, the one that gives the version first.
         programs: executables that have to be on the path, for what pip does not have.
         separate: whether the packages need an environment of their own.
-        runtime: the package that loads its files here; empty where this machine cannot.
         hardware: what its files run on where that is not a processor like this one. This machine
             may have it.
     """
@@ -41,7 +44,6 @@ class Toolchain:
     packages: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     separate: bool = False
-    runtime: str = ""
     hardware: str = ""
 
     def how(self, missing: tuple[str, ...] = ()) -> str:
@@ -85,51 +87,18 @@ class Status:
         return asdict(self)
 
 
-ONNXRUNTIME = Toolchain("onnxruntime", ("onnxruntime",), runtime="onnxruntime")
-OPENVINO = Toolchain("openvino", ("openvino", "nncf"), runtime="openvino")
-EXECUTORCH = Toolchain("executorch", ("executorch", "torchao"), runtime="executorch")
-TVM = Toolchain("tvm", ("apache-tvm",), programs=("g++",), runtime="apache-tvm")
-TVM_TUNED = replace(TVM, name="tvm-tuned", packages=("apache-tvm", "xgboost-cpu"))
-AOT_INDUCTOR = Toolchain("aot-inductor", ("torch",), programs=("g++",), runtime="torch")
-AOT_INDUCTOR_CUDA = replace(
-    AOT_INDUCTOR,
-    name="aot-inductor-cuda",
-    programs=("g++", "nvidia-smi", "nvcc"),  # it compiles against CUDA's headers
-    hardware="NVIDIA GPU",
-)
-LITERT = Toolchain(
-    "litert",
-    ("litert-torch", "ai-edge-quantizer"),
-    separate=True,
-    runtime="ai-edge-litert",
-)
-ETHOS_U = Toolchain("ethos-u", ("ethos-u-vela",), hardware="Arm Ethos-U")
-COREML = Toolchain("coreml", ("coremltools",), hardware="Apple devices")
-EDGE_TPU = Toolchain("edge-tpu", programs=("edgetpu_compiler",), hardware="Coral Edge TPU")
-TENSORRT = Toolchain("tensorrt", programs=("trtexec",), hardware="NVIDIA GPU or Jetson")
-TOOLCHAINS = (
-    ONNXRUNTIME,
-    OPENVINO,
-    LITERT,
-    EXECUTORCH,
-    TVM,
-    TVM_TUNED,
-    AOT_INDUCTOR,
-    AOT_INDUCTOR_CUDA,
-    ETHOS_U,
-    COREML,
-    TENSORRT,
-    EDGE_TPU,
-)
+def converters() -> dict[str, type[Converter]]:
+    """Every converter by the name of its runtime; the entry points give them."""
+    return {name: load(CONVERTERS, name) for name in names(CONVERTERS)}
 
 
 def toolchain(name: str) -> Toolchain:
     """The toolchain of that name; `NotFound` lists the known ones."""
-    for one in TOOLCHAINS:
-        if one.name == name:
-            return one
-    known = ", ".join(one.name for one in TOOLCHAINS)
-    raise NotFound(f"no toolchain {name!r}; known: {known}", field="name")
+    known = names(CONVERTERS)
+    if name not in known:
+        raise NotFound(f"no toolchain {name!r}; known: {', '.join(known)}", field="name")
+    found: Toolchain = load(CONVERTERS, name).toolchain
+    return found
 
 
 def status(one: Toolchain, settings: Settings) -> Status:
@@ -137,8 +106,9 @@ def status(one: Toolchain, settings: Settings) -> Status:
     found: dict[str, str | None] = {}
     for package in one.packages:
         found[package] = _version(package, one.folder(settings) if one.separate else None)
-    if one.runtime and one.runtime not in found:
-        found[one.runtime] = _version(one.runtime, None)
+    if one.name in runtime_points() and not one.hardware:  # what loads its files here
+        package = runtime(one.name).package
+        found.setdefault(package, _version(package, None))
     for program in one.programs:
         found[program] = "on the path" if shutil.which(program) else None
     missing = tuple(name for name, told in found.items() if told is None)
@@ -146,9 +116,9 @@ def status(one: Toolchain, settings: Settings) -> Status:
     return Status(one.name, not missing, first, missing, one.how(missing), one.hardware)
 
 
-def runs_here(one: Toolchain) -> bool:
-    """Whether this machine has what the toolchain's files run on."""
-    return not one.hardware or one.name in runtime_versions()
+def runs_here(runtime: str) -> bool:
+    """Whether this machine has what files for a runtime run on."""
+    return runtime in runtime_versions()
 
 
 def require(one: Toolchain, settings: Settings) -> str:

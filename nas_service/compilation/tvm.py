@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nas_service.compilation import toolchains
-from nas_service.compilation.converted import ConvertedCompiler, packed
+from nas_service.compilation.converted import ScriptConverter, packed
 from nas_service.compilation.process import Limits
+from nas_service.compilation.toolchains import Toolchain
 from nas_service.settings import Settings
 
 
-class TvmCompiler(ConvertedCompiler):
+class TvmConverter(ScriptConverter):
     """From ONNX to a shared library, in a zip with the shapes of its inputs."""
 
-    toolchain = toolchains.TVM
+    toolchain = Toolchain("tvm", ("apache-tvm",), programs=("g++",))
     precisions = ("fp32",)
     runtime = "tvm"
     for_this_processor = True
@@ -31,13 +31,13 @@ class TvmCompiler(ConvertedCompiler):
         return packed({"model.so": files[0]}, {"inputs.json": shapes}, whole)
 
 
-class TunedTvmCompiler(TvmCompiler):
+class TunedTvmConverter(TvmConverter):
     """The same with schedules that are searched for, and timed, on this machine.
 
     That takes minutes: `NAS_TVM_TRIALS` schedules for each distinct operator, about .7 s each.
     """
 
-    toolchain = toolchains.TVM_TUNED
+    toolchain = Toolchain("tvm-tuned", ("apache-tvm", "xgboost-cpu"), programs=("g++",))
     runtime = "tvm-tuned"
     compiles_for_threads = True
     suffix = ".tvm-tuned.zip"

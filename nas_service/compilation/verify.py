@@ -39,12 +39,12 @@ def logits_of(path: Path, target: Target, images: Path, out: Path) -> FloatArray
 
 def main() -> None:
     """Read a request, run, and write the logits."""
-    from nas_service.compilation.converted import RuntimeExecutable
+    from nas_service.compilation.executable import Executable
 
     request = json.load(sys.stdin)
     with np.load(request["images"], allow_pickle=False) as arrays:
         images = arrays["images"]
-    executable = RuntimeExecutable(Path(request["path"]), Target(**request["target"]))
+    executable = Executable(Path(request["path"]), Target(**request["target"]))
     rows = [executable.run(images[i : i + 1]) for i in range(len(images))]
     np.savez(request["out"], logits=np.concatenate(rows))
 

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.profile import LocalProfiler, Profiler, references_from
-from lookup_tables.runtimes import runner
+from lookup_tables.runtimes.registry import runner
 from lookup_tables.target import Target
-from nas_service.compilation.base import Compiler, Source
+from nas_service.compilation.base import Converter, Source
 from nas_service.compilation.benchmark import PROTOCOL
-from nas_service.plugins import COMPILERS, load
+from nas_service.compilation.executable import Executable
+from nas_service.plugins import CONVERTERS, load
 from nas_service.storage.devices import StoredDevice
 from nas_service.worker.context import Context, require_this_machine
 from nas_service.worker.remote import AgentProfiler
@@ -61,8 +62,8 @@ def open_bench(
     """
     compiled: dict[str, Path] = {}
     for name, source in sources.items():
-        compiler: Compiler = load(COMPILERS, targets[name].runtime)()
-        compiled[name] = compiler.compile(
+        converter: Converter = load(CONVERTERS, targets[name].runtime)()
+        compiled[name] = converter.compile(
             source, targets[name], folder / name.replace(":", "-")
         ).path
     references = references_from(device.facts.get("references"))
@@ -77,10 +78,7 @@ def open_bench(
             outputs = remote.outputs(compiled, given)
         return Bench(compiled, targets, agent, lambda seed: remote.measure(files, seed), outputs)
     require_this_machine(device)
-    executables = {
-        name: load(COMPILERS, targets[name].runtime)().load(path, targets[name])
-        for name, path in compiled.items()
-    }
+    executables = {name: Executable(path, targets[name]) for name, path in compiled.items()}
     # as tables are measured: the runtime's own call, without what an `Executable` does around it
     runners: dict[str, Callable[[], object]] = {
         name: runner(path, targets[name]) for name, path in compiled.items()

@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lookup_tables.measuring.anchors import kind_of
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.profile import NO_PROTOCOLS, References, references_as_dict
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.registry import runtime_versions, state_of
 from lookup_tables.target import Target
 from nas_service.errors import StepFailed, Unreachable, Unsupported
-from nas_service.plugins import COMPILERS, names
+from nas_service.plugins import CONVERTERS, names
 from nas_service.storage import agents, webhooks
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.session import now
@@ -111,7 +110,7 @@ class AgentProfiler:
 
     def _know(self, target: Target, protocol: Protocol, on_progress: OnProgress | None) -> None:
         """Have the device's reference state, before files are sent in several tasks."""
-        kind = kind_of(target.runtime)
+        kind = state_of(target.runtime)
         if protocol.sustained_s > 0:
             return  # known only under load, which the task itself brings about
         if kind in self._asked or (kind in self.known and not self.relearn):
@@ -227,7 +226,7 @@ def runtimes_of(context: Context, device: StoredDevice) -> dict[str, str] | None
         if agent is None or agent.seen_at is None:
             return None
         there = agent.facts["runtimes"]
-    return {name: version for name, version in there.items() if name in names(COMPILERS)}
+    return {name: version for name, version in there.items() if name in names(CONVERTERS)}
 
 
 def can_measure(context: Context, device: StoredDevice, targets: Iterable[Target]) -> bool:

@@ -7,25 +7,25 @@ from pathlib import Path
 
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.timing import Protocol, Timing
-from lookup_tables.runtimes import PACKAGES
-from lookup_tables.target import PLAIN_RUNTIME, Target
+from lookup_tables.runtimes import registry
+from lookup_tables.target import Target
 from nas_service.compilation.base import FloatArray32
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.errors import Unsupported
-from nas_service.plugins import COMPILERS, load
+from nas_service.plugins import CONVERTERS, load
 from nas_service.worker.remote import AgentProfiler
 
 
 def require_runtime(device: str, runtime: str, there: Mapping[str, str]) -> None:
     """Raise `Unsupported` where a runtime is not among those that a device has."""
     if runtime not in there:
-        package = PACKAGES.get(runtime, runtime)
+        package = registry.runtime(runtime).package
         raise Unsupported(f"device {device!r} has no {runtime}: pip install {package} there")
 
 
 def require_portable(device: str, runtime: str, *, field: str | None = None) -> None:
     """Raise `Unsupported` where what is compiled here runs on this machine's processor alone."""
-    if getattr(load(COMPILERS, runtime), "for_this_processor", False):
+    if load(CONVERTERS, runtime).for_this_processor:
         raise Unsupported(
             f"{runtime} compiles for the machine of the service itself, not for device {device!r}",
             field=field,
@@ -47,8 +47,7 @@ class RemoteFiles:
         self._on_progress = on_progress
         self._groups: dict[tuple[str, str], tuple[Target, dict[str, Path]]] = {}
         for name, (path, target) in files.items():
-            same = "" if target.runtime == PLAIN_RUNTIME else target.precision
-            group = self._groups.setdefault((target.runtime, same), (target, {}))
+            group = self._groups.setdefault(registry.measured_together(target), (target, {}))
             group[1][name] = path
 
     def measure(self, names: Collection[str], seed: int) -> dict[str, Timing]:

@@ -6,7 +6,7 @@ import threading
 
 import httpx
 
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.registry import runtime_versions
 from nas_service.errors import NasError, Unsupported
 from nas_service.storage import certified, devices, reopening, webhooks
 from nas_service.storage.session import Database, now

@@ -7,9 +7,10 @@ nothing waits for a place that is held by what waits for it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.target import Deployment
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.engine import durable
@@ -208,24 +209,23 @@ class Workflows:
     def _profile(self, job_id: str, search_id: str, found: Json) -> None:
         with self._database.session() as session:
             spec = searches.get_search(session, search_id).value
-        tables = spec.deployments
         asked = ProfileJob(
             device_id=found["device_id"],
             space=spec.space,
             image=found["image"],
-            precisions=list(dict.fromkeys(one.table for one in tables if one.reads_graphs)),
+            precisions=_tables(spec.deployments, of_blocks=True),
             widths=sorted({SearchedRecipe.of(one).width for one in spec.deployments}),
             budget_s=spec.profile_budget_s,
             seed=spec.seed,
             remote=found["remote"],
         )
         missing = [Deployment.parse(name) for name in found["missing"]]
-        if any(one.reads_graphs for one in missing):
+        if any(reads_graphs(one.runtime) for one in missing):
             wait = self._below(
                 "profile", job_id, f"{search_id}-profile", asked.as_dict(), (0.01, 0.1)
             )
             succeeded(wait(), "profiling")
-        converted = list(dict.fromkeys(one.table for one in missing if not one.reads_graphs))
+        converted = _tables(missing, of_blocks=False)
         if converted:
             more = {"precisions": converted, "networks": N_TRANSFERRED}
             task = asked.model_copy(update=more).as_dict()
@@ -350,6 +350,12 @@ class Workflows:
                     "problem": problem,
                 }
                 webhooks.announce(session, f"search.{state}", search_id, told)
+
+
+def _tables(deployments: Iterable[Deployment], *, of_blocks: bool) -> list[str]:
+    """The tables that deployments need, of measured blocks or of whole networks, each once."""
+    some = (one.table for one in deployments if reads_graphs(one.runtime) == of_blocks)
+    return list(dict.fromkeys(some))
 
 
 def _profiling(params: Json) -> Task:

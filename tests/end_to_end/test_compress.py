@@ -61,7 +61,7 @@ def _cli(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_reference_network_is_trained_compressed_and_measured(
     service: Service, tmp_path: Path
 ) -> None:
-    told = toolchains.status(toolchains.OPENVINO, Settings())
+    told = toolchains.status(toolchains.toolchain("openvino"), Settings())
     if not told.ready:
         lacks(f"no {', '.join(told.missing)}: {told.how}")
     done = _cli(

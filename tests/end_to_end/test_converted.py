@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.registry import runtime_versions
 from nas_service.compilation import toolchains
 from nas_service.settings import Settings
 from tests.prepared import copied

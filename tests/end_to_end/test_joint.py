@@ -29,7 +29,7 @@ SEARCH = toy_search(
 
 @pytest.mark.slow
 def test_runtimes_are_searched_with_the_architecture(tmp_path: Path, toy_arrays: Path) -> None:
-    told = toolchains.status(toolchains.OPENVINO, Settings())
+    told = toolchains.status(toolchains.toolchain("openvino"), Settings())
     if not told.ready:
         lacks(f"no {', '.join(told.missing)}: {told.how}")
     service = Service(tmp_path / "var")

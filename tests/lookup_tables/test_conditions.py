@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lookup_tables.conditions import conditions, find_meter, operating_point
+from lookup_tables.measuring.anchors import processor_anchors
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.protocol import measure
 from lookup_tables.measuring.timing import Protocol
@@ -89,7 +90,7 @@ def test_energy_of_a_run_is_the_meters_over_the_runs() -> None:
         used += 0.003
 
     protocol = Protocol(turns=4, warmups=3, repeats=5)
-    machine = Machine.here()
+    machine = Machine(processor_anchors())
     found = measure({"a": run}, protocol, machine, meter=lambda: used).timings
     assert found["a"].energy_mj == pytest.approx(3.0)
     assert measure({"a": run}, protocol, machine).timings["a"].energy_mj is None

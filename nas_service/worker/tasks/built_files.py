@@ -9,14 +9,14 @@ from typing import Any
 
 from lookup_tables.measuring.timing import Timing
 from lookup_tables.quantized import is_half, is_quantized
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import Target
-from nas_service.compilation.base import Compiler, FloatArray32, Source
+from nas_service.compilation.base import Converter, FloatArray32, Source
 from nas_service.compilation.cache import CompileCache
 from nas_service.compilation.shares import Shares, shares_of
 from nas_service.compilation.toolchains import require, runs_here
 from nas_service.compilation.verify import logits_of
-from nas_service.plugins import COMPILERS, load
+from nas_service.plugins import CONVERTERS, load
 from nas_service.storage.devices import StoredDevice
 from nas_service.worker.context import Context, require_this_machine
 from nas_service.worker.remote import require_agent
@@ -60,18 +60,18 @@ def build(
 ) -> Built:
     """Compile one model for one target, and run it on the test images in a process of its own."""
     which, runtime, precision = key
-    compiler: Compiler = load(COMPILERS, runtime)()
-    version = require(compiler.toolchain, context.settings)
+    converter: Converter = load(CONVERTERS, runtime)()
+    version = require(converter.toolchain, context.settings)
     if not device.local:
         require_portable(device.name, runtime)
-        if not compiler.toolchain.hardware:
+        if not converter.toolchain.hardware:
             require_runtime(device.name, runtime, there)
     target = Target(device.name, runtime, there.get(runtime, version), precision)
     cache = CompileCache(context.settings.var_dir / "compiled", context.settings)
     source = source_of(which, precision, folder)
-    made = cache.compile(compiler, source, target, folder / f"{which}-{runtime}-{precision}")
+    made = cache.compile(converter, source, target, folder / f"{which}-{runtime}-{precision}")
     built = Built(made.path, target, dict(made.notes), shares=shares_of(made.path, precision))
-    if not runs_here(compiler.toolchain):
+    if not runs_here(runtime):
         return built  # an estimate at best: not run on hardware
     built.logits = logits_of(
         made.path, target, folder / "test.npz", folder / f"{which}-{runtime}-{precision}.npz"

@@ -16,6 +16,7 @@ import torch
 
 from lookup_tables.calibrate import Calibration, fit_calibration, rescaled
 from lookup_tables.quantized import quantize
+from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.table import TRANSFERRED, LookupTable
 from lookup_tables.target import Deployment
 from nas_service.compilation.base import Source
@@ -197,7 +198,7 @@ class _Work:
                 quantize(graph, folder / "int8.onnx", batches)
                 graph = folder / "int8.onnx"
             source = Source(graph)
-            if not one.deployment.reads_graphs:
+            if not reads_graphs(one.deployment.runtime):
                 images = np.random.default_rng(number).standard_normal(
                     (16, space.image.channels, size, size), dtype=np.float32
                 )

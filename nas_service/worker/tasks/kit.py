@@ -29,7 +29,7 @@ from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.reference import Reference, find_reference
 from lookup_tables.measuring.timing import REFERENCE, UNKNOWN_STATE, Protocol, Timing
 from lookup_tables.profile import NO_PROTOCOLS, References
-from lookup_tables.target import Target
+from lookup_tables.target import PLAIN_RUNTIME, Target
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
 from nas_service.jobs.params import KitImportJob, KitJob
@@ -38,7 +38,7 @@ from nas_service.space.base import FloatArray, ImageShape
 from nas_service.storage import artifacts, devices
 from nas_service.storage.session import now
 from nas_service.worker.context import Context, space_on
-from nas_service.worker.tasks.profile import RUNTIME, store_tables
+from nas_service.worker.tasks.profile import store_tables
 from nas_service.worker.tasks.profile_files import Clock, block_files, network_files
 from nas_service.worker.tasks.profile_space import (
     N_CALIBRATION_REMOTE,
@@ -58,7 +58,7 @@ def make_kit(context: Context, job: KitJob, report: Progress) -> dict[str, Any]:
         device = devices.get_device(session, job.device_id)
     space = space_on(job.space, ImageShape(**job.image), device)
     seed, precisions = job.seed, list(job.precisions)
-    targets = [Target("kit", RUNTIME, "", precision) for precision in precisions]
+    targets = [Target("kit", PLAIN_RUNTIME, "", precision) for precision in precisions]
     folder = context.scratch(f"kit-{context.job_id}")
     plan = plan_of(space, seed, NETWORKS, N_BLOCKS)
     clock = Clock(time.monotonic(), _NO_HURRY_S)
@@ -106,7 +106,7 @@ def import_kit(context: Context, job: KitImportJob, report: Progress) -> dict[st
     try:
         filled = FilledKit.of(network_latencies(results))
         targets = [
-            Target(device.name, RUNTIME, job.runtime_version, precision)
+            Target(device.name, PLAIN_RUNTIME, job.runtime_version, precision)
             for precision in asked["precisions"]
         ]
         made = profile_space(

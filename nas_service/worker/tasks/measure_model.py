@@ -22,7 +22,6 @@ from nas_service.engine.child import Progress
 from nas_service.errors import NasError
 from nas_service.jobs.params import CompressionJob
 from nas_service.lineage import lineage
-from nas_service.plugins import COMPILERS, load
 from nas_service.storage import artifacts, devices
 from nas_service.worker.context import Context
 from nas_service.worker.tasks.built_files import Built, Key, build, runtimes_there
@@ -44,7 +43,7 @@ def measure_model(context: Context, job: CompressionJob, report: Progress) -> di
         for name, one in stored.items():
             shutil.copyfile(context.blobs.path(one.sha256), folder / name)
         wanted = [(one["runtime"], one["precision"]) for one in job.targets]
-        here = [r for r, _ in wanted if runs_here(load(COMPILERS, r).toolchain)]
+        here = [r for r, _ in wanted if runs_here(r)]
         bases = dict.fromkeys([BASE, *((runtime, "fp32") for runtime in here)])
         built: dict[Key, Built] = {}
         refused: dict[Key, str] = {}

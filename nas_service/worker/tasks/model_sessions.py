@@ -12,7 +12,7 @@ from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.timing import Timing
 from lookup_tables.profile import LocalProfiler, Profiler, references_from
-from lookup_tables.runtimes import runner
+from lookup_tables.runtimes.registry import runner
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.engine.child import Progress
 from nas_service.storage.devices import StoredDevice

@@ -8,15 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from lookup_tables.errors import ProfilingFailed
-from lookup_tables.measuring.anchors import kind_of
-from lookup_tables.profile import Profiler, references_as_dict, references_from
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.profile import LocalProfiler, Profiler, references_as_dict, references_from
+from lookup_tables.runtimes.registry import runtime_versions, state_of
 from lookup_tables.table import LookupTable
 from lookup_tables.target import Deployment, Target
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
 from nas_service.jobs.params import ProfileJob
-from nas_service.plugins import PROFILERS, load
 from nas_service.space.base import ImageShape, SearchSpace, digest
 from nas_service.storage import certified, devices
 from nas_service.storage.reopening import reopen_for_device
@@ -31,7 +29,6 @@ from nas_service.worker.tasks.profile_space import (
     profile_space,
 )
 
-RUNTIME = "onnxruntime"
 _MOVED = "the device's reference state was learned again: it is another one now"
 
 
@@ -80,7 +77,7 @@ def keep_references(context: Context, device_id: str, profiler: Profiler) -> Non
         for kind, old in before.items():
             if kind in known and not old.holds({**old.levels_ms, **known[kind].levels_ms}):
                 for target in devices.targets_of(session, device_id):
-                    if kind_of(target.value.runtime) == kind:
+                    if state_of(target.value.runtime) == kind:
                         certified.make_stale(session, target.id, _MOVED)
 
 
@@ -133,7 +130,7 @@ def measured_by(
     if device.local:
         require_this_machine(device)
         there, point = runtime_versions(), ""
-        profiler: Profiler = load(PROFILERS, RUNTIME)(references, relearn=relearn)
+        profiler: Profiler = LocalProfiler(references, relearn=relearn)
     else:
         facts = require_agent(context, device)
         there, point = facts["runtimes"], facts["operating_point"]

@@ -15,13 +15,13 @@ from torch import nn
 from lookup_tables.blocks import Block
 from lookup_tables.graphs import block_graph, input_names
 from lookup_tables.quantized import quantize, with_integer_borders
+from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.target import Target
-from nas_service.compilation.base import Source
-from nas_service.compilation.converted import ConvertedCompiler
+from nas_service.compilation.base import Converter, Source
 from nas_service.engine.child import Progress
 from nas_service.networks.build import build
 from nas_service.networks.export import export, export_program
-from nas_service.plugins import COMPILERS, load
+from nas_service.plugins import CONVERTERS, load
 from nas_service.space.base import IntArray, SearchSpace, input_size
 
 _CONVERTED_AT_ONCE = 6
@@ -99,7 +99,7 @@ def network_files(
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(1)
     files: dict[int, dict[str, Path]] = {}
-    converted = [target for target in targets if not target.deployment.reads_graphs]
+    converted = [target for target in targets if not reads_graphs(target.runtime)]
     sources: dict[int, Source] = {}
     for number, genotype in enumerate(genotypes):
         if clock is not None and number >= at_least and clock.past(NETWORKS_SHARE):
@@ -114,7 +114,7 @@ def network_files(
         network = build(space, genotype, seed=number)
         export(network, plain, channels=space.image.channels, size=size)
         files[number] = {"fp32": plain}
-        if any(t.precision == "int8" and t.deployment.reads_graphs for t in targets):
+        if any(t.precision == "int8" and reads_graphs(t.runtime) for t in targets):
             shape = (1, space.image.channels, size, size)
             batches = [
                 {"input": generator.standard_normal(shape, dtype=np.float32)} for _ in range(4)
@@ -127,11 +127,13 @@ def network_files(
             sources[number] = source_of(network, plain, images)
     for target in converted:
         name = target.deployment.name
-        compiler: ConvertedCompiler = load(COMPILERS, target.runtime)()
+        converter: Converter = load(CONVERTERS, target.runtime)()
         for start in range(0, len(sources), _CONVERTED_AT_ONCE):
             report(between[1], f"converting for {name}: {start} of {len(sources)}")
             some = list(sources)[start : start + _CONVERTED_AT_ONCE]
-            made = compiler.compile_all([sources[i] for i in some], target, folder / target.runtime)
+            made = converter.compile_all(
+                [sources[i] for i in some], target, folder / target.runtime
+            )
             for number, one in zip(some, made, strict=True):
                 files[number][name] = one.path
     return files
@@ -140,7 +142,7 @@ def network_files(
 def file_key(target: Target) -> str:
     """The key of a target's file among those of `network_files`."""
     one = target.deployment
-    return one.form if one.reads_graphs else one.name
+    return one.form if reads_graphs(one.runtime) else one.name
 
 
 def source_of(network: nn.Module, graph: Path, images: Array) -> Source:

@@ -19,8 +19,9 @@ from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.profile import LocalProfiler, Profiler, references_as_dict
+from lookup_tables.runtimes.registry import measured_together
 from lookup_tables.table import Entry, LookupTable
-from lookup_tables.target import PLAIN_RUNTIME, Target
+from lookup_tables.target import Target
 from nas_service.engine.child import Progress
 from nas_service.search.cost import CostModel, all_blocks
 from nas_service.space.base import IntArray, SearchSpace, describe
@@ -307,8 +308,7 @@ def measure_files(
     """
     groups: dict[tuple[str, str], list[Target]] = {}
     for target in targets:
-        same = "" if target.runtime == PLAIN_RUNTIME else target.precision
-        groups.setdefault((target.runtime, same), []).append(target)
+        groups.setdefault(measured_together(target), []).append(target)
     found: dict[str, Timing] = {}
     for members in groups.values():
         models = {

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lookup_tables.target import PLAIN_RUNTIME, Target
-from nas_service.compilation.converted import RuntimeExecutable
+from nas_service.compilation.executable import Executable
 from nas_service.compression.base import PassContext, Teacher
 from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress
@@ -96,7 +96,7 @@ def shipped_classes(
     path: Path, data: Data, split: Split, size: int, target: Target = PLAIN
 ) -> Classification:
     """What a shipped file names the images of a split, run as it is shipped: one at a time."""
-    executable = RuntimeExecutable(path, target)
+    executable = Executable(path, target)
     answers = []
     for start in range(0, len(split), 250):
         images = data.prepared(split.images[start : start + 250], size).contiguous().numpy()

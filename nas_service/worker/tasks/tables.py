@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from lookup_tables.blocks import Block
 from lookup_tables.fill import fill
 from lookup_tables.roofline import Peaks, Roofline
+from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.steadiness import card_of
 from lookup_tables.target import PLAIN_RUNTIME, Deployment, Target
 from nas_service.compilation import toolchains
@@ -206,7 +207,7 @@ def require_tools(deployments: Sequence[Deployment], settings: Settings) -> None
     when everything is trained.
     """
     for one in deployments:
-        if not one.reads_graphs:
+        if not reads_graphs(one.runtime):
             toolchains.require(toolchains.toolchain(one.runtime), settings)
         if SearchedRecipe.of(one).width < 1.0 and find_spec("torch_pruning") is None:
             raise Unsupported(

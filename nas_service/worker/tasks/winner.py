@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lookup_tables.runtimes.registry import reads_graphs
 from nas_service.compression.base import PassContext
 from nas_service.compression.quantization import calibration_images
 from nas_service.compression.searched import graphs_of, recipes_of
@@ -80,7 +81,7 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> dict[str, An
         np.savez(folder / f"{prefix}parity.npz", images=images.numpy(), logits=logits)
         torch.save(made.network.state_dict(), folder / f"{prefix}weights.pt")
         files |= {f"{graph}.onnx": (path, "onnx") for graph, path in made.graphs.items()}
-        if any(not one.reads_graphs for one in spec.deployments):
+        if any(not reads_graphs(one.runtime) for one in spec.deployments):
             source = source_of(
                 made.network,
                 folder / f"{prefix}program.onnx",

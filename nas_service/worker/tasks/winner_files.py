@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy.orm import Session
 
-from lookup_tables.target import PLAIN_RUNTIME, Deployment
+from lookup_tables.runtimes.registry import reads_graphs
+from lookup_tables.target import Deployment
 from nas_service.compilation.base import FloatArray32, Source
 from nas_service.storage import artifacts
 from nas_service.storage.artifacts import StoredArtifact
@@ -50,7 +52,7 @@ def files_of(
         prefix = f"{one.recipe}." if one.recipe else ""
         graphs[name] = copied(f"{one.graph}.onnx")
         sources[name] = Source(graphs[name])
-        if not one.reads_graphs:  # it quantises by itself
+        if not reads_graphs(one.runtime):  # it quantises by itself
             program = copied(f"{prefix}program.pt2")
             calibration = copied(f"{prefix}calibration.npz")
             plain = stored.get(f"{prefix}fp32.onnx")
@@ -69,10 +71,10 @@ def shipped_file(
     compiled: Path,
     stored: dict[str, StoredArtifact],
 ) -> StoredArtifact:
-    """What ships in a deployment: the graph itself for ONNX Runtime, else the compiled file."""
-    one = Deployment.parse(name)
-    if one.runtime == PLAIN_RUNTIME:
-        return stored[f"{one.graph}.onnx"]
+    """What ships in a deployment: the compiled file, or the graph where that is the same bytes."""
+    graph = stored[f"{Deployment.parse(name).graph}.onnx"]
+    if hashlib.sha256(compiled.read_bytes()).hexdigest() == graph.sha256:
+        return graph
     return artifacts.add_artifact(
         session,
         context.blobs,
@@ -80,5 +82,5 @@ def shipped_file(
         owner=winner.id,
         name=compiled.name,
         kind="compiled",
-        lineage={**stored[f"{one.graph}.onnx"].lineage, "deployment": name},
+        lineage={**graph.lineage, "deployment": name},
     )

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from lookup_tables.measuring.anchor import read
-from lookup_tables.measuring.anchors import anchors_here, kind_of
+from lookup_tables.measuring.anchors import processor_anchors
 from lookup_tables.measuring.clock import SYSTEM_CLOCK
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.priority import NICENESS, priority
 from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.simulated import ANCHORS_MS, Mode, SimulatedMachine
+from lookup_tables.runtimes.registry import state_of
 
 
 def _steady(factor: float = 1.0, seed: int = 0) -> SimulatedMachine:
@@ -76,12 +77,12 @@ def test_a_long_watch_keeps_its_shares_in_a_record_of_bounded_length() -> None:
 
 
 def test_this_machine_has_anchors_of_each_character() -> None:
-    anchors = anchors_here("onnxruntime")
+    anchors = processor_anchors()
     assert [one.name for one in anchors] == ["compute", "memory", "dispatch", "graph"]
     reading = read(anchors, SYSTEM_CLOCK)
     assert all(0.001 < ms < 50.0 for ms in reading.values())
-    assert kind_of("litert") == "processor"
-    assert kind_of("tensorrt") == "gpu"
+    assert state_of("litert") == "processor"
+    assert state_of("tensorrt") == "gpu"
 
 
 def test_numpy_alone_is_enough_for_anchors() -> None:
@@ -91,7 +92,8 @@ def test_numpy_alone_is_enough_for_anchors() -> None:
         "import importlib.util as u; found = u.find_spec\n"
         "u.find_spec = lambda n, *a: None if n == 'onnxruntime' else found(n, *a)\n"
         "from lookup_tables.measuring.machine import Machine\n"
-        "machine = Machine.here('litert'); machine.watch(0.2); machine.review()\n"
+        "from lookup_tables.runtimes.registry import runtime\n"
+        "machine = Machine(runtime('litert').anchors()); machine.watch(0.2); machine.review()\n"
         "print(sorted(machine.reference.levels_ms))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

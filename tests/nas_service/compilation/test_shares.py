@@ -14,7 +14,7 @@ from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import FloatArray32, Source
 from nas_service.compilation.shares import grown, shares_of
-from nas_service.plugins import COMPILERS, load
+from nas_service.plugins import CONVERTERS, load
 from nas_service.settings import Settings
 from tests.tools import lacks
 
@@ -36,7 +36,7 @@ def _layers(program: Path) -> list[torch.Tensor]:
 def test_layers_and_weights_are_counted_from_the_file(
     runtime: str, compiled_network: tuple[Source, FloatArray32, FloatArray32], tmp_path: Path
 ) -> None:
-    compiler = load(COMPILERS, runtime)()
+    compiler = load(CONVERTERS, runtime)()
     told = toolchains.status(compiler.toolchain, Settings())
     if not told.ready:
         lacks(f"no {', '.join(told.missing)}: {told.how}")

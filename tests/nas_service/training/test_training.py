@@ -7,7 +7,8 @@ import torch
 
 from lookup_tables.target import Target
 from nas_service.compilation.base import Source
-from nas_service.compilation.ort import OrtCompiler
+from nas_service.compilation.executable import Executable
+from nas_service.compilation.ort import OrtConverter
 from nas_service.compilation.parity import compare
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
@@ -145,18 +146,18 @@ def test_a_recipe_makes_files_that_agree_with_the_module(toy: Data, tmp_path: Pa
         logits = made.network.eval()(images).numpy()
     for precision, path in (("fp32", made.exported), ("int8", made.final)):
         target = Target("here", "onnxruntime", "1", precision)
-        compiled = OrtCompiler().compile(Source(path), target, tmp_path).path
-        parity = compare(OrtCompiler().load(compiled, target), images.numpy(), logits, precision)
+        compiled = OrtConverter().compile(Source(path), target, tmp_path).path
+        parity = compare(Executable(compiled, target), images.numpy(), logits, precision)
         assert parity.ok, parity
     assert parity.max_abs > 1e-6  # the last, int8, is not the same arithmetic
-    wrong = compare(OrtCompiler().load(compiled, target), images.numpy(), -logits, "int8")
+    wrong = compare(Executable(compiled, target), images.numpy(), -logits, "int8")
     assert not wrong.ok
 
 
 def test_a_graph_that_does_not_load_is_unsupported(tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
     with pytest.raises(Unsupported, match=r"cannot load broken.onnx"):
-        OrtCompiler().compile(
+        OrtConverter().compile(
             Source(tmp_path / "broken.onnx"), Target("h", "onnxruntime", "1", "fp32"), tmp_path
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lookup_tables.profile import LocalProfiler
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.plugins import SPACES, load

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from lookup_tables.measuring.anchor import Anchor
+from lookup_tables.measuring.anchors import dispatch_anchor
 
 
-def cuda_anchors() -> list[Anchor]:
-    """A product of matrices and a copy on the GPU, each waited for."""
+def gpu_anchors() -> list[Anchor]:
+    """A product of matrices and a copy on the GPU, each waited for, and the processor's calls."""
     import torch
 
     with torch.no_grad():
@@ -22,4 +23,4 @@ def cuda_anchors() -> list[Anchor]:
         out_values.copy_(values)
         torch.cuda.synchronize()
 
-    return [Anchor("gpu compute", compute), Anchor("gpu memory", memory)]
+    return [dispatch_anchor(), Anchor("gpu compute", compute), Anchor("gpu memory", memory)]

@@ -1,4 +1,4 @@
-"""Every compiler whose files run here keeps the contract; the others are taken to the hardware."""
+"""Every converter whose files run here keeps the contract; the others are taken to the hardware."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from lookup_tables.quantized import is_quantized, is_symmetric
-from lookup_tables.runtimes import runtime_versions
+from lookup_tables.runtimes.nvidia import nvidia_gpu
+from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import Target
-from lookup_tables.torch_runtimes import nvidia_gpu
 from nas_service.compilation import toolchains
-from nas_service.compilation.base import Compiled, Compiler, Source
+from nas_service.compilation.base import Compiled, Converter, Source
 from nas_service.compilation.cache import CompileCache
 from nas_service.compilation.edge_tpu import mapped_of
-from nas_service.compilation.ethos_u import Accelerator, EthosUCompiler
+from nas_service.compilation.ethos_u import Accelerator, EthosUConverter
+from nas_service.compilation.executable import Executable
 from nas_service.compilation.operators import operators_of
 from nas_service.compilation.parity import compare, parity_of
 from nas_service.compilation.process import Limits, run_limited
 from nas_service.compilation.quantise import quantise
-from nas_service.compilation.tensorrt import TensorRtCompiler
-from nas_service.compilation.testing import CompilerContract, Reference
+from nas_service.compilation.tensorrt import TensorRtConverter
+from nas_service.compilation.testing import ConverterContract, Reference
 from nas_service.errors import NotFound, StepFailed, Unsupported
 from nas_service.networks.export import export, export_program
-from nas_service.plugins import COMPILERS, load
+from nas_service.plugins import CONVERTERS, load
 from nas_service.settings import Settings
 from tests.tools import lacks
 
@@ -54,13 +55,13 @@ FURTHER = [pytest.param(name, marks=pytest.mark.matrix) for name in ("litert", "
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUN_HERE)
-class TestCompilers(CompilerContract):
+class TestConverters(ConverterContract):
     @pytest.fixture
-    def compiler(self, name: str) -> Compiler:
+    def converter(self, name: str) -> Converter:
         told = toolchains.status(toolchains.toolchain(name), Settings())
         if not told.ready:
             lacks(f"no {', '.join(told.missing)}: {told.how}")
-        found: Compiler = load(COMPILERS, name)()
+        found: Converter = load(CONVERTERS, name)()
         return found
 
     @pytest.fixture
@@ -74,29 +75,29 @@ class TestCompilers(CompilerContract):
 
 @pytest.mark.slow
 def test_vela_estimates_what_it_mapped_in_full(compiled_network: Network, tmp_path: Path) -> None:
-    compiler = EthosUCompiler()
-    for one in (toolchains.LITERT, toolchains.ETHOS_U):
-        told = toolchains.status(one, Settings())
+    converter = EthosUConverter()
+    for one in ("litert", "ethos-u"):
+        told = toolchains.status(toolchains.toolchain(one), Settings())
         if not told.ready:
             lacks(f"no {', '.join(told.missing)}: {told.how}")
     target = Target("board", "ethos-u", "5.2", "int8")
-    made = compiler.compile(compiled_network[0], target, tmp_path)
+    made = converter.compile(compiled_network[0], target, tmp_path)
     assert made.notes["operators_on_processor"] == 0
     assert 0.0 < made.notes["estimated_ms"] < 1000.0
     assert made.notes["status"] == "not run on hardware"
     with pytest.raises(Unsupported, match="runs on Arm Ethos-U"):
-        compiler.load(made.path, target)
+        Executable(made.path, target)
 
 
 @pytest.mark.slow
 def test_core_ml_packages_are_made_here(compiled_network: Network, tmp_path: Path) -> None:
-    if not toolchains.status(toolchains.COREML, Settings()).ready:
+    if not toolchains.status(toolchains.toolchain("coreml"), Settings()).ready:
         lacks("no coremltools")
-    compiler: Compiler = load(COMPILERS, "coreml")()
+    converter: Converter = load(CONVERTERS, "coreml")()
     sizes = {}
     for precision in ("fp32", "int8"):
         target = Target("phone", "coreml", "9", precision)
-        made = compiler.compile(compiled_network[0], target, tmp_path)
+        made = converter.compile(compiled_network[0], target, tmp_path)
         with ZipFile(made.path) as package:
             names = package.namelist()
             weights = next(n for n in names if n.endswith("weight.bin"))
@@ -106,13 +107,13 @@ def test_core_ml_packages_are_made_here(compiled_network: Network, tmp_path: Pat
         assert made.notes["status"] == "not run on hardware"
     assert sizes["int8"] < 0.5 * sizes["fp32"]  # biases and scales stay wide
     with pytest.raises(Unsupported, match="Apple"):
-        compiler.load(made.path, target)
+        Executable(made.path, target)
 
 
 def test_the_same_is_compiled_once(compiled_network: Network, tmp_path: Path) -> None:
     calls: list[str] = []
 
-    class Counting(load(COMPILERS, "onnxruntime")):  # type: ignore[misc]
+    class Counting(load(CONVERTERS, "onnxruntime")):  # type: ignore[misc]
         def compile(self, source: Source, target: Target, out_dir: Path) -> object:
             calls.append(target.precision)
             return super().compile(source, target, out_dir)
@@ -138,7 +139,7 @@ def test_what_was_not_asked_for_the_longest_makes_room(
     size = source.graph.stat().st_size
     # room for two files of fp32 with their notes, not for three
     cache = CompileCache(tmp_path / "cache", Settings(compile_cache_bytes=int(2.5 * size)))
-    compiler: Compiler = load(COMPILERS, "onnxruntime")()
+    converter: Converter = load(CONVERTERS, "onnxruntime")()
     target = Target("here", "onnxruntime", "1", "fp32")
     sources = []
     for number in range(3):
@@ -150,7 +151,7 @@ def test_what_was_not_asked_for_the_longest_makes_room(
     entries: list[set[str]] = []
 
     def ask(number: int) -> None:
-        made = cache.compile(compiler, sources[number], target, tmp_path / "out" / str(number))
+        made = cache.compile(converter, sources[number], target, tmp_path / "out" / str(number))
         assert onnx.load(made.path).doc_string == str(number)
         entries.append({one.name for one in (tmp_path / "cache").iterdir()})
         for one in (tmp_path / "cache").glob("*/notes.json"):  # time passes
@@ -168,19 +169,19 @@ def test_files_for_another_accelerator_are_not_taken_from_the_cache(
 ) -> None:
     made: list[str] = []
 
-    def compiled(self: EthosUCompiler, _: Source, __: Target, out: Path) -> Compiled:
+    def compiled(self: EthosUConverter, _: Source, __: Target, out: Path) -> Compiled:
         made.append(self.accelerator.accelerator)
         out.mkdir(exist_ok=True)
         path = out / "m.vela.tflite"
         path.write_text(self.accelerator.accelerator)
         return Compiled(path)
 
-    monkeypatch.setattr(EthosUCompiler, "compile", compiled)
+    monkeypatch.setattr(EthosUConverter, "compile", compiled)
     cache = CompileCache(tmp_path / "cache")
     target = Target("board", "ethos-u", "5.2", "int8")
     for name in ("ethos-u55-128", "ethos-u55-64", "ethos-u55-128"):
-        compiler = EthosUCompiler(accelerator=Accelerator(name))
-        found = cache.compile(compiler, compiled_network[0], target, tmp_path / "out")
+        converter = EthosUConverter(accelerator=Accelerator(name))
+        found = cache.compile(converter, compiled_network[0], target, tmp_path / "out")
         assert found.path.read_text() == name
     assert made == ["ethos-u55-128", "ethos-u55-64"]
 
@@ -198,14 +199,14 @@ def test_operators_are_checked_without_the_toolchain(
     tmp_path: Path, compiled_network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))  # as on a machine without TensorRT
-    compiler = TensorRtCompiler()
+    converter = TensorRtConverter()
     target = Target("jetson", "tensorrt", "10", "fp32")
     odd = _graph(tmp_path / "odd.onnx", "Twist", "my.domain")
     assert operators_of(odd) == {"my.domain::Twist": 1}
     with pytest.raises(Unsupported, match=r"does not run my\.domain::Twist"):
-        compiler.compile(Source(odd), target, tmp_path)
+        converter.compile(Source(odd), target, tmp_path)
     with pytest.raises(Unsupported, match="lacks trtexec"):
-        compiler.compile(compiled_network[0], target, tmp_path)
+        converter.compile(compiled_network[0], target, tmp_path)
 
 
 def test_int8_for_tensorrt_is_symmetric_with_biases_in_float(
@@ -227,10 +228,10 @@ def test_int8_for_tensorrt_is_symmetric_with_biases_in_float(
     monkeypatch.setenv("PATH", str(tmp_path))  # as on a machine without TensorRT
     target = Target("jetson", "tensorrt", "10", "int8")
     with pytest.raises(Unsupported, match=r"takes symmetric int8.*activations: int8"):
-        TensorRtCompiler().compile(Source(made[False]), target, tmp_path / "out")
+        TensorRtConverter().compile(Source(made[False]), target, tmp_path / "out")
     for graph in (source.graph, made[True]):
         with pytest.raises(Unsupported, match="lacks trtexec"):
-            TensorRtCompiler().compile(replace(source, graph=graph), target, tmp_path / "out")
+            TensorRtConverter().compile(replace(source, graph=graph), target, tmp_path / "out")
     session = ort.InferenceSession(str(made[True]), providers=["CPUExecutionProvider"])
     images, logits = compiled_network[1:]
     found = [session.run(None, {"input": images[i : i + 1]})[0] for i in range(len(images))]
@@ -249,17 +250,17 @@ def test_tensorrt_is_given_the_graph_that_it_takes(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     for precision in ("fp32", "fp16", "int8"):
         target = Target("here", "tensorrt", "10", precision)
-        made = TensorRtCompiler().compile(compiled_network[0], target, tmp_path / "out")
+        made = TensorRtConverter().compile(compiled_network[0], target, tmp_path / "out")
         assert is_quantized(made.path) == (precision == "int8")
     assert is_symmetric(made.path)
 
 
 def test_the_commands_for_hardware_that_is_not_here() -> None:
     target = Target("jetson", "tensorrt", "10", "fp16")
-    command = TensorRtCompiler().command(Path("m.onnx"), target, Path("m.engine"))
+    command = TensorRtConverter().command(Path("m.onnx"), target, Path("m.engine"))
     assert command[:3] == ["trtexec", "--onnx=m.onnx", "--saveEngine=m.engine"]
     assert "--fp16" in command
-    # as Google's compiler prints it
+    # as Google's converter prints it
     told = (
         "Number of operations that will run on Edge TPU: 31\n"
         "Number of operations that will run on CPU: 2\n"
@@ -276,9 +277,9 @@ def test_what_needs_a_gpu_is_refused_without_one(
         (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
         (tmp_path / name).chmod(0o755)
     assert not {"aot-inductor-cuda", "tensorrt"} & set(runtime_versions())
-    for one in (toolchains.AOT_INDUCTOR_CUDA, toolchains.TENSORRT):
+    for one in ("aot-inductor-cuda", "tensorrt"):
         assert not toolchains.runs_here(one)
-    cuda: Compiler = load(COMPILERS, "aot-inductor-cuda")()
+    cuda: Converter = load(CONVERTERS, "aot-inductor-cuda")()
     target = Target("here", "aot-inductor-cuda", "2", "fp32")
     with pytest.raises(Unsupported, match=r"lacks .*nvidia-smi.*: put .*nvidia-smi.* on the path"):
         cuda.compile(compiled_network[0], target, tmp_path / "out")
@@ -286,19 +287,20 @@ def test_what_needs_a_gpu_is_refused_without_one(
     with pytest.raises(StepFailed, match="torch reaches no NVIDIA GPU"):
         cuda.compile(compiled_network[0], target, tmp_path / "out")
     for name in ("aot-inductor-cuda", "tensorrt"):
-        compiler: Compiler = load(COMPILERS, name)()
         with pytest.raises(Unsupported, match=f"{name} needs an NVIDIA GPU"):
-            compiler.load(tmp_path / "file", replace(target, runtime=name))
+            Executable(tmp_path / "file", replace(target, runtime=name))
 
 
 def test_a_toolchain_that_is_missing_says_how_to_get_it(tmp_path: Path) -> None:
     settings = Settings(toolchains=tmp_path)
-    told = toolchains.status(toolchains.LITERT, settings)
+    told = toolchains.status(toolchains.toolchain("litert"), settings)
     assert not told.ready
     assert "litert-torch" in told.missing
     with pytest.raises(Unsupported, match="nas toolchains install litert"):
-        toolchains.require(toolchains.LITERT, settings)
-    with pytest.raises(NotFound, match="no toolchain 'gcc'; known: onnxruntime, openvino"):
+        toolchains.require(toolchains.toolchain("litert"), settings)
+    with pytest.raises(
+        NotFound, match="no toolchain 'gcc'; known: aot-inductor, aot-inductor-cuda, coreml"
+    ):
         toolchains.toolchain("gcc")
 
 
@@ -355,17 +357,17 @@ def _three_layers(folder: Path, first: nn.Module | None = None) -> Network:
 
 @pytest.mark.slow
 def test_tuned_tvm_tries_schedules_of_every_operator(tmp_path: Path) -> None:
-    told = toolchains.status(toolchains.TVM_TUNED, Settings())
+    told = toolchains.status(toolchains.toolchain("tvm-tuned"), Settings())
     if not told.ready:
         lacks(f"no {', '.join(told.missing)}: {told.how}")
     source, images, wanted = _three_layers(tmp_path)
-    compiler: Compiler = load(COMPILERS, "tvm-tuned")(Settings(tvm_trials=2))
+    converter: Converter = load(CONVERTERS, "tvm-tuned")(Settings(tvm_trials=2))
     target = Target("here", "tvm-tuned", "", "fp32")
-    made = compiler.compile(source, target, tmp_path / "out")
+    made = converter.compile(source, target, tmp_path / "out")
     assert made.notes["trials"] == 2
     # convolution with its ReLU, the average, the linear layer; flattening is none or one more
     assert made.notes["tuned_operators"] >= 3
-    found = compare(compiler.load(made.path, target), images, wanted, "fp32")
+    found = compare(Executable(made.path, target), images, wanted, "fp32")
     assert found.ok, found
     assert not list((tmp_path / "out").glob("*.tuning"))
 
@@ -379,9 +381,9 @@ def test_int8_holds_the_strongest_image_of_the_calibration(name: str, tmp_path: 
         lacks(f"no {', '.join(told.missing)}: {told.how}")
     source, images, wanted = _three_layers(tmp_path)
     target = Target("here", name, "", "int8")
-    compiler: Compiler = load(COMPILERS, name)()
-    file = compiler.compile(source, target, tmp_path / "out").path
-    found = compiler.load(file, target).run(images[-1:])
+    converter: Converter = load(CONVERTERS, name)()
+    file = converter.compile(source, target, tmp_path / "out").path
+    found = Executable(file, target).run(images[-1:])
     noise = float(((found - wanted[-1:]) ** 2).mean())
     assert 10 * np.log10(float((wanted[-1:] ** 2).mean()) / noise) > 25.0
 
@@ -402,7 +404,7 @@ def test_int8_keeps_small_weights_behind_large_activations(name: str, tmp_path: 
         first[1].weight *= 1e-4
     source, images, wanted = _three_layers(tmp_path, first)
     target = Target("here", name, "", "int8")
-    compiler: Compiler = load(COMPILERS, name)()
-    file = compiler.compile(source, target, tmp_path / "out").path
-    found = compare(compiler.load(file, target), images, wanted, "int8")
+    converter: Converter = load(CONVERTERS, name)()
+    file = converter.compile(source, target, tmp_path / "out").path
+    found = compare(Executable(file, target), images, wanted, "int8")
     assert found.sqnr_db > 25.0

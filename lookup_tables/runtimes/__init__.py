@@ -1,0 +1,1 @@
+"""What loads a model file on a device and runs it: one file a runtime."""
