@@ -24,10 +24,10 @@ import numpy as np
 from benchmarks.rows import Row, parser, report
 from lookup_tables.drift import MAX_PROBES, drift
 from lookup_tables.profile import LocalProfiler
+from lookup_tables.runtimes.ort_memory import peak_memory_bytes
 from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import PRECISIONS, Target
 from nas_service.client import Client
-from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.plugins import SPACES, load
 from nas_service.search.memory import MemoryModel
 from nas_service.space.base import FloatArray, ImageShape, SearchSpace
@@ -115,7 +115,7 @@ def _memories(space: SearchSpace, seed: int) -> list[Row]:
         files = network_files(
             space, networks, [target], Path(name), _say, (0.0, 1.0), None, N_UNSEEN
         )
-        told = [peak_memory_bytes(one["fp32"]) for one in files.values()]
+        told = peak_memory_bytes([one["fp32"] for one in files.values()])
     known = np.array([one is not None for one in told])
     measured = np.array([one or 1 for one in told], dtype=np.float64)[known]
     error = np.abs(MemoryModel(space).peak_bytes(networks)[known] / measured - 1.0)

@@ -37,6 +37,7 @@ MODULES = (
     "runtimes/base",
     "runtimes/cuda_anchors",
     "runtimes/nvidia",
+    "runtimes/ort_memory",
     "runtimes/registry",
     "target",
 )

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from lookup_tables.blocks import Block
 from lookup_tables.calibration_fit import FLOOR_OF_SUM, N_SUMS, bounds_of, fit_weights
 from lookup_tables.errors import LookupTableError
+from lookup_tables.ratio import MIN_NETWORKS, upper_factor
 from lookup_tables.source import CostSource, FloatArray
 
 FORMS: Mapping[str, tuple[int, ...]] = {
@@ -37,7 +37,6 @@ EVERY_FORM = (*FORMS, VARIANTS_FORM, JUNCTIONS_FORM)
 _WORTH = 0.5
 _MOST_ERROR = 1.0
 """Errors above this count as this much where forms are compared."""
-MIN_NETWORKS = 5
 
 
 def block_sums(
@@ -112,19 +111,8 @@ class Calibration:
         return (*self.per_variant_ms, *self.per_junction_ms)
 
     def upper_factor(self, probability: float) -> float:
-        """What to multiply an estimate by so that the measured value stays below it.
-
-        Student's t on the logarithms of left-out errors, one-sided: a measured value is the
-        estimate divided by one plus its error. Errors of more than a factor of two count as that
-        much: of few networks a fit on the others may miss one by anything. Infinite below five
-        networks.
-        """
-        n = self.n_networks
-        if n < MIN_NETWORKS:
-            return float("inf")
-        logs = np.log1p(np.clip(self.relative_errors, -0.5, 1.0))
-        scale = float(np.sqrt(np.mean(np.square(logs))))
-        return float(np.exp(stdtrit(n - 1, probability) * scale))
+        """What to multiply an estimate by so that the measured value stays below it."""
+        return upper_factor(self.relative_errors, probability)
 
     def times(self, factor: float, statistic: str) -> Calibration:
         """The same for a statistic that is `factor` times this one."""

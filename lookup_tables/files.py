@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from lookup_tables.blocks import Block
-from lookup_tables.calibrate import EVERY_FORM, MIN_NETWORKS, Calibration
+from lookup_tables.calibrate import EVERY_FORM, Calibration
 from lookup_tables.errors import InvalidTable, LookupTableError
 from lookup_tables.measuring.reference import Reference
 from lookup_tables.plausible import require_plausible
+from lookup_tables.ratio import MIN_NETWORKS, Ratio
 from lookup_tables.table import MEASURED, SOURCES, Entry, LookupTable
 from lookup_tables.target import PRECISIONS, Target
 
@@ -38,6 +39,7 @@ def dump(table: LookupTable) -> str:
         "target": table.target.as_dict(),
         "provenance": dict(table.provenance),
         "calibration": None if table.calibration is None else table.calibration.as_dict(),
+        "ratios": {name: one.as_dict() for name, one in table.ratios.items()},
     }
     lines = [json.dumps(header, sort_keys=True, allow_nan=False)]
     for entry in table.entries:
@@ -78,6 +80,7 @@ def parse(text: str) -> LookupTable:
     header = _object(lines[0], problems)
     target = _target(header, problems)
     calibration = _calibration(header, problems)
+    ratios = _ratios(header, problems)
     entries = list(_entries(lines[1:], problems))
     if not entries and not problems:
         problems.append("the file has no entries")
@@ -89,7 +92,8 @@ def parse(text: str) -> LookupTable:
         )
     if problems or target is None:
         raise InvalidTable(problems)
-    return LookupTable(target, tuple(entries), header.get("provenance") or {}, calibration)
+    provenance = header.get("provenance") or {}
+    return LookupTable(target, tuple(entries), provenance, calibration, ratios)
 
 
 def _object(numbered: tuple[int, str], problems: list[str]) -> dict[str, Any]:
@@ -193,6 +197,20 @@ def _calibration(header: dict[str, Any], problems: list[str]) -> Calibration | N
     except (KeyError, TypeError, AttributeError) as error:
         problems.append(f"row 1: calibration: {error}")
     return None
+
+
+def _ratios(header: dict[str, Any], problems: list[str]) -> dict[str, Ratio]:
+    ratios = {}
+    given = header.get("ratios") or {}
+    if not isinstance(given, dict):
+        problems.append("row 1: ratios: not an object")
+        return {}
+    for name, values in given.items():
+        try:
+            ratios[name] = Ratio.from_dict(values)
+        except (KeyError, TypeError, ValueError, LookupTableError) as error:
+            problems.append(f"row 1: ratios.{name}: {error}")
+    return ratios
 
 
 def _entries(lines: Iterable[tuple[int, str]], problems: list[str]) -> Iterable[Entry]:

@@ -14,6 +14,7 @@ import numpy as np
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import Calibration
 from lookup_tables.errors import InvalidTable, MissingBlocks
+from lookup_tables.ratio import Ratio
 from lookup_tables.source import FloatArray
 from lookup_tables.target import Target
 
@@ -52,13 +53,16 @@ class LookupTable:
     """Entries of one target with their provenance; a `CostSource`.
 
     `provenance` holds plain JSON values: device facts, protocol, library versions, the error of
-    the filled entries, times. `calibration` maps sums of blocks to whole networks.
+    the filled entries, times. `calibration` maps sums of blocks' latencies to whole networks,
+    `ratios` estimates of other quantities by their names, as `energy_mj`, where networks were
+    measured.
     """
 
     target: Target
     entries: tuple[Entry, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
+    ratios: Mapping[str, Ratio] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen: set[Block] = set()
@@ -105,10 +109,12 @@ class LookupTable:
 
     def as_dict(self) -> dict[str, Any]:
         """The whole table as plain JSON values."""
+        ratios = {name: one.as_dict() for name, one in self.ratios.items()}
         return {
             "target": self.target.as_dict(),
             "provenance": dict(self.provenance),
             "calibration": None if self.calibration is None else self.calibration.as_dict(),
+            **({"ratios": ratios} if ratios else {}),  # a version is that of what is said
             "entries": [asdict(entry) for entry in self.entries],
         }
 

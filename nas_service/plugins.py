@@ -15,6 +15,7 @@ TORCH_PASSES = "nas_service.torch_passes"
 ONNX_PASSES = "nas_service.onnx_passes"
 CONVERTERS = "nas_service.converters"
 RUNTIMES = "lookup_tables.runtimes"
+QUANTITIES = "nas_service.quantities"
 PREDICTORS = "predictors.accuracy"
 
 GROUPS = (
@@ -25,6 +26,7 @@ GROUPS = (
     ONNX_PASSES,
     CONVERTERS,
     RUNTIMES,
+    QUANTITIES,
     PREDICTORS,
 )
 

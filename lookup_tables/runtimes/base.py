@@ -32,6 +32,8 @@ class Runtime(ABC):
     reads_graphs: ClassVar[bool] = False
     """Whether it runs ONNX graphs as they are: then blocks alone are measured. For others every
     file is converted, and tables are made of a few whole networks."""
+    ships_graphs: ClassVar[bool] = False
+    """Whether what ships is the graph itself, so that its size is that of the file that ships."""
     set_by_precision: ClassVar[bool] = False
     """Whether the precision is a setting of loading rather than the file's own: files of several
     precisions are then measured in groups of their own."""
@@ -59,3 +61,7 @@ class Runtime(ABC):
             LookupTableError: the hardware is not here, or the file is not for it.
             Exception: whatever the runtime raises for a file that it does not load.
         """
+
+    def peak_memory_bytes(self, paths: Sequence[Path]) -> list[int | None]:
+        """What it allocates for activations in one run of each file; None where it does not say."""
+        return [None] * len(paths)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lookup_tables.measuring.onnx_session import inputs_of_session, session_options
 from lookup_tables.model import Array, Model
 from lookup_tables.runtimes.base import Runtime
+from lookup_tables.runtimes.ort_memory import peak_memory_bytes
 from lookup_tables.target import Target
 
 
@@ -18,10 +19,15 @@ class OnnxRuntime(Runtime):
     package = "onnxruntime"
     searched = ("fp32", "int8")
     reads_graphs = True
+    ships_graphs = True
 
     def load(self, path: Path, target: Target) -> Model:
         """See `Runtime.load`."""
         return OrtModel(path, target)
+
+    def peak_memory_bytes(self, paths: Sequence[Path]) -> list[int | None]:
+        """See `Runtime.peak_memory_bytes`."""
+        return peak_memory_bytes(paths)
 
 
 class OrtModel:

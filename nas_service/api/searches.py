@@ -25,7 +25,7 @@ from nas_service.compression.searched import recipes_of
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.jobs.params import SearchJob
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load
-from nas_service.search.evaluate import check_quantity
+from nas_service.search.quantities.registry import QuantityAt
 from nas_service.search.reopen import check_follows
 from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.space.base import SearchSpace, describe
@@ -125,7 +125,7 @@ class SearchIn(Strict):
             if len(set(values)) < len(values):
                 raise InvalidSpec(f"{name}: the same one twice", field=name)
         for name in (*self.objectives, *self.limits):
-            check_quantity(name, self.also_devices)
+            QuantityAt.parse(name, self.also_devices)
         check_follows(self.follows)
         if "latency_ms" in self.limits:
             raise InvalidSpec("the limit on latency_ms is max_latency_ms", field="limits")

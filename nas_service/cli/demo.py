@@ -163,7 +163,7 @@ def _download(nas: Client, search_id: str, folder: Path) -> list[Path]:
 def _print(report: Json, files: list[Path], page: str, settings: Settings) -> None:
     output.show(
         output.winner_rows(report["winners"]),
-        output.winner_columns("accuracy"),
+        output.winner_columns("accuracy", report["winners"]),
         as_json=False,
         title=f"front on {DEVICE}, limit {report['limit_ms']:g} ms",
     )

@@ -174,8 +174,12 @@ def steadiness_lines(cards: Iterable[Json], *, verdicts: Sequence[str] = ("rough
     ]
 
 
-def winner_columns(metric: str) -> Sequence[Column]:
-    """The columns of a table of winners; `metric` is the name of what the search maximised."""
+def winner_columns(metric: str, results: Iterable[Json]) -> Sequence[Column]:
+    """The columns of a table of winners; `metric` is the name of what the search maximised.
+
+    Each quantity that the search limits beside latency has one of its own.
+    """
+    limited = dict.fromkeys(name for row in results for name in row.get("certificates") or {})
     said = "macro F1" if metric == "macro_f1" else metric.replace("_", " ")
     return (
         ("winner", "rank"),
@@ -187,6 +191,7 @@ def winner_columns(metric: str) -> Sequence[Column]:
         ("ms measured", "measured_latency_ms"),
         ("size kB", "size_kb"),
         ("90 % interval", "interval"),
+        *((name, f"limited {name}") for name in limited),
         ("limit", "verdict"),
         ("published", "published"),
         ("front", "front"),
@@ -219,9 +224,16 @@ def winner_rows(results: Iterable[Json]) -> list[Json]:
             "front": _front(row),
             "interval": _interval(row.get("certificate") or {}),
             "size_kb": _kilobytes(row["measured_size_bytes"]),
+            **{f"limited {name}": _limited(row, name) for name in row.get("certificates") or {}},
         }
         for row in results
     ]
+
+
+def _limited(row: Json, name: str) -> str:
+    """What was measured of a limited quantity, and what that says of the limit."""
+    told = {one["name"]: one for one in row["quantities"]}.get(name) or {}
+    return f"{told.get('measured') or 'not measured'}, {row['certificates'][name]['verdict']}"
 
 
 def _front(row: Json) -> str:

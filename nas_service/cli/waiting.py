@@ -120,7 +120,7 @@ def show_front(nas: Client, search_id: str, *, as_json: bool) -> None:
     if search["problem"]:
         print(f"search {search_id} {search['state']}: {why_not(search)}")
     if rows:
-        columns = output.winner_columns(search["spec"].get("metric", "accuracy"))
+        columns = output.winner_columns(search["spec"].get("metric", "accuracy"), rows)
         title = f"front of {search_id}, limit {facts['limit_ms']:g} ms"
         output.show(output.winner_rows(rows), columns, as_json=False, title=title)
         if text := (facts.get("test_part") or {}).get("text"):

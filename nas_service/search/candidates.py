@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from lookup_tables.target import Deployment
 from nas_service.search.evaluate import Problem
 from nas_service.search.pareto import hypervolume, non_dominated
+from nas_service.search.values import Estimate, Estimates
 from nas_service.space.base import FloatArray, describe
 from nas_service.space.genotypes import Genotype, Genotypes
 
@@ -24,23 +25,28 @@ class Candidate:
     target: str
     predicted_accuracy: float
     predicted_accuracy_std: float
-    predicted_latency_ms: float
-    latency_upper_ms: float
-    size_bytes: int
-    peak_memory_bytes: int
-    macs: int
-    parameters: int
+    estimates: Estimates
     objectives: dict[str, float]
     keeps_limits: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        values = asdict(self)
-        del values["deployment"]
+        """Plain JSON values; what every search knows also by names of its own."""
+        latency, energy = self.estimates["latency_ms"], self.estimates.get("energy_mj")
+        counts = ("size_bytes", "peak_memory_bytes", "macs", "parameters")
         return {
-            **values,
             "genotype": self.genotype.as_list(),
+            "architecture": self.architecture,
             "precision": self.deployment.name,
+            "target": self.target,
+            "predicted_accuracy": self.predicted_accuracy,
+            "predicted_accuracy_std": self.predicted_accuracy_std,
+            "predicted_latency_ms": latency.value,
+            "latency_upper_ms": latency.upper,
+            "predicted_energy_mj": None if energy is None else energy.value,
+            **{name: int(self.estimates[name].value) for name in counts},
+            "estimates": {name: one.as_dict() for name, one in self.estimates.items()},
+            "objectives": self.objectives,
+            "keeps_limits": self.keeps_limits,
         }
 
 
@@ -58,12 +64,7 @@ def candidates_of(
 ) -> list[Candidate]:
     """Candidates for `n` genotypes with their shared-weight accuracies and deviations `(n,)`."""
     shipped = problem.shipped_accuracy(accuracy, genotypes)
-    latency = problem.latency_ms(genotypes)
-    upper = problem.upper_ms(genotypes)
-    size = problem.size_bytes(genotypes)
-    memory = problem.peak_memory_bytes(genotypes)
-    macs = problem.structural("macs", genotypes)
-    parameters = problem.structural("parameters", genotypes)
+    estimates = problem.estimates(genotypes)
     costs = problem.costs_of(genotypes)
     feasible = problem.feasible(genotypes)
     found = []
@@ -77,12 +78,10 @@ def candidates_of(
                 target=problem.costs[which].target.key,
                 predicted_accuracy=round(float(shipped[i]), 6),
                 predicted_accuracy_std=round(float(std[i]), 6),
-                predicted_latency_ms=round(float(latency[i]), 6),
-                latency_upper_ms=round(float(upper[i]), 6),
-                size_bytes=int(size[i]),
-                peak_memory_bytes=int(memory[i]),
-                macs=int(macs[i]),
-                parameters=int(parameters[i]),
+                estimates={
+                    name: Estimate(round(float(value[i]), 6), round(float(bound[i]), 6))
+                    for name, (value, bound) in estimates.items()
+                },
                 objectives={
                     name: round(float(cost), 6)
                     for name, cost in zip(problem.objectives, costs[i], strict=True)
@@ -102,7 +101,7 @@ def front_of(problem: Problem, candidates: list[Candidate]) -> ParetoFront:
         [[1.0 - c.predicted_accuracy, *c.objectives.values()] for c in feasible], dtype=np.float64
     )
     members = [one for one, keep in zip(feasible, non_dominated(losses), strict=True) if keep]
-    members.sort(key=lambda one: (one.predicted_latency_ms, one.genotype))
+    members.sort(key=lambda one: (one.estimates["latency_ms"].value, one.genotype))
     highest = problem.highest_costs
     costs = losses[:, 1:].max(axis=0) if highest is None else highest
     area = hypervolume(losses, np.array([1.0, *costs]))

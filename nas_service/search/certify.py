@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
-from nas_service.search.certificates import CERTIFIED, Certificate
+from nas_service.search.certificates import CERTIFIED, LATENCY, PREDICTED_ONLY, Certificate
+from nas_service.search.values import Measurements
 
 MAX_INT8_LOSS = 0.03
 """Accuracy that int8 may lose against the fp32 file of the same network."""
@@ -24,14 +25,11 @@ class Measured:
     accuracy: float
     n_test: int
     accuracy_standard_error: float
-    latency_ms: float
+    measurements: Measurements
     stable: bool
-    size_bytes: int
     parity_ok: bool
     parity_max_abs: float | None
     agreement: float
-    peak_memory_bytes: int | None = None
-    energy_mj: float | None = None
     metric: str = "accuracy"
     why_not_same: str = ""
     """What differs where `parity_ok` is not."""
@@ -52,41 +50,31 @@ class Verdict:
         return asdict(self)
 
 
-def held(limits: Mapping[str, float], measured: Measured | None) -> dict[str, dict[str, Any]]:
+def held(certificates: Mapping[str, Certificate]) -> dict[str, dict[str, Any]]:
     """Each limit beside the latency's with what was measured, and whether it holds.
 
     None is for what this file's measurement does not tell: costs on other devices, the energy of a
-    device without a meter, memory that the runtime does not report. MACs and parameters are
-    counted, not measured, and not told here.
+    device without a meter, memory that the runtime does not report.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for name, limit in limits.items():
-        if name in {"size_bytes", "peak_memory_bytes", "energy_mj"}:
-            value = None if measured is None else getattr(measured, name)
-        elif "@" in name:
-            value = None
-        else:
-            continue
-        holds = None if value is None else bool(value <= limit)
-        found[name] = {"limit": limit, "measured": value, "holds": holds}
-    return found
+    return {
+        name: {"limit": one.limit, "measured": one.measured, "holds": one.holds}
+        for name, one in certificates.items()
+    }
 
 
 def judge(
     measured: Measured,
     certificate: Certificate,
     reference: Measured | None,
-    limits: Mapping[str, float] = MappingProxyType({}),
+    further: Mapping[str, Certificate] = MappingProxyType({}),
 ) -> Verdict:
     """Decide on one file; `reference` is the fp32 file of the same network, where there is one.
 
-    `limits` are those beside the latency's, by name: what was measured over one is not published.
+    `certificate` is that of latency, `further` those of other limits: what is not known of these
+    is shown and no reason to refuse, what was measured over one is not published.
     """
-    found_ms = certificate.measured_ms
-    holds = None if found_ms is None else found_ms <= certificate.limit_ms
-    if certificate.at_most_ms is not None:
-        holds = certificate.at_most_ms <= certificate.limit_ms
-    broken = {k: one for k, one in held(limits, measured).items() if one["holds"] is False}
+    holds = certificate.holds
+    broken = [one for one in further.values() if one.holds is False]
     if broken:
         holds = False
     if not measured.parity_ok:
@@ -99,23 +87,23 @@ def judge(
         reason = f"nothing of it is in {measured.precision}: {measured.not_in_precision}"
         return Verdict(False, holds, reason)
     if broken:
-        name, one = next(iter(broken.items()))
-        reason = f"measured {name} {one['measured']:,.6g} is over its limit of {one['limit']:,.6g}"
-        return Verdict(False, False, reason)
-    if certificate.verdict != CERTIFIED:
-        return Verdict(False, holds, certificate.reason)
+        return Verdict(False, False, broken[0].reason)
+    for one in (certificate, *further.values()):
+        if one.verdict != CERTIFIED and (one is certificate or one.verdict != PREDICTED_ONLY):
+            return Verdict(False, holds, one.reason)
     if reference is not None and reference is not measured:
-        bounded = certificate.at_most_ms is not None  # known to be fast enough, not how fast
+        bounded = certificate.at_most is not None  # known to be fast enough, not how fast
         if bounded or not reference.stable:
             unsure = measured if bounded else reference
             reason = f"{unsure.precision} was not measured stably, so there is no comparison"
             return Verdict(False, True, reason)
-        if measured.latency_ms >= reference.latency_ms:
+        latency_ms, slowest_ms = (one.measurements[LATENCY] for one in (measured, reference))
+        if latency_ms >= slowest_ms:
             return Verdict(
                 False,
                 True,
                 f"not faster than {reference.precision} as measured: "
-                f"{measured.latency_ms:.4g} ms against {reference.latency_ms:.4g} ms",
+                f"{latency_ms:.4g} ms against {slowest_ms:.4g} ms",
             )
         loss = reference.accuracy - measured.accuracy
         if loss > MAX_INT8_LOSS:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from lookup_tables.blocks import Block
 from lookup_tables.calibrate import Calibration, block_sums
 from lookup_tables.calibration_fit import FLOOR_OF_SUM, N_SUMS
 from lookup_tables.errors import MissingBlocks as TableLacks
+from lookup_tables.ratio import Ratio
 from lookup_tables.source import CostSource
 from lookup_tables.target import Deployment, Target
 from nas_service.errors import InvalidSpec, MissingBlocks
@@ -57,18 +59,25 @@ class StructureModel:
 
 
 class CostModel:
-    """Latency of networks of a space on one target.
+    """Latency and energy of networks of a space on one target.
+
+    `ratios` are the target's for quantities beside latency; see `LookupTable`.
 
     Raises:
         MissingBlocks: the source lacks blocks of the space; the error lists them.
     """
 
     def __init__(
-        self, space: SearchSpace, source: CostSource, calibration: Calibration | None
+        self,
+        space: SearchSpace,
+        source: CostSource,
+        calibration: Calibration | None,
+        ratios: Mapping[str, Ratio] = MappingProxyType({}),
     ) -> None:
         self._space = space
         self._source = source
         self._calibration = calibration
+        self._ratios = ratios
         try:
             self._sums = _sums_of(space, source, _columns(calibration))
         except TableLacks as error:
@@ -97,7 +106,7 @@ class CostModel:
     def calibrated(self, calibration: Calibration | None) -> CostModel:
         """The same source under another calibration."""
         if _columns(self._calibration) != _columns(calibration):
-            return CostModel(self._space, self._source, calibration)
+            return CostModel(self._space, self._source, calibration, self._ratios)
         other = copy.copy(self)
         other._calibration = calibration
         return other
@@ -155,11 +164,23 @@ class CostModel:
 
         return SlotSums(self._space, price)
 
-    def upper_factor(self, probability: float) -> float:
-        """What an estimate is multiplied by to stay above the measured value that often."""
-        if self._calibration is None:
-            return 1.0
-        factor = self._calibration.upper_factor(probability)
+    @cached_property
+    def knows_energy(self) -> bool:
+        """Whether the source knows the energy of every block of the space."""
+        blocks = [one for one in self._items if isinstance(one, Block)]
+        return not np.isnan(self._source.energy_mj(blocks)).any()
+
+    def ratio(self, quantity: str) -> float:
+        """What estimates of a quantity are multiplied by, as whole networks were measured."""
+        return self._ratios[quantity].ratio if quantity in self._ratios else 1.0
+
+    def upper_factor(self, probability: float, quantity: str = "latency_ms") -> float:
+        """What an estimate is multiplied by to stay above the measured value that often.
+
+        1 where no network was measured: then nothing tells.
+        """
+        fit = self._calibration if quantity == "latency_ms" else self._ratios.get(quantity)
+        factor = np.inf if fit is None else fit.upper_factor(probability)
         return factor if np.isfinite(factor) else 1.0
 
 

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 
 from nas_service.errors import InvalidSpec
 from nas_service.search.cost import CostModel, StructureModel
-from nas_service.search.memory import MemoryModel
 from nas_service.search.pareto import BoolArray
+from nas_service.search.quantities.base import Priced, Quantity
+from nas_service.search.quantities.registry import WORST, QuantityAt, quantities
 from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.genotypes import Genotypes
 
-STRUCTURAL = ("size_bytes", "macs", "parameters", "peak_memory_bytes")
-"""What follows from a network's sizes alone."""
-ON_DEVICES = ("latency_ms", "energy_mj")
-"""What tables give; `latency_ms@DEVICE` is that on another device of the search."""
-WORST = "worst"
-"""`latency_ms@worst` is the highest latency over all devices of the search."""
 _NEVER = 1e6
 """The excess of what does not run: finite, since excesses are compared and stored."""
-
-
-def check_quantity(name: str, also_devices: Sequence[str]) -> None:
-    """Raise `InvalidSpec`, which lists the known ones, where nothing gives a quantity."""
-    at = [f"@{one}" for one in (*also_devices, WORST)] if also_devices else []
-    known = [f"{metric}{one}" for metric in ON_DEVICES for one in ("", *at)]
-    known += STRUCTURAL
-    if name not in known:
-        raise InvalidSpec(
-            f"no cost source gives {name!r}; known: {', '.join(known)}",
-            field="objectives",
-            known_names=known,
-        )
 
 
 @dataclass(frozen=True)
@@ -45,13 +28,12 @@ class Problem:
     """Accuracy up, costs down, costs below limits, over architectures and precisions.
 
     `costs` and `shipping` have one member a deployment; `others` are the cost models of further
-    devices by name. `objectives` name what is minimised beside 1 - accuracy: `latency_ms` (on the
-    search's own device), `latency_ms@DEVICE`, `latency_ms@worst`, `size_bytes`, `macs`,
-    `parameters`; `limits` bound such quantities. A latency is held against its limit at the
-    estimate's upper bound at `limit_probability`. `structure` is that of architectures as they are
-    trained; `shipped_as` are the spaces of what they ship as, one a precision, where a recipe
-    changes sizes. `runs` tells of architectures whether the devices have all their operators; those
-    that they cannot run keep no limit.
+    devices by name. `objectives` name the quantities that are minimised beside 1 - accuracy, on the
+    search's own device, on another (`latency_ms@DEVICE`) or on the worst; `limits` bound such
+    quantities, held against the estimate's upper bound at `limit_probability`. `structure` is that
+    of architectures as they are trained; `shipped_as` are the spaces of what they ship as, one a
+    precision, where a recipe changes sizes. `runs` tells of architectures whether the devices have
+    all their operators; those that they cannot run keep no limit.
     """
 
     space: DeploymentSpace
@@ -70,27 +52,38 @@ class Problem:
         if not self.objectives:
             raise InvalidSpec("a search needs a cost beside accuracy", field="objectives")
         for name in (*self.objectives, *self.limits):
-            check_quantity(name, tuple(self.others))
+            QuantityAt.parse(name, tuple(self.others))
 
     def latency_ms(self, genotypes: Genotypes) -> FloatArray:
         """Estimated latency on the target of each row's precision: `(n,)`."""
-        return self._latency(self.costs, genotypes)
+        return self.quantity("latency_ms", genotypes)
 
     def upper_ms(self, genotypes: Genotypes) -> FloatArray:
         """The latency that the measured one stays below with the limit's probability: `(n,)`."""
-        return self._upper(self.costs, genotypes)
+        return self.upper("latency_ms", genotypes)
 
     def quantity(self, name: str, genotypes: Genotypes) -> FloatArray:
         """The objective or limited quantity of that name: `(n,)`."""
-        models = self._models(name)
-        if models:
-            of = self._energy if name.startswith("energy_mj") else self._latency
-            return np.asarray(np.max([of(one, genotypes) for one in models], axis=0))
-        if name == "size_bytes":
-            return self.size_bytes(genotypes)
-        if name == "peak_memory_bytes":
-            return self.peak_memory_bytes(genotypes)
-        return self.structural(name, genotypes)
+        at = QuantityAt.parse(name, tuple(self.others))
+        on_each = (self._estimate(at.quantity, one, genotypes) for one in self._priced_for(at))
+        return np.asarray(reduce(np.maximum, on_each))
+
+    def upper(self, name: str, genotypes: Genotypes) -> FloatArray:
+        """What the measured quantity stays below with the limit's probability: `(n,)`."""
+        at = QuantityAt.parse(name, tuple(self.others))
+        on_each = (self._upper(at.quantity, one, genotypes) for one in self._priced_for(at))
+        return np.asarray(reduce(np.maximum, on_each))
+
+    def estimates(self, genotypes: Genotypes) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Every quantity that is known on the search's own device, and its bound: `(n,)` each."""
+        return {
+            name: (
+                self._estimate(one, self.priced, genotypes),
+                self._upper(one, self.priced, genotypes),
+            )
+            for name, one in quantities().items()
+            if all(one.known(priced) for priced in self.priced)
+        }
 
     def feasible(self, genotypes: Genotypes) -> BoolArray:
         """Rows that keep every limit: `(n,)`."""
@@ -98,55 +91,28 @@ class Problem:
 
     def excess(self, genotypes: Genotypes) -> FloatArray:
         """By what share the worst limit is exceeded, 0 or less where all hold: `(n,)`."""
-        found = self.upper_ms(genotypes) / self.limit_ms - 1.0
+        excess = self.upper_ms(genotypes) / self.limit_ms - 1.0
         for name, limit in self.limits.items():
-            models = self._models(name) if name.startswith("latency_ms") else []
-            value = (
-                np.max([self._upper(one, genotypes) for one in models], axis=0)
-                if models
-                else self.quantity(name, genotypes)
-            )
-            found = np.maximum(found, value / limit - 1.0)
+            excess = np.maximum(excess, self.upper(name, genotypes) / limit - 1.0)
         if self.runs is not None:
-            found = np.where(self.runs(genotypes.architectures), found, np.maximum(found, _NEVER))
-        return np.asarray(found)
-
-    def size_bytes(self, genotypes: Genotypes) -> FloatArray:
-        """Estimated size of the shipped file: `(n,)`."""
-
-        def size(which: int, architectures: IntArray) -> FloatArray:
-            return self._structures[which](architectures).size_bytes(self.space.deployments[which])
-
-        return self._by_deployment(genotypes, size)
-
-    def structural(self, name: str, genotypes: Genotypes) -> FloatArray:
-        """MACs or parameters of what ships: `(n,)`."""
-        return self._by_deployment(
-            genotypes, lambda which, rows: np.asarray(getattr(self._structures[which](rows), name))
-        )
-
-    def peak_memory_bytes(self, genotypes: Genotypes) -> FloatArray:
-        """Planned peak of activations: `(n,)`."""
-        return self._by_deployment(
-            genotypes, lambda which, rows: self._memories[which].peak_bytes(rows)
-        )
+            runs = self.runs(genotypes.architectures)
+            excess = np.where(runs, excess, np.maximum(excess, _NEVER))
+        return np.asarray(excess)
 
     @cached_property
-    def _spaces(self) -> tuple[SearchSpace, ...]:
-        return self.shipped_as or (self.space.architectures,) * len(self.space.deployments)
+    def priced(self) -> tuple[Priced, ...]:
+        """What the search's own device is priced by, one a deployment."""
+        return self._priced(self.costs)
+
+    def _priced(self, costs: tuple[CostModel, ...]) -> tuple[Priced, ...]:
+        spaces = self.shipped_as or (self.space.architectures,) * len(self.space.deployments)
+        parts = zip(self.space.deployments, spaces, costs, strict=True)
+        return tuple(Priced(*one, self._compiled) for one in parts)
 
     @cached_property
-    def _structures(self) -> list[StructureModel]:
-        known: dict[int, StructureModel] = {id(self.space.architectures): self.structure}
-        for one in self._spaces:
-            if id(one) not in known:
-                known[id(one)] = StructureModel(one)
-        return [known[id(one)] for one in self._spaces]
-
-    @cached_property
-    def _memories(self) -> list[MemoryModel]:
-        known = {id(one): MemoryModel(one) for one in self._spaces}
-        return [known[id(one)] for one in self._spaces]
+    def _compiled(self) -> dict[Any, Any]:
+        """Models that quantities have compiled against the spaces, shared by all devices."""
+        return {(StructureModel, id(self.space.architectures)): self.structure}
 
     def features(self, architectures: IntArray) -> FloatArray:
         """What predictors read of architectures."""
@@ -177,25 +143,31 @@ class Problem:
             return None
         return np.array([limits[name] for name in self.objectives])
 
-    def _models(self, name: str) -> list[tuple[CostModel, ...]]:
-        """The cost models behind a latency or energy; none for what follows from structure."""
-        check_quantity(name, tuple(self.others))
-        metric, at, device = name.partition("@")
-        if metric in STRUCTURAL:
-            return []
-        if not at:
-            return [self.costs]
-        return [self.costs, *self.others.values()] if device == WORST else [self.others[device]]
+    def _priced_for(self, at: QuantityAt) -> list[tuple[Priced, ...]]:
+        """What prices a quantity on the device that it is asked for on, or on all of them."""
+        if not at.device:
+            return [self.priced]
+        if at.device == WORST:
+            return [self.priced, *(self._elsewhere[name] for name in self.others)]
+        return [self._elsewhere[at.device]]
 
-    def _latency(self, costs: tuple[CostModel, ...], genotypes: Genotypes) -> FloatArray:
-        return self._by_deployment(genotypes, lambda which, rows: costs[which].latency_ms(rows))
+    @cached_property
+    def _elsewhere(self) -> dict[str, tuple[Priced, ...]]:
+        return {name: self._priced(costs) for name, costs in self.others.items()}
 
-    def _energy(self, costs: tuple[CostModel, ...], genotypes: Genotypes) -> FloatArray:
-        return self._by_deployment(genotypes, lambda which, rows: costs[which].energy_mj(rows))
+    def _estimate(
+        self, quantity: Quantity, priced: tuple[Priced, ...], genotypes: Genotypes
+    ) -> FloatArray:
+        return self._by_deployment(
+            genotypes, lambda which, rows: quantity.expected(priced[which], rows)
+        )
 
-    def _upper(self, costs: tuple[CostModel, ...], genotypes: Genotypes) -> FloatArray:
-        factors = np.array([cost.upper_factor(self.limit_probability) for cost in costs])
-        return np.asarray(self._latency(costs, genotypes) * factors[genotypes.deployments])
+    def _upper(
+        self, quantity: Quantity, priced: tuple[Priced, ...], genotypes: Genotypes
+    ) -> FloatArray:
+        factors = [quantity.upper_factor(one, self.limit_probability) for one in priced]
+        estimate = self._estimate(quantity, priced, genotypes)
+        return np.asarray(estimate * np.array(factors)[genotypes.deployments])
 
     def _by_deployment(
         self, genotypes: Genotypes, of: Callable[[int, IntArray], FloatArray]

@@ -7,15 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
-_AS_MEASURED = {
-    "latency_ms": "measured_latency_ms",
-    "size_bytes": "measured_size_bytes",
-    "peak_memory_bytes": "measured_peak_memory_bytes",
-    "energy_mj": "measured_energy_mj",
-    "macs": "macs",
-    "parameters": "parameters",
-}
-"""Where a result row has what of an objective; costs on other devices are not measured."""
 
 
 def with_front(rows: Sequence[Row], objectives: Sequence[str]) -> list[dict[str, Any]]:
@@ -59,8 +50,17 @@ def _outdoes(one: Row, other: Row, objectives: Sequence[str]) -> bool:
 
 
 def _costs(row: Row, objectives: Sequence[str]) -> tuple[float, ...]:
-    found = (row.get(_AS_MEASURED.get(name, "")) for name in objectives)
+    found = (_cost(row, name) for name in objectives)
     return tuple(math.nan if value is None else float(value) for value in found)
+
+
+def _cost(row: Row, name: str) -> float | None:
+    """As measured, or as counted; costs on other devices are not known."""
+    if f"measured_{name}" in row:  # latency as its certificate has it
+        value: float | None = row[f"measured_{name}"]
+        return value
+    measured, counted = row.get("measurements", {}).get(name), row.get(name)
+    return counted if measured is None else measured
 
 
 def _name(row: Row) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from nas_service.errors import InvalidSpec
-from nas_service.search.evaluate import WORST
+from nas_service.search.quantities.registry import WORST
 from nas_service.search.spec import SearchSpec
 from nas_service.space.genotypes import Genotype
 

@@ -1,11 +1,13 @@
-"""Contract tests for samplers and evaluators: subclass and provide the fixture that each names."""
+"""Contract tests for samplers, evaluators and quantities: subclass and provide the fixture."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from lookup_tables.measuring.timing import Timing
 from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import Deployment, Target
 from nas_service.search.accuracy import AccuracyEvaluator
@@ -13,6 +15,7 @@ from nas_service.search.cost import CostModel, StructureModel, all_blocks
 from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
+from nas_service.search.quantities.base import MeasuredFile, Priced, Quantity
 from nas_service.search.samplers import SamplerFactory
 from nas_service.search.shipping import ShippingModel
 from nas_service.search.spec import FP32_AND_INT8
@@ -143,3 +146,40 @@ class EvaluatorContract:
         together = evaluator.evaluate(rows, fidelity=1.0, seed=1)
         alone = [evaluator.evaluate(row[None], fidelity=1.0, seed=1)[0] for row in rows]
         assert np.allclose(together, alone, atol=1e-6)
+
+
+class QuantityContract:
+    """What every quantity keeps; fixture `quantity`, and `priced` that it is known of."""
+
+    def test_estimates_are_positive_and_each_network_s_own(
+        self, quantity: Quantity, priced: Priced
+    ) -> None:
+        rows = distinct(priced.space, 12, np.random.default_rng(3))
+        batch = quantity.estimate(priced, rows)
+        assert batch.shape == (12,)
+        assert np.all(np.isfinite(batch) & (batch > 0))
+        alone = [quantity.estimate(priced, row[None])[0] for row in rows]
+        assert np.allclose(batch, alone, rtol=1e-12)
+
+    def test_bounds_grow_with_the_probability(self, quantity: Quantity, priced: Priced) -> None:
+        factors = [quantity.upper_factor(priced, one) for one in (0.5, 0.9, 0.99)]
+        assert factors[0] >= 1.0 - 1e-9
+        assert factors == sorted(factors)
+
+    def test_values_are_printed_with_a_unit(self, quantity: Quantity) -> None:
+        assert quantity.name
+        assert quantity.label
+        texts = [quantity.text(value) for value in (1.0, 12_345.6, 7.8e9)]
+        assert all(texts)
+        assert len(set(texts)) == 3
+
+    def test_measuring_gives_one_value_a_file(self, quantity: Quantity, tmp_path: Path) -> None:
+        path = tmp_path / "file.bin"
+        path.write_bytes(bytes(100))
+        timing = Timing(1.0, 1.1, 1.2, 1.3, 0.1, 10, True, "2026-01-01")
+        target = Target("board", "elsewhere", "1", "fp32")
+        file = MeasuredFile(path, target, timing, latency_ms=1.1, here=False)
+        values = quantity.measure([file, file])
+        assert len(values) == 2
+        assert values[0] == values[1]
+        assert values[0] is None or (values[0] > 0 and not quantity.counted)

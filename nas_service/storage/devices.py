@@ -62,6 +62,7 @@ class StoredTable:
     spaces: list[Any]
     provenance: dict[str, Any]
     calibration: dict[str, Any] | None
+    ratios: dict[str, Any] | None
     latency_check: dict[str, Any] | None
     lineage: dict[str, Any]
     created_at: datetime
@@ -195,6 +196,7 @@ def add_table(
         spaces=spaces,
         provenance=dict(table.provenance),
         calibration=None if table.calibration is None else table.calibration.as_dict(),
+        ratios={name: one.as_dict() for name, one in table.ratios.items()},
         latency_check=latency_check,
         lineage=lineage(seed=seed, table=table.version),
         created_at=now(),

@@ -104,6 +104,7 @@ class TableRow(Base):
     spaces: Mapped[list[Any]]
     provenance: Mapped[dict[str, Any]]
     calibration: Mapped[dict[str, Any] | None]
+    ratios: Mapped[dict[str, Any] | None]
     latency_check: Mapped[dict[str, Any] | None]
     lineage: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]

@@ -35,6 +35,8 @@ class Bench:
     profiler: Profiler
     take: Callable[[int], dict[str, Timing]]
     outputs: dict[str, Floats]
+    here: bool
+    """Whether files run on this machine, so that their runtimes can be asked more than a time."""
     sessions: list[dict[str, Timing]] = field(default_factory=list)
 
     def session(self, seed: int) -> dict[str, Timing]:
@@ -76,7 +78,9 @@ def open_bench(
             given = folder / "images.npz"
             np.savez(given, images=images)
             outputs = remote.outputs(compiled, given)
-        return Bench(compiled, targets, agent, lambda seed: remote.measure(files, seed), outputs)
+        return Bench(
+            compiled, targets, agent, lambda seed: remote.measure(files, seed), outputs, False
+        )
     require_this_machine(device)
     executables = {name: Executable(path, targets[name]) for name, path in compiled.items()}
     # as tables are measured: the runtime's own call, without what an `Executable` does around it
@@ -93,4 +97,4 @@ def open_bench(
     if images is not None:
         for name, executable in executables.items():
             outputs[name] = np.concatenate([executable.run(one[None]) for one in images])
-    return Bench(compiled, targets, profiler, take, outputs)
+    return Bench(compiled, targets, profiler, take, outputs, here=True)

@@ -2,49 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from lookup_tables.measuring.timing import Timing
 from nas_service.compilation.benchmark import ON_OBSERVED, PROTOCOL, limited
 from nas_service.search import certificates
+from nas_service.search.certificates import LATENCY
 from nas_service.search.certification import Certifier
-from nas_service.storage.searches import StoredSearch, StoredWinner
+from nas_service.search.quantities.base import MeasuredFile
+from nas_service.search.quantities.registry import quantities
 from nas_service.worker.bench import Bench
+
+_UNTOLD_SPREAD = 0.1
+"""Of estimates whose errors nobody has measured."""
+
+
+@dataclass(frozen=True)
+class NoisyLimit:
+    """A limit on what differs from session to session, with estimates `(files,)` of it."""
+
+    quantity: str
+    limit: float
+    estimates: Sequence[float]
+    spread: float | None
+
+    def certifier(self, probability: float) -> Certifier:
+        """Beliefs about the files before any was measured."""
+        return Certifier(
+            limit=self.limit,
+            accuracy=np.ones(len(self.estimates)),
+            estimate=np.array(self.estimates, dtype=np.float64),
+            spread=_UNTOLD_SPREAD if self.spread is None else self.spread,
+            risk=certificates.risk_of(probability),
+        )
 
 
 def certify(
     bench: Bench,
-    winner: StoredWinner,
-    search: StoredSearch,
-    spreads: dict[str, float | None],
+    names: Sequence[str],
+    limits: Sequence[NoisyLimit],
+    *,
+    probability: float,
+    limit_on: str,
+    seed: int,
     on_session: Callable[[int], None],
-) -> Certifier:
-    """Measure sessions until every verdict is settled; row i is the i-th deployment."""
-    spec = search.value
-    names = [one.name for one in spec.deployments]
-    known = [one for one in spreads.values() if one is not None]
-    certifier = Certifier(
-        limit=search.facts.settled_limit_ms,
-        accuracy=np.ones(len(names)),
-        estimate=np.array([winner.estimates[p]["predicted_latency_ms"] for p in names]),
-        spread=max(known, default=0.1),
-        risk=certificates.risk_of(spec.limit_probability),
-    )
+) -> dict[str, Certifier]:
+    """Measure sessions until every verdict is settled: a certifier a quantity, a row a name.
+
+    The bench's files are measured together; `names` are those that limits are for.
+    """
+    certifiers = {one.quantity: one.certifier(probability) for one in limits}
     rows = list(range(len(names)))
     for number in range(certificates.MAX_SESSIONS):
         on_session(number)
-        found = bench.session(spec.seed)
-        for row, precision in enumerate(names):
+        session = bench.session(seed)
+        for row, name in enumerate(names):
             # how noisy sessions are is learned from them; one outside the state says nothing
-            if found[precision].n_turns >= PROTOCOL.least_turns:
-                certifier.add(row, limited(found[precision], spec.limit_on))
-        bounds = {row: bounds_of(bench, p, spec.limit_on) for row, p in enumerate(names)}
+            if session[name].n_turns >= PROTOCOL.least_turns:
+                file = measured_file(bench, name, session[name], limit_on)
+                for quantity, certifier in certifiers.items():
+                    (value,) = quantities()[quantity].measure([file])
+                    if value is not None:
+                        certifier.add(row, value)
+        bounds = {row: bounds_of(bench, name, limit_on) for row, name in enumerate(names)}
         # what was never stable is waited for as long as sessions last: states come back
-        if certificates.settled(certifier, rows, bounds):
+        if all(
+            certificates.settled(one, rows, bounds if quantity == LATENCY else {})
+            for quantity, one in certifiers.items()
+            if quantity == LATENCY or len(one.measured)  # without a meter nothing ever comes
+        ):
             break
-    return certifier
+    return certifiers
+
+
+def measured_file(bench: Bench, name: str, timing: Timing, limit_on: str) -> MeasuredFile:
+    """A file of the bench as quantities read it."""
+    return MeasuredFile(
+        path=bench.compiled[name],
+        target=bench.targets[name],
+        timing=timing,
+        latency_ms=limited(timing, limit_on),
+        here=bench.here,
+    )
 
 
 def bounds_of(bench: Bench, precision: str, limit_on: str) -> list[float | None]:
@@ -60,3 +102,9 @@ def typical(bench: Bench, precision: str) -> Timing:
     stable = sorted((one for one in every if one.stable), key=lambda one: one.p50_ms)
     chosen = stable or sorted(every, key=lambda one: one.p50_ms)
     return chosen[(len(chosen) - 1) // 2]
+
+
+def noisy(limits: Mapping[str, float]) -> dict[str, float]:
+    """Those of a search's limits beside latency that sessions settle, on its own device."""
+    known = quantities()
+    return {name: bound for name, bound in limits.items() if name in known and known[name].noisy}

@@ -111,7 +111,11 @@ def test_an_unknown_field_is_refused_by_name(api: TestClient) -> None:
             "learned on subnets of a supernet",
         ),
         ({"objectives": ["latency_ms", "joules"]}, 422, "no cost source gives 'joules'"),
-        ({"objectives": ["latency_ms@phone"]}, 422, "known: latency_ms, energy_mj, size_bytes"),
+        (
+            {"objectives": ["latency_ms@phone"]},
+            422,
+            "known: energy_mj, latency_ms, peak_memory_bytes",
+        ),
         ({"objectives": ["macs", "macs"]}, 422, "objectives: the same one twice"),
         ({"limits": {"latency_ms": 1}}, 422, "max_latency_ms"),
         ({"limits": {"macs": -1}}, 422, "limits.macs"),

@@ -44,7 +44,10 @@ def test_the_same_key_makes_one_compression(ready: TestClient) -> None:
         ({"recipe": ["shrink"]}, "recipe step 1: no pass 'shrink'; known: "),
         ({"recipe": ["cluster", "finetune"]}, "step 2: finetune cannot follow cluster"),
         ({"recipe": [{"finetune": {"epochs": 0}}]}, "epochs has to be 1 to 1000, not 0"),
-        ({"targets": [{"runtime": "abacus", "precision": "int8"}]}, "no compiler 'abacus'; known:"),
+        (
+            {"targets": [{"runtime": "abacus", "precision": "int8"}]},
+            "no converter 'abacus'; known:",
+        ),
         (
             {"targets": [{"runtime": "tvm", "precision": "int8"}]},
             "targets[0]: tvm makes fp32, not 'int8'",

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lookup_tables.blocks import Block
+from lookup_tables.ratio import Ratio
 from lookup_tables.table import LookupTable
 from lookup_tables.testing import TableContract
 from nas_service.datasets import ingest
 from nas_service.networks.supernet import Supernet
-from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, load, names
+from nas_service.plugins import EVALUATORS, PREDICTORS, QUANTITIES, SAMPLERS, SPACES, load, names
 from nas_service.search.accuracy import AccuracyEvaluator, TabularEvaluator
+from nas_service.search.cost import CostModel
+from nas_service.search.quantities.base import Priced, Quantity
 from nas_service.search.samplers import SamplerFactory
-from nas_service.search.testing import EvaluatorContract, SamplerContract
+from nas_service.search.spec import FP32_AND_INT8
+from nas_service.search.testing import (
+    EvaluatorContract,
+    QuantityContract,
+    SamplerContract,
+    table_by_macs,
+)
 from nas_service.space.base import ImageShape, SearchSpace
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.space.sampling import uniform
@@ -108,6 +118,25 @@ class TestTabularEvaluator(EvaluatorContract):
     def evaluator(self, space: MbconvSpace) -> AccuracyEvaluator:
         rows = uniform(space, 3, np.random.default_rng(5))
         return TabularEvaluator(space, rows, np.array([0.2, 0.5, 0.9]))
+
+
+@pytest.mark.parametrize("name", names(QUANTITIES))
+class TestQuantities(QuantityContract):
+    @pytest.fixture
+    def quantity(self, name: str) -> Quantity:
+        found: Quantity = load(QUANTITIES, name)()
+        assert found.name == name
+        return found
+
+    @pytest.fixture
+    def priced(self) -> Priced:
+        space = MbconvSpace(ImageShape(16, 1, 4))
+        plain = table_by_macs(space, FP32_AND_INT8[0])
+        entries = tuple(replace(one, energy_mj=2.0 * one.p10_ms) for one in plain.entries)
+        errors = (0.1, -0.05, 0.02, 0.08, -0.1, 0.03)
+        ratios = {name: Ratio(1.2, errors) for name in ("energy_mj", "peak_memory_bytes")}
+        cost = CostModel(space, replace(plain, entries=entries), None, ratios)
+        return Priced(FP32_AND_INT8[0], space, cost)
 
 
 def test_every_sampler_and_evaluator_of_ours_has_its_contract() -> None:

@@ -6,6 +6,7 @@ import { showMessage } from "./format.js";
 import { showPredictor } from "./predictor.js";
 import { showLineage } from "./lineage.js";
 import { showClasses } from "./classes.js";
+import { showQuantities } from "./quantities.js";
 import { showFacts, showProgress } from "./progress.js";
 import { showBundle, showWinners } from "./winners.js";
 
@@ -26,6 +27,7 @@ async function look() {
   const { body: winners } = await read(`${base}/winners`);
   showWinners(winners, search.spec.metric);
   showClasses(winners);
+  showQuantities(winners);
   const { body: lineage } = await read(`${base}/lineage`);
   showLineage(lineage);
   if (ended.has(search.state)) {

@@ -42,7 +42,7 @@ from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context
 from nas_service.worker.remote import can_measure
 from nas_service.worker.tasks.front import all_candidates, evaluated_before
-from nas_service.worker.tasks.measure import spread_of
+from nas_service.worker.tasks.measured_winner import spread_of
 from nas_service.worker.tasks.profile import keep_references
 from nas_service.worker.tasks.profile_files import source_of
 from nas_service.worker.tasks.tables import open_problem
@@ -78,7 +78,7 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> di
     certifier = Certifier(
         limit=problem.limit_ms,
         accuracy=np.array([one.predicted_accuracy for one in candidates]),
-        estimate=np.array([one.predicted_latency_ms for one in candidates]),
+        estimate=np.array([one.estimates["latency_ms"].value for one in candidates]),
         spread=max(spreads, default=0.1),
         risk=certificates.risk_of(spec.limit_probability),
     )
@@ -107,7 +107,7 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> di
             "genotype": candidates[row].genotype.as_list(),
             "architecture": candidates[row].architecture,
             "precision": candidates[row].deployment.name,
-            "predicted_latency_ms": candidates[row].predicted_latency_ms,
+            "predicted_latency_ms": candidates[row].estimates["latency_ms"].value,
             "measured_latency_ms": round(certifier.mean(row), 6),
             "n": len(certifier.values(row)),
             "probability_over": float(f"{certifier.probability_over(row):.3g}"),

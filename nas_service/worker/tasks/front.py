@@ -200,7 +200,7 @@ def front_document(
             {
                 "precision": one.deployment.name,
                 "predicted_accuracy": one.predicted_accuracy,
-                "predicted_latency_ms": one.predicted_latency_ms,
+                "predicted_latency_ms": one.estimates["latency_ms"].value,
             }
             for one in candidates
             if (one.genotype, one.deployment) not in on_front

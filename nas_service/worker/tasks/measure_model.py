@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from lookup_tables.runtimes.registry import runtime
 from nas_service.compilation import kept
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.gate import UNSTEADY, Found, Terms, decide
-from nas_service.compilation.memory import peak_memory_bytes
 from nas_service.compilation.parity import Parity, parity_of
 from nas_service.compilation.shares import grown
 from nas_service.compilation.toolchains import runs_here
@@ -152,8 +152,9 @@ def _told(one: Built, labels: np.ndarray[Any, Any]) -> dict[str, Any]:
         found["latency_ms"] = one.timing.p50_ms
         found["latency"] = one.timing.as_dict()
         found["stable"] = one.stable
-    if one.target.runtime == "onnxruntime" and one.logits_there is None:
-        found["peak_memory_bytes"] = peak_memory_bytes(one.path)
+    if one.logits is not None and one.logits_there is None:  # it runs here, and nowhere else
+        (allocated,) = runtime(one.target.runtime).peak_memory_bytes([one.path])
+        found["peak_memory_bytes"] = allocated
     return found
 
 

@@ -13,17 +13,19 @@ from typing import Any
 import numpy as np
 
 from lookup_tables.blocks import Block
-from lookup_tables.calibrate import MIN_NETWORKS, fit_calibration
+from lookup_tables.calibrate import fit_calibration
 from lookup_tables.fill import MIN_MEASURED, absurd_entries, design, fill
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.profile import LocalProfiler, Profiler, references_as_dict
+from lookup_tables.ratio import MIN_NETWORKS
 from lookup_tables.runtimes.registry import measured_together
 from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import Target
 from nas_service.engine.child import Progress
 from nas_service.search.cost import CostModel, all_blocks
+from nas_service.search.quantities.base import Priced
 from nas_service.space.base import IntArray, SearchSpace, describe
 from nas_service.space.narrowed import NarrowedSpace
 from nas_service.space.sampling import distinct
@@ -33,6 +35,7 @@ from nas_service.worker.tasks.profile_files import (
     file_key,
     network_files,
 )
+from nas_service.worker.tasks.profile_ratios import ratios_of
 from predictors.quality import spearman
 
 MAX_BLOCKS = 240
@@ -173,6 +176,15 @@ def _table_of(
         variants=model.variants,
         junctions=model.junctions,
     )
+    priced = Priced(target.deployment, space, model)
+    ratios = ratios_of(
+        priced,
+        target,
+        plan.for_fit,
+        of(FIT),
+        {number: paths[file_key(target)] for number, paths in files[FIT].items()},
+        here=isinstance(profiler, LocalProfiler),
+    )
     everything = [*measured_blocks.values(), *of(FIT).values(), *of(CHECK).values()]
     provenance = {
         "space": space.name,
@@ -204,7 +216,7 @@ def _table_of(
         "profiled_s": round(time.monotonic() - clock.started, 1),
         "budget_s": clock.budget_s,
     }
-    table = replace(table, provenance=provenance, calibration=calibration)
+    table = replace(table, provenance=provenance, calibration=calibration, ratios=ratios)
     return table, check_table(space, table, plan.for_check, of(CHECK))
 
 

@@ -118,7 +118,7 @@ def _models(
         table = devices.load_table(context.blobs, stored)
         if isinstance(space, NarrowedSpace):
             table, _ = fill(table, all_blocks(space))
-        found.append(CostModel(space, table, table.calibration))
+        found.append(CostModel(space, table, table.calibration, table.ratios))
     return tuple(found)
 
 

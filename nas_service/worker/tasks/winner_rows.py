@@ -7,9 +7,14 @@ from typing import Any
 
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.timing import Timing
-from nas_service.search.certificates import Certificate
+from nas_service.search.certificates import LATENCY, Certificate
 from nas_service.search.certify import Measured, held, judge
+from nas_service.search.quantities.registry import quantities
+from nas_service.search.values import Estimates, Measurements, estimates_of
 from nas_service.storage.searches import StoredWinner
+
+_NAMED = (LATENCY, "size_bytes", "peak_memory_bytes", "energy_mj")
+"""Quantities that rows have under names of their own, beside `estimates` and `measurements`."""
 
 
 def row_of(
@@ -17,58 +22,85 @@ def row_of(
     one: Measured | None,
     reference: Measured | None,
     certificate: Certificate,
-    limits: Mapping[str, float],
+    further: Mapping[str, Certificate],
     precision: str | None = None,
 ) -> dict[str, Any]:
     """Estimates and measurements side by side, each under a name of its own.
 
-    `limits` are the search's, beside that of latency.
+    `certificate` is that of latency, `further` those of the search's other limits by name.
     """
-    estimate = winner.estimates[precision or (one.precision if one else "")]
+    stored = winner.estimates[precision or (one.precision if one else "")]
+    estimates = estimates_of(stored)
+    measured = {} if one is None else dict(one.measurements)
     row = {
         "winner": winner.id,
         "rank": winner.rank,
-        "architecture": estimate["architecture"],
-        "target": estimate["target"],
-        "precision": estimate["precision"],
-        "predicted_accuracy": estimate["predicted_accuracy"],
-        "predicted_latency_ms": estimate["predicted_latency_ms"],
-        "predicted_latency_upper_ms": estimate["latency_upper_ms"],
-        "predicted_size_bytes": estimate["size_bytes"],
-        "predicted_peak_memory_bytes": estimate["peak_memory_bytes"],
-        "measured_peak_memory_bytes": None,
-        "macs": estimate["macs"],
-        "parameters": estimate["parameters"],
-        "limit_ms": certificate.limit_ms,
+        "architecture": stored["architecture"],
+        "target": stored["target"],
+        "precision": stored["precision"],
+        "predicted_accuracy": stored["predicted_accuracy"],
+        **{f"predicted_{name}": _predicted(estimates, name) for name in _NAMED},
+        "predicted_latency_upper_ms": estimates[LATENCY].upper,
+        **{f"measured_{name}": _measured(measured, name) for name in _NAMED},
+        "estimates": {name: value.as_dict() for name, value in estimates.items()},
+        "measurements": measured,
+        "quantities": _texts(estimates, measured),
+        "macs": stored["macs"],
+        "parameters": stored["parameters"],
+        "limit_ms": certificate.limit,
         "verdict": certificate.verdict,
         "certificate": certificate.as_dict(),
+        "certificates": {name: each.as_dict() for name, each in further.items()},
         "measured_accuracy": None,
         "measured_accuracy_standard_error": None,
-        "measured_latency_ms": None,
-        "measured_size_bytes": None,
-        "measured_energy_mj": None,
-        "limits": held(limits, one),
+        "limits": held(further),
         "limit_holds": None,
         "published": False,
         "reason": certificate.reason,
     }
     if one is None:
         return row
-    verdict = judge(one, certificate, reference, limits)
+    verdict = judge(one, certificate, reference, further)
     return row | {
         "measured_accuracy": round(one.accuracy, 6),
         "measured_accuracy_standard_error": round(one.accuracy_standard_error, 6),
         "n_test": one.n_test,
-        "measured_latency_ms": certificate.measured_ms or one.latency_ms,
-        "measured_size_bytes": one.size_bytes,
-        "measured_peak_memory_bytes": one.peak_memory_bytes,
-        "measured_energy_mj": one.energy_mj,
+        "measured_latency_ms": certificate.measured or one.measurements[LATENCY],
         "limit_holds": verdict.limit_holds,
         "parity_max_abs": one.parity_max_abs,
         "parity_agreement": one.agreement,
         "published": verdict.published,
         "reason": verdict.reason,
     }
+
+
+def _predicted(estimates: Estimates, name: str) -> float | None:
+    return _whole(name, estimates[name].value) if name in estimates else None
+
+
+def _measured(measured: Measurements, name: str) -> float | None:
+    return _whole(name, measured[name]) if name in measured else None
+
+
+def _whole(name: str, value: float) -> float:
+    """Bytes are whole numbers."""
+    return int(value) if name.endswith("_bytes") else value
+
+
+def _texts(estimates: Estimates, measured: Measurements) -> list[dict[str, Any]]:
+    """Every quantity of a file as people read it: what page, command line and bundle show."""
+    return [
+        {
+            "name": name,
+            "label": one.label,
+            "predicted": one.text(estimates[name].value) if name in estimates else None,
+            "upper": one.text(estimates[name].upper) if name in estimates else None,
+            "measured": one.text(measured[name]) if name in measured else None,
+            "counted": one.counted,
+        }
+        for name, one in quantities().items()
+        if name in estimates or name in measured
+    ]
 
 
 def body_of(
@@ -105,10 +137,13 @@ def body_of(
         "measured_accuracy_standard_error": row["measured_accuracy_standard_error"],
         "predicted_size_bytes": row["predicted_size_bytes"],
         "measured_size_bytes": row["measured_size_bytes"],
-        "predicted_energy_mj": None,
+        "predicted_energy_mj": row["predicted_energy_mj"],
         "measured_energy_mj": row["measured_energy_mj"],
         "predicted_peak_memory_bytes": row["predicted_peak_memory_bytes"],
         "measured_peak_memory_bytes": row["measured_peak_memory_bytes"],
         "limits": row["limits"],
+        "certificates": row["certificates"],
+        "estimates": row["estimates"],
+        "measurements": row["measurements"],
         "published": row["published"],
     }

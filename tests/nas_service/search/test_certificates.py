@@ -22,9 +22,8 @@ MEASURED = Measured(
     accuracy=0.9,
     n_test=100,
     accuracy_standard_error=0.03,
-    latency_ms=0.3,
+    measurements={"latency_ms": 0.3, "size_bytes": 1000.0},
     stable=False,
-    size_bytes=1000,
     parity_ok=True,
     parity_max_abs=0.0,
     agreement=1.0,
@@ -37,10 +36,10 @@ def _never_measured(limit_ms: float) -> Certifier:
 
 def test_a_limit_far_above_every_turn_is_certified_and_the_bound_is_told() -> None:
     certifier, bounds = _never_measured(1.0), [0.3, 0.5, 0.4]
-    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most_ms=bounds)
+    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most=bounds)
     assert found.verdict == CERTIFIED
-    assert found.at_most_ms == 0.5
-    assert found.measured_ms is None
+    assert found.at_most == 0.5
+    assert found.measured is None
     assert settled(certifier, [0], {0: bounds})
     verdict = judge(MEASURED, found, MEASURED)
     assert verdict.published
@@ -52,7 +51,7 @@ def test_a_limit_that_is_nearer_or_seldom_looked_at_stays_undecided(
     bounds: list[float | None],
 ) -> None:
     certifier = _never_measured(1.0)
-    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most_ms=bounds)
+    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most=bounds)
     assert found.verdict == UNDECIDED
     assert not settled(certifier, [0], {0: bounds})
 
@@ -61,15 +60,15 @@ def test_what_was_measured_in_the_reference_state_counts_before_any_bound() -> N
     certifier = _never_measured(1.0)
     for value in (1.2, 1.21, 1.19):
         certifier.add(0, value)
-    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most_ms=[0.1, 0.1, 0.1])
-    assert found.measured_ms == pytest.approx(1.2, rel=0.01)
-    assert found.at_most_ms is None
+    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most=[0.1, 0.1, 0.1])
+    assert found.measured == pytest.approx(1.2, rel=0.01)
+    assert found.at_most is None
     assert found.verdict != CERTIFIED
 
 
 def test_an_int8_file_that_is_only_bounded_is_not_called_faster() -> None:
-    found = certificate_of(_never_measured(1.0), 0, 0.95, 0.2, 0.05, at_most_ms=[0.1] * 3)
-    steady = replace(MEASURED, stable=True, latency_ms=0.4)
+    found = certificate_of(_never_measured(1.0), 0, 0.95, 0.2, 0.05, at_most=[0.1] * 3)
+    steady = replace(MEASURED, stable=True, measurements={"latency_ms": 0.4})
     verdict = judge(replace(MEASURED, precision="int8"), found, steady)
     assert not verdict.published
     assert verdict.limit_holds
@@ -83,9 +82,9 @@ def test_no_sessions_bound_nothing() -> None:
 def test_too_few_sessions_in_the_reference_state_are_helped_by_the_others() -> None:
     certifier = _never_measured(1.0)
     certifier.add(0, 0.2)
-    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most_ms=[0.3, 0.21, 0.3])
+    found = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most=[0.3, 0.21, 0.3])
     assert found.verdict == CERTIFIED
-    assert found.at_most_ms == 0.3
-    assert found.measured_ms == pytest.approx(0.2, rel=0.01)
-    near = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most_ms=[0.3, 0.21, 0.6])
+    assert found.at_most == 0.3
+    assert found.measured == pytest.approx(0.2, rel=0.01)
+    near = certificate_of(certifier, 0, 0.95, 0.2, 0.05, at_most=[0.3, 0.21, 0.6])
     assert near.verdict == UNDECIDED

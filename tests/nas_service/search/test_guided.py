@@ -131,7 +131,10 @@ def test_costs_and_limits_have_to_fit_together() -> None:
 
 def test_objectives_without_a_cost_source_are_named() -> None:
     given_ = make_problem()
-    with pytest.raises(InvalidSpec, match="no cost source gives 'joules'; known: latency_ms"):
+    with pytest.raises(
+        InvalidSpec,
+        match="'joules'; known: energy_mj, latency_ms, peak_memory",
+    ):
         Problem(**{**vars(given_), "objectives": ("latency_ms", "joules")})
 
 
@@ -169,7 +172,7 @@ def test_the_worst_device_is_the_slower_one_for_each_network() -> None:
     every = base.space.in_every_deployment(rows)
     costs = slow.costs_of(every)
     assert np.array_equal(costs[:, 2], np.maximum(costs[:, 0], costs[:, 1]))
-    assert np.array_equal(costs[:, 3], base.size_bytes(every))
+    assert np.array_equal(costs[:, 3], base.quantity("size_bytes", every))
     front = run(slow, _plan(slow, "guided", 12), on_batch=lambda _: True)
     assert len({one.genotype.architecture for one in front}) == 12
 
@@ -179,9 +182,9 @@ def test_a_further_limit_makes_networks_infeasible() -> None:
     rows = base.space.in_every_deployment(
         distinct(base.space.architectures, 40, np.random.default_rng(0))
     )
-    size = float(np.median(base.size_bytes(rows)))
+    size = float(np.median(base.quantity("size_bytes", rows)))
     held = replace(base, limits={"size_bytes": size})
-    expected = base.feasible(rows) & (base.size_bytes(rows) <= size)
+    expected = base.feasible(rows) & (base.quantity("size_bytes", rows) <= size)
     assert np.array_equal(held.feasible(rows), expected)
     assert 0 < expected.sum() < len(rows)
 

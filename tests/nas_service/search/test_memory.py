@@ -6,7 +6,7 @@ import numpy as np
 
 from lookup_tables.blocks import Block
 from lookup_tables.memory import live_numbers, peak_numbers
-from nas_service.compilation.memory import peak_memory_bytes
+from lookup_tables.runtimes.ort_memory import peak_memory_bytes
 from nas_service.networks.build import build
 from nas_service.networks.export import export
 from nas_service.search.memory import MemoryModel
@@ -50,12 +50,12 @@ def test_a_batch_is_what_walking_each_network_gives(
 
 def test_the_plan_is_near_what_the_runtime_allocates(tmp_path: Path, mbconv: SearchSpace) -> None:
     rows = distinct(mbconv, 6, np.random.default_rng(2))
-    told = []
+    paths = [tmp_path / f"{number}.onnx" for number in range(len(rows))]
     for number, row in enumerate(rows):
-        path = tmp_path / f"{number}.onnx"
         network = build(mbconv, row, seed=number)
-        export(network, path, channels=3, size=input_size(mbconv, row))
-        told.append(peak_memory_bytes(path))
+        export(network, paths[number], channels=3, size=input_size(mbconv, row))
+    told = peak_memory_bytes(paths)
+    assert told == [one for path in paths for one in peak_memory_bytes([path])]  # as alone
     measured = np.array(told, dtype=np.float64)
     assert np.isfinite(measured).all()
     error = MemoryModel(mbconv).peak_bytes(rows) / measured - 1.0
@@ -66,4 +66,4 @@ def test_the_plan_is_near_what_the_runtime_allocates(tmp_path: Path, mbconv: Sea
 def test_a_file_that_does_not_run_has_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"not a model")
-    assert peak_memory_bytes(path) is None
+    assert peak_memory_bytes([path]) == [None]

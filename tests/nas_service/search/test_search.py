@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,12 @@ from nas_service.errors import Infeasible, MissingBlocks
 from nas_service.plugins import SAMPLERS, load
 from nas_service.search import winners
 from nas_service.search.candidates import candidates_of, front_of
-from nas_service.search.certificates import MIN_SESSIONS, Certificate, certificate_of
+from nas_service.search.certificates import (
+    MIN_SESSIONS,
+    Certificate,
+    certificate_of,
+    measured_exactly,
+)
 from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured, held, judge
 from nas_service.search.cost import CostModel, all_blocks, block_counts
@@ -175,22 +181,25 @@ def _measured(precision: str, **values: object) -> Measured:
         "accuracy": 0.9,
         "n_test": 100,
         "accuracy_standard_error": 0.03,
-        "latency_ms": 1.0,
         "stable": True,
-        "size_bytes": 10,
         "parity_ok": True,
         "parity_max_abs": 1e-6,
         "agreement": 1.0,
     }
-    return Measured(**{**given, **values})  # type: ignore[arg-type]
+    quantities = {"latency_ms": 1.0, "size_bytes": 10.0}
+    for name in ("latency_ms", "size_bytes", "peak_memory_bytes"):
+        if name in values:
+            quantities[name] = float(values.pop(name))  # type: ignore[arg-type]
+    return Measured(**{**given, **values, "measurements": quantities})  # type: ignore[arg-type]
 
 
 def _certificate(one: Measured) -> Certificate:
     """Of three sessions, all at what `one` was measured at; of none where it was not stable."""
-    certifier = Certifier(2.0, np.ones(1), np.array([one.latency_ms]), 0.03)
+    latency_ms = one.measurements["latency_ms"]
+    certifier = Certifier(2.0, np.ones(1), np.array([latency_ms]), 0.03)
     for _ in range(MIN_SESSIONS if one.stable else 0):
-        certifier.add(0, one.latency_ms)
-    return certificate_of(certifier, 0, 0.95, one.latency_ms, 0.03)
+        certifier.add(0, latency_ms)
+    return certificate_of(certifier, 0, 0.95, latency_ms, 0.03)
 
 
 @pytest.mark.parametrize(
@@ -228,14 +237,43 @@ def test_every_limit_holds_as_measured(
     limits: dict[str, float], published: bool, holds: bool, reason: str
 ) -> None:
     one = _measured("int8", latency_ms=0.8, size_bytes=1000, peak_memory_bytes=4000)
-    verdict = judge(one, _certificate(one), _measured("fp32"), limits)
+    further = _further(limits, one.measurements)
+    verdict = judge(one, _certificate(one), _measured("fp32"), further)
     assert (verdict.published, verdict.limit_holds) == (published, holds)
     assert verdict.reason.startswith(reason)
-    told = held(limits, one)
     unknown = {"energy_mj", "latency_ms@phone"} & set(limits)
-    assert {name for name, row in told.items() if row["holds"] is None} == unknown
-    assert "macs" not in told
-    assert all(row["holds"] is None for row in held(limits, None).values())
+    assert {name for name, row in held(further).items() if row["holds"] is None} == unknown
+    assert all(row["holds"] is None for row in held(_further(limits, {})).values())
+
+
+def _further(limits: dict[str, float], measured: Mapping[str, float]) -> dict[str, Certificate]:
+    return {
+        name: measured_exactly(name, limit, 0.95, None, measured.get(name))
+        for name, limit in limits.items()
+        if name != "macs"  # which is counted: nothing about it is certified
+    }
+
+
+def _energies(limit: float, values: Sequence[float]) -> Certificate:
+    certifier = Certifier(limit, np.ones(1), np.array([values[0]]), 0.03)
+    for one in values:
+        certifier.add(0, one)
+    return certificate_of(certifier, 0, 0.95, values[0], 0.03, quantity="energy_mj")
+
+
+def test_a_limit_on_energy_is_certified_as_one_on_latency_is() -> None:
+    one = _measured("int8", latency_ms=0.8)
+    for limit, published, reason in (
+        (4.0, True, ""),
+        (2.02, False, "measured 2.001 mJ in 3 sessions: too near the limit of 2.02 mJ"),
+        (1.5, False, "measured 2.001 mJ: over the limit of 1.5 mJ with probability"),
+    ):
+        energy = _energies(limit, [2.0, 1.99, 2.013])
+        assert energy.as_dict()["quantity"] == "energy_mj"
+        assert "limit_ms" not in energy.as_dict()
+        verdict = judge(one, _certificate(one), _measured("fp32"), {"energy_mj": energy})
+        assert verdict.published == published
+        assert verdict.reason.startswith(reason)
 
 
 def test_int8_beside_an_unsteady_fp32_is_not_published() -> None:

@@ -8,6 +8,7 @@ import pytest
 from nas_service.search.candidates import Candidate, ParetoFront
 from nas_service.search.spec import FP32_AND_INT8
 from nas_service.search.ties import resolution, tied, verdict, with_ties
+from nas_service.search.values import Estimate
 from nas_service.search.winners import choose
 from nas_service.space.genotypes import Genotype
 
@@ -58,12 +59,7 @@ def _front(accuracies: list[float]) -> ParetoFront:
             target="t",
             predicted_accuracy=accuracy,
             predicted_accuracy_std=0.01,
-            predicted_latency_ms=0.1 * (number + 1),
-            latency_upper_ms=0.1,
-            size_bytes=1,
-            peak_memory_bytes=1,
-            macs=1,
-            parameters=1,
+            estimates={"latency_ms": Estimate(0.1 * (number + 1), 0.1 * (number + 1))},
             objectives={"latency_ms": 0.1 * (number + 1)},
             keeps_limits=True,
         )

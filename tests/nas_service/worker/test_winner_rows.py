@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_service.search.certificates import CERTIFIED, Certificate, certificate_of, predicted_only
+from nas_service.search.certificates import (
+    CERTIFIED,
+    Certificate,
+    certificate_of,
+    measured_exactly,
+    predicted_only,
+)
 from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured
 from nas_service.space.genotypes import Genotype
@@ -50,9 +56,8 @@ MEASURED = Measured(
     accuracy=0.88,
     n_test=100,
     accuracy_standard_error=0.0325,
-    latency_ms=1.0,
+    measurements={"latency_ms": 1.0, "size_bytes": 900.0, "energy_mj": 3.0},
     stable=True,
-    size_bytes=900,
     parity_ok=True,
     parity_max_abs=1e-6,
     agreement=1.0,
@@ -72,6 +77,13 @@ def test_what_was_predicted_and_measured_have_names_of_their_own() -> None:
     assert row["measured_accuracy_standard_error"] == 0.0325
     assert (row["predicted_size_bytes"], row["measured_size_bytes"]) == (1000, 900)
     assert row["verdict"] == CERTIFIED
+    assert (row["predicted_energy_mj"], row["measured_energy_mj"]) == (None, 3.0)
+    energy, size = (
+        next(q for q in row["quantities"] if q["name"] == name)
+        for name in ("energy_mj", "size_bytes")
+    )
+    assert (energy["predicted"], energy["measured"]) == (None, "3 mJ")
+    assert (size["predicted"], size["measured"]) == ("1.0 kB", "0.9 kB")
     assert row["limit_holds"]
     assert row["published"]
     assert row["reason"] == ""
@@ -79,7 +91,8 @@ def test_what_was_predicted_and_measured_have_names_of_their_own() -> None:
 
 def test_nothing_measured_is_unknown_and_not_published() -> None:
     certificate = predicted_only(2.0, 0.95, 1.1, 0.03)
-    row = row_of(WINNER, None, None, certificate, {"size_bytes": 500.0}, "fp32")
+    further = {"size_bytes": measured_exactly("size_bytes", 500.0, 0.95, 1000.0, None)}
+    row = row_of(WINNER, None, None, certificate, further, "fp32")
     unknown = [key for key in row if key.startswith("measured_")]
     assert unknown
     assert all(row[key] is None for key in unknown)
@@ -102,7 +115,8 @@ def test_a_file_that_is_not_what_it_says_is_refused(changes: dict[str, Any], rea
 
 
 def test_a_further_limit_that_is_broken_as_measured_is_told() -> None:
-    row = row_of(WINNER, MEASURED, MEASURED, _certificate(2.0), {"size_bytes": 800.0})
+    further = {"size_bytes": measured_exactly("size_bytes", 800.0, 0.95, 1000.0, 900.0)}
+    row = row_of(WINNER, MEASURED, MEASURED, _certificate(2.0), further)
     assert row["limits"]["size_bytes"]["holds"] is False
     assert row["reason"] == "measured size_bytes 900 is over its limit of 800"
     assert row["limit_holds"] is False

@@ -1,37 +1,48 @@
 """What ONNX Runtime allocates for the activations of one run, as its own allocator tells.
 
 The runtime lays activations out in one buffer once it has seen a run. In a process of its own, with
-an arena that takes exactly what is asked for, the second run's request is that buffer's size.
+an arena that takes exactly what is asked for, the second run's request is that buffer's size. A
+process that has loaded the runtime forks for each file: an arena gives what it has taken before to
+the next session without a word.
 
-    python -m nas_service.compilation.memory FILE
+    python -m lookup_tables.runtimes.ort_memory FILE...
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 TIMEOUT_S = 60.0
-_RUN = "--run--"
+_FILE, _RUN = "--file--", "--run--"
 _EXTENDED = re.compile(r"Extended allocation by (\d+) bytes")
 
 
-def peak_memory_bytes(model: Path) -> int | None:
-    """Bytes of activations of one run of an ONNX file; None where the runtime does not tell."""
+def peak_memory_bytes(models: Sequence[Path]) -> list[int | None]:
+    """Bytes of activations of one run of each ONNX file; None where the runtime does not tell."""
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "nas_service.compilation.memory", str(model)],
+            [sys.executable, "-m", "lookup_tables.runtimes.ort_memory", *map(str, models)],
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return None
-    parts = done.stderr.split(_RUN)
-    if done.returncode or len(parts) < 3:
+        return [None] * len(models)
+    parts = done.stderr.split(_FILE)[1:]
+    if done.returncode or len(parts) != len(models):
+        return [None] * len(models)
+    return [_of_runs(part.split(_RUN)) for part in parts]
+
+
+def _of_runs(parts: Sequence[str]) -> int | None:
+    """From what the runtime printed while it loaded a file and ran it twice."""
+    if len(parts) < 3:
         return None
     first, second = ([int(one) for one in _EXTENDED.findall(part)] for part in parts[1:3])
     # without a request the buffer fits a chunk that the first run took for a single tensor, the
@@ -39,8 +50,25 @@ def peak_memory_bytes(model: Path) -> int | None:
     return sum(second) or max(first, default=None)
 
 
-def main(path: str) -> None:
-    """Run a model twice and let the runtime say what it allocates."""
+def main(paths: Sequence[str]) -> None:
+    """Run each model twice, in a process of its own, and let the runtime say what it allocates."""
+    import onnxruntime  # noqa: F401  # loaded once, before the processes part
+
+    for path in paths:
+        _say(_FILE)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                _run(path)
+                status = 0
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        os.waitpid(child, 0)  # one that failed has not said that it ran twice
+
+
+def _run(path: str) -> None:
     import onnxruntime as ort
 
     from lookup_tables.measuring.onnx_session import inputs_of_session
@@ -64,10 +92,14 @@ def main(path: str) -> None:
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     feeds = random_inputs(inputs_of_session(session))
     for _ in range(2):
-        sys.stderr.write(_RUN)
-        sys.stderr.flush()
+        _say(_RUN)
         session.run(None, feeds)
 
 
+def _say(marker: str) -> None:
+    sys.stderr.write(marker)
+    sys.stderr.flush()
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])

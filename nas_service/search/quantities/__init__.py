@@ -1,0 +1,1 @@
+"""What is minimised or limited beside the metric: one module a quantity."""
