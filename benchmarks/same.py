@@ -92,19 +92,31 @@ def main(arguments: list[str]) -> int:
         print(f"{name}: {'same' if not places else f'{len(places)} differences'}")
         for place in places[:5]:
             print(f"  {place}")
+        if new := sorted(added(before.get(name), value)):
+            print(f"  new beside them: {', '.join(new)}")
     return 1 if differing else 0
 
 
 def differences(before: Any, now: Any, place: str) -> Iterator[str]:
     """Where two JSON values differ, with both."""
     if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted({*before, *now}):
-            yield from differences(before.get(key), now.get(key), f"{place}.{key}")
+        for key in sorted(before):
+            yield from differences(before[key], now.get(key), f"{place}.{key}")
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for number, (one, other) in enumerate(zip(before, now, strict=True)):
             yield from differences(one, other, f"{place}[{number}]")
     elif before != now:
         yield f"{place}: {str(before)[:60]} before, {str(now)[:60]} now"
+
+
+def added(before: Any, now: Any) -> set[str]:
+    """Names of fields that are there now and were not before, wherever."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        deeper = (added(value, now.get(key)) for key, value in before.items())
+        return set(now) - set(before) | set().union(*deeper)
+    if isinstance(before, list) and isinstance(now, list):
+        return set().union(*(added(*pair) for pair in zip(before, now, strict=False)))
+    return set()
 
 
 def _results(folder: Path, searches: list[str], rows: list[str]) -> Json:

@@ -9,11 +9,12 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from lookup_tables.blocks import Block
+from lookup_tables.blocks.registry import block_of
 from lookup_tables.calibrate import EVERY_FORM, Calibration
 from lookup_tables.errors import InvalidTable, LookupTableError
 from lookup_tables.measuring.reference import Reference
@@ -27,7 +28,6 @@ FORMAT_VERSION = 1
 MAX_BYTES = 64 * 1024**2
 MAX_ENTRIES = 200_000
 _ENTRY_FIELDS = {field.name for field in fields(Entry)} - {"block"}
-_BLOCK_FIELDS = {field.name for field in fields(Block)}
 
 
 def dump(table: LookupTable) -> str:
@@ -43,9 +43,9 @@ def dump(table: LookupTable) -> str:
     }
     lines = [json.dumps(header, sort_keys=True, allow_nan=False)]
     for entry in table.entries:
-        row = {k: v for k, v in asdict(entry).items() if k != "block" and v is not None}
-        sizes = {k: v for k, v in asdict(entry.block).items() if v or k == "kind"}
-        lines.append(json.dumps({"block": sizes, **row}, sort_keys=True, allow_nan=False))
+        row = {k: v for k, v in entry.as_dict().items() if v is not None}
+        row["block"] = {k: v for k, v in row["block"].items() if v}
+        lines.append(json.dumps(row, sort_keys=True, allow_nan=False))
     return "\n".join(lines) + "\n"
 
 
@@ -256,9 +256,10 @@ def _entry(number: int, row: dict[str, Any], problems: list[str]) -> Entry | Non
     if not isinstance(sizes, dict):
         problems.append(f"row {number}: block: missing")
         return None
-    unknown = [f"block.{name}" for name in sorted(set(sizes) - _BLOCK_FIELDS)]
-    unknown += sorted(set(row) - _ENTRY_FIELDS - {"block"})
-    problems.extend(f"row {number}: {name}: unknown field" for name in unknown)
+    problems.extend(
+        f"row {number}: {name}: unknown field"
+        for name in sorted(set(row) - _ENTRY_FIELDS - {"block"})
+    )
     for name in ("p10_ms", "p50_ms", "p90_ms", "p99_ms", "energy_mj"):
         value = row.get(name)
         if value is None and name != "p10_ms":
@@ -275,14 +276,15 @@ def _entry(number: int, row: dict[str, Any], problems: list[str]) -> Entry | Non
     problems.extend(
         f"row {number}: block.{name}: {value!r} is not a count"
         for name, value in sizes.items()
-        if name in _BLOCK_FIELDS and name != "kind" and not _is_count(value)
+        if name != "kind" and not _is_count(value)
     )
     if not isinstance(sizes.get("kind"), str):
         problems.append(f"row {number}: block.kind: {sizes.get('kind')!r} is not a text")
     if len(problems) > before:
         return None
     try:
-        return Entry(block=Block(**sizes), **{k: v for k, v in row.items() if k != "block"})
+        block = block_of(sizes["kind"], {k: v for k, v in sizes.items() if k != "kind"})
+        return Entry(block=block, **{k: v for k, v in row.items() if k != "block"})
     except (TypeError, LookupTableError) as error:
         problems.append(f"row {number}: block: {error}")
         return None

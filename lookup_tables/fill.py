@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -35,24 +35,17 @@ class FillReport:
 
 
 def block_features(blocks: Sequence[Block]) -> FloatArray:
-    """What decides the latency of a block, as numbers of similar size: `(n, 9)`."""
-    rows = []
-    for block in blocks:
-        out_pixels = block.out_height * block.out_width
-        rows.append(
-            [
-                np.log(block.in_channels),
-                np.log(block.out_channels),
-                np.log(max(block.mid_channels, 1)),
-                np.log(block.height * block.width),
-                float(block.kernel),
-                float(block.stride),
-                float(block.se_channels > 0),
-                float(block.mid_channels != block.in_channels),
-                np.log(max(block.macs, out_pixels)),
-            ]
-        )
-    return np.array(rows, dtype=np.float64)
+    """What decides the latency of a block, as numbers of similar size: `(n, f)`.
+
+    A column for each feature that some of them have, 0 where a block's family has it not.
+    """
+    return columns_of([block.features() for block in blocks])
+
+
+def columns_of(rows: Sequence[Mapping[str, float]]) -> FloatArray:
+    """Named numbers as an array, a column a name in the order in which they are first met."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return np.array([[row.get(name, 0.0) for name in names] for row in rows], dtype=np.float64)
 
 
 def design(blocks: Sequence[Block], n: int, *, seed: int) -> list[Block]:

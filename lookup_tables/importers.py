@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 
 from lookup_tables.blocks import Block
+from lookup_tables.blocks.convolution import ConvReluBlock
+from lookup_tables.blocks.mbconv import MbConvBlock
 from lookup_tables.errors import InvalidTable, LookupTableError
 from lookup_tables.source import FloatArray
 from lookup_tables.table import Entry, LookupTable
@@ -113,9 +115,9 @@ def ofa_block(key: str) -> Block:
         return _mbconv(key, told, (height, width, channels), out)
     stride = max(1, round(height / out[0])) if len(out) == 3 else 1
     if name in {"conv", "first_conv"}:
-        return Block("conv_relu", channels, out[-1], height, width, kernel=3, stride=stride)
+        return ConvReluBlock(channels, out[-1], height, width, kernel=3, stride=stride)
     if name in {"conv_1", "final_expand_layer", "feature_mix_layer", "logits", "classifier"}:
-        return Block("conv_relu", channels, out[-1], height, width, kernel=1, stride=1)
+        return ConvReluBlock(channels, out[-1], height, width)
     raise LookupTableError(f"{key}: unknown kind of block {kind!r}")
 
 
@@ -131,8 +133,7 @@ def _mbconv(key: str, told: Mapping[str, str], size: tuple[int, int, int], out: 
     middle = channels * expand if expand <= _LARGEST_RATIO else expand
     if [-(-height // stride), -(-width // stride)] != out[:2]:
         raise LookupTableError(f"{key}: stride {stride} does not lead from input to output")
-    return Block(
-        "mbconv",
+    return MbConvBlock(
         channels,
         out[2],
         height,

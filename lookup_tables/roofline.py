@@ -53,7 +53,7 @@ class Roofline:
         """Estimated latency of each block: `(len(blocks),)`."""
         size = _BYTES[self.target.precision]
         macs = np.array([float(b.macs) for b in blocks])
-        moved = np.array([float(_numbers(b)) for b in blocks]) * size
+        moved = np.array([float(b.moved_numbers) for b in blocks]) * size
         layers = np.array([float(b.n_layers) for b in blocks])
         arithmetic = 1e3 * macs / (self.peaks.macs_per_s * 4.0 / size)
         traffic = 1e3 * moved / self.peaks.bytes_per_s
@@ -71,18 +71,3 @@ class Roofline:
             for block, cost in zip(blocks, costs, strict=True)
         )
         return LookupTable(self.target, entries, {"roofline": self.peaks.as_dict()})
-
-
-def _numbers(block: Block) -> int:
-    """Numbers read and written: inputs, outputs, weights, and what layers hand to each other."""
-    pixels_in, pixels_out = block.height * block.width, block.out_height * block.out_width
-    inside = 0
-    if block.kind == "mbconv":
-        wide = 0 if block.mid_channels == block.in_channels else 2 * block.mid_channels * pixels_in
-        inside = wide + 2 * block.mid_channels * pixels_out
-    elif block.kind == "head":
-        inside = 2 * block.mid_channels * pixels_in
-    elif block.kind == "residual_reduction":
-        inside = 4 * block.out_channels * pixels_out
-    read = block.in_channels * pixels_in * max(block.terms, 1)
-    return read + block.out_channels * pixels_out + block.weights + inside

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -46,6 +46,11 @@ class Entry:
     stable: bool = True
     measured_at: str | None = None
     energy_mj: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; the block by its kind and sizes."""
+        own = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**own, "block": {"kind": self.block.kind, **self.block.sizes}}
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ class LookupTable:
             "provenance": dict(self.provenance),
             "calibration": None if self.calibration is None else self.calibration.as_dict(),
             **({"ratios": ratios} if ratios else {}),  # a version is that of what is said
-            "entries": [asdict(entry) for entry in self.entries],
+            "entries": [entry.as_dict() for entry in self.entries],
         }
 
     def _rows(self, blocks: Sequence[Block]) -> list[int]:

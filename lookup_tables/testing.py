@@ -1,7 +1,7 @@
-"""Contract tests for cost sources and runtimes: subclass in a test module, provide the fixtures.
+"""Contract tests for cost sources, runtimes and blocks: subclass, and provide the fixtures.
 
 `class TestMine(CostSourceContract)` gives `source` and `blocks`; `class TestMine(RuntimeContract)`
-`name`, `model_file` and `target`.
+`name`, `model_file` and `target`; `class TestMine(BlockContract)` gives `block`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ import pytest
 
 from lookup_tables.agent_file import agent_file
 from lookup_tables.blocks import Block
-from lookup_tables.errors import MissingBlocks
+from lookup_tables.blocks.convolution import ConvBlock
+from lookup_tables.blocks.registry import block_of, family
+from lookup_tables.errors import LookupTableError, MissingBlocks
+from lookup_tables.graphs import block_graph
 from lookup_tables.measuring.anchor import read
 from lookup_tables.measuring.clock import SYSTEM_CLOCK
+from lookup_tables.measuring.onnx_session import session_options
 from lookup_tables.measuring.timing import Protocol
 from lookup_tables.profile import LocalProfiler
 from lookup_tables.runtimes.registry import load, random_inputs, runtime, runtime_points
@@ -57,7 +61,7 @@ class TableContract(CostSourceContract):
     """What a source keeps that knows only the blocks that somebody measured."""
 
     def test_an_unknown_block_is_named(self, source: CostSource) -> None:
-        stranger = Block("conv", 3, 7, 11, 13, kernel=9)
+        stranger = ConvBlock(3, 7, 11, 13, kernel=9)
         with pytest.raises(MissingBlocks, match=stranger.key):
             source.latency_ms([stranger])
 
@@ -111,3 +115,60 @@ class RuntimeContract:
         timing = profiler.measure({"m": model_file}, target, protocol=protocol, budget_s=20.0)["m"]
         assert timing.p50_ms > 0
         assert list(profiler.references) == [runtime(target.runtime).state]
+
+
+class BlockContract:
+    """What every family of blocks keeps on its cost side; fixture `block`, one of the family."""
+
+    def test_a_row_reads_back_equal(self, block: Block) -> None:
+        assert family(block.kind) is type(block)
+        again = block_of(block.kind, dict(block.sizes))
+        assert again == block
+        assert hash(again) == hash(block)
+        assert again.key == block.key
+        assert all(isinstance(value, int) for value in block.sizes.values())
+
+    def test_blocks_of_other_sizes_are_others(self, block: Block) -> None:
+        other = block.small()
+        assert (other == block) == (other.key == block.key)
+        assert (other < block) != (block < other) or other == block
+        assert other.small() == other
+        assert list(other.features()) == list(block.features())
+        assert list(other.trend()) == list(block.trend())
+
+    def test_a_size_that_it_has_not_is_refused(self, block: Block) -> None:
+        with pytest.raises(LookupTableError, match="colour"):
+            block_of(block.kind, {**block.sizes, "colour": 1})
+
+    def test_its_graph_runs_and_has_the_shapes_and_weights_that_it_says(self, block: Block) -> None:
+        import onnxruntime
+
+        graph = block_graph(block, seed=3)
+        held = sum(int(np.prod(one.dims)) for one in graph.graph.initializer)
+        assert held == block.weights
+        session = onnxruntime.InferenceSession(
+            graph.SerializeToString(), session_options(1), providers=["CPUExecutionProvider"]
+        )
+        fed = {name: np.ones(shape, dtype=np.float32) for name, shape in block.inputs.items()}
+        (output,) = session.run(None, fed)
+        assert output.shape == block.output_shape
+        assert np.isfinite(output).all()
+
+    def test_small_blocks_have_the_same_operators(self, block: Block) -> None:
+        graphs = [block_graph(one).graph.node for one in (block, block.small())]
+        assert [n.op_type for n in graphs[0]] == [n.op_type for n in graphs[1]]
+
+    def test_counts_are_in_order(self, block: Block) -> None:
+        assert block.macs >= 0
+        assert block.parameters >= 0
+        assert block.n_layers >= 1
+        assert block.live_numbers() >= block.output_numbers > 0
+        assert block.live_numbers(reads_sample=True) <= block.live_numbers()
+        assert block.moved_numbers >= int(np.prod(block.output_shape)) + block.weights
+        assert all(np.isfinite(one) for one in block.features().values())
+
+    def test_narrower_is_never_more(self, block: Block) -> None:
+        narrower = block.narrowed(0.75)
+        assert narrower.macs <= block.macs
+        assert narrower.weights <= block.weights
+        assert block.narrowed(1.0) == block

@@ -15,6 +15,7 @@ import numpy as np
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import Calibration
 from lookup_tables.errors import LookupTableError
+from lookup_tables.fill import columns_of
 from lookup_tables.roofline import Peaks, Roofline
 from lookup_tables.source import FloatArray
 from lookup_tables.table import TRANSFERRED, Entry, LookupTable
@@ -118,11 +119,6 @@ def _block_costs(counts: FloatArray, latency: FloatArray, prior: FloatArray) -> 
 def _sizes(blocks: Sequence[Block]) -> FloatArray:
     """What a network's latency may follow, summed over its blocks: `(len(blocks), f)`."""
     kinds = sorted({block.kind for block in blocks})
-    rows = []
-    for block in blocks:
-        outputs = float(block.out_channels * block.out_height * block.out_width)
-        own = [float(block.macs), outputs, float(block.weights), float(block.n_layers)]
-        own.append(float(block.macs * (block.kernel > 3)))
-        own.append(outputs * (block.se_channels > 0))
-        rows.append(own + [float(block.kind == kind) for kind in kinds])
-    return np.array(rows)
+    sizes = columns_of([block.trend() for block in blocks])
+    of_kind = [[float(block.kind == kind) for kind in kinds] for block in blocks]
+    return np.column_stack([sizes, np.array(of_kind)])

@@ -16,6 +16,8 @@ ONNX_PASSES = "nas_service.onnx_passes"
 CONVERTERS = "nas_service.converters"
 RUNTIMES = "lookup_tables.runtimes"
 QUANTITIES = "nas_service.quantities"
+BLOCK_FAMILIES = "lookup_tables.block_families"
+BLOCK_MODULES = "nas_service.block_modules"
 PREDICTORS = "predictors.accuracy"
 
 GROUPS = (
@@ -27,6 +29,8 @@ GROUPS = (
     CONVERTERS,
     RUNTIMES,
     QUANTITIES,
+    BLOCK_FAMILIES,
+    BLOCK_MODULES,
     PREDICTORS,
 )
 

@@ -13,9 +13,9 @@ import warnings
 import torch
 from torch import nn
 
+from lookup_tables.blocks.image import kept_channels
 from nas_service.compression.base import PassContext
 from nas_service.compression.structured import classifier_of, require_runs, torch_pruning_for
-from nas_service.space.narrowed import kept_channels
 
 
 class WidthPass:

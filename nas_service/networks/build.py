@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nas_service.networks.blocks import block_module
+from nas_service.networks.blocks.registry import block_module
 from nas_service.space.base import IntArray, Node, SearchSpace
 
 
@@ -47,13 +47,12 @@ def count_macs(network: nn.Module, image: Tensor) -> int:
 
     def count(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
-        if isinstance(module, nn.Conv2d):
-            weights = module.weight
-            total += output.shape[2] * output.shape[3] * weights.numel()
+        if isinstance(module, nn.Conv1d | nn.Conv2d):
+            total += output[0, 0].numel() * module.weight.numel()
         elif isinstance(module, nn.Linear):
             total += output[0].numel() // module.out_features * module.weight.numel()
 
-    leaves = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    leaves = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Linear)]
     hooks = [leaf.register_forward_hook(count) for leaf in leaves]
     try:
         with torch.no_grad():

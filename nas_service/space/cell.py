@@ -14,6 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lookup_tables.blocks import Block
+from lookup_tables.blocks.add import AddBlock
+from lookup_tables.blocks.avg_pool import AvgPoolBlock
+from lookup_tables.blocks.convolution import ConvBlock, ReluConvBlock
+from lookup_tables.blocks.norm_head import NormHeadBlock
+from lookup_tables.blocks.residual_reduction import ResidualReductionBlock
 from nas_service.errors import InvalidSpec
 from nas_service.space import cell_features
 from nas_service.space.base import (
@@ -66,20 +71,18 @@ class NasBench201Space:
         """Stem, cells and reductions by stage, head; cells read every decision."""
         everything = tuple(range(len(EDGES)))
         size, slots = self.image.size, []
-        stem = Block("conv", self.image.channels, CHANNELS[0], size, size, kernel=3)
+        stem = ConvBlock(self.image.channels, CHANNELS[0], size, size, kernel=3)
         slots.append(Slot("stem", (), lambda _: (stem,)))
         for stage, channels in enumerate(CHANNELS):
             if stage:
-                reduction = Block(
-                    "residual_reduction", CHANNELS[stage - 1], channels, size, size, 3, 2
-                )
+                reduction = ResidualReductionBlock(CHANNELS[stage - 1], channels, size, size)
                 slots.append(Slot(f"reduction{stage}", (), lambda _, b=reduction: (b,)))  # type: ignore[misc]
                 size //= 2
             stage_blocks = _StageBlocks(channels, size)
             slots.append(
                 Slot(f"stage{stage + 1}", everything, stage_blocks, stage_blocks.junctions)
             )
-        head = Block("norm_head", CHANNELS[-1], self.image.n_classes, size, size)
+        head = NormHeadBlock(CHANNELS[-1], self.image.n_classes, size, size)
         slots.append(Slot("head", (), lambda _: (head,)))
         return tuple(slots)
 
@@ -108,15 +111,15 @@ class NasBench201Space:
         if not expression(cell):
             raise InvalidSpec("the cell's input does not reach its output")
         size = self.image.size
-        nodes = [Node(Block("conv", self.image.channels, CHANNELS[0], size, size, kernel=3), (-1,))]
+        nodes = [Node(ConvBlock(self.image.channels, CHANNELS[0], size, size, kernel=3), (-1,))]
         for stage, channels in enumerate(CHANNELS):
             if stage:
-                block = Block("residual_reduction", CHANNELS[stage - 1], channels, size, size, 3, 2)
+                block = ResidualReductionBlock(CHANNELS[stage - 1], channels, size, size)
                 nodes.append(Node(block, (len(nodes) - 1,)))
                 size //= 2
             for _ in range(CELLS_PER_STAGE):
                 _wire_cell(nodes, cell, channels, size)
-        head = Block("norm_head", CHANNELS[-1], self.image.n_classes, size, size)
+        head = NormHeadBlock(CHANNELS[-1], self.image.n_classes, size, size)
         return (*nodes, Node(head, (len(nodes) - 1,)))
 
     def largest(self) -> IntArray:
@@ -150,7 +153,7 @@ class _StageBlocks:
         cell = tuple(OPERATORS.index(value) for value in values)
         if not expression(cell):
             return (), ()
-        nodes: list[Node] = [Node(Block("conv", 1, 1, 1, 1), (-1,))]  # stands for what came before
+        nodes: list[Node] = [Node(ConvBlock(1, 1, 1, 1), (-1,))]  # stands for what came before
         _wire_cell(nodes, cell, self._channels, self._size)
         blocks = tuple(node.block for node in nodes[1:])
         return blocks, junctions_of(nodes, repeated=True)
@@ -171,7 +174,7 @@ def _wire_cell(nodes: list[Node], cell: tuple[int, ...], channels: int, size: in
             nodes.append(Node(_operator_block(operator, channels, size), (origin,)))
             terms.append(len(nodes) - 1)
         if len(terms) > 1:
-            block = Block("add", channels, channels, size, size, terms=len(terms))
+            block = AddBlock.of(channels, size, size, terms=len(terms))
             nodes.append(Node(block, tuple(terms)))
             at[target] = len(nodes) - 1
         else:
@@ -179,12 +182,12 @@ def _wire_cell(nodes: list[Node], cell: tuple[int, ...], channels: int, size: in
     last = at[N_NODES - 1]
     if last is not None and last != len(nodes) - 1:
         # the next block reads the last node, so an output that stands earlier is passed on
-        nodes.append(Node(Block("add", channels, channels, size, size), (last,)))
+        nodes.append(Node(AddBlock.of(channels, size, size), (last,)))
 
 
 @lru_cache(maxsize=64)
 def _operator_block(operator: int, channels: int, size: int) -> Block:
     if operator == POOL:
-        return Block("avg_pool", channels, channels, size, size, kernel=3)
+        return AvgPoolBlock.of(channels, size, size)
     kernel = 1 if operator == CONV1 else 3
-    return Block("relu_conv", channels, channels, size, size, kernel=kernel)
+    return ReluConvBlock(channels, channels, size, size, kernel=kernel)

@@ -16,6 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lookup_tables.blocks import Block
+from lookup_tables.blocks.convolution import ConvReluBlock
+from lookup_tables.blocks.head import HeadBlock
+from lookup_tables.blocks.mbconv import MbConvBlock
 from nas_service.errors import InvalidSpec
 from nas_service.space.base import (
     Decision,
@@ -153,8 +156,7 @@ class MbconvSpace:
     def _stem(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
         resolution, width = values
         return (
-            Block(
-                "conv_relu",
+            ConvReluBlock(
                 self.image.channels,
                 scaled(STEM, width),
                 resolution,
@@ -176,8 +178,7 @@ class MbconvSpace:
             side = self._size_after(resolution, stage + 1 if layer == 0 else stage + 2)
             mid = inputs * expansion
             return (
-                Block(
-                    "mbconv",
+                MbConvBlock(
                     inputs,
                     outputs,
                     side,
@@ -196,8 +197,7 @@ class MbconvSpace:
         resolution, width = values
         side = self._size_after(resolution, 5)
         return (
-            Block(
-                "head",
+            HeadBlock(
                 scaled(STAGES[-1], width),
                 self.image.n_classes,
                 side,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from functools import cache
 from itertools import product
 
@@ -15,23 +14,12 @@ from nas_service.errors import InvalidSpec
 from nas_service.space.base import IntArray, SearchSpace, Slot
 from nas_service.space.wrapped import Blocks, WrappedSpace
 
-_SMALL = 8
 BoolArray = npt.NDArray[np.bool_]
 
 
 def operators_of(block: Block) -> frozenset[str]:
     """The ONNX operators of a block; they depend on its form alone, not on its sizes."""
-    return _operators(
-        replace(
-            block,
-            in_channels=_SMALL,
-            out_channels=_SMALL,
-            height=_SMALL,
-            width=_SMALL,
-            mid_channels=_SMALL if block.mid_channels == block.in_channels else 2 * _SMALL,
-            se_channels=_SMALL if block.se_channels else 0,
-        )
-    )
+    return _operators(block.small())
 
 
 @cache

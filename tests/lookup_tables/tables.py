@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookup_tables.blocks import Block
+from lookup_tables.blocks.convolution import ConvBlock
 from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import Target
 
@@ -10,7 +10,7 @@ TARGET = Target("board", "onnxruntime", "1.31.1", "fp32")
 
 
 def small_table(times: float = 1.0) -> LookupTable:
-    blocks = [Block("conv", 3, 8 * n, 8, 8, kernel=3) for n in range(1, 5)]
+    blocks = [ConvBlock(3, 8 * n, 8, 8, kernel=3) for n in range(1, 5)]
     entries = tuple(
         Entry(
             b,

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from lookup_tables.blocks import Block
+from lookup_tables.blocks.mbconv import MbConvBlock
 from lookup_tables.calibrate import Calibration, block_sums, fit_calibration, rescaled
 from lookup_tables.errors import LookupTableError, ProfilingFailed
 from lookup_tables.fill import design, fill
@@ -182,7 +183,7 @@ def test_a_block_counts_its_layers() -> None:
 
 def _grid() -> list[Block]:
     return [
-        Block("mbconv", c, c, h, h, kernel=k, mid_channels=c * e, residual=1)
+        MbConvBlock(c, c, h, h, kernel=k, mid_channels=c * e, residual=1)
         for c in (8, 16, 24, 32)
         for h in (4, 8, 16)
         for k in (3, 5, 7)

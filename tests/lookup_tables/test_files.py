@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lookup_tables import files
-from lookup_tables.blocks import Block
+from lookup_tables.blocks.convolution import ConvBlock
 from lookup_tables.calibrate import EVERY_FORM, Calibration
 from lookup_tables.errors import InvalidTable, MissingBlocks
 from lookup_tables.target import Deployment
@@ -72,7 +72,7 @@ def test_a_block_that_occurs_twice_names_both_rows() -> None:
 
 
 def test_a_missing_block_is_named() -> None:
-    stranger = Block("conv", 3, 99, 8, 8)
+    stranger = ConvBlock(3, 99, 8, 8)
     with pytest.raises(MissingBlocks, match=stranger.key):
         small_table().latency_ms([stranger])
 

@@ -5,7 +5,8 @@ import pyarrow.parquet
 import pytest
 
 from lookup_tables import importers
-from lookup_tables.blocks import Block
+from lookup_tables.blocks.convolution import ConvReluBlock
+from lookup_tables.blocks.mbconv import MbConvBlock
 from lookup_tables.errors import InvalidTable
 from lookup_tables.target import Target
 
@@ -22,9 +23,9 @@ def test_a_key_of_once_for_all_becomes_its_block(tmp_path: Path) -> None:
     )
     table = importers.ofa_table(path, TARGET)
     blocks = [
-        Block("mbconv", 16, 24, 100, 100, 5, 2, mid_channels=48, se_channels=12),
-        Block("mbconv", 96, 96, 7, 7, 3, 1, mid_channels=576, residual=1),
-        Block("conv_relu", 3, 16, 224, 224, 3, 2),
+        MbConvBlock(16, 24, 100, 100, 5, 2, mid_channels=48, se_channels=12),
+        MbConvBlock(96, 96, 7, 7, 3, 1, mid_channels=576, residual=1),
+        ConvReluBlock(3, 16, 224, 224, 3, 2),
     ]
     assert table.latency_ms(blocks).tolist() == [0.73, 0.2, 0.3]
     assert table.provenance["imported"]["layout"] == "ofa"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lookup_tables.blocks import Block
+from lookup_tables.blocks.convolution import ConvBlock
 from lookup_tables.calibrate import Calibration
 from lookup_tables.errors import InvalidTable
 from lookup_tables.plausible import require_plausible
@@ -84,7 +84,7 @@ def test_every_fault_is_told_at_once_up_to_fifty() -> None:
     assert _problems(replace(table, entries=bad)).count("is above") == len(bad)
     many = tuple(
         Entry(
-            Block("conv", 3, 8 * n, 8, 8, kernel=3),
+            ConvBlock(3, 8 * n, 8, 8, kernel=3),
             p10_ms=9.0,
             p50_ms=1.0,
             n=3,

@@ -7,15 +7,20 @@ import pytest
 from onnx import helper, numpy_helper
 
 from lookup_tables.blocks import Block
-from lookup_tables.graphs import block_graph, input_names
+from lookup_tables.blocks.add import AddBlock
+from lookup_tables.blocks.avg_pool import AvgPoolBlock
+from lookup_tables.blocks.convolution import ReluConvBlock
+from lookup_tables.blocks.mbconv import MbConvBlock
+from lookup_tables.blocks.residual_reduction import ResidualReductionBlock
+from lookup_tables.graphs import block_graph
 from lookup_tables.quantized import half_precision, quantize, with_integer_borders
 
 BLOCKS = [
-    Block("mbconv", 8, 8, 8, 8, kernel=3, mid_channels=32, se_channels=8, residual=1),
-    Block("relu_conv", 8, 8, 8, 8, kernel=3),
-    Block("add", 8, 8, 8, 8, terms=2),
-    Block("avg_pool", 8, 8, 8, 8, kernel=3),
-    Block("residual_reduction", 8, 16, 8, 8, kernel=3, stride=2),
+    MbConvBlock(8, 8, 8, 8, kernel=3, mid_channels=32, se_channels=8, residual=1),
+    ReluConvBlock(8, 8, 8, 8, kernel=3),
+    AddBlock(8, 8, 8, 8, terms=2),
+    AvgPoolBlock(8, 8, 8, 8),
+    ResidualReductionBlock(8, 16, 8, 8),
 ]
 
 
@@ -24,7 +29,7 @@ def _quantized(block: Block, folder: Path) -> tuple[Path, list[dict[str, np.ndar
     generator = np.random.default_rng(0)
     shape = (1, block.in_channels, block.height, block.width)
     batches = [
-        {name: generator.standard_normal(shape, dtype=np.float32) for name in input_names(block)}
+        {name: generator.standard_normal(shape, dtype=np.float32) for name in block.inputs}
         for _ in range(4)
     ]
     quantize(folder / "fp32.onnx", folder / "int8.onnx", batches)
@@ -58,7 +63,7 @@ def test_integer_borders_leave_no_float_outside(block: Block, tmp_path: Path) ->
 
 def test_average_pools_compute_in_float_inside_an_int8_network(tmp_path: Path) -> None:
     """ONNX Runtime's integer pool takes ten times as long as the float one."""
-    _quantized(Block("residual_reduction", 8, 16, 8, 8, kernel=3, stride=2), tmp_path)
+    _quantized(ResidualReductionBlock(8, 16, 8, 8), tmp_path)
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 3

@@ -3,13 +3,15 @@ import pytest
 
 from lookup_tables import files
 from lookup_tables.blocks import Block
+from lookup_tables.blocks.add import AddBlock
+from lookup_tables.blocks.convolution import ConvReluBlock
 from lookup_tables.errors import LookupTableError
 from lookup_tables.roofline import Peaks, Roofline
 from lookup_tables.target import Target
 from lookup_tables.testing import CostSourceContract
 
 # 3x3 convolution, 16 to 32 channels on 8x8: 8*8*16*32*9 = 294,912 MACs
-CONV = Block("conv_relu", 16, 32, 8, 8, kernel=3)
+CONV = ConvReluBlock(16, 32, 8, 8, kernel=3)
 # numbers: 16*64 in, 32*64 out, 16*32*9 + 32 weights = 7,712
 SLOW, FAST = 1e6, 1e12
 
@@ -51,4 +53,4 @@ class TestContract(CostSourceContract):
 
     @pytest.fixture
     def blocks(self) -> list[Block]:
-        return [CONV, Block("add", 8, 8, 4, 4, terms=2)]
+        return [CONV, AddBlock(8, 8, 4, 4, terms=2)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lookup_tables.blocks import Block
+from lookup_tables.blocks.convolution import ConvReluBlock
 from lookup_tables.errors import LookupTableError
 from lookup_tables.roofline import Peaks, Roofline
 from lookup_tables.table import LookupTable
@@ -14,7 +14,7 @@ from lookup_tables.transfer_table import TransferredTable, transfer_table
 
 N = 300
 BLOCKS = [
-    Block("conv_relu", wide, 2 * wide, size, size, kernel=kernel)
+    ConvReluBlock(wide, 2 * wide, size, size, kernel=kernel)
     for wide in (8, 16, 32)
     for size in (8, 16)
     for kernel in (1, 3, 5)

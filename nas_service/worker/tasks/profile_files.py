@@ -13,7 +13,7 @@ import onnx
 from torch import nn
 
 from lookup_tables.blocks import Block
-from lookup_tables.graphs import block_graph, input_names
+from lookup_tables.graphs import block_graph
 from lookup_tables.quantized import quantize, with_integer_borders
 from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.target import Target
@@ -70,9 +70,11 @@ def block_files(
         onnx.save(block_graph(block, seed=number), plain)
         files[number] = {"fp32": plain}
         if any(target.precision == "int8" for target in targets):
-            shape = (1, block.in_channels, block.height, block.width)
             batches = [
-                {n: generator.standard_normal(shape, dtype=np.float32) for n in input_names(block)}
+                {
+                    name: generator.standard_normal(shape, dtype=np.float32)
+                    for name, shape in block.inputs.items()
+                }
                 for _ in range(2)
             ]
             quantised = folder / f"block{number}.int8.onnx"

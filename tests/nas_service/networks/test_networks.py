@@ -5,58 +5,47 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from lookup_tables.blocks import Block
-from lookup_tables.graphs import block_graph, input_names
-from nas_service.networks.blocks import block_module
+from lookup_tables.blocks.add import AddBlock
+from lookup_tables.blocks.avg_pool import AvgPoolBlock
+from lookup_tables.blocks.convolution import ConvBlock, ConvReluBlock, ReluConvBlock
+from lookup_tables.blocks.head import HeadBlock
+from lookup_tables.blocks.mbconv import MbConvBlock
+from lookup_tables.blocks.norm_head import NormHeadBlock
+from lookup_tables.blocks.residual_reduction import ResidualReductionBlock
+from lookup_tables.testing import BlockContract
 from nas_service.networks.build import build, count_macs, count_parameters
 from nas_service.networks.export import export
 from nas_service.networks.supernet import Supernet
+from nas_service.networks.testing import BlockModuleContract, as_if_trained
+from nas_service.plugins import BLOCK_FAMILIES, BLOCK_MODULES, names
 from nas_service.search.cost import StructureModel
 from nas_service.space.base import ImageShape, SearchSpace, input_size
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.space.sampling import uniform
 
 BLOCKS = [
-    Block("conv", 3, 16, 9, 9, kernel=3),
-    Block("conv_relu", 3, 16, 8, 8, kernel=3, stride=2),
-    Block("relu_conv", 16, 16, 8, 8, kernel=1),
-    Block("mbconv", 8, 8, 8, 8, kernel=5, mid_channels=32, se_channels=8, residual=1),
-    Block("mbconv", 8, 16, 7, 7, kernel=3, stride=2, mid_channels=8),
-    Block("mbconv", 8, 16, 7, 7, kernel=7, stride=2, mid_channels=16, se_channels=8),
-    Block("head", 16, 10, 3, 3, mid_channels=32),
-    Block("norm_head", 16, 10, 4, 4),
-    Block("residual_reduction", 16, 32, 8, 8, kernel=3, stride=2),
-    Block("avg_pool", 4, 4, 6, 6, kernel=3),
-    Block("add", 4, 4, 6, 6, terms=3),
+    ConvBlock(3, 16, 9, 9, kernel=3),
+    ConvReluBlock(3, 16, 8, 8, kernel=3, stride=2),
+    ReluConvBlock(16, 16, 8, 8, kernel=1),
+    MbConvBlock(8, 8, 8, 8, kernel=5, mid_channels=32, se_channels=8, residual=1),
+    MbConvBlock(8, 16, 7, 7, kernel=3, stride=2, mid_channels=8),
+    MbConvBlock(8, 16, 7, 7, kernel=7, stride=2, mid_channels=16, se_channels=8),
+    HeadBlock(16, 10, 3, 3, mid_channels=32),
+    NormHeadBlock(16, 10, 4, 4),
+    ResidualReductionBlock(16, 32, 8, 8),
+    AvgPoolBlock.of(4, 6, 6),
+    AddBlock.of(4, 6, 6, terms=3),
 ]
 
 
-def _trained_looking(module: torch.nn.Module, seed: int) -> None:
-    """Statistics and affine parameters as training would leave them: not ones and zeros."""
-    generator = torch.Generator().manual_seed(seed)
-    for layer in module.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.running_mean.normal_(generator=generator)
-            layer.running_var.uniform_(0.5, 2.0, generator=generator)
-            with torch.no_grad():
-                layer.weight.uniform_(0.5, 2.0, generator=generator)
-                layer.bias.normal_(generator=generator)
-
-
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.key)
-def test_a_block_graph_gives_what_its_torch_block_gives(block: Block) -> None:
-    module = block_module(block).eval()
-    _trained_looking(module, 1)
-    shape = (1, block.in_channels, block.height, block.width)
-    inputs = [torch.randn(shape) for _ in input_names(block)]
-    with torch.no_grad():
-        expected = module(*inputs).numpy()
-    graph = block_graph(block, module.weights()).SerializeToString()
-    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    fed = {name: x.numpy() for name, x in zip(input_names(block), inputs, strict=True)}
-    found = session.run(None, fed)[0]
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() < 1e-4
+class TestBlocks(BlockContract, BlockModuleContract):
+    """Both halves of every family; `block` is given by the parameters."""
+
+
+def test_every_family_of_ours_has_its_contract() -> None:
+    kinds = {block.kind for block in BLOCKS}
+    assert kinds == set(names(BLOCK_FAMILIES)) == set(names(BLOCK_MODULES))
 
 
 @pytest.mark.parametrize("name", ["mbconv", "nasbench201"])
@@ -71,7 +60,7 @@ def test_sampled_networks_run_export_and_count_as_their_blocks_say(
     for i, row in enumerate(rows):
         size = input_size(space, row)
         network = build(space, row, seed=i).eval()
-        _trained_looking(network, i)
+        as_if_trained(network, i)
         image = torch.randn(1, 3, size, size)
         with torch.no_grad():
             expected = network(image).numpy()

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lookup_tables.blocks import Block
-from lookup_tables.memory import live_numbers, peak_numbers
+from lookup_tables.blocks.add import AddBlock
+from lookup_tables.blocks.convolution import ConvReluBlock
+from lookup_tables.blocks.mbconv import MbConvBlock
+from lookup_tables.memory import peak_numbers
 from lookup_tables.runtimes.ort_memory import peak_memory_bytes
 from nas_service.networks.build import build
 from nas_service.networks.export import export
@@ -13,21 +15,21 @@ from nas_service.search.memory import MemoryModel
 from nas_service.space.base import SearchSpace, input_size
 from nas_service.space.sampling import distinct
 
-CONV = Block("conv_relu", 16, 32, 8, 8, kernel=3)
-ADD = Block("add", 32, 32, 8, 8, terms=2)
+CONV = ConvReluBlock(16, 32, 8, 8, kernel=3)
+ADD = AddBlock(32, 32, 8, 8, terms=2)
 
 
 def test_a_convolution_holds_what_it_reads_and_what_it_writes() -> None:
-    assert live_numbers(CONV) == (16 + 32) * 64
-    assert live_numbers(CONV, reads_image=True) == 32 * 64
+    assert CONV.live_numbers() == (16 + 32) * 64
+    assert CONV.live_numbers(reads_sample=True) == 32 * 64
     # 24 channels lie in 32
-    assert live_numbers(Block("conv_relu", 24, 16, 8, 8)) == (32 + 16) * 64
+    assert ConvReluBlock(24, 16, 8, 8).live_numbers() == (32 + 16) * 64
 
 
 def test_an_inverted_bottleneck_is_widest_inside() -> None:
-    block = Block("mbconv", 16, 16, 8, 8, 3, 1, mid_channels=64, residual=1)
+    block = MbConvBlock(16, 16, 8, 8, 3, 1, mid_channels=64, residual=1)
     # its input waits for the sum while 64 channels are read and 64 are written
-    assert live_numbers(block) == (16 + 64 + 64) * 64
+    assert block.live_numbers() == (16 + 64 + 64) * 64
 
 
 def test_an_output_is_held_until_its_last_reader() -> None:

@@ -69,7 +69,7 @@ def test_networks_are_valid_whose_export_has_no_such_operator(
 def test_what_cannot_run_is_neither_priced_nor_chosen(mbconv: MbconvSpace) -> None:
     space = supported(mbconv, ["Sigmoid"])
     assert isinstance(space, SupportedSpace)
-    assert all(not block.se_channels for block in all_blocks(space))
+    assert all(not block.sizes["se_channels"] for block in all_blocks(space))
     # half of four stages each: one in sixteen
     rows = uniform(mbconv, 4000, np.random.default_rng(1))
     assert space.runs(rows).mean() == pytest.approx(1 / 16, abs=0.015)
