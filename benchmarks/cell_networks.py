@@ -8,11 +8,11 @@ from torch import nn
 from benchmarks import nb201
 from benchmarks.compressed_files import say
 from benchmarks.searched import Evaluated, fp32_problem, searched, spread_over_front
+from nas_service.learning.base import Data
 from nas_service.networks.build import build
 from nas_service.search.accuracy import TabularEvaluator
 from nas_service.settings import Settings
-from nas_service.training.data import Data
-from nas_service.training.loop import TrainRecipe, accuracy, recalibrate, train
+from nas_service.training.loop import TrainRecipe, recalibrate, score, train
 
 N_START, N_QUERIES = 20, 60
 
@@ -44,6 +44,6 @@ def cell_networks(
         train(network, data, 32, TrainRecipe(epochs=epochs, flip=True), seed=seed)
         recalibrate(network, data, 32)
         network.eval()
-        say(f"cell {number + 1}: {accuracy(network, data, data.test, 32):.3f} here")
+        say(f"cell {number + 1}: {score(network, data, data.test, 32):.3f} here")
         made.append((network, 32))
     return made

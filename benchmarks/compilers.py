@@ -24,8 +24,9 @@ from nas_service.compilation import toolchains
 from nas_service.compilation.base import Converter, FloatArray32, Source
 from nas_service.compilation.parity import parity_of
 from nas_service.compilation.toolchains import runs_here
-from nas_service.compilation.verify import logits_of
+from nas_service.compilation.verify import outputs_of
 from nas_service.errors import NasError
+from nas_service.learning.registry import learning_task
 from nas_service.networks.build import build
 from nas_service.networks.export import export, export_program
 from nas_service.plugins import CONVERTERS, SPACES, load
@@ -89,8 +90,8 @@ def one_network(
 ) -> None:
     """Compile, compare and time one network everywhere."""
     images, calibration, logits = taught(network, size, seed)
-    export(network, folder / "m.onnx", channels=3, size=size)
-    export_program(network, folder / "m.pt2", channels=3, size=size)
+    export(network, folder / "m.onnx", (1, 3, size, size))
+    export_program(network, folder / "m.pt2", (1, 3, size, size))
     np.savez(folder / "calibration.npz", images=calibration)
     np.savez(folder / "test.npz", images=images)
     source = Source(folder / "m.onnx", folder / "m.pt2", folder / "calibration.npz")
@@ -108,11 +109,11 @@ def one_network(
                     tally.agreed += made.notes.get("estimated_ms") is not None
                     continue
                 out = folder / f"{runtime}-{precision}.npz"
-                found = logits_of(made.path, target, folder / "test.npz", out)
+                found = outputs_of(made.path, target, folder / "test.npz", out)
             except NasError as error:
                 tally.problems.append(f"network {seed}: {error}")
                 continue
-            same = parity_of(found, logits, precision)
+            same = parity_of(found, logits, precision, learning_task().agreement)
             tally.agreed += same.ok
             if not same.ok:
                 tally.problems.append(f"network {seed}: {same}")

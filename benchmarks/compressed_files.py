@@ -24,21 +24,22 @@ from nas_service.compilation import toolchains
 from nas_service.compilation.base import Converter, Source
 from nas_service.compilation.gate import Found, Terms, decide
 from nas_service.compilation.parity import Parity, parity_of
-from nas_service.compilation.verify import logits_of
+from nas_service.compilation.verify import outputs_of
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
 from nas_service.compression.distillation import answering
-from nas_service.compression.quantization import calibration_images
+from nas_service.compression.quantization import calibration_inputs
 from nas_service.compression.recipe import Recipe
 from nas_service.compression.report import report_of
 from nas_service.compression.structured import STRUCTURED
 from nas_service.compression.weight_sharing import entropy_coded, pack
 from nas_service.errors import NasError
+from nas_service.learning.base import Data
+from nas_service.learning.registry import learning_task
 from nas_service.networks.build import count_macs
 from nas_service.networks.export import export_program
 from nas_service.plugins import CONVERTERS, load
 from nas_service.settings import Settings
-from nas_service.training.data import Data
 
 PROTOCOL = Protocol(turns=20, warmups=3, repeats=5, patience_s=120.0)
 MAX_LOSS, SPEEDUP_SHARE = 0.01, 0.8
@@ -109,14 +110,14 @@ def variant(
     context = PassContext(data, size, seed=seed)
     if any("distill" in step for step in steps):
         context = replace(context, teacher=answering(network, context))
-    made = apply(Recipe.of(steps), network, context, folder, channels=3)
+    made = apply(Recipe.of(steps), network, context, folder)
     told = report_of(name, {}, made.network, context)
     found = Variant(made.network, told.parameters, told.macs)
     if any(step.name in STRUCTURED for step in Recipe.of(steps).torch_steps):
         found.promised = count_macs(network, torch.zeros(1, 3, size, size)) / told.macs
-    export_program(made.network, folder / "m.pt2", channels=3, size=size)
-    np.savez(folder / "calibration.npz", images=calibration_images(context))
-    images = data.prepared(data.test.images, size).contiguous()
+    export_program(made.network, folder / "m.pt2", (1, 3, size, size))
+    np.savez(folder / "calibration.npz", images=calibration_inputs(context))
+    images = data.prepared(data.test.inputs, size).contiguous()
     np.savez(folder / "test.npz", images=images.numpy())
     with torch.no_grad():
         logits = np.concatenate([made.network(part).numpy() for part in torch.split(images, 250)])
@@ -135,14 +136,14 @@ def variant(
             path = compiler.compile(source, target, folder / one.replace(" ", "-")).path
             if "cluster" in name:  # what is compiled holds every weight again: this is shipped
                 path = graph
-            answers = logits_of(path, target, folder / "test.npz", folder / "logits.npz")
+            answers = outputs_of(path, target, folder / "test.npz", folder / "logits.npz")
         except NasError as error:
             say(f"{name}, {one}: {error}")
             continue
         precision = "int8" if "int8" in name or "int8" in one else target.precision
         found.files[one] = path
-        found.accuracy[one] = float((answers.argmax(1) == data.test.labels.numpy()).mean())
-        found.same[one] = parity_of(answers, logits, precision)
+        found.accuracy[one] = float((answers.argmax(1) == data.test.targets.numpy()).mean())
+        found.same[one] = parity_of(answers, logits, precision, learning_task().agreement)
     return found
 
 

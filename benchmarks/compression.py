@@ -29,12 +29,12 @@ from nas_service.compression.base import PassContext
 from nas_service.compression.distillation import answering
 from nas_service.compression.recipe import Recipe
 from nas_service.errors import InvalidSpec
+from nas_service.learning.base import Data
 from nas_service.networks.build import build
 from nas_service.networks.reference import reference
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import input_size
-from nas_service.training.data import Data
-from nas_service.training.loop import TrainRecipe, accuracy, recalibrate, train
+from nas_service.training.loop import TrainRecipe, recalibrate, score, train
 from nas_service.worker.evaluators import SupernetEvaluator
 
 INT8 = tuple(f"{name} int8" for name in ("onnxruntime", "openvino", "litert", "executorch"))
@@ -206,12 +206,12 @@ def distillation(
             given = replace(given, teacher=answering(teacher, context), teacher_network=teacher)
         (only,) = Recipe.of([step]).steps
         taught = apply_torch(None, apply_torch(only, fresh, given), given)
-        right = accuracy(taught, data, data.test, size)
+        right = score(taught, data, data.test, size)
         rows.append(Row("compression", "distillation", name, "accuracy", len(data.test), right))
         images = seen.get(name, n * epochs)
         rows.append(Row("compression", "distillation", name, "teacher_images", 1, float(images)))
         say(f"distillation: {name}: {right:.4f}")
-    right = accuracy(teacher, data, data.test, teacher_size)
+    right = score(teacher, data, data.test, teacher_size)
     rows.append(Row("compression", "distillation", "the teacher", "accuracy", 1, right))
     return rows
 

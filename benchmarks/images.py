@@ -7,9 +7,9 @@ from pathlib import Path
 
 from nas_service.datasets import ingest
 from nas_service.errors import InvalidSpec
+from nas_service.learning.base import Data
+from nas_service.learning.image_classification import data as training_data
 from nas_service.settings import Settings
-from nas_service.training import data as training_data
-from nas_service.training.data import Data, Split
 from nas_service.training.device import training_device
 
 
@@ -27,4 +27,4 @@ def images(given: Path | None, max_train: int, max_test: int | None = None) -> D
     ingest.ingest(source).save(stored / "images.npz")
     device = training_device(Settings().training_device)
     data = training_data.load(stored / "images.npz", max_train=max_train, device=device)
-    return replace(data, test=Split(data.test.images[:max_test], data.test.labels[:max_test]))
+    return replace(data, test=data.test.first(max_test or len(data.test)))

@@ -24,6 +24,7 @@ from lookup_tables.target import Deployment
 from nas_service.compression.base import PassContext
 from nas_service.compression.searched import graphs_of
 from nas_service.compression.ship import ship
+from nas_service.learning.base import Data
 from nas_service.networks.supernet import Supernet
 from nas_service.search.cost import StructureModel
 from nas_service.search.evaluate import Problem
@@ -32,10 +33,9 @@ from nas_service.search.shipping import ShippingModel, fit_shipping
 from nas_service.search.spec import FP32_AND_INT8
 from nas_service.space.base import input_size
 from nas_service.space.deployment import DeploymentSpace
-from nas_service.training.data import Data
 from nas_service.training.loop import recalibrate
 from nas_service.worker.evaluators import SupernetEvaluator, validation_part
-from nas_service.worker.tasks.supernet import shipped_classes
+from nas_service.worker.tasks.supernet import judged_as_shipped
 
 DEPLOYMENTS = ("fp32", "int8", "int8+qat", "openvino:bf16", "openvino:int8", "openvino:int8+qat")
 N_START = 32
@@ -132,7 +132,7 @@ def learned(
     chosen = order[np.rint(np.linspace(1, len(order) - 2, n_probes)).astype(int)]
     wanted = graphs_of(map(Deployment.parse, ["int8", *DEPLOYMENTS]))
     options = {"epochs": epochs, "batch": 64, "learning_rate": 0.03, "flip": True}
-    part = validation_part(data)
+    part, metric = validation_part(data), data.task.metric()
     shipped: dict[str, list[float]] = {graph: [] for graph in wanted}
     with tempfile.TemporaryDirectory() as folder:
         for number, row in enumerate(chosen):
@@ -143,7 +143,7 @@ def learned(
             context = PassContext(data, size, seed=seed)
             for made in ship(wanted, network, context, Path(folder), options):
                 for graph, path in made.graphs.items():
-                    shipped[graph].append(shipped_classes(path, data, part, size).accuracy)
+                    shipped[graph].append(metric.value(judged_as_shipped(path, data, part, size)))
     return {
         graph: fit_shipping(start.accuracy[chosen], macs[chosen], np.array(values))
         for graph, values in shipped.items()

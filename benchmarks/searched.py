@@ -14,6 +14,7 @@ import torch
 
 from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import Deployment, Target
+from nas_service.learning.base import Data
 from nas_service.networks.supernet import Supernet
 from nas_service.plugins import SAMPLERS, SPACES, load
 from nas_service.search.accuracy import AccuracyEvaluator
@@ -28,7 +29,6 @@ from nas_service.space.base import FloatArray, ImageShape, IntArray, SearchSpace
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.genotypes import Genotypes
 from nas_service.space.sampling import distinct
-from nas_service.training.data import Data
 from nas_service.training.loop import TrainRecipe
 from nas_service.training.sandwich import train_supernet
 from nas_service.worker.evaluators import SupernetEvaluator
@@ -38,8 +38,8 @@ from predictors.ensemble import EnsemblePredictor
 
 def supernet_of(data: Data, epochs: int, batch: int, seed: int, stored: Path | None) -> Supernet:
     """A supernet of `mbconv`: read from `stored` where that exists, else trained and written."""
-    image = data.train.images
-    shape = ImageShape(image.shape[2], image.shape[1], int(data.train.labels.max()) + 1)
+    image = data.train.inputs
+    shape = ImageShape(image.shape[2], image.shape[1], int(data.train.targets.max()) + 1)
     space: SearchSpace = load(SPACES, "mbconv")(shape)
     supernet = Supernet(space, seed=seed)
     if stored is not None and stored.exists():

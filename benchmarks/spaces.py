@@ -61,13 +61,13 @@ def check(space: SearchSpace, n: int, seed: int) -> list[Row]:
         for i, genotype in enumerate(genotypes):
             size = input_size(space, genotype)
             network = build(space, genotype, seed=i)
-            image = torch.randn((1, space.image.channels, size, size), generator=generator)
+            image = torch.randn(space.sample.input_shape(size), generator=generator)
             _set_statistics(network, image, generator)
             with torch.no_grad():
                 expected = network(image).numpy()
             macs_differ += count_macs(network, image) != structure.macs[i]
             parameters_differ += count_parameters(network) != structure.parameters[i]
-            export(network, path, channels=space.image.channels, size=size)
+            export(network, path, space.sample.input_shape(size))
             session = ort.InferenceSession(
                 str(path), session_options(1), providers=["CPUExecutionProvider"]
             )
@@ -79,7 +79,7 @@ def check(space: SearchSpace, n: int, seed: int) -> list[Row]:
                 print(
                     f"{space.name}: {i + 1} of {len(genotypes)}, {left:.0f} s left", file=sys.stderr
                 )
-    case = f"{space.name} at {space.image.size}"
+    case = f"{space.name} at {space.sample.size}"
     return [
         Row("spaces", case, "onnxruntime", "max_abs_difference", n, float(differences.max())),
         Row("spaces", case, "onnxruntime", "over_1e-4", n, float((differences > 1e-4).sum())),

@@ -19,6 +19,7 @@ import torch
 from benchmarks import nb201
 from benchmarks.rows import Row, parser, report
 from nas_service.datasets import ingest
+from nas_service.learning.image_classification import data as training_data
 from nas_service.networks.supernet import Supernet
 from nas_service.plugins import SPACES, load
 from nas_service.search.cost import StructureModel
@@ -27,7 +28,6 @@ from nas_service.search.task import Task
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, IntArray, SearchSpace
 from nas_service.space.sampling import distinct
-from nas_service.training import data as training_data
 from nas_service.training.loop import TrainRecipe
 from nas_service.training.sandwich import train_supernet
 from nas_service.worker.evaluators import SupernetEvaluator

@@ -26,18 +26,18 @@ from lookup_tables.runtimes.registry import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Converter, Source
-from nas_service.compilation.verify import logits_of
+from nas_service.compilation.verify import outputs_of
 from nas_service.compression.base import PassContext
 from nas_service.compression.catalogue import checked_options
-from nas_service.compression.quantization import calibration_images
+from nas_service.compression.quantization import calibration_inputs
 from nas_service.compression.quantization_aware import QatPass
 from nas_service.errors import NasError
+from nas_service.learning.base import Data
 from nas_service.networks.export import export, export_program
 from nas_service.networks.names import REFERENCE_NETWORKS
 from nas_service.networks.reference import reference
 from nas_service.plugins import CONVERTERS, load
 from nas_service.settings import Settings
-from nas_service.training.data import Data
 from nas_service.training.loop import TrainRecipe, recalibrate, train
 
 RUNTIMES = ("onnxruntime", "openvino", "litert", "executorch")
@@ -100,13 +100,13 @@ def _network(
     rows = []
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name)
-        np.savez(folder / "calibration.npz", images=calibration_images(context))
-        images = data.prepared(data.test.images, 32).contiguous().numpy()
+        np.savez(folder / "calibration.npz", images=calibration_inputs(context))
+        images = data.prepared(data.test.inputs, 32).contiguous().numpy()
         np.savez(folder / "test.npz", images=images)
         ran: dict[str, Callable[[], object]] = {}
         for column, (module, precision) in columns.items():
-            export(module, folder / f"{column}.onnx", channels=3, size=32)
-            export_program(module, folder / f"{column}.pt2", channels=3, size=32)
+            export(module, folder / f"{column}.onnx", (1, 3, 32, 32))
+            export_program(module, folder / f"{column}.pt2", (1, 3, 32, 32))
             source = Source(
                 folder / f"{column}.onnx", folder / f"{column}.pt2", folder / "calibration.npz"
             )
@@ -145,12 +145,12 @@ def _file(
     target = Target("this-machine", runtime, "", precision)
     try:
         made = compiler.compile(source, target, folder / runtime)
-        logits = logits_of(made.path, target, folder / "test.npz", folder / "logits.npz")
+        logits = outputs_of(made.path, target, folder / "test.npz", folder / "logits.npz")
     except NasError as error:
         print(f"{case}, {told}: {error}", file=sys.stderr)
         return []
     ran[told] = runner(made.path, target)
-    labels = data.test.labels.numpy()
+    labels = data.test.targets.numpy()
     right = float((logits.argmax(1) == labels).mean())
     size = float(made.path.stat().st_size)
     return [

@@ -211,7 +211,7 @@ def _bound(model: Any, feeds: Mapping[str, Any]) -> Callable[[], object]:
 
 
 def _outputs(model: Any, given: Any) -> Any:
-    """First output of each prepared image `(n, c, s, s)`, one at a time."""
+    """First output of each prepared sample `(n, ...)`, one at a time."""
     (name,) = model.inputs
     return np.concatenate([np.array(model.run({name: one[None]})[0]) for one in given])
 
@@ -225,7 +225,7 @@ def _inputs(service: Service, files: Path, sha256: str | None) -> Any:
     if sha256 is None:
         return ()
     with np.load(_place(service, files, sha256), allow_pickle=False) as arrays:
-        return arrays["images"]
+        return arrays[arrays.files[0]]
 
 
 def _place(service: Service, files: Path, sha256: str) -> Path:

@@ -131,7 +131,8 @@ class Client:
 
     def add_dataset(self, name: str, **source: Any) -> Json:
         """Import a built-in data set, or one at a path on the server."""
-        return self._post("/v1/datasets", {"name": name, **source})
+        given = {key: value for key, value in source.items() if value is not None}
+        return self._post("/v1/datasets", {"name": name, **given})
 
     def inspect_dataset(self, path: str, **answers: Any) -> Json:
         """What an import would understand of a path on the server."""

@@ -16,6 +16,7 @@ ONNX_PASSES = "nas_service.onnx_passes"
 CONVERTERS = "nas_service.converters"
 RUNTIMES = "lookup_tables.runtimes"
 QUANTITIES = "nas_service.quantities"
+LEARNING_TASKS = "nas_service.learning_tasks"
 BLOCK_FAMILIES = "lookup_tables.block_families"
 BLOCK_MODULES = "nas_service.block_modules"
 PREDICTORS = "predictors.accuracy"
@@ -29,6 +30,7 @@ GROUPS = (
     CONVERTERS,
     RUNTIMES,
     QUANTITIES,
+    LEARNING_TASKS,
     BLOCK_FAMILIES,
     BLOCK_MODULES,
     PREDICTORS,

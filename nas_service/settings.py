@@ -56,6 +56,14 @@ class Settings(BaseSettings):
     compile_cache_bytes: int = Field(
         default=4 * 1024**3, ge=0, description="Compiled files are kept up to this size in all."
     )
+    blobs_url: str = Field(
+        default="",
+        description="Where files are kept, as fsspec names places (s3://bucket/nas, sftp://...); "
+        "below the data folder unless set.",
+    )
+    blob_cache_bytes: int = Field(
+        default=8 * 1024**3, ge=0, description="Copies of files that are kept elsewhere, in all."
+    )
     tvm_trials: int = Field(
         default=16, ge=1, description="Schedules that tuned TVM tries for each distinct operator."
     )

@@ -258,7 +258,8 @@ def file(sha256: str, with_: With, mine: Mine) -> FileResponse:
     with with_.database.session() as session:
         if sha256 not in agents.files_of_open_tasks(session, mine):
             raise NotFound(f"no open task of this device has a file {sha256}")
-    return FileResponse(with_.blobs.path(sha256), media_type="application/octet-stream")
+    with with_.blobs.local(sha256) as path:
+        return FileResponse(path, media_type="application/octet-stream")
 
 
 @router.post("/v1/agent/tasks/{task_id}:progress")

@@ -31,7 +31,7 @@ from nas_service.api.problems import MEDIA_TYPE, install
 from nas_service.api.uploads import sweep
 from nas_service.engine.durable import Client
 from nas_service.settings import Settings
-from nas_service.storage.blobs import FileBlobs
+from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.session import Database
 
 RESOURCES = (
@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         services = Services(
             settings=settings,
             database=Database(settings.url),
-            blobs=FileBlobs(settings.blobs_dir, min_free_bytes=settings.min_free_bytes),
+            blobs=blobs_of(settings),
             engine=Client(settings.engine_url),
         )
         settings.scratch_dir.mkdir(parents=True, exist_ok=True)

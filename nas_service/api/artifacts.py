@@ -59,12 +59,13 @@ def content(artifact_id: str, with_: With) -> Response:
     """The file."""
     with with_.database.session() as session:
         found = artifacts.get_artifact(session, artifact_id)
-    return FileResponse(
-        with_.blobs.path(found.sha256),
-        filename=found.name,
-        media_type="application/octet-stream",
-        headers={"ETag": f'"{found.sha256}"'},
-    )
+    with with_.blobs.local(found.sha256) as path:
+        return FileResponse(
+            path,
+            filename=found.name,
+            media_type="application/octet-stream",
+            headers={"ETag": f'"{found.sha256}"'},
+        )
 
 
 @router.delete("/artifacts/{artifact_id}", status_code=204)

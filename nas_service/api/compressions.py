@@ -131,11 +131,11 @@ async def upload_model(
     sha256 = await keep_upload(request, with_, ending, limit)
 
     def keep() -> StoredArtifact:  # reads all of it once more
-        with with_.database.session() as session:
+        with with_.database.session() as session, with_.blobs.local(sha256) as path:
             return artifacts.add_artifact(
                 session,
                 with_.blobs,
-                with_.blobs.path(sha256),
+                path,
                 owner=new_id("mdl"),
                 name=Path(filename).name,
                 kind="model",

@@ -27,6 +27,8 @@ from nas_service.datasets.answers import MAX_SIZE, MIN_SIZE, Answers, parse
 from nas_service.datasets.inspection import inspect
 from nas_service.errors import InvalidSpec
 from nas_service.jobs.params import DatasetJob
+from nas_service.learning.registry import DEFAULT
+from nas_service.plugins import LEARNING_TASKS, check
 from nas_service.storage import datasets, jobs
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.session import new_id
@@ -90,16 +92,23 @@ class FileIn(AnswersIn):
     filename: FileName
 
 
+TaskName = Annotated[
+    str, Field(max_length=64, description="The learning task that networks are taught on it.")
+]
+
+
 class UploadIn(FileIn):
     """A file that is sent to become a data set."""
 
     name: Name
+    task: TaskName = DEFAULT
 
 
 class DatasetIn(AnswersIn):
     """A data set that is built in, or at a path on the server."""
 
     name: Name
+    task: TaskName = DEFAULT
     builtin: Literal["digits"] | None = None
     path: str | None = None
 
@@ -117,13 +126,14 @@ def register(
 ) -> Accepted:
     """Import a built-in data set, or one below the folders that NAS_DATA_ROOTS names."""
     answered = body.parsed()
+    check(LEARNING_TASKS, body.task)
     if body.builtin:
         if answered != Answers():
             raise InvalidSpec("a built-in data set is read in one way", field="builtin")
         source: dict[str, Any] = {"builtin": body.builtin}
     else:
         path = str(_allowed(with_, body.path or ""))
-        source = {"path": path, "answers": answered.as_dict()}
+        source = {"path": path, "answers": answered.as_dict(), **_task(body.task)}
     return _import(with_, response, body.name, source, key)
 
 
@@ -158,11 +168,13 @@ async def upload(
     """Import an uploaded file: an archive of folders or Parquet files, an .npz, a .parquet."""
     ending = _ending(query.filename)
     given = query.parsed()
+    check(LEARNING_TASKS, query.task)
     if key is None:  # said before gigabytes are sent
         with with_.database.session() as session:
             datasets.require_free(session, query.name)
     sha256 = await keep_upload(request, with_, ending, with_.settings.max_upload_bytes)
     source = {"sha256": sha256, "filename": f"upload{ending}", "answers": given.as_dict()}
+    source |= _task(query.task)
     return await run_in_threadpool(_import, with_, response, query.name, source, key)
 
 
@@ -178,6 +190,11 @@ def get_dataset(name: str, with_: With) -> StoredDataset:
     """One data set, by name or id; it has a digest once it is imported."""
     with with_.database.session() as session:
         return datasets.get_dataset(session, name)
+
+
+def _task(name: str) -> dict[str, str]:
+    """What a source says of its task: nothing of the one that needs no name."""
+    return {} if name == DEFAULT else {"task": name}
 
 
 def _ending(filename: str) -> str:

@@ -15,7 +15,7 @@ from nas_service.engine.durable import Client
 from nas_service.engine.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import jobs
-from nas_service.storage.blobs import FileBlobs
+from nas_service.storage.blobs import BlobStore
 from nas_service.storage.jobs import Job
 from nas_service.storage.rows import Page
 from nas_service.storage.session import Database
@@ -29,7 +29,7 @@ class Services:
 
     settings: Settings
     database: Database
-    blobs: FileBlobs
+    blobs: BlobStore
     engine: Client
 
     def enqueue(self, job: Job) -> None:
@@ -38,7 +38,8 @@ class Services:
 
     def document(self, sha256: str) -> dict[str, Any]:
         """A stored JSON document."""
-        found: dict[str, Any] = json.loads(self.blobs.path(sha256).read_text())
+        with self.blobs.open(sha256) as stream:
+            found: dict[str, Any] = json.load(stream)
         return found
 
 

@@ -14,8 +14,9 @@ from nas_service.api.deployments import check_deployments
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.jobs.params import DriftJob, KitImportJob, KitJob, ProfileJob
+from nas_service.learning.registry import required_sample
 from nas_service.plugins import SPACES, load
-from nas_service.space.base import ImageShape
+from nas_service.space.base import Sample
 from nas_service.storage import agents, artifacts, datasets, devices, jobs
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.jobs import Job
@@ -91,7 +92,7 @@ def make_kit(
             params=KitJob(
                 device_id=device.id,
                 space=body.space,
-                image=_image(session, body).as_dict(),
+                sample=_named(_sample(session, body)),
                 precisions=list(body.precisions),
                 seed=body.seed,
             ).as_dict(),
@@ -163,17 +164,21 @@ def _started(
     return Accepted(id=device.id, href=href, job=JobOut.of(job))
 
 
-def _image(session: Session, body: ProfileIn) -> ImageShape:
-    """The images to profile for; raises where the space cannot take them."""
+def _sample(session: Session, body: ProfileIn) -> Sample:
+    """What to profile for; raises where the space cannot take it."""
     if body.image is not None:
-        image = ImageShape(body.image.size, body.image.channels, body.image.n_classes)
+        sample = required_sample({"image": body.image.model_dump()})
     else:
         dataset = datasets.get_dataset(session, body.dataset or "")
         if not dataset.ready:
             raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
-        image = dataset.image
-    load(SPACES, body.space)(image)
-    return image
+        sample = dataset.sample
+    load(SPACES, body.space)(sample)
+    return sample
+
+
+def _named(sample: Sample) -> dict[str, dict[str, int]]:
+    return {sample.name: sample.as_dict()}
 
 
 def _require_measurable(session: Session, device: StoredDevice) -> None:
@@ -196,7 +201,7 @@ def profile(
     with with_.database.session() as session:
         device = devices.get_device(session, name)
         _require_measurable(session, device)
-        image = _image(session, body)
+        sample = _sample(session, body)
         job_id = remembered(session, key, "profile", (name, body), new_id("job"))
         job = jobs.add_job(
             session,
@@ -206,7 +211,7 @@ def profile(
             params=ProfileJob(
                 device_id=device.id,
                 space=body.space,
-                image=image.as_dict(),
+                sample=_named(sample),
                 precisions=list(body.precisions),
                 budget_s=body.profile_budget_s,
                 networks=body.networks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -31,10 +32,8 @@ from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.space.base import SearchSpace, describe
 from nas_service.storage import certified, datasets, devices, jobs, searches
 from nas_service.storage.certified import StoredCertificate
-from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.trail import trails
-from nas_service.training.metrics import metric_of, unequal
 
 router = APIRouter(prefix="/v1", tags=["searches"])
 
@@ -72,9 +71,10 @@ class SearchIn(Strict):
     sampler: str = "guided"
     evaluator: str = "supernet"
     metric: str = Field(
-        default="accuracy",
-        description="What is maximised: accuracy, balanced_accuracy or macro_f1; the words "
-        "predicted_accuracy and measured_accuracy then stand for it.",
+        default="",
+        max_length=64,
+        description="A metric of the data set's learning task, its first one unless given; "
+        "predicted_accuracy and measured_accuracy stand for its score.",
     )
     predictor: str = "ensemble"
     n_initial: int = Field(default=64, ge=8, le=5000)
@@ -111,7 +111,6 @@ class SearchIn(Strict):
         check(SAMPLERS, self.sampler)
         check(EVALUATORS, self.evaluator)
         check(PREDICTORS, self.predictor)
-        metric_of(self.metric)
         check_deployments(self.precisions, recipes=True)
         deployments = tuple(map(Deployment.parse, self.precisions))
         if recipes_of(deployments) and self.evaluator != "supernet":
@@ -185,19 +184,6 @@ class Evaluated(BaseModel):
     accuracy: float
 
 
-def _balance_note(dataset: StoredDataset, spec: SearchSpec) -> str | None:
-    """What is to be said of a search for accuracy where classes are unequal."""
-    counts = dataset.facts.get("report", {}).get("counts", {})
-    apart = [found for part in counts.values() if (found := unequal(part)) is not None]
-    if spec.metric != "accuracy" or not apart:
-        return None
-    most, fewest = max(apart, key=lambda one: one[0] / one[1])
-    return (
-        f"classes are unequal ({most} to {fewest} pictures), so accuracy says little of the small "
-        "ones: the metric balanced_accuracy or macro_f1 counts classes alike"
-    )
-
-
 @router.post("/searches", status_code=202)
 def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey = None) -> Accepted:
     """Start a search."""
@@ -210,7 +196,9 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
                 raise InvalidSpec(f"{other!r} is the search's own device", field="also_devices")
         if not dataset.ready:
             raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
-        space: SearchSpace = load(SPACES, spec.space)(dataset.image)
+        metric = dataset.task.metric(spec.metric)
+        spec = replace(spec, metric=metric.name)
+        space: SearchSpace = load(SPACES, spec.space)(dataset.sample)
         if spec.evaluator == "supernet" and not space.has_supernet:
             raise InvalidSpec(
                 f"space {spec.space} shares no weights; use the evaluator 'standalone'",
@@ -220,7 +208,7 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
             session, spec, device_id=device.id, dataset_id=dataset.id, data_digest=dataset.digest
         )
         search_id = remembered(session, key, "search", body, added.id)
-        if (note := _balance_note(dataset, spec)) is not None:
+        if (note := dataset.task.note(metric, dataset.facts)) is not None:
             searches.add_facts(session, added.id, notes=[note])
         if search_id != added.id:
             searches.remove_search(session, added.id)
@@ -301,7 +289,7 @@ def candidates(
         search = searches.get_search(session, search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
         told = searches.evaluations_of(session, search_id)
-    space: SearchSpace = load(SPACES, search.value.space)(dataset.image)
+    space: SearchSpace = load(SPACES, search.value.space)(dataset.sample)
     start = cursor or 0
     part = told[start : start + limit]
     more = start + limit < len(told)

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from nas_service.api.dependencies import Listing, Paging, With, listing
+from nas_service.learning.registry import required_sample
 from nas_service.plugins import GROUPS, SPACES, load, names
-from nas_service.space.base import ImageShape, SearchSpace, digest, n_architectures
+from nas_service.space.base import SearchSpace, digest, n_architectures
 from nas_service.storage import supernets
 from nas_service.storage.supernets import StoredPredictor, StoredSupernet
 
@@ -40,7 +41,9 @@ def get_space(
     n_classes: Annotated[int, Query(ge=2, le=100_000)] = 10,
 ) -> SpaceOut:
     """A space's decisions for images of the given shape."""
-    space: SearchSpace = load(SPACES, name)(ImageShape(size, channels, n_classes))
+    space: SearchSpace = load(SPACES, name)(
+        required_sample({"image": {"size": size, "channels": channels, "n_classes": n_classes}})
+    )
     return SpaceOut(
         name=space.name,
         digest=digest(space),

@@ -18,9 +18,10 @@ from lookup_tables.table import LookupTable
 from nas_service.api.dependencies import Listing, Paging, Services, Strict, With, listing
 from nas_service.api.profiling import ImageIn
 from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
+from nas_service.learning.registry import required_sample
 from nas_service.plugins import SPACES, load
 from nas_service.search.cost import CostModel, StructureModel
-from nas_service.space.base import ImageShape, SearchSpace, parse
+from nas_service.space.base import SearchSpace, parse
 from nas_service.storage import devices
 from nas_service.storage.devices import StoredTable
 from nas_service.storage.reopening import newest_tables, reopen_for_device
@@ -127,11 +128,10 @@ def content(table_id: str, with_: With) -> Response:
     """The table file."""
     with with_.database.session() as session:
         stored = devices.get_table(session, table_id)
-    return FileResponse(
-        with_.blobs.path(stored.sha256),
-        media_type="application/jsonl",
-        filename=f"{stored.version}.jsonl",
-    )
+    with with_.blobs.local(stored.sha256) as path:
+        return FileResponse(
+            path, media_type="application/jsonl", filename=f"{stored.version}.jsonl"
+        )
 
 
 @router.post("/lookup-tables/{table_id}:retire")
@@ -151,8 +151,8 @@ def use(table_id: str, with_: With) -> StoredTable:
 @router.post("/prices")
 def price(body: PriceIn, with_: With) -> list[Price]:
     """Estimate what an architecture costs on every target of a device that has a table for it."""
-    image = ImageShape(body.image.size, body.image.channels, body.image.n_classes)
-    space: SearchSpace = load(SPACES, body.space)(image)
+    sample = required_sample({"image": body.image.model_dump()})
+    space: SearchSpace = load(SPACES, body.space)(sample)
     genotype = parse(space, body.decisions)[None, :]
     if not space.valid(genotype)[0]:
         raise InvalidSpec("the architecture's input does not reach its output", field="decisions")

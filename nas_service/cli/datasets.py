@@ -77,6 +77,9 @@ def datasets_add(
     path: PathArgument = None,
     builtin: Annotated[str | None, typer.Option(help="A built-in data set: digits.")] = None,
     server_path: ServerPath = None,
+    task: Annotated[
+        str | None, typer.Option(help="Learning task; image_classification unless given.")
+    ] = None,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
     answers: Any = None,
@@ -86,7 +89,9 @@ def datasets_add(
         raise InvalidSpec(f"there is no file or folder {path}", field="path")
     with Client(server) as nas:
         nas.wait_until_it_answers()
-        added = add_dataset(nas, name, path, builtin=builtin, server_path=server_path, **answers)
+        added = add_dataset(
+            nas, name, path, builtin=builtin, server_path=server_path, task=task, **answers
+        )
         wait_for(
             nas,
             added["job"]["id"],
@@ -98,10 +103,13 @@ def datasets_add(
         output.show_json(dataset)
         return
     facts = dataset["facts"]
-    show_report(facts["report"])
+    if "report" in facts:
+        show_report(facts["report"])
+    classes = f"{len(facts['classes'])} classes, " if "classes" in facts else ""
+    what = "samples" if "task" in facts else "images"
     print(
-        f"added data set {name}: {len(facts['classes'])} classes, {facts['n_train']} training, "
-        f"{facts['n_validation']} validation and {facts['n_test']} test images"
+        f"added data set {name}: {classes}{facts['n_train']} training, "
+        f"{facts['n_validation']} validation and {facts['n_test']} test {what}"
     )
 
 
@@ -127,6 +135,7 @@ def add_dataset(
     *,
     builtin: str | None = None,
     server_path: str | None = None,
+    task: str | None = None,
     **answers: Any,
 ) -> dict[str, Any]:
     """Start an import; a folder of this machine is looked at before it is sent."""
@@ -134,10 +143,11 @@ def add_dataset(
     if len(given) != 1:
         raise InvalidSpec("give exactly one of PATH, --builtin and --server-path")
     if path is None:
-        return nas.add_dataset(name, builtin=builtin, path=server_path, **answers)
-    require_answered(path, answers)
+        return nas.add_dataset(name, builtin=builtin, path=server_path, task=task, **answers)
+    if task is None:  # others are read by the service alone
+        require_answered(path, answers)
     with packed(path) as archive:
-        return nas.upload_dataset(name, archive, **answers)
+        return nas.upload_dataset(name, archive, task=task, **answers)
 
 
 def require_answered(path: Path, answers: dict[str, Any]) -> None:

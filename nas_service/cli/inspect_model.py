@@ -85,10 +85,11 @@ def looked_at(model: Path, shape: list[int] | None = None) -> dict[str, Any]:
 
 def _runtimes(form: str, operators: set[str]) -> list[dict[str, Any]]:
     from nas_service.compilation import toolchains
+    from nas_service.compilation.registry import converters
     from nas_service.settings import Settings
 
     rows = []
-    for name, converter in toolchains.converters().items():
+    for name, converter in converters().items():
         one = converter.toolchain
         status = toolchains.status(one, Settings())
         known = operators if converter.operators is None else converter.operators

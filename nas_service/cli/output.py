@@ -218,7 +218,8 @@ def winner_rows(results: Iterable[Json]) -> list[Json]:
     return [
         {
             **row,
-            "accuracy_predicted": f"{100 * row['predicted_accuracy']:.1f} %",
+            "accuracy_predicted": row.get("predicted_metric")
+            or f"{100 * row['predicted_accuracy']:.1f} %",
             "accuracy_measured": _measured_accuracy(row),
             "ties": ", ".join(map(str, row.get("tied_with") or [])) or "-",
             "front": _front(row),
@@ -249,8 +250,8 @@ def _kilobytes(size_bytes: int | None) -> int | None:
 
 
 def _measured_accuracy(row: Json) -> str | None:
-    if row["measured_accuracy"] is None:
-        return None
+    if row["measured_accuracy"] is None or row.get("measured_metric"):
+        return row.get("measured_metric")
     error = row["measured_accuracy_standard_error"]
     return f"{100 * row['measured_accuracy']:.1f} ± {100 * error:.1f} %"
 

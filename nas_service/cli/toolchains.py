@@ -18,10 +18,11 @@ def toolchains_list(context: typer.Context, as_json: JsonOption = False) -> None
     if context.invoked_subcommand is not None:
         return
     from nas_service.compilation import toolchains  # half a second that --help need not wait
+    from nas_service.compilation.registry import converters
     from nas_service.settings import Settings
 
     settings = Settings()
-    known = toolchains.converters().values()
+    known = converters().values()
     rows = [toolchains.status(one.toolchain, settings).as_dict() for one in known]
     if not as_json:
         for row in rows:

@@ -24,10 +24,9 @@ class Source:
     """One network, in the forms that converters read.
 
     Args:
-        graph: ONNX, one input `(1, c, h, w)` and one output `(1, classes)`, in fp32 or with
-            quantise and dequantise nodes.
+        graph: ONNX, for one sample, in fp32 or with quantise and dequantise nodes.
         program: the same network as `torch.export.save` wrote it; None where there is none.
-        calibration: npz with `images` `(n, c, h, w)` for converters that quantise by themselves.
+        calibration: samples (`compilation.samples`) for converters that quantise by themselves.
     """
 
     graph: Path | None

@@ -24,7 +24,7 @@ class ScriptConverter(Converter):
     """A file of `compilation.scripts`."""
     suffix: ClassVar[str]
     quantises: ClassVar[tuple[str, ...]] = ("int8",)
-    """Precisions for which it has to see calibration images."""
+    """Precisions for which it has to see calibration samples."""
     limits: ClassVar[Limits] = Limits()
 
     def compile(self, source: Source, target: Target, out_dir: Path) -> Compiled:
@@ -69,7 +69,7 @@ class ScriptConverter(Converter):
         if target.precision in self.quantises and not self._rounded(read):
             if source.calibration is None:
                 raise Unsupported(
-                    f"{self.toolchain.name} needs calibration images for {target.precision}"
+                    f"{self.toolchain.name} needs calibration samples for {target.precision}"
                 )
             request["calibration"] = str(source.calibration)
         return request

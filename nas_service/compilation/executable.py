@@ -31,6 +31,6 @@ class Executable:
             raise Unsupported(str(error)) from error
         (self._input,) = self._model.inputs
 
-    def run(self, image: FloatArray32) -> FloatArray32:
-        """Logits `(1, classes)` of one prepared image `(1, c, s, s)`."""
-        return np.array(self._model.run({self._input: image})[0], dtype=np.float32)
+    def run(self, sample: FloatArray32) -> FloatArray32:
+        """The first output `(1, ...)` of one prepared sample `(1, ...)`."""
+        return np.array(self._model.run({self._input: sample})[0], dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from nas_service.compilation.base import FloatArray32
 from nas_service.compilation.executable import Executable
 
 MAX_ABS = {"fp32": 1e-3}
-"""Largest difference of logits, relative to the largest logit, for exact precisions."""
+"""Largest difference of outputs, relative to the largest, for exact precisions."""
 MIN_AGREEMENT = {"fp32": 0.999, "fp16": 0.99, "bf16": 0.97, "int8": 0.9}
 MIN_SQNR_DB = {"fp32": 60.0, "fp16": 40.0, "bf16": 25.0, "int8": 6.0}
 MIN_COLUMN_SQNR_DB = {"fp32": 40.0, "fp16": 20.0, "bf16": 10.0, "int8": 0.0}
@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """Largest difference, signal to noise in dB, share of equal predictions, and the verdict.
+    """Largest difference, signal to noise in dB, agreement of samples, and the verdict.
 
     `max_abs` is None where something is no number.
     `sqnr_db` is over all numbers; `worst_column_sqnr_db` that of the worst column about its mean,
@@ -57,16 +57,31 @@ class Parity:
         return cls(**values)
 
 
+Agreement = Callable[[Floats, Floats], float]
+"""The share of samples on which outputs `(n, ...)` and a reference say the same."""
+
+
 def compare(
-    executable: Executable, images: FloatArray32, reference: FloatArray32, precision: str
+    executable: Executable,
+    inputs: FloatArray32,
+    reference: FloatArray32,
+    precision: str,
+    agree: Agreement,
 ) -> Parity:
-    """Run every image `(n, c, s, s)` and compare with the module's logits `(n, classes)`."""
-    found = np.concatenate([executable.run(images[i : i + 1]) for i in range(len(images))])
-    return parity_of(found, reference, precision)
+    """Run every sample `(n, ...)` and compare with the module's outputs `(n, ...)`."""
+    found = np.concatenate([executable.run(inputs[i : i + 1]) for i in range(len(inputs))])
+    return parity_of(found, reference, precision, agree)
 
 
-def parity_of(found: FloatArray32, reference: FloatArray32, precision: str) -> Parity:
-    """Compare logits `(n, classes)`; tolerances depend on the precision."""
+def parity_of(
+    outputs: FloatArray32, expected: FloatArray32, precision: str, agree: Agreement
+) -> Parity:
+    """Compare outputs `(n, ...)` with those expected; tolerances depend on the precision.
+
+    Columns are the numbers of an output, one after the other.
+    """
+    agreement = agree(outputs.astype(np.float64), expected.astype(np.float64))
+    found, reference = (one.reshape(len(one), -1) for one in (outputs, expected))
     for name, values in (("the original", reference), ("it", found)):
         if not np.isfinite(values).all():
             column = int(np.argmin(np.isfinite(values).all(axis=0)))
@@ -77,7 +92,6 @@ def parity_of(found: FloatArray32, reference: FloatArray32, precision: str) -> P
     difference = one - other
     max_abs = float(np.abs(difference).max())
     sqnr_db = float(_decibels((other**2).mean(), (difference**2).mean()))
-    agreement = float((one.argmax(axis=1) == other.argmax(axis=1)).mean())
     worst, column_db, cosine, dead = _worst_column(one, other)
     why = _why(
         precision,

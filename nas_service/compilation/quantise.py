@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from lookup_tables.quantized import quantize
 from nas_service.compilation.base import Source
+from nas_service.compilation.samples import read_samples
 from nas_service.errors import NasError, Unsupported
 
 
@@ -18,15 +18,15 @@ def quantise(source: Source, out: Path, runtime: str, *, signed: bool = False) -
     """Write the int8 form of a source's graph; see `lookup_tables.quantized.quantize`.
 
     Raises:
-        Unsupported: there are no calibration images, or the quantiser does not take the graph.
+        Unsupported: there are no calibration samples, or the quantiser does not take the graph.
     """
     if source.calibration is None:
-        raise Unsupported(f"{runtime} needs calibration images for int8")
+        raise Unsupported(f"{runtime} needs calibration samples for int8")
     assert source.graph is not None
-    images = np.load(source.calibration)["images"]
+    inputs = read_samples(source.calibration)
     name = onnx.load(source.graph, load_external_data=False).graph.input[0].name
     with named("quantise", source.graph):
-        batches = [{name: images[i : i + 1]} for i in range(len(images))]
+        batches = [{name: inputs[i : i + 1]} for i in range(len(inputs))]
         quantize(source.graph, out, batches, signed=signed)
 
 

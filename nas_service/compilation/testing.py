@@ -1,7 +1,7 @@
 """The contract that every converter keeps; authors of plug-ins subclass it.
 
 A test class gives a `converter` fixture, and `source` and `reference` fixtures of a network: its
-forms with calibration images, and `(images, logits)` that torch computed.
+forms with calibration samples, and `(samples, outputs)` that torch computed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from nas_service.compilation.base import Converter, FloatArray32, Source
 from nas_service.compilation.executable import Executable
 from nas_service.compilation.parity import compare
 from nas_service.errors import Unsupported
+from nas_service.learning.registry import learning_task
 
 Reference = tuple[FloatArray32, FloatArray32]
 
@@ -36,13 +37,14 @@ class ConverterContract:
         target: Target,
         tmp_path: Path,
     ) -> None:
-        images, logits = reference
+        samples, outputs = reference
+        agree = learning_task().agreement
         for precision in converter.precisions:
             wanted = replace(target, precision=precision)
             assert converter.supports(wanted)
             made = converter.compile(source, wanted, tmp_path)
             assert made.path.parent == tmp_path
-            found = compare(Executable(made.path, wanted), images, logits, precision)
+            found = compare(Executable(made.path, wanted), samples, outputs, precision, agree)
             assert found.ok, (precision, found)
             if precision == "int8":  # quantised indeed
                 assert found.sqnr_db < 60.0
@@ -61,13 +63,13 @@ class ConverterContract:
             converter.compile(Source(None), target, tmp_path)
         assert not list(tmp_path.iterdir())
 
-    def test_int8_without_calibration_images_is_refused(
+    def test_int8_without_calibration_samples_is_refused(
         self, converter: Converter, source: Source, target: Target, tmp_path: Path
     ) -> None:
         if "int8" not in converter.precisions:
             assert not converter.supports(replace(target, precision="int8"))
             return
-        with pytest.raises(Unsupported, match="calibration images"):
+        with pytest.raises(Unsupported, match="calibration samples"):
             converter.compile(
                 replace(source, calibration=None), replace(target, precision="int8"), tmp_path
             )

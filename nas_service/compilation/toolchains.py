@@ -14,15 +14,12 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lookup_tables.runtimes.registry import runtime, runtime_points, runtime_versions
 from nas_service.errors import NotFound, StepFailed, Unsupported
 from nas_service.plugins import CONVERTERS, load, names
 from nas_service.settings import Settings
-
-if TYPE_CHECKING:
-    from nas_service.compilation.base import Converter
 
 REQUIREMENTS = Path(__file__).with_name("requirements")
 
@@ -85,11 +82,6 @@ class Status:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
-
-
-def converters() -> dict[str, type[Converter]]:
-    """Every converter by the name of its runtime; the entry points give them."""
-    return {name: load(CONVERTERS, name) for name in names(CONVERTERS)}
 
 
 def toolchain(name: str) -> Toolchain:

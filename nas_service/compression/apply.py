@@ -33,7 +33,7 @@ def apply_torch(step: Step | None, network: nn.Module, context: PassContext) -> 
     try:
         return torch_pass.apply(network, replace(context, options=step.options))
     finally:
-        if context.teacher_network is not None:  # it went where the images it answered were
+        if context.teacher_network is not None:  # it went where the samples it answered were
             context.teacher_network.to(CPU)
 
 
@@ -43,7 +43,6 @@ def apply(
     context: PassContext,
     folder: Path,
     *,
-    channels: int,
     on_step: Callable[[str], None] | None = None,
 ) -> Compressed:
     """Run the steps in order; files are written below `folder`."""
@@ -53,7 +52,7 @@ def apply(
         network = apply_torch(step, network, context)
     network = apply_torch(None, network, context)
     exported = folder / "fp32.onnx"
-    export(network, exported, channels=channels, size=context.size)
+    export(network, exported, context.data.example(context.size))
     final = exported
     for onnx_step in recipe.onnx_steps:
         if on_step is not None:

@@ -9,15 +9,15 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from nas_service.training.data import Data
+from nas_service.learning.base import Data
 
 Teacher = Callable[[Tensor], Tensor]
-"""uint8 images `(n, c, s, s)` to logits `(n, classes)`."""
+"""Stored samples `(n, ...)` to outputs `(n, ...)`."""
 
 
 @dataclass(frozen=True)
 class PassContext:
-    """What a pass may use: data (never its test split), the input's side, a seed, a teacher."""
+    """What a pass may use: data (never its test split), the input's size, a seed, a teacher."""
 
     data: Data
     size: int

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nas_service.compression.base import PassContext
-from nas_service.compression.structured import classifier_of, require_runs, torch_pruning_for
+from nas_service.compression.structured import last_layer, require_runs, torch_pruning_for
 from nas_service.errors import StepFailed
 from nas_service.networks.build import count_macs
 
@@ -33,14 +33,14 @@ class ChannelsPass:
         torch_pruning = torch_pruning_for("channels")
         wanted = float(context.options["macs"])
         pruned = copy.deepcopy(network).eval()
-        image = torch.zeros(1, context.data.train.images.shape[1], context.size, context.size)
-        before = count_macs(pruned, image)
-        last = classifier_of(pruned)
+        sample = torch.zeros(context.data.example(context.size))
+        before = count_macs(pruned, sample)
+        last = last_layer(pruned)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pruner = torch_pruning.pruner.MetaPruner(
                 pruned,
-                image,
+                sample,
                 importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
                 global_pruning=True,
                 pruning_ratio=0.9,
@@ -51,8 +51,8 @@ class ChannelsPass:
             )
             for _ in range(_STEPS):
                 pruner.step()
-                require_runs(pruned, image, "channels")
-                left = count_macs(pruned, image) / before
+                require_runs(pruned, sample, "channels")
+                left = count_macs(pruned, sample) / before
                 if left <= wanted:
                     break
         if left > 1.1 * wanted:

@@ -1,4 +1,4 @@
-"""Fine-tuning, on labels alone or with a teacher: its answers, an ensemble's, its features."""
+"""Fine-tuning, on targets alone or with a teacher: its answers, an ensemble's, its features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch.nn import functional
 from nas_service.compression.base import PassContext, Teacher
 from nas_service.errors import Unsupported
 from nas_service.training.device import device_of
-from nas_service.training.distillation import distillation_loss
 from nas_service.training.loop import Batch, Objective, TrainRecipe, recalibrate, train
 
 _CACHED_AT_ONCE = 250
@@ -52,8 +51,8 @@ class FinetunePass:
 class DistillPass:
     """Learn from a teacher's softened answers.
 
-    With `answers: cached` the teacher sees every training image once, as it is, and where training
-    mirrors images once mirrored; its answers stand for all of an image's shifted views and epochs:
+    With `answers: cached` the teacher sees every training sample once, as it is, and where training
+    mirrors them once mirrored; its answers stand for all of a sample's shifted views and epochs:
     "flash" distillation, whose teacher costs one or two passes over the data instead of one an
     epoch.
     """
@@ -63,14 +62,14 @@ class DistillPass:
         teacher = require_teacher(context, "distill")
         if context.options["answers"] == "cached":
             return _taught(network, context, _from_cache(teacher, context))
-        return _taught(network, context, lambda batch: teacher(batch.images))
+        return _taught(network, context, lambda batch: teacher(batch.inputs))
 
 
 class DistillEnsemblePass:
     """Learn from the mean answer of several teachers (You et al., 2017).
 
     The first is the teacher; each further one is the teacher's network, trained on from it with
-    another order of images and other augmentation.
+    another order of samples and other augmentation.
     """
 
     def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
@@ -85,11 +84,11 @@ class DistillEnsemblePass:
             train(member, context.data, context.size, recipe_of(context), seed=seed)
             recalibrate(member, context.data, context.size)
             members.append(answering(member, context))
-        return _taught(network, context, lambda batch: _mean_answer(members, batch.images))
+        return _taught(network, context, lambda batch: _mean_answer(members, context, batch.inputs))
 
 
 class DistillFeaturesPass:
-    """Learn the teacher's answers and what its classifier reads, by a linear map (FitNets).
+    """Learn the teacher's answers and what its last layer reads, by a linear map (FitNets).
 
     Romero et al., 2015.
     """
@@ -102,14 +101,14 @@ class DistillFeaturesPass:
         student = copy.deepcopy(network)
         theirs, ours = _Read(context.teacher_network), _Read(student)
         try:
-            image = context.data.prepared(context.data.train.images[:2], context.size)
+            sample = context.data.prepared(context.data.train.inputs[:2], context.size)
             with torch.no_grad():
                 for one in (context.teacher_network, student):
-                    one.eval()(image.to(device_of(one)))
+                    one.eval()(sample.to(device_of(one)))
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(context.seed)
                 taught = _Mapped(student, ours.value.shape[1], theirs.value.shape[1])
-            answers = _objective(context, lambda batch: teacher(batch.images))
+            answers = _objective(context, lambda batch: teacher(batch.inputs))
             weight = float(context.options["feature_weight"])
 
             def objective(model: nn.Module, prepared: Tensor, batch: Batch) -> Tensor:
@@ -142,51 +141,52 @@ def require_teacher(context: PassContext, name: str) -> Teacher:
 
 
 def answering(network: nn.Module, context: PassContext) -> Teacher:
-    """A network as a teacher: uint8 images to logits; it moves to where the images are."""
+    """A network as a teacher of stored samples; it moves to where they are."""
     network.eval()
 
-    def teacher(images: Tensor) -> Tensor:
-        network.to(images.device)
+    def teacher(inputs: Tensor) -> Tensor:
+        network.to(inputs.device)
         with torch.no_grad():
-            answers: Tensor = network(context.data.prepared(images, context.size))
+            answers: Tensor = network(context.data.prepared(inputs, context.size))
         return answers
 
     return teacher
 
 
 def _from_cache(teacher: Teacher, context: PassContext) -> Callable[[Batch], Tensor]:
-    """Answers looked up by an image's row and whether it was mirrored."""
-    images = context.data.train.images.to(context.data.device)
-    plain = _answers(teacher, images)
+    """Answers looked up by a sample's row and whether it was mirrored."""
+    inputs = context.data.train.inputs.to(context.data.device)
+    plain = _answers(teacher, inputs)
     if not context.options.get("flip", False):
         return lambda batch: plain[batch.rows]
-    both = torch.stack([plain, _answers(teacher, images.flip(3))])
+    both = torch.stack([plain, _answers(teacher, context.data.mirrored(inputs))])
     return lambda batch: both[batch.mirrored.long(), batch.rows]
 
 
-def _answers(teacher: Teacher, images: Tensor) -> Tensor:
-    """The teacher's logits of every image: `(n, classes)`."""
+def _answers(teacher: Teacher, inputs: Tensor) -> Tensor:
+    """The teacher's outputs of every sample: `(n, ...)`."""
     parts = [
-        teacher(images[start : start + _CACHED_AT_ONCE])
-        for start in range(0, len(images), _CACHED_AT_ONCE)
+        teacher(inputs[start : start + _CACHED_AT_ONCE])
+        for start in range(0, len(inputs), _CACHED_AT_ONCE)
     ]
     return torch.cat(parts)
 
 
-def _mean_answer(members: list[Teacher], images: Tensor) -> Tensor:
-    """Logarithm of the members' mean probabilities: logits of the ensemble."""
-    chances = torch.stack([torch.softmax(member(images), dim=1) for member in members])
-    return chances.mean(0).clamp_min(1e-12).log()
+def _mean_answer(members: list[Teacher], context: PassContext, inputs: Tensor) -> Tensor:
+    """What the ensemble answers."""
+    answers = torch.stack([member(inputs) for member in members])
+    return context.data.task.mean_answer(answers)
 
 
 def _objective(context: PassContext, answers: Callable[[Batch], Tensor]) -> Objective:
+    task = context.data.task
     weight = float(context.options["weight"])
     temperature = float(context.options["temperature"])
 
     def objective(model: nn.Module, prepared: Tensor, batch: Batch) -> Tensor:
-        logits = model(prepared)
-        hard = functional.cross_entropy(logits, batch.labels)
-        soft = distillation_loss(logits, answers(batch), temperature)
+        outputs = model(prepared)
+        hard = task.loss(outputs, batch.targets)
+        soft = task.distillation_loss(outputs, answers(batch), temperature)
         return (1.0 - weight) * hard + weight * soft
 
     return objective

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nas_service.compression.base import PassContext
 from nas_service.compression.masks import (
@@ -22,7 +21,7 @@ from nas_service.compression.masks import (
     prunable_layers,
 )
 
-_SNIP_IMAGES = 256
+_SNIP_SAMPLES = 256
 _SYNFLOW_ROUNDS = 20
 
 
@@ -55,8 +54,8 @@ class SnipPass:
         fresh = untrained(network, context.seed)
         data = context.data
         probe = copy.deepcopy(fresh).train()
-        images = data.prepared(data.train.images[:_SNIP_IMAGES], context.size)
-        loss = functional.cross_entropy(probe(images), data.train.labels[:_SNIP_IMAGES])
+        few = data.train.first(_SNIP_SAMPLES)
+        loss = data.task.loss(probe(data.prepared(few.inputs, context.size)), few.targets)
         loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
         scores = {}
         for name, layer in _named(probe):
@@ -69,10 +68,10 @@ class SynFlowPass:
     """Weights that carry least flow from input to output, round by round (Tanaka et al., 2020)."""
 
     def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
-        """A masked copy with fresh weights, to be trained; looks at no image."""
+        """A masked copy with fresh weights, to be trained; looks at no sample."""
         fresh = untrained(network, context.seed)
         sparsity = float(context.options["sparsity"])
-        shape = (1, context.data.train.images.shape[1], context.size, context.size)
+        shape = context.data.example(context.size)
         masked = fresh
         for number in range(1, _SYNFLOW_ROUNDS + 1):
             share = 1.0 - (1.0 - sparsity) ** (number / _SYNFLOW_ROUNDS)
@@ -116,7 +115,7 @@ def _mask_named(network: nn.Module, scores: dict[str, Tensor], sparsity: float) 
 
 
 def _flow(network: nn.Module, shape: tuple[int, ...]) -> dict[str, Tensor]:
-    """Score of every prunable weight: weight times gradient, all positive, an image of ones."""
+    """Score of every prunable weight: weight times gradient, all positive, a sample of ones."""
     probe = copy.deepcopy(network).double().eval()
     with torch.no_grad():
         for parameter in probe.parameters():

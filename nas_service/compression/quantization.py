@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,17 @@ from lookup_tables.quantized import half_precision, name_nodes, quantize
 from lookup_tables.target import Target
 from nas_service.compression.base import PassContext
 from nas_service.errors import InvalidSpec
-from nas_service.training.data import most_prepared
+from nas_service.learning.base import LearningTask
 
-_SENSITIVITY_IMAGES = 256
+_SENSITIVITY_SAMPLES = 256
+_ROUNDING = 1e-9
 _TRIAL = Protocol(turns=12, most_turns=12, repeats=5)
 _CLEARLY = 0.97
 """Faster by more than what timings repeat within."""
 
 
 class StaticInt8Pass:
-    """Ranges from training images, then int8 weights and activations.
+    """Ranges from training samples, then int8 weights and activations.
 
     Options: n_images; activations, uint8 (fast on x86 and Arm here), int8 (symmetric, with biases
     in float: what TensorRT takes), or measured: both are timed on this machine, and int8 is taken
@@ -51,10 +53,10 @@ class StaticInt8Pass:
 
 
 class MixedInt8Pass:
-    """int8 where it costs little accuracy, float where it costs much.
+    """int8 where it costs little, float where it costs much.
 
     Each layer's sensitivity is the drop of the signal-to-noise ratio when it alone is in int8.
-    Layers go back to float, most sensitive first, until the accuracy on validation images is within
+    Layers go back to float, most sensitive first, until the score on validation samples is within
     `max_loss` of the float graph's.
     """
 
@@ -63,10 +65,12 @@ class MixedInt8Pass:
         batches = batches_of(source, context)
         allowed = float(context.options["max_loss"])
         data = context.data
-        rows = slice(0, _SENSITIVITY_IMAGES)
-        images = data.prepared(data.validation.images[rows], context.size).contiguous().numpy()
-        labels = data.validation.labels[rows].numpy()
-        wanted = _right(source, images, labels) - allowed * len(labels)
+        rows = slice(0, _SENSITIVITY_SAMPLES)
+        inputs = data.prepared(data.validation.inputs[rows], context.size).contiguous().numpy()
+        targets = data.validation.targets[rows].numpy()
+
+        score = partial(_score, task=data.task, inputs=inputs, targets=targets)
+        wanted = score(source) - allowed - _ROUNDING
         with tempfile.TemporaryDirectory(dir=destination.parent) as name:
             model = onnx.load(source)
             name_nodes(model)  # layers are told apart by their names
@@ -74,13 +78,13 @@ class MixedInt8Pass:
             onnx.save(model, source)
             trial = Path(name) / "trial.onnx"
             quantize(source, trial, batches)
-            if _right(trial, images, labels) < wanted:
-                layers = _by_sensitivity(source, Path(name), batches, images[:64])
+            if score(trial) < wanted:
+                layers = _by_sensitivity(source, Path(name), batches, inputs[:64])
                 low, high = 0, len(layers)  # how many stay in float: fewest that are enough
                 while low < high:
                     middle = (low + high) // 2
                     quantize(source, trial, batches, excluded=layers[:middle])
-                    if _right(trial, images, labels) >= wanted:
+                    if score(trial) >= wanted:
                         high = middle
                     else:
                         low = middle + 1
@@ -89,7 +93,7 @@ class MixedInt8Pass:
 
 
 class DynamicInt8Pass:
-    """int8 weights; activations are quantised while the network runs. No images are needed."""
+    """int8 weights; activations are quantised while the network runs. No samples are needed."""
 
     def apply(self, source: Path, destination: Path, context: PassContext) -> None:
         """Write the graph."""
@@ -112,54 +116,56 @@ class Fp16Pass:
 
 
 def batches_of(source: Path, context: PassContext) -> list[dict[str, np.ndarray]]:
-    """Calibration images of the training split, one a batch, by the graph's input."""
+    """Calibration samples of the training split, one a batch, by the graph's input."""
     wanted = int(context.options.get("n_images", 128))
-    images = calibration_images(context, wanted)
+    inputs = calibration_inputs(context, wanted)
     name = onnx.load(source, load_external_data=False).graph.input[0].name
-    return [{name: images[i : i + 1]} for i in range(len(images))]
+    return [{name: inputs[i : i + 1]} for i in range(len(inputs))]
 
 
-def calibration_images(context: PassContext, wanted: int = 128) -> np.ndarray:
-    """Prepared training images drawn by the context's seed: `(n, c, s, s)`.
+def calibration_inputs(context: PassContext, wanted: int = 128) -> np.ndarray:
+    """Prepared training samples drawn by the context's seed: `(n, ...)`.
 
     Raises:
         InvalidSpec: they do not fit.
     """
-    channels = context.data.train.images.shape[1]
-    most = most_prepared(channels, context.size)
+    most = context.data.most_prepared(context.size)
     if min(wanted, len(context.data.train)) > most:
+        shape = " x ".join(map(str, context.data.example(context.size)[1:]))
         raise InvalidSpec(
-            f"{wanted} images of {channels} x {context.size} x {context.size} are too many to "
-            f"find ranges with; at most {most} fit",
+            f"{wanted} {context.data.task.samples} of {shape} are too many to find ranges with; "
+            f"at most {most} fit",
             field="n_images",
         )
     generator = torch.Generator().manual_seed(context.seed)
     rows = torch.randperm(len(context.data.train), generator=generator)[:wanted]
-    prepared = context.data.prepared(context.data.train.images[rows], context.size)
+    prepared = context.data.prepared(context.data.train.inputs[rows], context.size)
     return np.asarray(prepared.contiguous().numpy())
 
 
 def _by_sensitivity(
-    source: Path, folder: Path, batches: list[dict[str, np.ndarray]], images: np.ndarray
+    source: Path, folder: Path, batches: list[dict[str, np.ndarray]], inputs: np.ndarray
 ) -> list[str]:
     """Names of convolutions and matrix products, those that int8 hurts most first."""
     model = onnx.load(source, load_external_data=False)
     layers = [n.name for n in model.graph.node if n.op_type in {"Conv", "Gemm", "MatMul"}]
-    plain = _logits(source, images)
+    plain = _outputs(source, inputs)
     noise = {}
     for layer in layers:
         trial = folder / "layer.onnx"
         quantize(source, trial, batches[:32], only=[layer])
-        noise[layer] = float(((_logits(trial, images) - plain) ** 2).mean())
+        noise[layer] = float(((_outputs(trial, inputs) - plain) ** 2).mean())
     return sorted(layers, key=lambda name: -noise[name])
 
 
-def _logits(graph: Path, images: np.ndarray) -> np.ndarray:
+def _outputs(graph: Path, inputs: np.ndarray) -> np.ndarray:
     session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    rows = [session.run(None, {name: images[i : i + 1]})[0] for i in range(len(images))]
+    rows = [session.run(None, {name: inputs[i : i + 1]})[0] for i in range(len(inputs))]
     return np.concatenate(rows)
 
 
-def _right(graph: Path, images: np.ndarray, labels: np.ndarray) -> int:
-    return int((_logits(graph, images).argmax(1) == labels).sum())
+def _score(graph: Path, task: LearningTask, inputs: np.ndarray, targets: np.ndarray) -> float:
+    """The score of a graph by the task's first metric."""
+    metric = task.metric()
+    return metric.score(metric.value(task.judge(_outputs(graph, inputs), targets)))

@@ -54,8 +54,8 @@ class QatPass:
         data = context.data
         with placed(student, data.device), torch.no_grad():
             for start in range(0, min(len(data.train), _WARM * 32), 32):
-                images = data.train.images[start : start + 32].to(data.device)
-                student(data.prepared(images, context.size))
+                inputs = data.train.inputs[start : start + 32].to(data.device)
+                student(data.prepared(inputs, context.size))
         recipe = recipe_of(context)
         train(student, data, context.size, recipe, seed=context.seed, teacher=context.teacher)
         for layer in list(weighted_layers(student)):

@@ -11,12 +11,12 @@ from torch import nn
 from nas_service.compression.base import PassContext
 from nas_service.compression.masks import bake, sparsity_of
 from nas_service.networks.build import count_macs, count_parameters
-from nas_service.training.loop import accuracy
+from nas_service.training.loop import score
 
 
 @dataclass(frozen=True, slots=True)
 class PassReport:
-    """After a pass: accuracy on validation images, parameters, MACs and share of zero weights."""
+    """After a pass: score on validation samples, parameters, MACs and share of zero weights."""
 
     name: str
     options: dict[str, Any]
@@ -36,12 +36,12 @@ def report_of(
     """Look at a network as it is now."""
     plain = bake(network).eval()
     data = context.data
-    image = torch.zeros(1, data.train.images.shape[1], context.size, context.size)
+    sample = torch.zeros(data.example(context.size))
     return PassReport(
         name,
         options,
-        round(accuracy(plain, data, data.validation, context.size), 6),
+        round(score(plain, data, data.validation, context.size), 6),
         count_parameters(plain),
-        count_macs(plain, image),
+        count_macs(plain, sample),
         round(sparsity_of(plain), 6),
     )

@@ -2,6 +2,7 @@
 
 `qat`          trained for integers after fine-tuning
 `width=0.75`   uniform channel pruning: every layer keeps that share of its channels
+`NAME`         a pass of another package that keeps sizes, after fine-tuning
 
 Their costs are known before anything is trained: `qat` changes none, `width` narrows every block.
 """
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lookup_tables.target import Deployment
+from nas_service.compression.catalogue import PASSES
 from nas_service.compression.recipe import Recipe, Step
 from nas_service.errors import InvalidSpec
+from nas_service.plugins import TORCH_PASSES, names
 from nas_service.space.base import SearchSpace
 from nas_service.space.narrowed import MAX_WIDTH, MIN_WIDTH, NarrowedSpace
 
@@ -27,6 +30,8 @@ class SearchedRecipe:
 
     width: float = 1.0
     qat: bool = False
+    passes: tuple[str, ...] = ()
+    """Of other packages: they are taken at their defaults, and say that they keep sizes."""
 
     @classmethod
     def of(cls, one: Deployment) -> SearchedRecipe:
@@ -37,12 +42,15 @@ class SearchedRecipe:
                 for integers where the network stays in floats.
         """
         width, qat = 1.0, False
+        passes: list[str] = []
         for part in one.recipe.split("+") if one.recipe else []:
             name, equals, value = part.partition("=")
             if name == "width" and equals and width == 1.0 and not qat:
                 width = _width(one, value)
             elif part == "qat" and not qat:
                 qat = True
+            elif part in _of_others() and part not in passes and not qat:
+                passes.append(part)
             else:
                 raise InvalidSpec(
                     f"precisions: {one.name!r}: no recipe {one.recipe!r}; as {KNOWN}",
@@ -53,17 +61,23 @@ class SearchedRecipe:
                 f"precisions: {one.name!r}: qat trains for int8, and this is {one.precision}",
                 field="precisions",
             )
-        return cls(width, qat)
+        return cls(width, qat, tuple(passes))
 
     def torch_steps(self, finetune: Mapping[str, Any]) -> tuple[Step, ...]:
         """Its passes on the module, around a fine-tuning of these options."""
         steps = [Step("width", {"keep": self.width})] if self.width < 1.0 else []
         steps.append(Step("finetune", finetune))
+        steps += [Step(name) for name in self.passes]
         if self.qat:
             epochs = max(1, int(finetune["epochs"]) // 2)
             same = {k: finetune[k] for k in ("batch", "flip") if k in finetune}
             steps.append(Step("qat", {**same, "epochs": epochs}))
         return Recipe(tuple(steps)).steps
+
+
+def _of_others() -> list[str]:
+    """Passes on torch modules that are not ours."""
+    return [name for name in names(TORCH_PASSES) if name not in PASSES]
 
 
 def graphs_of(deployments: Iterable[Deployment]) -> list[str]:

@@ -12,9 +12,11 @@ from torch import nn
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.compression.apply import apply_torch
 from nas_service.compression.base import OnnxPass, PassContext
+from nas_service.compression.catalogue import PASSES
 from nas_service.compression.searched import SearchedRecipe
+from nas_service.errors import Unsupported
 from nas_service.networks.export import export
-from nas_service.plugins import ONNX_PASSES, load
+from nas_service.plugins import ONNX_PASSES, TORCH_PASSES, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,6 @@ def ship(
     for integers.
     """
     made: dict[str, nn.Module] = {}
-    channels = context.data.train.images.shape[1]
     for recipe in dict.fromkeys(one.rpartition(".")[0] for one in wanted):
         forms = [one.rpartition(".")[2] for one in wanted if one.rpartition(".")[0] == recipe]
         parsed = SearchedRecipe.of(Deployment(PLAIN_RUNTIME, "int8", recipe))
@@ -49,13 +50,14 @@ def ship(
         for step in steps:
             done += repr(step)
             if done not in made:
+                _require_keeps_sizes(step.name)
                 made[done] = apply_torch(step, so_far, context)
             so_far = made[done]
         shipped = apply_torch(None, so_far, context)
         graphs = {}
         prefix = f"{recipe}." if recipe else ""
         plain = folder / f"{prefix}fp32.onnx"
-        export(shipped, plain, channels=channels, size=context.size)
+        export(shipped, plain, context.data.example(context.size))
         if "fp32" in forms:
             graphs[f"{prefix}fp32"] = plain
         if "int8" in forms:
@@ -64,3 +66,13 @@ def ship(
             quantiser.apply(plain, graphs[f"{prefix}int8"], context)
         passes = {step.name: step.options for step in steps}
         yield Shipped(recipe, passes, shipped, graphs)
+
+
+def _require_keeps_sizes(name: str) -> None:
+    """Raise `Unsupported` where a pass of another package may change what a search has priced."""
+    if name not in PASSES and not getattr(load(TORCH_PASSES, name), "keeps_sizes", False):
+        raise Unsupported(
+            f"pass {name} does not say that it keeps sizes (keeps_sizes = True): a search cannot "
+            "price what it makes",
+            field="precisions",
+        )

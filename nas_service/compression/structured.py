@@ -45,16 +45,16 @@ def torch_pruning_for(name: str) -> Any:
     return torch_pruning
 
 
-def classifier_of(network: nn.Module) -> nn.Linear:
-    """The last linear layer, whose outputs are the classes and stay."""
+def last_layer(network: nn.Module) -> nn.Linear:
+    """The last linear layer, whose outputs are what is asked for, and stay."""
     return [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
 
 
-def require_runs(network: nn.Module, image: Tensor, name: str) -> None:
+def require_runs(network: nn.Module, sample: Tensor, name: str) -> None:
     """Raise `Unsupported` where a network whose channels were removed does not run any more."""
     try:
         with torch.no_grad():
-            network.eval()(image)
+            network.eval()(sample)
     except RuntimeError as error:
         raise Unsupported(
             f"pass {name} does not suit this network: some of its shapes are fixed, as those of "

@@ -25,13 +25,13 @@ class TorchPassContract:
         result = made.apply(network, context)
         assert result is not network
         assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
-        images = context.data.prepared(context.data.test.images[:4], context.size)
+        samples = context.data.prepared(context.data.test.inputs[:4], context.size)
         with torch.no_grad():
-            plain = bake(result).eval()(images)
-            assert plain.shape == network.eval()(images).shape
+            plain = bake(result).eval()(samples)
+            assert plain.shape == network.eval()(samples).shape
             assert torch.isfinite(plain).all()
             # what ships is what the pass made
-            torch.testing.assert_close(plain, result.eval()(images), rtol=1e-3, atol=1e-3)
+            torch.testing.assert_close(plain, result.eval()(samples), rtol=1e-3, atol=1e-3)
 
     def test_the_same_seed_gives_the_same_network(
         self, made: TorchPass, network: nn.Module, context: PassContext

@@ -15,7 +15,7 @@ from torch import nn
 
 from lookup_tables.blocks.image import kept_channels
 from nas_service.compression.base import PassContext
-from nas_service.compression.structured import classifier_of, require_runs, torch_pruning_for
+from nas_service.compression.structured import last_layer, require_runs, torch_pruning_for
 
 
 class WidthPass:
@@ -23,12 +23,11 @@ class WidthPass:
 
     def apply(self, network: nn.Module, context: PassContext) -> nn.Module:
         """The narrower copy, to be fine-tuned."""
-        channels = context.data.train.images.shape[1]
-        image = torch.zeros(1, channels, context.size, context.size)
-        return narrow(network, image, float(context.options["keep"]))
+        sample = torch.zeros(context.data.example(context.size))
+        return narrow(network, sample, float(context.options["keep"]))
 
 
-def narrow(network: nn.Module, image: torch.Tensor, keep: float) -> nn.Module:
+def narrow(network: nn.Module, sample: torch.Tensor, keep: float) -> nn.Module:
     """A copy whose layers keep `kept_channels` of their channels; the classifier's rows stay.
 
     Raises:
@@ -36,11 +35,11 @@ def narrow(network: nn.Module, image: torch.Tensor, keep: float) -> nn.Module:
     """
     torch_pruning = torch_pruning_for("width")
     narrower = copy.deepcopy(network).eval()
-    last = classifier_of(narrower)
+    last = last_layer(narrower)
     importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        graph = torch_pruning.DependencyGraph().build_dependency(narrower, example_inputs=image)
+        graph = torch_pruning.DependencyGraph().build_dependency(narrower, example_inputs=sample)
         groups = list(
             graph.get_all_groups(ignored_layers=[last], root_module_types=[nn.Conv2d, nn.Linear])
         )
@@ -51,5 +50,5 @@ def narrow(network: nn.Module, image: torch.Tensor, keep: float) -> nn.Module:
             if gone:
                 weakest = importance(group).argsort()[:gone].tolist()
                 graph.get_pruning_group(root, prune, weakest).prune()
-    require_runs(narrower, image, "width")
+    require_runs(narrower, sample, "width")
     return narrower

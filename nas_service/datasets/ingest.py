@@ -44,6 +44,11 @@ class Ingested:
     reading: Mapping[str, Any] = field(default_factory=dict)
     """What lies below alpha, and what is black and white beyond 8 bits, as `preprocess.py` asks."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the stored images."""
+        return int(self.images.nbytes)
+
     def facts(self) -> dict[str, Any]:
         """What users are told of the data set."""
         counts = np.bincount(self.split, minlength=3)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Json = dict[str, Any]
 
@@ -79,14 +79,27 @@ class DeviceJob(JobParams):
     seed: int = 0
 
 
-class ProfileJob(DeviceJob):
-    """Make tables of a device: of blocks, or of so many whole `networks`.
-
-    `widths` are of recipes that narrow blocks, `image` the sizes of an `ImageShape`.
-    """
+class SampledJob(DeviceJob):
+    """Something about a space for samples like `sample`: by the name of their kind, as `image`."""
 
     space: str
-    image: dict[str, int]
+    sample: dict[str, dict[str, int]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def as_before(cls, values: Json) -> Json:
+        """Jobs that earlier versions stored have an image."""
+        if "image" in values and "sample" not in values:
+            return {**values, "sample": {"image": values["image"]}}
+        return values
+
+
+class ProfileJob(SampledJob):
+    """Make tables of a device: of blocks, or of so many whole `networks`.
+
+    `widths` are of recipes that narrow blocks.
+    """
+
     precisions: list[str]
     widths: list[float] = Field(default_factory=list)
     budget_s: float = 60.0
@@ -99,11 +112,9 @@ class DriftJob(DeviceJob):
     budget_s: float = 60.0
 
 
-class KitJob(DeviceJob):
+class KitJob(SampledJob):
     """Pack what an offline device is to measure."""
 
-    space: str
-    image: dict[str, int]
     precisions: list[str]
 
 

@@ -11,21 +11,19 @@ from torch import nn
 from lookup_tables.graphs import OPSET
 
 
-def export_program(network: nn.Module, path: Path, *, channels: int, size: int) -> None:
-    """Write `network` in inference mode as an exported torch program (.pt2) for the same image."""
+def export_program(network: nn.Module, path: Path, shape: tuple[int, ...]) -> None:
+    """Write `network` in inference mode as an exported torch program (.pt2) for the same input."""
     partial = path.with_name(path.name + ".partial.pt2")
-    image = torch.zeros(1, channels, size, size)
-    program = torch.export.export(network.eval(), (image,))
+    program = torch.export.export(network.eval(), (torch.zeros(shape),))
     torch.export.save(program, partial)
     partial.replace(path)
 
 
-def export(network: nn.Module, path: Path, *, channels: int, size: int) -> None:
-    """Write `network` in inference mode for one image `(1, channels, size, size)`.
+def export(network: nn.Module, path: Path, shape: tuple[int, ...]) -> None:
+    """Write `network` in inference mode for one input of a shape, batch first, of 1.
 
     Input and output are named `input` and `logits`. Normalisation is folded into convolutions.
     """
-    image = torch.zeros(1, channels, size, size)
     partial = path.with_name(path.name + ".partial")
     plain = network.eval()
     plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch stubs
@@ -35,7 +33,7 @@ def export(network: nn.Module, path: Path, *, channels: int, size: int) -> None:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             plain,
-            (image,),
+            (torch.zeros(shape),),
             str(partial),
             dynamo=False,
             opset_version=OPSET,

@@ -82,7 +82,7 @@ class CostModel:
             self._sums = _sums_of(space, source, _columns(calibration))
         except TableLacks as error:
             raise MissingBlocks(
-                f"{error}; profile the device for space {space.name} at {space.image.as_dict()}",
+                f"{error}; profile the device for space {space.name} at {space.sample.as_dict()}",
                 missing_blocks=list(error.keys),
             ) from error
 

@@ -24,7 +24,7 @@ MAX_SLOPES = np.array([1.0, 0.05])
 
 @dataclass(frozen=True, slots=True)
 class ShippingModel:
-    """shipped = mean + slope * (shared - mean) + slope * (log MACs - mean), in [0, 1]."""
+    """shipped = mean + slope * (shared - mean) + slope * (log MACs - mean), no more than 1."""
 
     shared_mean: float = 0.0
     log_macs_mean: float = 0.0
@@ -32,6 +32,8 @@ class ShippingModel:
     accuracy_slope: float = 1.0
     log_macs_slope: float = 0.0
     n_probes: int = 0
+    low: float | None = 0.0
+    """The least that comes out; None where scores have no lowest value."""
 
     def shipped(self, shared: FloatArray, macs: FloatArray) -> FloatArray:
         """Accuracy of the shipped file from shared-weight accuracy and MACs: `(n,)`."""
@@ -40,7 +42,7 @@ class ShippingModel:
             + self.accuracy_slope * (shared - self.shared_mean)
             + self.log_macs_slope * (np.log(macs) - self.log_macs_mean)
         )
-        return np.clip(plane, 0.0, 1.0)
+        return np.clip(plane, -np.inf if self.low is None else self.low, 1.0)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -52,10 +54,12 @@ class ShippingModel:
         return cls(**values)
 
 
-def fit_shipping(shared: FloatArray, macs: FloatArray, shipped: FloatArray) -> ShippingModel:
+def fit_shipping(
+    shared: FloatArray, macs: FloatArray, shipped: FloatArray, *, low: float | None = 0.0
+) -> ShippingModel:
     """Fit on probes: accuracy under shared weights, MACs, measured accuracy as shipped: `(n,)`."""
     if not len(shared):
-        return ShippingModel()
+        return ShippingModel(low=low)
     log_macs = np.log(macs)
     inputs = np.column_stack([shared - shared.mean(), log_macs - log_macs.mean()])
     gram = inputs.T @ inputs + np.diag(SHRINKAGE)
@@ -68,4 +72,5 @@ def fit_shipping(shared: FloatArray, macs: FloatArray, shipped: FloatArray) -> S
         float(slopes[0]),
         float(slopes[1]),
         len(shared),
+        low,
     )

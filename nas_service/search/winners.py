@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 
 from nas_service.search.acquisition import Improvement, Region
 from nas_service.search.candidates import Candidate, ParetoFront
-from nas_service.search.ties import resolution
 from nas_service.space.base import FloatArray
 
 _SURELY = 1.5
 """Predicted accuracies this many standard errors apart mostly are so when measured, too."""
+
+
+Resolution = Callable[[float], float]
+"""How far two accuracies near one have to be apart to differ by their standard error."""
+
+
+def resolution(expected_error: Callable[[float, int], float], n: int, accuracy: float) -> float:
+    """Of two scores on `n` samples each: the root of two times the standard error of one."""
+    return float(np.sqrt(2.0) * expected_error(accuracy, n))
 
 
 def choose(
@@ -20,14 +28,15 @@ def choose(
     n: int,
     *,
     barred: Collection[tuple[int, ...]] = (),
-    n_test: int | None = None,
+    resolution: Resolution | None = None,
 ) -> list[Candidate]:
     """Up to `n` members of different architectures, those that span the most volume together.
 
     The most accurate member comes first; every next one adds most to the hypervolume of those
     before it, in accuracy and logarithms of the objectives. Architectures in `barred` are passed
-    over: offsets were learned on them. Where `n_test` images cannot tell a member's accuracy from
-    that of one chosen before, others come first, as long as there are any.
+    over: offsets were learned on them. Where the test part cannot tell a member's
+    accuracy from that of one chosen before, by `resolution`, others come first, as long as there
+    are any.
     """
     members = [one for one in front.candidates if one.genotype.architecture not in barred]
     if not members:
@@ -42,7 +51,7 @@ def choose(
     left = np.ones(len(members), dtype=np.bool_)
     while len(order) < n and left.any():
         gain = improvement.expected() if order else accuracy
-        apart = np.where(left, _apart(accuracy, order, n_test), -1.0)
+        apart = np.where(left, _apart(accuracy, order, resolution), -1.0)
         if apart.max() > _SURELY or apart.max() <= 1.0:  # many may do, or none
             among = left & (apart > _SURELY) if apart.max() > _SURELY else left
             pick = int(np.argmax(np.where(among, gain, -1.0)))
@@ -55,12 +64,12 @@ def choose(
     return [members[i] for i in order]
 
 
-def _apart(accuracy: FloatArray, chosen: list[int], n_test: int | None) -> FloatArray:
+def _apart(accuracy: FloatArray, chosen: list[int], resolution: Resolution | None) -> FloatArray:
     """How far each member's accuracy is from the nearest chosen one's: `(n,)`.
 
     In standard errors of the difference on the test part; infinite where nothing limits the choice.
     """
-    if n_test is None or not chosen:
+    if resolution is None or not chosen:
         return np.full(len(accuracy), np.inf)
-    errors = np.array([resolution(float(accuracy[i]), n_test) for i in chosen])
+    errors = np.array([resolution(float(accuracy[i])) for i in chosen])
     return np.asarray((np.abs(accuracy[:, None] - accuracy[chosen]) / errors).min(axis=1))

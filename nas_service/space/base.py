@@ -81,13 +81,54 @@ def junctions_of(nodes: Sequence[Node], *, repeated: bool = False) -> tuple[str,
     return tuple("read by " + "+".join(sorted(kinds)) for _, kinds in sorted(readers.items()))
 
 
+class Sample(Protocol):
+    """What enters and leaves a network of a space, as a learning task has it."""
+
+    @property
+    def name(self) -> str:
+        """Under which name plain values have it, as `image`."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """What a network reads of it where no decision says otherwise: pixels a side, steps."""
+        ...
+
+    @property
+    def n_outputs(self) -> int:
+        """Numbers that a network gives."""
+        ...
+
+    def input_shape(self, size: int) -> tuple[int, ...]:
+        """The shape of an input of that size, batch first, of 1."""
+        ...
+
+    def as_dict(self) -> dict[str, int]:
+        """Plain JSON values."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ImageShape:
-    """What enters and leaves a network of a space: pixels a side, channels, classes."""
+    """A `Sample`: pixels a side, channels, classes."""
 
     size: int
     channels: int
     n_classes: int
+
+    @property
+    def name(self) -> str:
+        """See `Sample.name`."""
+        return "image"
+
+    @property
+    def n_outputs(self) -> int:
+        """See `Sample.n_outputs`."""
+        return self.n_classes
+
+    def input_shape(self, size: int) -> tuple[int, ...]:
+        """See `Sample.input_shape`."""
+        return (1, self.channels, size, size)
 
     def as_dict(self) -> dict[str, int]:
         """Plain JSON values."""
@@ -99,14 +140,14 @@ class SearchSpace(Protocol):
 
     Spaces are immutable and pure: equal genotypes give equal answers, from any thread. Batches of
     genotypes are integer arrays `(n, d)` of indices into the decisions' values. A plug-in is a
-    callable that takes an `ImageShape`.
+    callable that takes the `Sample` of the learning task's data.
     """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def image(self) -> ImageShape: ...
+    def sample(self) -> Sample: ...
 
     @property
     def decisions(self) -> tuple[Decision, ...]: ...
@@ -183,9 +224,9 @@ def chain(blocks: Sequence[Block]) -> tuple[Node, ...]:
 
 
 def input_size(space: SearchSpace, genotype: IntArray) -> int:
-    """Pixels a side of the images that this network takes."""
+    """The size of the inputs that this network takes: pixels a side, steps of a window."""
     if space.resolution is None:
-        return space.image.size
+        return space.sample.size
     return int(space.decisions[space.resolution].values[genotype[space.resolution]])
 
 
@@ -193,7 +234,7 @@ def describe(space: SearchSpace, genotype: Sequence[int] | IntArray) -> dict[str
     """An architecture as plain JSON values: the space, and each decision's value by name."""
     return {
         "space": space.name,
-        "image": space.image.as_dict(),
+        space.sample.name: space.sample.as_dict(),
         "decisions": {
             decision.name: decision.values[index]
             for decision, index in zip(space.decisions, genotype, strict=True)
@@ -228,7 +269,7 @@ def digest(space: SearchSpace) -> str:
     """Twelve hexadecimal digits that change when the space does."""
     facts = {
         "name": space.name,
-        "image": space.image.as_dict(),
+        space.sample.name: space.sample.as_dict(),
         "decisions": [[d.name, list(d.values)] for d in space.decisions],
         "largest": [block.key for block in lower(space, space.largest())],
         "smallest": [block.key for block in lower(space, space.smallest())],

@@ -61,7 +61,7 @@ class NasBench201Space:
             raise InvalidSpec(
                 f"nasbench201 needs images whose side is a multiple of 4, not {image.size}"
             )
-        self.image = image
+        self.sample = image
         self.decisions = tuple(
             Decision(f"op_{source}{target}", OPERATORS, ordered=False) for source, target in EDGES
         )
@@ -70,8 +70,8 @@ class NasBench201Space:
     def slots(self) -> tuple[Slot, ...]:
         """Stem, cells and reductions by stage, head; cells read every decision."""
         everything = tuple(range(len(EDGES)))
-        size, slots = self.image.size, []
-        stem = ConvBlock(self.image.channels, CHANNELS[0], size, size, kernel=3)
+        size, slots = self.sample.size, []
+        stem = ConvBlock(self.sample.channels, CHANNELS[0], size, size, kernel=3)
         slots.append(Slot("stem", (), lambda _: (stem,)))
         for stage, channels in enumerate(CHANNELS):
             if stage:
@@ -82,7 +82,7 @@ class NasBench201Space:
             slots.append(
                 Slot(f"stage{stage + 1}", everything, stage_blocks, stage_blocks.junctions)
             )
-        head = NormHeadBlock(CHANNELS[-1], self.image.n_classes, size, size)
+        head = NormHeadBlock(CHANNELS[-1], self.sample.n_classes, size, size)
         slots.append(Slot("head", (), lambda _: (head,)))
         return tuple(slots)
 
@@ -110,8 +110,8 @@ class NasBench201Space:
         cell = tuple(int(v) for v in row)
         if not expression(cell):
             raise InvalidSpec("the cell's input does not reach its output")
-        size = self.image.size
-        nodes = [Node(ConvBlock(self.image.channels, CHANNELS[0], size, size, kernel=3), (-1,))]
+        size = self.sample.size
+        nodes = [Node(ConvBlock(self.sample.channels, CHANNELS[0], size, size, kernel=3), (-1,))]
         for stage, channels in enumerate(CHANNELS):
             if stage:
                 block = ResidualReductionBlock(CHANNELS[stage - 1], channels, size, size)
@@ -119,7 +119,7 @@ class NasBench201Space:
                 size //= 2
             for _ in range(CELLS_PER_STAGE):
                 _wire_cell(nodes, cell, channels, size)
-        head = NormHeadBlock(CHANNELS[-1], self.image.n_classes, size, size)
+        head = NormHeadBlock(CHANNELS[-1], self.sample.n_classes, size, size)
         return (*nodes, Node(head, (len(nodes) - 1,)))
 
     def largest(self) -> IntArray:

@@ -73,7 +73,7 @@ class MbconvSpace:
                 f"mbconv needs images of at least 8 pixels, 1 or 3 channels and 2 classes, "
                 f"not {image.as_dict()}"
             )
-        self.image = image
+        self.sample = image
         step = 4 if image.size >= 16 else 2
         sizes = {max(step, round(image.size * part / step) * step) for part in (0.75, 0.875)}
         resolutions = tuple(sorted({*sizes, image.size}))
@@ -157,7 +157,7 @@ class MbconvSpace:
         resolution, width = values
         return (
             ConvReluBlock(
-                self.image.channels,
+                self.sample.channels,
                 scaled(STEM, width),
                 resolution,
                 resolution,
@@ -199,7 +199,7 @@ class MbconvSpace:
         return (
             HeadBlock(
                 scaled(STAGES[-1], width),
-                self.image.n_classes,
+                self.sample.n_classes,
                 side,
                 side,
                 mid_channels=scaled(HEAD, width),

@@ -13,9 +13,9 @@ from lookup_tables.blocks import Block
 from nas_service.space.base import (
     Decision,
     FloatArray,
-    ImageShape,
     IntArray,
     Node,
+    Sample,
     SearchSpace,
     Slot,
 )
@@ -29,7 +29,7 @@ class WrappedSpace:
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
         self.name = space.name
-        self.image: ImageShape = space.image
+        self.sample: Sample = space.sample
         self.decisions: tuple[Decision, ...] = space.decisions
         self.has_supernet = space.has_supernet
         self.chain = space.chain

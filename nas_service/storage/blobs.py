@@ -6,7 +6,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -26,7 +27,15 @@ class BlobStore(Protocol):
 
     def open(self, sha256: str) -> BinaryIO: ...
 
-    def path(self, sha256: str) -> Path: ...
+    def local(self, sha256: str) -> AbstractContextManager[Path]:
+        """The blob as a file of this machine, which must not be written to.
+
+        It is there as long as the context lasts, and an hour beyond where it is a copy.
+
+        Raises:
+            NotFound: there is no such blob.
+        """
+        ...
 
     def discard(self, keep: Collection[str]) -> int: ...
 
@@ -70,14 +79,16 @@ class FileBlobs:
 
     def open(self, sha256: str) -> BinaryIO:
         """The blob for reading."""
-        return self.path(sha256).open("rb")
+        with self.local(sha256) as path:
+            return path.open("rb")
 
-    def path(self, sha256: str) -> Path:
-        """Where the blob lies; it must not be written to."""
+    @contextmanager
+    def local(self, sha256: str) -> Iterator[Path]:
+        """See `BlobStore.local`: where the blob lies."""
         place = self._place(sha256)
         if not place.exists():
             raise NotFound(f"no blob {sha256}")
-        return place
+        yield place
 
     def discard(self, keep: Collection[str]) -> int:
         """Remove every blob that is not in `keep`; returns how many."""
@@ -89,9 +100,7 @@ class FileBlobs:
         return removed
 
     def _place(self, sha256: str) -> Path:
-        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
-            raise NotFound(f"{sha256!r} is no SHA-256")
-        return self._folder / sha256[:2] / sha256
+        return self._folder / place_of(sha256)
 
     def _partial(self) -> _Partial:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -102,6 +111,13 @@ class FileBlobs:
             os.fsync(stream.fileno())
         target.parent.mkdir(parents=True, exist_ok=True)
         partial.replace(target)
+
+
+def place_of(sha256: str) -> str:
+    """Where a blob lies below a store's root; `NotFound` for what is no SHA-256."""
+    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+        raise NotFound(f"{sha256!r} is no SHA-256")
+    return f"{sha256[:2]}/{sha256}"
 
 
 class _Partial:

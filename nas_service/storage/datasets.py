@@ -10,8 +10,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound
+from nas_service.learning.base import LearningTask
+from nas_service.learning.registry import task_of
 from nas_service.lineage import lineage
-from nas_service.space.base import ImageShape
+from nas_service.space.base import Sample
 from nas_service.storage.models import DatasetRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.session import new_id, now
@@ -36,11 +38,14 @@ class StoredDataset:
         return self.sha256 is not None
 
     @property
-    def image(self) -> ImageShape:
-        """Shape of its images, and its number of classes."""
-        return ImageShape(
-            int(self.facts["size"]), int(self.facts["channels"]), len(self.facts["classes"])
-        )
+    def task(self) -> LearningTask:
+        """What networks are taught on it."""
+        return task_of(self.facts)
+
+    @property
+    def sample(self) -> Sample:
+        """What a search space of it is made for."""
+        return self.task.sample(self.facts)
 
 
 def add_dataset(session: Session, name: str, source: dict[str, Any]) -> StoredDataset:

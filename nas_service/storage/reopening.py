@@ -133,7 +133,7 @@ def reopen_for_device(
         if not is_followed(spec.follows, device.name, labels):
             continue
         dataset = datasets.get_dataset(session, search.dataset_id)
-        every: SearchSpace = load(SPACES, spec.space)(dataset.image)
+        every: SearchSpace = load(SPACES, spec.space)(dataset.sample)
         try:
             space = supported(every, device.facts.get("unsupported_operators", ()))
         except InvalidSpec:

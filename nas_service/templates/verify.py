@@ -22,6 +22,7 @@ import onnxruntime as ort
 
 # largest difference of a logit relative to the largest, and least share of equal predictions
 TOLERANCE = {"fp32": (1e-3, 0.999), "fp16": (None, 0.99), "int8": (None, 0.9)}
+NAMES, OLD_NAMES = ("inputs", "outputs"), ("images", "logits")
 
 
 def main() -> int:
@@ -48,7 +49,9 @@ def main() -> int:
         options.inter_op_num_threads = 1
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
-        images, logits = reference["images"], reference["logits"]
+        # files of an earlier version have other names for the same
+        old = "images" in reference
+        images, logits = (reference[one] for one in (OLD_NAMES if old else NAMES))
         found = np.concatenate([session.run(None, {name: image[None]})[0] for image in images])
         difference = float(np.abs(found - logits).max())
         agreement = float((found.argmax(1) == logits.argmax(1)).mean())

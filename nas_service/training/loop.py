@@ -8,19 +8,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from nas_service.training.classification import Classification
-from nas_service.training.data import Data, Split, augment
+from nas_service.learning.base import Data, LearningTask, Split
+from nas_service.learning.metric import Judged
 from nas_service.training.device import placed
-from nas_service.training.distillation import distillation_loss
 
 _BATCH = 250
 _VALUES = 2**24
-"""Of images in a batch: 250 of 3 x 149 x 149, fewer of larger ones."""
+"""Of numbers in a batch: 250 images of 3 x 149 x 149, fewer larger samples."""
 RECALIBRATION = 256
-"""Training images that normalisation statistics are set from."""
+"""Training samples that normalisation statistics are set from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +40,45 @@ class TrainRecipe:
         return asdict(self)
 
 
-def classified(network: nn.Module, data: Data, split: Split, size: int) -> Classification:
-    """What `network` names the images of `split`, by true class."""
-    logits = logits_of(network, data, split.images, size)
-    return Classification.of(split.labels.numpy(), logits.argmax(1).numpy(), logits.shape[1])
+def judged(network: nn.Module, data: Data, split: Split, size: int) -> Judged:
+    """What `network` is worth on the samples of `split`."""
+    outputs = outputs_of(network, data, split.inputs, size)
+    return data.task.judge(outputs.numpy(), split.targets.numpy())
 
 
-def accuracy(network: nn.Module, data: Data, split: Split, size: int) -> float:
-    """Share of images in `split` that `network` classifies rightly."""
-    return classified(network, data, split, size).accuracy
+def score(network: nn.Module, data: Data, split: Split, size: int, metric: str = "") -> float:
+    """The score of `network` on `split` by a metric of the task, the first one unless named."""
+    one = data.task.metric(metric)
+    return one.score(one.value(judged(network, data, split, size)))
 
 
-def logits_of(network: nn.Module, data: Data, images: Tensor, size: int) -> Tensor:
-    """The network's answers to uint8 images `(n, c, s, s)`: `(n, classes)`, on the CPU."""
-    at_once = max(1, min(_BATCH, _VALUES // (images.shape[1] * size * size)))
+def outputs_of(network: nn.Module, data: Data, inputs: Tensor, size: int) -> Tensor:
+    """The network's answers to stored samples `(n, ...)`: `(n, ...)`, on the CPU."""
+    numbers = math.prod(data.example(size))
+    at_once = max(1, min(_BATCH, _VALUES // numbers))
     network.eval()
     with placed(network, data.device), torch.inference_mode():
         parts = [
-            network(data.prepared(images[i : i + at_once].to(data.device), size)).cpu()
-            for i in range(0, len(images), at_once)
+            network(data.prepared(inputs[i : i + at_once].to(data.device), size)).cpu()
+            for i in range(0, len(inputs), at_once)
         ]
     return torch.cat(parts)
 
 
 def recalibrate(
-    network: nn.Module, data: Data, size: int, *, n_images: int = RECALIBRATION
+    network: nn.Module, data: Data, size: int, *, n_samples: int = RECALIBRATION
 ) -> None:
-    """Set normalisation statistics from training images: their average over batches."""
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    """Set normalisation statistics from training samples: their average over batches."""
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
     network.train()
     with placed(network, data.device), torch.no_grad():
-        for start in range(0, min(n_images, len(data.train)), 128):
-            images = data.train.images[start : start + 128]
-            if len(images) > 1:
-                network(data.prepared(images.to(data.device), size))
+        for start in range(0, min(n_samples, len(data.train)), 128):
+            inputs = data.train.inputs[start : start + 128]
+            if len(inputs) > 1:
+                network(data.prepared(inputs.to(data.device), size))
     for norm in norms:
         norm.momentum = 0.1
     network.eval()
@@ -105,10 +105,10 @@ def optimizer_for(network: nn.Module, recipe: TrainRecipe) -> torch.optim.SGD:
 
 
 class Batch(NamedTuple):
-    """Augmented uint8 images `(b, c, s, s)`, labels, rows in the split, and which are mirrored."""
+    """Augmented samples `(b, ...)`, targets, rows in the split, and which are mirrored."""
 
-    images: Tensor
-    labels: Tensor
+    inputs: Tensor
+    targets: Tensor
     rows: Tensor
     mirrored: Tensor
 
@@ -118,38 +118,39 @@ class Batch(NamedTuple):
 
 
 Objective = Callable[[nn.Module, Tensor, Batch], Tensor]
-"""Network, prepared images and their batch to a loss."""
+"""Network, prepared samples and their batch to a loss."""
 
 
-def batches(split: Split, recipe: TrainRecipe, generator: torch.Generator) -> list[Batch]:
-    """One epoch of shuffled, augmented batches; a last batch of one image is dropped."""
+def batches(data: Data, recipe: TrainRecipe, generator: torch.Generator) -> list[Batch]:
+    """One epoch of shuffled, augmented batches; a last batch of one sample is dropped."""
+    split = data.train
     order = torch.randperm(len(split), generator=generator)
     found = []
     for start in range(0, len(order), recipe.batch):
         rows = order[start : start + recipe.batch]
         if len(rows) > 1:
-            images, mirrored = augment(
-                split.images[rows], generator, shift=recipe.shift, flip=recipe.flip
+            inputs, mirrored = data.augmented(
+                split.inputs[rows], generator, shift=recipe.shift, flip=recipe.flip
             )
-            found.append(Batch(images, split.labels[rows], rows, mirrored))
+            found.append(Batch(inputs, split.targets[rows], rows, mirrored))
     return found
 
 
 def steps_per_epoch(n: int, batch: int) -> int:
-    """How many batches `batches` gives for `n` images."""
+    """How many batches `batches` gives for `n` samples."""
     return n // batch + (1 if n % batch > 1 else 0)
 
 
-def labels_and(teacher: Callable[[Tensor], Tensor] | None, recipe: TrainRecipe) -> Objective:
-    """Cross entropy with the labels, shared with a teacher's answers where there is one."""
+def targets_and(
+    teacher: Callable[[Tensor], Tensor] | None, task: LearningTask, recipe: TrainRecipe
+) -> Objective:
+    """The task's loss with the targets, shared with a teacher's answers where there is one."""
 
     def loss_of(network: nn.Module, prepared: Tensor, batch: Batch) -> Tensor:
-        logits = network(prepared)
-        loss = functional.cross_entropy(
-            logits, batch.labels, label_smoothing=recipe.label_smoothing
-        )
+        outputs = network(prepared)
+        loss = task.loss(outputs, batch.targets, smoothing=recipe.label_smoothing)
         if teacher is not None and recipe.distillation:
-            soft = distillation_loss(logits, teacher(batch.images))
+            soft = task.distillation_loss(outputs, teacher(batch.inputs))
             loss = (1 - recipe.distillation) * loss + recipe.distillation * soft
         return loss
 
@@ -169,14 +170,13 @@ def train(
 ) -> None:
     """Train in place; with a `teacher` the loss is shared with its softened answers.
 
-    `teacher` takes the batch as uint8 images and gives logits; `objective` stands for the loss in
+    `teacher` takes the batch's samples and gives outputs; `objective` stands for the loss in
     whole. `on_epoch` is told how many epochs are done, of how many; where it says False, training
     ends. Batches, and the network while it trains, are on the data's device.
     """
     with placed(network, data.device):
-        _train(
-            network, data, size, recipe, seed, objective or labels_and(teacher, recipe), on_epoch
-        )
+        objective = objective or targets_and(teacher, data.task, recipe)
+        _train(network, data, size, recipe, seed, objective, on_epoch)
     network.eval()
 
 
@@ -196,11 +196,11 @@ def _train(
     for epoch in range(recipe.epochs):
         generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
         network.train()
-        for each in batches(data.train, recipe, generator):
+        for each in batches(data, recipe, generator):
             batch = each.to(data.device)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, n_steps)
-            loss = objective(network, data.prepared(batch.images, size), batch)
+            loss = objective(network, data.prepared(batch.inputs, size), batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
             optimizer.step()

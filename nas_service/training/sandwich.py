@@ -1,6 +1,6 @@
 """Train a supernet: sandwich rule and in-place distillation (Yu and Huang, 2019).
 
-Each step runs the largest network on the labels, then the smallest and random ones on the
+Each step runs the largest network on the targets, then the smallest and random ones on the
 largest's answers, and sums the gradients. Progress is kept epoch by epoch, so that training goes
 on where it was cut off and ends as if it had not been.
 """
@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
+from nas_service.learning.base import Data
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import input_size
 from nas_service.space.sampling import uniform
-from nas_service.training.data import Data
 from nas_service.training.device import placed
-from nas_service.training.distillation import distillation_loss
 from nas_service.training.loop import (
     TrainRecipe,
     batches,
@@ -65,11 +63,11 @@ def _train(
     for epoch in range(first, recipe.epochs):
         generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
         choices = np.random.default_rng([seed, epoch])
-        for each in batches(data.train, recipe, generator):
-            images, labels, *_ = each.to(data.device)
+        for each in batches(data, recipe, generator):
+            inputs, targets, *_ = each.to(data.device)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, n_steps)
-            loss = _sandwich_step(supernet, data, recipe, images, labels, choices, n_random)
+            loss = _sandwich_step(supernet, data, recipe, inputs, targets, choices, n_random)
             torch.nn.utils.clip_grad_norm_(supernet.parameters(), 5.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -83,8 +81,8 @@ def _sandwich_step(
     supernet: Supernet,
     data: Data,
     recipe: TrainRecipe,
-    images: Tensor,
-    labels: Tensor,
+    inputs: Tensor,
+    targets: Tensor,
     choices: np.random.Generator,
     n_random: int,
 ) -> float:
@@ -93,18 +91,18 @@ def _sandwich_step(
 
     def at(size: int) -> Tensor:
         if size not in prepared:
-            prepared[size] = data.prepared(images, size)
+            prepared[size] = data.prepared(inputs, size)
         return prepared[size]
 
     largest = space.largest()
-    logits = supernet(at(input_size(space, largest)), largest)
-    loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    outputs = supernet(at(input_size(space, largest)), largest)
+    loss = data.task.loss(outputs, targets, smoothing=recipe.label_smoothing)
     loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
-    answers = logits.detach()
+    answers = outputs.detach()
     others = [space.smallest(), *uniform(space, n_random, choices)]
     for genotype in others:
         student = supernet(at(input_size(space, genotype)), genotype)
-        distillation_loss(student, answers).backward()  # type: ignore[no-untyped-call]  # torch stubs
+        data.task.distillation_loss(student, answers).backward()  # type: ignore[no-untyped-call]  # torch stubs
     return float(loss.detach())
 
 

@@ -54,13 +54,13 @@ def open_bench(
     targets: Mapping[str, Target],
     folder: Path,
     *,
-    images: Floats | None = None,
+    samples: Floats | None = None,
     protocol: Protocol = PROTOCOL,
     on_progress: OnProgress | None = None,
 ) -> Bench:
     """Compile networks by name, each for the target of that name, and make them ready to measure.
 
-    With `images` `(n, c, s, s)`, `outputs` are each file's logits on the device.
+    With prepared `samples` `(n, ...)`, `outputs` are each file's on the device.
     """
     compiled: dict[str, Path] = {}
     for name, source in sources.items():
@@ -74,9 +74,9 @@ def open_bench(
         files = {name: (path, targets[name]) for name, path in compiled.items()}
         agent = AgentProfiler(context, device, job_id, references)
         remote = RemoteFiles(agent, files, protocol, on_progress)
-        if images is not None:
-            given = folder / "images.npz"
-            np.savez(given, images=images)
+        if samples is not None:
+            given = folder / "samples.npz"
+            np.savez(given, images=samples)  # the name that agents of earlier versions know
             outputs = remote.outputs(compiled, given)
         return Bench(
             compiled, targets, agent, lambda seed: remote.measure(files, seed), outputs, False
@@ -94,7 +94,7 @@ def open_bench(
             runners, targets, protocol=protocol, seed=seed, on_progress=on_progress
         )
 
-    if images is not None:
+    if samples is not None:
         for name, executable in executables.items():
-            outputs[name] = np.concatenate([executable.run(one[None]) for one in images])
+            outputs[name] = np.concatenate([executable.run(one[None]) for one in samples])
     return Bench(compiled, targets, profiler, take, outputs, here=True)

@@ -16,10 +16,11 @@ from nas_service.engine.child import machine_to_itself
 from nas_service.errors import Unsupported
 from nas_service.plugins import SPACES, load
 from nas_service.settings import Settings
-from nas_service.space.base import ImageShape, SearchSpace
+from nas_service.space.base import Sample, SearchSpace
 from nas_service.space.supported import supported
-from nas_service.storage.blobs import FileBlobs
+from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice
+from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.session import Database
 
 
@@ -29,7 +30,7 @@ class Context:
 
     settings: Settings
     database: Database
-    blobs: FileBlobs
+    blobs: BlobStore
     job_id: str = ""
     remote: bool = False
     """Whether the job measures on the device of an agent: then it does not hold this machine."""
@@ -37,8 +38,7 @@ class Context:
     @classmethod
     def of(cls, settings: Settings) -> Context:
         """Connect."""
-        blobs = FileBlobs(settings.blobs_dir, min_free_bytes=settings.min_free_bytes)
-        return cls(settings, Database(settings.url), blobs)
+        return cls(settings, Database(settings.url), blobs_of(settings))
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Context:
@@ -102,17 +102,17 @@ def require_this_machine(device: StoredDevice) -> None:
         )
 
 
-def make_space(name: str, image: ImageShape) -> SearchSpace:
-    """The search space of that name for these images."""
-    space: SearchSpace = load(SPACES, name)(image)
+def make_space(name: str, sample: Sample) -> SearchSpace:
+    """The search space of that name for samples like this one."""
+    space: SearchSpace = load(SPACES, name)(sample)
     return space
 
 
-def space_on(name: str, image: ImageShape, *devices: StoredDevice) -> SearchSpace:
+def space_on(name: str, sample: Sample, *devices: StoredDevice) -> SearchSpace:
     """The same without what one of the devices cannot run.
 
     Raises:
         InvalidSpec: nothing of the space runs there.
     """
     lacking = {one for it in devices for one in it.facts.get("unsupported_operators", ())}
-    return supported(make_space(name, image), lacking)
+    return supported(make_space(name, sample), lacking)

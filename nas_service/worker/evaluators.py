@@ -1,4 +1,4 @@
-"""Accuracy evaluators that train or run networks; another metric may stand for accuracy."""
+"""Evaluators that train or run networks; what they give are scores of the search's metric."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import numpy as np
 from torch import nn
 
 from nas_service.errors import InvalidSpec
+from nas_service.learning.base import Data, Split
+from nas_service.learning.metric import Judged, Metric
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, input_size
-from nas_service.training.classification import Classification
-from nas_service.training.data import Data, Split
-from nas_service.training.loop import RECALIBRATION, TrainRecipe, classified, recalibrate, train
-from nas_service.training.metrics import METRICS, hopeless
+from nas_service.training.loop import RECALIBRATION, TrainRecipe, judged, recalibrate, train
 
 MAX_VALIDATION = 2_000
-"""Validation images that a search looks at: beyond them the standard error hardly falls."""
+"""Validation samples that a search looks at: beyond them the standard error hardly falls."""
 _MIN_VALIDATION = 100
 
 
 def validation_part(data: Data, fidelity: float = 1.0) -> Split:
-    """The first validation images, up to the maximum; at less fidelity that share of them."""
+    """The first validation samples, up to the maximum; at less fidelity that share of them."""
     n = min(MAX_VALIDATION, len(data.validation))
     n = max(min(_MIN_VALIDATION, n), round(n * fidelity))
-    return Split(data.validation.images[:n], data.validation.labels[:n])
+    return data.validation.first(n)
 
 
 @dataclass(frozen=True)
 class EvaluatorContext:
     """All that an evaluator may use; every one is made from this.
 
-    `supernet` is there, trained, where the search has one. `metric` stands for accuracy throughout.
+    `supernet` is there, trained, where the search has one. `metric` is the name of the learning
+    task's metric whose scores stand for accuracy.
     """
 
     space: SearchSpace
@@ -63,22 +63,22 @@ def standalone(context: EvaluatorContext) -> StandaloneEvaluator:
 class SupernetEvaluator:
     """Accuracy on validation data under shared weights, statistics recalibrated for each."""
 
-    def __init__(self, supernet: Supernet, data: Data, *, metric: str = "accuracy") -> None:
+    def __init__(self, supernet: Supernet, data: Data, *, metric: str = "") -> None:
         self._supernet = supernet
         self._data = data
-        self._metric = METRICS[metric]
+        self._metric = data.task.metric(metric)
 
     def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
-        """See `AccuracyEvaluator.evaluate`; fidelity is the share of images. Nothing is random."""
+        """See `AccuracyEvaluator.evaluate`; fidelity is the share of samples. Nothing is random."""
         del seed
         part = validation_part(self._data, fidelity)
-        n_images = max(64, round(RECALIBRATION * fidelity))
+        n_samples = max(64, round(RECALIBRATION * fidelity))
         found = []
         for genotype in genotypes:
             size = input_size(self._supernet.space, genotype)
             network = self._supernet.subnet(genotype)
-            recalibrate(network, self._data, size, n_images=n_images)
-            found.append(self._metric.value(classified(network, self._data, part, size)))
+            recalibrate(network, self._data, size, n_samples=n_samples)
+            found.append(_score(self._metric, judged(network, self._data, part, size)))
         return np.array(found, dtype=np.float64)
 
 
@@ -89,13 +89,13 @@ class StandaloneEvaluator:
     """
 
     def __init__(
-        self, space: SearchSpace, data: Data, recipe: TrainRecipe, *, metric: str = "accuracy"
+        self, space: SearchSpace, data: Data, recipe: TrainRecipe, *, metric: str = ""
     ) -> None:
         self._space = space
         self._data = data
         self._recipe = recipe
         self._part = validation_part(data)
-        self._metric = METRICS[metric]
+        self._metric = data.task.metric(metric)
 
     def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
         """See `AccuracyEvaluator.evaluate`; fidelity is the share of the recipe's epochs."""
@@ -114,13 +114,17 @@ class StandaloneEvaluator:
                 # running statistics lag behind early in training, on a copy they are set
                 settled = copy.deepcopy(network)
                 recalibrate(settled, self._data, size)
-                return not hopeless(self._metric, self._classified(settled, size))
+                return not self._data.task.hopeless(self._metric, self._judged(settled, size))
 
             train(network, self._data, size, recipe, seed=seed, on_epoch=on_epoch)
             if fidelity < 1.0:
                 recalibrate(network, self._data, size)
-            found.append(self._metric.value(self._classified(network, size)))
+            found.append(_score(self._metric, self._judged(network, size)))
         return np.array(found, dtype=np.float64)
 
-    def _classified(self, network: nn.Module, size: int) -> Classification:
-        return classified(network, self._data, self._part, size)
+    def _judged(self, network: nn.Module, size: int) -> Judged:
+        return judged(network, self._data, self._part, size)
+
+
+def _score(metric: Metric, of: Judged) -> float:
+    return metric.score(metric.value(of))

@@ -29,7 +29,7 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
         if spec.evaluator != "supernet":
             return {"job": None}
         dataset = datasets.get_dataset(session, search.dataset_id)
-        space = make_space(spec.space, dataset.image)
+        space = make_space(spec.space, dataset.sample)
         n_train = int(dataset.facts["n_train"])
         shared = supernets.ensure_supernet(
             session,
@@ -43,7 +43,7 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
         finetune = finetune_options(spec.training, n_train)
         with_recipe = [graph for graph in graphs_of(spec.deployments) if "." in graph]
         more: dict[str, Any] = {"graphs": sorted(with_recipe)} if with_recipe else {}
-        if spec.metric != "accuracy":  # predictors of accuracy are named as they always were
+        if spec.metric != dataset.task.metric().name:  # those of the first are named as ever
             more["metric"] = spec.metric
         predictor = supernets.ensure_predictor(
             session,

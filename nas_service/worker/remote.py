@@ -100,9 +100,9 @@ class AgentProfiler:
             self.steadiness = Steadiness.from_dict(machine)
         return {name: timings[name] for name in models}
 
-    def outputs(self, models: Mapping[str, Path], target: Target, images: Path) -> Outputs:
-        """First output of each file on the `images` of an npz, as the device computes them."""
-        tasks = [self._ask(models, target, ONCE, 0, None, inputs=images, outputs_of=tuple(models))]
+    def outputs(self, models: Mapping[str, Path], target: Target, samples: Path) -> Outputs:
+        """First output of each file on the sole array of an npz, as the device computes them."""
+        tasks = [self._ask(models, target, ONCE, 0, None, inputs=samples, outputs_of=tuple(models))]
         found: Outputs = {}
         for result in self._results(tasks, target, None):
             found |= {name: _unpack(one) for name, one in result["outputs"].items()}

@@ -65,11 +65,11 @@ class RemoteFiles:
                 )
         return found
 
-    def outputs(self, names: Collection[str], images: Path) -> dict[str, FloatArray32]:
-        """The named files' outputs on the `images` of an npz, as the device computes them."""
+    def outputs(self, names: Collection[str], samples: Path) -> dict[str, FloatArray32]:
+        """The named files' outputs on the sole array of an npz, as the device computes them."""
         found: dict[str, FloatArray32] = {}
         for target, models in self._groups.values():
             asked = {name: path for name, path in models.items() if name in names}
             if asked:
-                found |= self._profiler.outputs(asked, target, images)
+                found |= self._profiler.outputs(asked, target, samples)
         return found

@@ -212,7 +212,7 @@ class Workflows:
         asked = ProfileJob(
             device_id=found["device_id"],
             space=spec.space,
-            image=found["image"],
+            sample=found["sample"],
             precisions=_tables(spec.deployments, of_blocks=True),
             widths=sorted({SearchedRecipe.of(one).width for one in spec.deployments}),
             budget_s=spec.profile_budget_s,

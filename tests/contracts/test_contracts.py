@@ -14,6 +14,7 @@ from lookup_tables.ratio import Ratio
 from lookup_tables.table import LookupTable
 from lookup_tables.testing import TableContract
 from nas_service.datasets import ingest
+from nas_service.learning.image_classification import data
 from nas_service.networks.supernet import Supernet
 from nas_service.plugins import EVALUATORS, PREDICTORS, QUANTITIES, SAMPLERS, SPACES, load, names
 from nas_service.search.accuracy import AccuracyEvaluator, TabularEvaluator
@@ -31,7 +32,6 @@ from nas_service.space.base import ImageShape, SearchSpace
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.space.sampling import uniform
 from nas_service.space.testing import SearchSpaceContract
-from nas_service.training import data
 from nas_service.training.loop import TrainRecipe
 from nas_service.worker.evaluators import EvaluatorContext
 from predictors.base import AccuracyPredictor

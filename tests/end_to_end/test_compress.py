@@ -106,7 +106,7 @@ def test_a_model_of_ones_own_is_compressed_without_any_training(
 ) -> None:
     network = reference("resnet8", channels=1, size=SIZE, classes=CLASSES, seed=0).eval()
     path = tmp_path / "own.onnx"
-    export(network, path, channels=1, size=SIZE)
+    export(network, path, (1, 1, SIZE, SIZE))
     nas = service.client
     made = nas.compress(
         dataset="quarters",
@@ -128,7 +128,7 @@ def test_a_model_of_ones_own_is_compressed_without_any_training(
 def test_an_exported_program_cannot_take_passes_on_layers(service: Service, tmp_path: Path) -> None:
     network = reference("resnet8", channels=1, size=SIZE, classes=CLASSES, seed=0)
     path = tmp_path / "own.pt2"
-    export_program(network, path, channels=1, size=SIZE)
+    export_program(network, path, (1, 1, SIZE, SIZE))
     nas = service.client
     model = nas.upload_model(path)["id"]
     with pytest.raises(ApiError, match="pass magnitude works on a torch module's layers"):
@@ -163,7 +163,7 @@ def test_an_upload_that_does_not_fit_is_named(
     path = tmp_path / "own.onnx"
     if content is None:
         network = reference("resnet8", channels=channels, size=SIZE, classes=classes)
-        export(network, path, channels=channels, size=SIZE)
+        export(network, path, (1, channels, SIZE, SIZE))
     else:
         path.write_bytes(content)
     done = _cli(service, "compress", str(path), "--dataset", "quarters")

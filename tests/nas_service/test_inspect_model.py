@@ -14,8 +14,8 @@ from nas_service.networks.reference import reference
 
 def test_a_graph_and_a_program_are_each_for_their_own_runtimes(tmp_path: Path) -> None:
     network = reference("resnet8", channels=1, size=16, classes=4, seed=0).eval()
-    export(network, tmp_path / "m.onnx", channels=1, size=16)
-    export_program(network, tmp_path / "m.pt2", channels=1, size=16)
+    export(network, tmp_path / "m.onnx", (1, 1, 16, 16))
+    export_program(network, tmp_path / "m.pt2", (1, 1, 16, 16))
     graph, program = (
         {row["runtime"]: row for row in looked_at(tmp_path / name)["runtimes"]}
         for name in ("m.onnx", "m.pt2")

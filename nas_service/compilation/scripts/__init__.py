@@ -4,5 +4,5 @@ Each reads one request from its standard input and answers with one line of JSON
 anything of this project: an environment that holds a toolchain need not hold the service.
 
 Request: `source` (a file), `out` (the file to write), `precision`, `calibration` (an npz with
-`images` `(n, c, h, w)`, where the precision needs one), `options`. Answer: `notes`, a mapping.
+prepared samples `(n, ...)`, where the precision needs one), `options`. Answer: `notes`, a mapping.
 """

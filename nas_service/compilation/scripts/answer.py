@@ -22,3 +22,11 @@ def main(convert: Convert) -> None:
     found = [convert(request) for request in json.load(sys.stdin)]
     answers.write(json.dumps(found) + "\n")
     answers.close()
+
+
+def samples_of(path: str) -> Any:
+    """The calibration samples `(n, ...)` of a request: the sole array of the file."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays[arrays.files[0]]

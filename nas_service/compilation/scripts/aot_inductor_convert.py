@@ -25,10 +25,10 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
         package_path=request["out"],
         inductor_configs={"freezing": True},  # weights become constants: packed and folded
     )
-    images = program.example_inputs[0]
+    samples = program.example_inputs[0]
     return {
         "files": [request["out"]],
-        "inputs": {f"input{i}": list(one.shape) for i, one in enumerate(images)},
+        "inputs": {f"input{i}": list(one.shape) for i, one in enumerate(samples)},
     }
 
 

@@ -24,12 +24,12 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _quantise(plain: str, calibration: str, out: str) -> None:
-    import numpy as np
     from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
     from ai_edge_quantizer.utils import qsv_utils
+    from answer import samples_of  # type: ignore[import-not-found]  # beside this script
 
-    images = np.load(calibration)["images"]
+    samples = samples_of(calibration)
     reader = Interpreter(model_path=plain)
     signatures = reader.get_signature_list()
     (signature, told) = next(iter(signatures.items()))
@@ -37,14 +37,14 @@ def _quantise(plain: str, calibration: str, out: str) -> None:
     wanted = recipe.static_wi8_ai8()
     manager = recipe_manager.RecipeManager()
     manager.load_quantization_recipe(wanted)
-    # the tool's own update is a moving average of the images' ranges, which cuts off the strongest
+    # the tool's own update is a moving average of the samples' ranges, which cuts off the strongest
     seen = calibrator.Calibrator(plain, qsv_update_func=qsv_utils.min_max_update)
-    seen.calibrate({signature: [{name: image[None]} for image in images]}, manager)
+    seen.calibrate({signature: [{name: sample[None]} for sample in samples]}, manager)
     tool = quantizer.Quantizer(plain, wanted)
     tool.quantize(seen.get_model_qsvs()).export_model(out, overwrite=True)
 
 
 if __name__ == "__main__":
-    from answer import main  # type: ignore[import-not-found]  # beside this script
+    from answer import main
 
     main(convert)

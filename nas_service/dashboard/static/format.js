@@ -9,6 +9,26 @@ export const significant = (value, digits = 3) =>
 // A metric's name as people write it.
 export const metricName = (name) => (name === "macro_f1" ? "macro F1" : (name || "accuracy").replace("_", " "));
 
+// How scores of the search's metric are shown: shares in percent, others as values with their unit.
+let scale = null;
+
+export const showScoresAs = (given) => {
+  scale = given || null;
+};
+
+export const metricUnit = () => (scale && scale.unit) || "%";
+
+export const metricValue = (score) =>
+  scale && scale.unit ? scale.worst + score * (scale.best - scale.worst) : 100 * score;
+
+export const metricSpread = (error) => (scale && scale.unit ? error * Math.abs(scale.best - scale.worst) : 100 * error);
+
+export const metricText = (score) => {
+  if (score == null) return "unknown";
+  const value = metricValue(score);
+  return scale && scale.unit ? `${value.toPrecision(4)} ${scale.unit}` : `${value.toFixed(1)} %`;
+};
+
 export const kilobytes = (bytes) => (bytes == null ? "unknown" : (bytes / 1000).toFixed(0));
 
 export function duration(seconds) {

@@ -1,7 +1,7 @@
 // Accuracy, or the search's metric, against latency: predicted points hollow, measured ones solid, a
 // line from one to the other, and steps along the measured front.
 
-import { metricName } from "./format.js";
+import { metricName, metricSpread, metricUnit, metricValue, showScoresAs } from "./format.js";
 
 /* global Plotly */
 const colours = { fp32: "#1f5fbf", int8: "#c2571a" };
@@ -14,9 +14,9 @@ function predicted(points, precision) {
     mode: "markers",
     type: "scatter",
     x: own.map((one) => one.predicted_latency_ms),
-    y: own.map((one) => 100 * one.predicted_accuracy),
+    y: own.map((one) => metricValue(one.predicted_accuracy)),
     marker: { symbol: "circle-open", size: 10, color: colour(precision), line: { width: 2 } },
-    hovertemplate: "predicted %{y:.1f} % at %{x:.3f} ms<extra></extra>",
+    hovertemplate: `predicted %{y:.4~g} ${metricUnit()} at %{x:.3f} ms<extra></extra>`,
   };
 }
 
@@ -26,9 +26,9 @@ function dominated(points) {
     mode: "markers",
     type: "scatter",
     x: points.map((one) => one.predicted_latency_ms),
-    y: points.map((one) => 100 * one.predicted_accuracy),
+    y: points.map((one) => metricValue(one.predicted_accuracy)),
     marker: { symbol: "circle-open", size: 5, color: "#b8c2ce" },
-    hovertemplate: "predicted %{y:.1f} % at %{x:.3f} ms<extra></extra>",
+    hovertemplate: `predicted %{y:.4~g} ${metricUnit()} at %{x:.3f} ms<extra></extra>`,
   };
 }
 
@@ -39,16 +39,16 @@ function measured(points, precision, published) {
     mode: "markers",
     type: "scatter",
     x: own.map((one) => one.measured_latency_ms),
-    y: own.map((one) => 100 * one.measured_accuracy),
+    y: own.map((one) => metricValue(one.measured_accuracy)),
     error_y: {
       type: "data",
-      array: own.map((one) => 100 * one.measured_accuracy_standard_error),
+      array: own.map((one) => metricSpread(one.measured_accuracy_standard_error)),
       thickness: 1,
       color: colour(precision),
     },
     marker: { symbol: published ? "circle" : "x", size: published ? 11 : 9, color: colour(precision) },
     text: own.map((one) => `winner ${one.rank}${one.reason ? `: ${one.reason}` : ""}`),
-    hovertemplate: "%{text}<br>measured %{y:.1f} % at %{x:.3f} ms<extra></extra>",
+    hovertemplate: `%{text}<br>measured %{y:.4~g} ${metricUnit()} at %{x:.3f} ms<extra></extra>`,
   };
 }
 
@@ -57,7 +57,7 @@ function links(points) {
   const y = [];
   for (const one of points) {
     x.push(one.predicted_latency_ms, one.measured_latency_ms, null);
-    y.push(100 * one.predicted_accuracy, 100 * one.measured_accuracy, null);
+    y.push(metricValue(one.predicted_accuracy), metricValue(one.measured_accuracy), null);
   }
   return { x, y, mode: "lines", type: "scatter", line: { width: 1, color: "#9aa6b4", dash: "dot" }, hoverinfo: "skip", showlegend: false };
 }
@@ -70,13 +70,14 @@ function measuredFront(points) {
     mode: "lines",
     type: "scatter",
     x: own.map((one) => one.measured_latency_ms),
-    y: own.map((one) => 100 * one.measured_accuracy),
+    y: own.map((one) => metricValue(one.measured_accuracy)),
     line: { shape: "hv", width: 1.5, color: "#2e7d4f" },
     hoverinfo: "skip",
   };
 }
 
 export function drawFront(front) {
+  showScoresAs(front.metric_scale);
   const note = document.getElementById("front-note");
   if (!front.front.length && !front.dominated.length) {
     note.textContent = "No points yet.";
@@ -97,7 +98,7 @@ export function drawFront(front) {
   const layout = {
     margin: { l: 60, r: 20, t: 10, b: 50 },
     xaxis: { title: { text: "latency, ms (p50)" }, rangemode: "tozero", gridcolor: "#e8ecf1", zeroline: false },
-    yaxis: { title: { text: `${metricName(front.metric)}, %` }, gridcolor: "#e8ecf1", zeroline: false },
+    yaxis: { title: { text: `${metricName(front.metric)}, ${metricUnit()}` }, gridcolor: "#e8ecf1", zeroline: false },
     legend: { orientation: "h", y: -0.2 },
     hovermode: "closest",
     plot_bgcolor: "#ffffff",

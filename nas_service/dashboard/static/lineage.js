@@ -1,6 +1,6 @@
 // From front point to certificate: a row a winner and deployment, a column a stage.
 
-import { element, percent, significant } from "./format.js";
+import { element, metricText, significant } from "./format.js";
 
 const file = (stage) =>
   element("a", {
@@ -9,11 +9,11 @@ const file = (stage) =>
   });
 
 const told = {
-  front: (s) => `${percent(s.predicted_accuracy)}, ${significant(s.predicted_latency_ms)} ms`,
+  front: (s) => `${metricText(s.predicted_accuracy)}, ${significant(s.predicted_latency_ms)} ms`,
   trained: file,
   compressed: file,
   compiled: file,
-  measured: (s) => `${percent(s.accuracy)}, ${significant(s.latency_ms)} ms`,
+  measured: (s) => `${metricText(s.accuracy)}, ${significant(s.latency_ms)} ms`,
   certified: (s) => (s.stale ? `stale: ${s.stale}` : s.verdict),
 };
 

@@ -1,4 +1,4 @@
-import { element, kilobytes, metricName, percent, significant } from "./format.js";
+import { element, kilobytes, metricName, metricText, percent, significant } from "./format.js";
 
 // A deployment's name may end in a recipe, whose weights are its own: `int8+qat`.
 function prefix(precision) {
@@ -20,6 +20,7 @@ function files(winner, precision, file) {
 
 function accuracy(row) {
   if (row.measured_accuracy == null) return "not measured";
+  if (row.measured_metric) return row.measured_metric;
   const error = 100 * row.measured_accuracy_standard_error;
   return `${(100 * row.measured_accuracy).toFixed(1)} ± ${error.toFixed(1)} %`;
 }
@@ -58,7 +59,7 @@ function measuredRow(winner, row) {
     children: [
       cell(String(row.rank)),
       cell(row.precision),
-      cell(percent(row.predicted_accuracy), "number"),
+      cell(metricText(row.predicted_accuracy), "number"),
       cell(accuracy(row), "number"),
       cell(ties(row)),
       cell(significant(row.predicted_latency_ms), "number"),
@@ -79,7 +80,7 @@ function pendingRow(winner, [precision, estimate]) {
     children: [
       cell(String(winner.rank)),
       cell(precision),
-      cell(percent(estimate.predicted_accuracy), "number"),
+      cell(metricText(estimate.predicted_accuracy), "number"),
       cell("not measured", "number"),
       cell(""),
       cell(significant(estimate.predicted_latency_ms), "number"),

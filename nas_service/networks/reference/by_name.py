@@ -10,6 +10,7 @@ from nas_service.networks.reference import mobile, resnet
 from nas_service.networks.reference.inception import inception_v3
 from nas_service.networks.reference.layers import Make
 from nas_service.networks.reference.vit import Vit
+from nas_service.space.base import ImageShape, Sample
 
 NETWORKS: dict[str, Make] = {
     "mobilenet_v1": mobile.mobilenet_v1,
@@ -46,3 +47,17 @@ def reference(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return NETWORKS[name](channels, size, classes, width)
+
+
+def reference_for(
+    sample: Sample, name: str, *, size: int, width: float = 1.0, seed: int = 0
+) -> nn.Module:
+    """The network of that name for a data set's samples at `size`.
+
+    Raises:
+        InvalidSpec: see `reference`; or the samples are no images.
+    """
+    if not isinstance(sample, ImageShape):
+        raise InvalidSpec(f"reference networks take images, not {sample.name}", field="reference")
+    shape = {"channels": sample.channels, "classes": sample.n_classes}
+    return reference(name, size=size, width=width, seed=seed, **shape)

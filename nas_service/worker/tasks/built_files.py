@@ -1,4 +1,4 @@
-"""A model's files, compiled for their targets and run on the test images here."""
+"""A model's files, compiled for their targets and run on the test samples here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas_service.compilation.base import Converter, FloatArray32, Source
 from nas_service.compilation.cache import CompileCache
 from nas_service.compilation.shares import Shares, shares_of
 from nas_service.compilation.toolchains import require, runs_here
-from nas_service.compilation.verify import logits_of
+from nas_service.compilation.verify import outputs_of
 from nas_service.plugins import CONVERTERS, load
 from nas_service.storage.devices import StoredDevice
 from nas_service.worker.context import Context, require_this_machine
@@ -33,9 +33,9 @@ class Built:
     path: Path
     target: Target
     notes: dict[str, Any]
-    logits: FloatArray32 | None = None
-    logits_there: FloatArray32 | None = None
-    """On the device itself, of the first images, where that is not this machine."""
+    outputs: FloatArray32 | None = None
+    outputs_there: FloatArray32 | None = None
+    """On the device itself, of the first samples, where that is not this machine."""
     timing: Timing | None = None
     stable: bool = False
     shares: Shares | None = None
@@ -58,7 +58,7 @@ def build(
     key: Key,
     folder: Path,
 ) -> Built:
-    """Compile one model for one target, and run it on the test images in a process of its own."""
+    """Compile one model for one target, and run it on the test samples in a process of its own."""
     which, runtime, precision = key
     converter: Converter = load(CONVERTERS, runtime)()
     version = require(converter.toolchain, context.settings)
@@ -73,7 +73,7 @@ def build(
     built = Built(made.path, target, dict(made.notes), shares=shares_of(made.path, precision))
     if not runs_here(runtime):
         return built  # an estimate at best: not run on hardware
-    built.logits = logits_of(
+    built.outputs = outputs_of(
         made.path, target, folder / "test.npz", folder / f"{which}-{runtime}-{precision}.npz"
     )
     return built

@@ -178,7 +178,7 @@ class _Work:
     def _bench(self, one: Candidate, number: int) -> Bench:
         space = self.problem.space.architectures
         genotype = one.genotype.row
-        size = input_size(space, genotype)
+        shape = space.sample.input_shape(input_size(space, genotype))
         folder = self.folder / f"candidate{number}"
         folder.mkdir(parents=True, exist_ok=True)
         with self.context.building():
@@ -186,12 +186,10 @@ class _Work:
             network: torch.nn.Module = build(space, genotype, seed=number)
             width = SearchedRecipe.of(one.deployment).width
             if width < 1.0:
-                image = torch.zeros(1, space.image.channels, size, size)
-                network = narrow(network, image, width)
-            export(network, graph, channels=space.image.channels, size=size)
+                network = narrow(network, torch.zeros(shape), width)
+            export(network, graph, shape)
             if one.deployment.form == "int8":
                 generator = np.random.default_rng(number)
-                shape = (1, space.image.channels, size, size)
                 batches = [
                     {"input": generator.standard_normal(shape, dtype=np.float32)} for _ in range(4)
                 ]
@@ -199,10 +197,10 @@ class _Work:
                 graph = folder / "int8.onnx"
             source = Source(graph)
             if not reads_graphs(one.deployment.runtime):
-                images = np.random.default_rng(number).standard_normal(
-                    (16, space.image.channels, size, size), dtype=np.float32
+                samples = np.random.default_rng(number).standard_normal(
+                    (16, *shape[1:]), dtype=np.float32
                 )
-                source = source_of(network, folder / "fp32.onnx", images)
+                source = source_of(network, folder / "fp32.onnx", samples)
         target = self.problem.costs[one.genotype.deployment].target
         return open_bench(
             self.context,

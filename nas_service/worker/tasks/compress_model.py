@@ -1,4 +1,4 @@
-"""Run a recipe on a model: its files before and after, in every form that compilers read."""
+"""Run a recipe on a model: its files before and after, in every form that converters read."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from torch import nn
 
+from nas_service.compilation.samples import save_samples
 from nas_service.compilation.uploads.answers import answers_of
 from nas_service.compression.apply import apply_torch
 from nas_service.compression.base import OnnxPass, PassContext
 from nas_service.compression.distillation import answering
 from nas_service.compression.on_uploads import require_takes
-from nas_service.compression.quantization import calibration_images
+from nas_service.compression.quantization import calibration_inputs
 from nas_service.compression.recipe import Recipe
 from nas_service.compression.report import report_of
 from nas_service.compression.structured import STRUCTURED
 from nas_service.compression.weight_sharing import entropy_coded, pack
 from nas_service.engine.child import Progress
 from nas_service.jobs.params import CompressionJob
+from nas_service.learning.base import Data, Split
 from nas_service.lineage import lineage
 from nas_service.networks.export import export, export_program
 from nas_service.plugins import ONNX_PASSES, load
 from nas_service.storage import artifacts
-from nas_service.training.data import Data, Split
-from nas_service.training.loop import logits_of
+from nas_service.training.loop import outputs_of
 from nas_service.worker.context import Context
-from nas_service.worker.preprocessing import preprocessing_of
 from nas_service.worker.tasks.models import N_CALIBRATION, OpenModel, open_model
 
 
@@ -43,7 +42,7 @@ def compress_model(context: Context, job: CompressionJob, report: Progress) -> d
     try:
         report(0.0, "loading the model")
         model = open_model(context, job, folder, report, before_training=partial(_try, recipe))
-        _images(model, job, folder)
+        _samples(model, job, folder)
         passes = _run(model, recipe, job, folder, report)
         report(0.95, "storing files")
         (folder / "passes.json").write_text(json.dumps(passes, indent=1))
@@ -75,7 +74,7 @@ def _try(recipe: Recipe, network: nn.Module, data: Data, size: int) -> None:
             network = apply_torch(step, network, tried)
 
 
-_KINDS = {".onnx": "onnx", ".pt2": "torch_program", ".npz": "images", ".json": "report"}
+_KINDS = {".onnx": "onnx", ".pt2": "torch_program", ".npz": "samples", ".json": "report"}
 
 
 def _run(
@@ -86,11 +85,11 @@ def _run(
     if model.network is None:
         require_takes(recipe, is_graph=model.graph is not None)
         return _run_on_upload(model, recipe, plain, folder, report)
-    network = model.network.eval()
-    export(network, folder / "original.onnx", channels=model.channels, size=model.size)
-    export_program(network, folder / "original.pt2", channels=model.channels, size=model.size)
+    network, shape = model.network.eval(), model.data.example(model.size)
+    export(network, folder / "original.onnx", shape)
+    export_program(network, folder / "original.pt2", shape)
     taught = replace(plain, teacher=answering(network, plain), teacher_network=network)
-    _save_logits(network, model, job, folder / "original-reference.npz")
+    _save_outputs(network, model, job, folder / "original-reference.npz")
     reports = [report_of("original", {}, network, plain).as_dict()]
     n_steps = max(1, len(recipe.steps))
     for number, step in enumerate(recipe.torch_steps):
@@ -98,20 +97,20 @@ def _run(
         network = apply_torch(step, network, taught)
         reports.append(report_of(step.name, dict(step.options), network, plain).as_dict())
     final = apply_torch(None, network, taught)
-    export(final, folder / "compressed.onnx", channels=model.channels, size=model.size)
-    export_program(final, folder / "compressed.pt2", channels=model.channels, size=model.size)
+    export(final, folder / "compressed.onnx", shape)
+    export_program(final, folder / "compressed.pt2", shape)
     if any(step.name == "cluster" for step in recipe.steps):
         pack(folder / "compressed.onnx", folder / "packed.onnx")
         entropy_coded(folder / "packed.onnx", folder / "packed.onnx.xz")
-    _save_logits(final, model, job, folder / "reference.npz")
+    _save_outputs(final, model, job, folder / "reference.npz")
     _graph_passes(recipe, taught, folder, report)
     return reports
 
 
-def _save_logits(network: nn.Module, model: OpenModel, job: CompressionJob, path: Path) -> None:
-    """What the module itself answers to the test images: files are compared with that."""
-    logits = logits_of(network, model.data, _judged(model, job).images, model.size)
-    np.savez(path, logits=logits.numpy())
+def _save_outputs(network: nn.Module, model: OpenModel, job: CompressionJob, path: Path) -> None:
+    """What the module itself answers to the test samples: files are compared with that."""
+    outputs = outputs_of(network, model.data, _judged(model, job).inputs, model.size)
+    save_samples(path, outputs=outputs.numpy())
 
 
 def _run_on_upload(
@@ -121,9 +120,9 @@ def _run_on_upload(
     assert given is not None
     shutil.copyfile(given, folder / f"compressed{given.suffix}")
     report(0.4, "asking the model")
-    # with all images that quantisers will show it, before they run it outside of limits
-    images = [folder / "test.npz", folder / "calibration.npz"]
-    answers_of(given, images, folder / "reference.npz")
+    # with all samples that quantisers will show it, before they run it outside of limits
+    samples = [folder / "test.npz", folder / "calibration.npz"]
+    answers_of(given, samples, folder / "reference.npz")
     _graph_passes(recipe, context, folder, report)
     return []
 
@@ -141,19 +140,17 @@ def _graph_passes(recipe: Recipe, context: PassContext, folder: Path, report: Pr
 
 
 def _judged(model: OpenModel, job: CompressionJob) -> Split:
-    """The test images that files are judged on."""
-    limit = job.max_test_images
-    return Split(model.data.test.images[:limit], model.data.test.labels[:limit])
+    """The test samples that files are judged on."""
+    return model.data.test.first(job.max_test_images)
 
 
-def _images(model: OpenModel, job: CompressionJob, folder: Path) -> None:
-    """Prepared images: for ranges of activations, and to judge files on."""
+def _samples(model: OpenModel, job: CompressionJob, folder: Path) -> None:
+    """Prepared samples: for ranges of activations, and to judge files on."""
     context = PassContext(model.data, model.size, seed=job.seed)
-    np.savez(folder / "calibration.npz", images=calibration_images(context, N_CALIBRATION))
+    inputs = calibration_inputs(context, N_CALIBRATION)
+    save_samples(folder / "calibration.npz", inputs=inputs)
     part = _judged(model, job)
-    prepared = model.data.prepared(part.images, model.size).contiguous().numpy()
-    np.savez(folder / "test.npz", images=prepared, labels=part.labels.numpy())
-    preprocessing = preprocessing_of(
-        model.dataset, model.data, size=model.size, channels=model.channels
-    )
+    prepared = model.data.prepared(part.inputs, model.size).contiguous().numpy()
+    save_samples(folder / "test.npz", inputs=prepared, targets=part.targets.numpy())
+    preprocessing = model.dataset.task.preprocessing(model.dataset.facts, model.data, model.size)
     (folder / "preprocessing.json").write_text(json.dumps(preprocessing, indent=1))

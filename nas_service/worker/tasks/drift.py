@@ -18,7 +18,8 @@ from lookup_tables.target import Target
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
 from nas_service.jobs.params import DriftJob
-from nas_service.space.base import ImageShape, IntArray, SearchSpace, parse
+from nas_service.learning.registry import required_sample, sample_in
+from nas_service.space.base import IntArray, SearchSpace, parse
 from nas_service.storage import certified, devices, webhooks
 from nas_service.storage.devices import StoredTable
 from nas_service.storage.reopening import newest_tables
@@ -60,7 +61,7 @@ def check_drift(context: Context, job: DriftJob, report: Progress) -> dict[str, 
     for number, table in enumerate(usable):
         with context.database.session() as session:
             target = devices.get_target(session, table.target_id).value
-        space = make_space(table.provenance["space"], ImageShape(**table.provenance["image"]))
+        space = make_space(table.provenance["space"], required_sample(table.provenance))
         rows, then = _chosen(space, table)
         with context.building():
             files = network_files(
@@ -145,7 +146,11 @@ def profiled_anew(context: Context, tables: Sequence[StoredTable]) -> list[dict[
     for table in tables:
         with context.database.session() as session:
             one = devices.get_target(session, table.target_id).value.deployment
-        asked: dict[str, Any] = {name: table.provenance[name] for name in ("space", "image")}
+        sample = required_sample(table.provenance)
+        asked: dict[str, Any] = {
+            "space": table.provenance["space"],
+            "sample": {sample.name: sample.as_dict()},
+        }
         if "transfer" in table.provenance:  # of whole networks alone
             asked["networks"] = table.provenance["transfer"]["n_networks"]
         task = wanted.setdefault(json.dumps(asked, sort_keys=True), {**asked, "precisions": []})
@@ -155,7 +160,7 @@ def profiled_anew(context: Context, tables: Sequence[StoredTable]) -> list[dict[
 
 def _probes(table: StoredTable) -> list[dict[str, Any]]:
     networks: list[dict[str, Any]] = table.provenance.get("calibration_networks") or []
-    return networks if len(networks) >= MIN_PROBES and table.provenance.get("image") else []
+    return networks if len(networks) >= MIN_PROBES and sample_in(table.provenance) else []
 
 
 def _chosen(space: SearchSpace, table: StoredTable) -> tuple[IntArray, np.ndarray[Any, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidData
 from nas_service.jobs.params import SearchJob
+from nas_service.learning.metric import Metric
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search import certificates, winners
 from nas_service.search.candidates import Candidate, candidates_of, front_of
@@ -21,8 +23,8 @@ from nas_service.search.spec import SearchSpec
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
 from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.storage import datasets, searches, supernets
+from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.searches import StoredSearch
-from nas_service.training.metrics import effective_images
 from nas_service.worker.context import Context
 from nas_service.worker.tasks.tables import open_problem
 from predictors.quality import report_card
@@ -60,17 +62,16 @@ def choose_winners(context: Context, job: SearchJob, report: Progress) -> dict[s
     front = front_of(problem, judged(problem, candidates, search.facts.certification))
     barred |= {one.genotype.architecture for one in before}
     wanted = spec.n_winners if not before else _n_failed(before)
-    n_test = effective_images(
-        spec.metric,
-        dataset.facts.get("report", {}).get("counts", {}).get("test"),
-        int(dataset.facts["n_test"]),
-    )
-    chosen = winners.choose(front, wanted, barred=barred, n_test=n_test)
+    metric = dataset.task.metric(spec.metric)
+    resolution = _resolution(dataset, metric)
+    chosen = winners.choose(front, wanted, barred=barred, resolution=resolution)
     by_key = {(one.genotype.architecture, one.deployment): one for one in candidates}
     ids = []
     with context.database.session() as session:
         searches.add_front(
-            session, search.id, front_document(problem, spec, candidates, len(told), card)
+            session,
+            search.id,
+            front_document(problem, metric, candidates, len(told), card),
         )
         for rank, one in enumerate(chosen, start=len(before)):
             estimates = {
@@ -82,6 +83,16 @@ def choose_winners(context: Context, job: SearchJob, report: Progress) -> dict[s
         if not job.replace:
             searches.add_facts(session, search.id, n_chosen=len(ids))
     return {"winners": ids}
+
+
+def _resolution(dataset: StoredDataset, metric: Metric) -> winners.Resolution | None:
+    """How far scores have to be apart for the test part to tell them apart; None if unknown."""
+    task, n = dataset.task, int(dataset.facts["n_test"])
+    expected = metric.expected_error or task.metric().expected_error
+    if expected is None:
+        return None
+    alike = task.effective_samples(metric, dataset.facts, n)
+    return partial(winners.resolution, expected, alike)
 
 
 def _last_card(body: str | None, n: int) -> dict[str, Any] | None:
@@ -178,7 +189,7 @@ def _together(known: Evaluated, told: Sequence[Evaluation]) -> Evaluated:
 
 def front_document(
     problem: Problem,
-    spec: SearchSpec,
+    metric: Metric,
     candidates: list[Candidate],
     n: int,
     card: dict[str, Any],
@@ -189,7 +200,8 @@ def front_document(
     return {
         "limit_ms": problem.limit_ms,
         "n_evaluations": n,
-        "metric": spec.metric,
+        "metric": metric.name,
+        "metric_scale": metric.as_dict(),
         "objectives": list(problem.objectives),
         "limits": dict(problem.limits),
         "predictor": card,
@@ -232,7 +244,8 @@ def training_set(
     context: Context, stored: supernets.StoredPredictor, space: SearchSpace
 ) -> Evaluated:
     """Genotypes `(n, d)` and accuracies `(n,)` that a stored predictor rests on."""
-    saved = SavedPredictor.load(context.blobs.path(stored.sha256 or ""))
+    with context.blobs.local(stored.sha256 or "") as path:
+        saved = SavedPredictor.load(path)
     d = len(space.decisions)
     if saved.genotypes is None and saved.features.shape[1] == d + len(space.feature_names):
         return np.rint(saved.features[:, :d]).astype(np.int64), saved.accuracy  # as first stored

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nas_service.datasets import answers, ingest
+from nas_service.datasets import ingest
 from nas_service.datasets.archives import unpack
 from nas_service.engine.child import Progress
 from nas_service.jobs.params import DatasetJob
+from nas_service.learning.base import Ingested, LearningTask
+from nas_service.learning.registry import DEFAULT, learning_task
 from nas_service.storage import datasets
 from nas_service.storage.blobs import require_space
 from nas_service.worker.context import Context
@@ -27,37 +30,37 @@ def import_dataset(context: Context, job: DatasetJob, report: Progress) -> dict[
     os.nice(_NICENESS)  # a search that trains or measures beside it goes first
     folder = context.scratch(f"import-{stored.id}")
     try:
-        found = _read(context, stored.source, folder, report)
+        task = str(stored.source.get("task", DEFAULT))
+        found = _read(context, learning_task(task), stored.source, folder, report)
         report(0.9, "storing")
         packed = folder / "data.npz"
-        require_space(folder, 2 * found.images.nbytes + context.settings.min_free_bytes)
+        require_space(folder, 2 * found.nbytes + context.settings.min_free_bytes)
         found.save(packed)
         sha256 = context.blobs.put(packed)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    facts = {**found.facts(), **({} if task == DEFAULT else {"task": task})}
     with context.database.session() as session:
-        datasets.set_imported(
-            session, stored.id, digest=found.digest, sha256=sha256, facts=found.facts()
-        )
+        datasets.set_imported(session, stored.id, digest=found.digest, sha256=sha256, facts=facts)
     return {"digest": found.digest}
 
 
 def _read(
-    context: Context, source: dict[str, Any], folder: Path, report: Progress
-) -> ingest.Ingested:
+    context: Context, task: LearningTask, source: dict[str, Any], folder: Path, report: Progress
+) -> Ingested:
     if source.get("builtin") == "digits":
         return ingest.digits()
-    given = answers.parse(source.get("answers") or {})
-    threads = context.threads()
+    read = partial(
+        task.ingest, answers=source.get("answers") or {}, tell=report, threads=context.threads()
+    )
     if "path" in source:
         # what lies below the roots may be read; a link out of them may not be followed
         within = context.settings.roots
-        return ingest.ingest(
-            Path(source["path"]), given, tell=report, within=within, threads=threads
-        )
+        return read(Path(source["path"]), within=within)
     named = folder / str(source["filename"])
-    shutil.copyfile(context.blobs.path(source["sha256"]), named)
+    with context.blobs.local(source["sha256"]) as blob:
+        shutil.copyfile(blob, named)
     unpacked = unpack(named, folder / "unpacked")
     if unpacked != named:
         named.unlink()
-    return ingest.ingest(unpacked, given, tell=report, within=[folder], threads=threads)
+    return read(unpacked, within=[folder])

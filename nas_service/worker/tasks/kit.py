@@ -33,8 +33,9 @@ from lookup_tables.target import PLAIN_RUNTIME, Target
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
 from nas_service.jobs.params import KitImportJob, KitJob
+from nas_service.learning.registry import required_sample
 from nas_service.lineage import lineage
-from nas_service.space.base import FloatArray, ImageShape
+from nas_service.space.base import FloatArray
 from nas_service.storage import artifacts, devices
 from nas_service.storage.session import now
 from nas_service.worker.context import Context, space_on
@@ -56,7 +57,7 @@ def make_kit(context: Context, job: KitJob, report: Progress) -> dict[str, Any]:
     """Build the kit of device `device_id` for a space; it becomes an artifact of the device."""
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
-    space = space_on(job.space, ImageShape(**job.image), device)
+    space = space_on(job.space, required_sample(job.sample), device)
     seed, precisions = job.seed, list(job.precisions)
     targets = [Target("kit", PLAIN_RUNTIME, "", precision) for precision in precisions]
     folder = context.scratch(f"kit-{context.job_id}")
@@ -79,14 +80,14 @@ def make_kit(context: Context, job: KitJob, report: Progress) -> dict[str, Any]:
     report(0.96, f"packing {len(models)} models")
     place = folder / "kit.zip"
     _pack(place, models)
-    asked = job.model_dump(include={"space", "image", "precisions", "seed"})
+    asked = job.model_dump(include={"space", "sample", "precisions", "seed"})
     with context.database.session() as session:
         added = artifacts.add_artifact(
             session,
             context.blobs,
             place,
             owner=job.device_id,
-            name=f"kit-{job.space}-{job.image['size']}.zip",
+            name=f"kit-{job.space}-{space.sample.size}.zip",
             kind="kit",
             lineage={**lineage(seed=seed), "kit": asked},
         )
@@ -99,7 +100,7 @@ def import_kit(context: Context, job: KitImportJob, report: Progress) -> dict[st
     asked = job.kit
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
-    space = space_on(asked["space"], ImageShape(**asked["image"]), device)
+    space = space_on(asked["space"], required_sample(asked.get("sample") or asked), device)
     folder = context.scratch(f"kit-import-{context.job_id}")
     results = folder / "results.csv"
     results.write_text(job.results, encoding="utf-8")

@@ -14,22 +14,21 @@ from nas_service.compilation.shares import shares_of
 from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
 from nas_service.jobs.params import WinnerJob
+from nas_service.learning.metric import Judged
 from nas_service.search import certificates
 from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured
 from nas_service.search.quantities.registry import quantities
 from nas_service.search.values import Measurements
 from nas_service.space.base import input_size
-from nas_service.training.classification import Classification
-from nas_service.training.metrics import METRICS
 from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.certifying import certify, measured_file, typical
 from nas_service.worker.context import Context, make_space
-from nas_service.worker.images import open_images
+from nas_service.worker.data import open_data
 from nas_service.worker.remote import can_measure
 from nas_service.worker.tasks.measured_winner import MeasuredWinner, measured_winner
 from nas_service.worker.tasks.profile import keep_references
-from nas_service.worker.tasks.supernet import shipped_classes
+from nas_service.worker.tasks.supernet import judged_as_shipped
 from nas_service.worker.tasks.winner_certificates import issue, predicted_rows
 from nas_service.worker.tasks.winner_files import WinnerFiles, files_of
 
@@ -40,7 +39,7 @@ class _Sessions:
 
     files: WinnerFiles
     bench: Bench
-    classes: dict[str, Classification]
+    judged: dict[str, Judged]
     certifiers: dict[str, Certifier]
 
 
@@ -69,7 +68,7 @@ def measure(context: Context, job: WinnerJob, report: Progress) -> dict[str, Any
         report(0.85, "asking the runtime for its memory, checking parity")
         with context.building():
             measured = {one: _measured(subject, taken, one) for one in subject.precisions}
-        return issue(context, subject, taken.bench, taken.certifiers, measured, taken.classes)
+        return issue(context, subject, taken.bench, taken.certifiers, measured, taken.judged)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -77,11 +76,11 @@ def measure(context: Context, job: WinnerJob, report: Progress) -> dict[str, Any
 def _sessions(
     context: Context, subject: MeasuredWinner, folder: Path, report: Progress
 ) -> _Sessions:
-    """Compile the files, run them on the test images here, and measure them on their device."""
+    """Compile the files, run them on the test samples here, and measure them on their device."""
     spec, dataset = subject.spec, subject.dataset
     with context.building():
-        data = open_images(context, dataset, spec.training.max_train_images, to_train=False)
-        size = input_size(make_space(spec.space, dataset.image), subject.winner.genotype.row)
+        data = open_data(context, dataset, spec.training.max_train_images, to_train=False)
+        size = input_size(make_space(spec.space, dataset.sample), subject.winner.genotype.row)
         files = files_of(context, subject.stored, subject.precisions, folder)
         report(0.1, "compiling")
     number = 0
@@ -102,14 +101,14 @@ def _sessions(
         files.sources,
         {one: subject.targets[one].value for one in subject.precisions},
         folder,
-        images=files.images,
+        samples=files.samples,
         protocol=protocol_for(spec.limit_on, spec.sustained_s),
         on_progress=on_progress,
     )
     with context.building():
-        classes = {
+        judged = {
             # the very file that ships, by its own runtime here, wherever it is measured
-            one: shipped_classes(bench.compiled[one], data, data.test, size, bench.targets[one])
+            one: judged_as_shipped(bench.compiled[one], data, data.test, size, bench.targets[one])
             for one in subject.precisions
         }
     certifiers = certify(
@@ -121,22 +120,22 @@ def _sessions(
         seed=spec.seed,
         on_session=on_session,
     )
-    return _Sessions(files, bench, classes, certifiers)
+    return _Sessions(files, bench, judged, certifiers)
 
 
 def _measured(subject: MeasuredWinner, taken: _Sessions, precision: str) -> Measured:
     """One file: what it computes beside the network, and every quantity that was measured."""
-    metric, bench = METRICS[subject.spec.metric], taken.bench
-    answers = taken.classes[precision]
+    task, bench = subject.dataset.task, taken.bench
+    metric, judged = task.metric(subject.spec.metric), taken.judged[precision]
     own = Deployment.parse(precision).precision
-    same = parity_of(bench.outputs[precision], taken.files.logits[precision], own)
+    same = parity_of(bench.outputs[precision], taken.files.outputs[precision], own, task.agreement)
     timing = typical(bench, precision)
     return Measured(
         precision=precision,
-        accuracy=metric.value(answers),
-        accuracy_standard_error=metric.standard_error(answers),
+        accuracy=metric.score(metric.value(judged)),
+        accuracy_standard_error=metric.score_error(metric.standard_error(judged)),
         metric=metric.label,
-        n_test=int(answers.confusion.sum()),
+        n_test=judged.n,
         measurements=_measurements(subject, bench, precision),
         stable=timing.stable,
         parity_ok=same.ok,

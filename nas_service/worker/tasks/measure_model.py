@@ -5,24 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from lookup_tables.runtimes.registry import runtime
 from nas_service.compilation import kept
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.gate import UNSTEADY, Found, Terms, decide
 from nas_service.compilation.parity import Parity, parity_of
+from nas_service.compilation.samples import Array, read_samples
 from nas_service.compilation.shares import grown
 from nas_service.compilation.toolchains import runs_here
 from nas_service.compression.structured import macs_ratio
 from nas_service.engine.child import Progress
 from nas_service.errors import NasError
 from nas_service.jobs.params import CompressionJob
+from nas_service.learning.base import LearningTask
 from nas_service.lineage import lineage
-from nas_service.storage import artifacts, devices
+from nas_service.storage import artifacts, datasets, devices
 from nas_service.worker.context import Context
 from nas_service.worker.tasks.built_files import Built, Key, build, runtimes_there
 from nas_service.worker.tasks.model_sessions import BASE, base_of, measure
@@ -36,12 +38,14 @@ def measure_model(context: Context, job: CompressionJob, report: Progress) -> di
     owner = job.compression_id
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
+        task = datasets.get_dataset(session, job.dataset_id).task
         stored = {one.name: one for one in artifacts.artifacts_of(session, owner)}
     there = runtimes_there(context, device)
     folder = context.scratch(f"measure-{owner}")
     try:
         for name, one in stored.items():
-            shutil.copyfile(context.blobs.path(one.sha256), folder / name)
+            with context.blobs.local(one.sha256) as path:
+                shutil.copyfile(path, folder / name)
         wanted = [(one["runtime"], one["precision"]) for one in job.targets]
         here = [r for r, _ in wanted if runs_here(r)]
         bases = dict.fromkeys([BASE, *((runtime, "fp32") for runtime in here)])
@@ -62,7 +66,8 @@ def measure_model(context: Context, job: CompressionJob, report: Progress) -> di
         promised = job.speedup_share * macs_ratio(passes)
         terms = Terms(job.max_loss, max(1.0, promised))
         rows = [
-            _row(folder, runtime, precision, built, refused, terms) for runtime, precision in wanted
+            _row(folder, runtime, precision, built, refused, terms, task)
+            for runtime, precision in wanted
         ]
         if job.again:
             rows = _among(rows, json.loads((folder / "report.json").read_text())["rows"])
@@ -85,6 +90,7 @@ def _row(
     built: dict[Key, Built],
     refused: dict[Key, str],
     terms: Terms,
+    task: LearningTask,
 ) -> dict[str, Any]:
     """A target's row: the original beside what came of it, and the verdict."""
     key = ("compressed", runtime, precision)
@@ -94,9 +100,9 @@ def _row(
     if key not in built:
         return {**row, "reason": refused[key], "original": None, "compressed": None}
     one = built[key]
-    labels = np.load(folder / "test.npz")["labels"]
-    row["original"] = None if base is None else _told(base, labels)
-    row["compressed"] = _told(one, labels)
+    judge = partial(_accuracy, task, read_samples(folder / "test.npz", "targets"))
+    row["original"] = None if base is None else _told(base, judge)
+    row["compressed"] = _told(one, judge)
     row["notes"] = one.notes
     if one.shares is not None:
         row["shares"] = {**one.shares.as_dict(), "text": one.shares.sentence(precision)}
@@ -105,38 +111,48 @@ def _row(
             return {**row, "reason": f"nothing of it is in {precision}: {told}"}
     if base is not None and base.path.suffix == one.path.suffix == ".onnx":
         row["grown"] = grown(base.path, one.path)
-    if one.logits is None:
+    if one.outputs is None:
         return {**row, "reason": str(one.notes.get("status", "not run on hardware"))}
-    reference = np.load(folder / "reference.npz")["logits"]
-    same: Parity = parity_of(one.logits, reference, precision)
+    reference = read_samples(folder / "reference.npz", "outputs")
+    same: Parity = parity_of(one.outputs, reference, precision, task.agreement)
     row["parity"] = same.as_dict()
-    if one.logits_there is not None:
-        on_device = parity_of(one.logits_there, reference[: len(one.logits_there)], precision)
+    if one.outputs_there is not None:
+        first = reference[: len(one.outputs_there)]
+        on_device = parity_of(one.outputs_there, first, precision, task.agreement)
         row["parity_on_device"] = on_device.as_dict()
         same = same if on_device.ok else on_device
-    if base is None or base.logits is None:
+    if base is None or base.outputs is None:
         told = refused.get(("original", runtime, "fp32"), "the original does not run")
         return {**row, "reason": f"nothing to compare with: {told}"}
-    own = _original_parity(folder, base)
+    own = _original_parity(folder, base, task)
     if not own.ok:
         return {
             **row,
             "reason": f"nothing to compare with: the original's file in fp32 for "
             f"{base.target.runtime} is not the original: {own.why}",
         }
-    published, reason = decide(_found(one, labels), _found(base, labels), same, terms)
+    published, reason = decide(_found(one, judge), _found(base, judge), same, terms)
     return {**row, "published": published, "reason": reason}
 
 
-def _original_parity(folder: Path, base: Built) -> Parity:
+def _original_parity(folder: Path, base: Built, task: LearningTask) -> Parity:
     """The original's own fp32 file beside the module that it was made of."""
     name = "original-reference.npz"
     reference = folder / (name if (folder / name).is_file() else "reference.npz")
-    assert base.logits is not None
-    return parity_of(base.logits, np.load(reference)["logits"], "fp32")
+    assert base.outputs is not None
+    return parity_of(base.outputs, read_samples(reference, "outputs"), "fp32", task.agreement)
 
 
-def _told(one: Built, labels: np.ndarray[Any, Any]) -> dict[str, Any]:
+def _accuracy(task: LearningTask, targets: Array, outputs: Array) -> float:
+    """The score of outputs by the task's first metric."""
+    metric = task.metric()
+    return metric.score(metric.value(task.judge(outputs, targets)))
+
+
+Judge = Callable[[Array], float]
+
+
+def _told(one: Built, judge: Judge) -> dict[str, Any]:
     found: dict[str, Any] = {
         "target": one.target.key,
         "size_bytes": one.path.stat().st_size,
@@ -146,22 +162,22 @@ def _told(one: Built, labels: np.ndarray[Any, Any]) -> dict[str, Any]:
         "stable": None,
         "peak_memory_bytes": None,
     }
-    if one.logits is not None:
-        found["accuracy"] = round(float((one.logits.argmax(1) == labels).mean()), 6)
+    if one.outputs is not None:
+        found["accuracy"] = round(judge(one.outputs), 6)
     if one.timing is not None:
         found["latency_ms"] = one.timing.p50_ms
         found["latency"] = one.timing.as_dict()
         found["stable"] = one.stable
-    if one.logits is not None and one.logits_there is None:  # it runs here, and nowhere else
+    if one.outputs is not None and one.outputs_there is None:  # it runs here, and nowhere else
         (allocated,) = runtime(one.target.runtime).peak_memory_bytes([one.path])
         found["peak_memory_bytes"] = allocated
     return found
 
 
-def _found(one: Built, labels: np.ndarray[Any, Any]) -> Found:
-    assert one.logits is not None
+def _found(one: Built, judge: Judge) -> Found:
+    assert one.outputs is not None
     return Found(
-        accuracy=float((one.logits.argmax(1) == labels).mean()),
+        accuracy=judge(one.outputs),
         latency_ms=None if one.timing is None else one.timing.p50_ms,
         stable=one.stable,
         size_bytes=one.path.stat().st_size,
@@ -188,10 +204,10 @@ def _store(
             # kept, too, where nothing is wrong but that the machine was unsteady: it can be
             # fetched, and measured later
             unsteady = row["reason"] == UNSTEADY
-            if one is None or not (row["published"] or one.logits is None or unsteady):
+            if one is None or not (row["published"] or one.outputs is None or unsteady):
                 continue
             row["kept"] = kept.PUBLISHED if row["published"] else kept.UNSTEADY
-            if one.logits is None:
+            if one.outputs is None:
                 row["kept"] = kept.NOT_RUN
             added = artifacts.add_artifact(
                 session,

@@ -57,6 +57,10 @@ class MeasuredWinner:
         """What was expected of a deployment."""
         return estimates_of(self.winner.estimates[name])
 
+    def estimated_score(self, name: str) -> float:
+        """What was expected of a deployment by the search's metric, as a score."""
+        return float(self.winner.estimates[name]["predicted_accuracy"])
+
     def spread(self, name: str, quantity: str = LATENCY) -> float | None:
         """Typical relative error of a deployment's estimates; None where nothing tells."""
         return spread_of(self.tables[name], quantity)

@@ -14,6 +14,7 @@ from lookup_tables.measuring.timing import Timing
 from lookup_tables.profile import LocalProfiler, Profiler, references_from
 from lookup_tables.runtimes.registry import runner
 from nas_service.compilation.benchmark import PROTOCOL
+from nas_service.compilation.samples import read_samples
 from nas_service.engine.child import Progress
 from nas_service.storage.devices import StoredDevice
 from nas_service.worker.context import Context
@@ -23,8 +24,8 @@ from nas_service.worker.tasks.built_files import Built, Key
 from nas_service.worker.tasks.profile import keep_references
 
 SESSIONS = 3
-N_IMAGES_THERE = 32
-"""Test images that are sent to a device elsewhere to be answered there."""
+N_SAMPLES_THERE = 32
+"""Test samples that are sent to a device elsewhere to be answered there."""
 BASE = ("onnxruntime", "fp32")
 """What every model is compared with beside the fp32 of its own runtime."""
 FAR_BEHIND = 1.5
@@ -52,7 +53,7 @@ def measure(
     report: Progress,
 ) -> None:
     """Time all files in interleaved sessions; a file's middle one counts."""
-    ran = {"/".join(key): one for key, one in built.items() if one.logits is not None}
+    ran = {"/".join(key): one for key, one in built.items() if one.outputs is not None}
     if not ran:
         return
     number = 0
@@ -70,8 +71,8 @@ def measure(
         profiler = AgentProfiler(context, device, job_id, references)
         remote = RemoteFiles(profiler, files, on_progress=on_progress)
         take = remote.measure
-        for name, logits in remote.outputs(ran, _first_images(folder)).items():
-            ran[name].logits_there = logits
+        for name, outputs in remote.outputs(ran, _first_samples(folder)).items():
+            ran[name].outputs_there = outputs
     pairs = {
         "/".join(key): "/".join(base)
         for key in built
@@ -104,11 +105,11 @@ def far_behind(name: str, pairs: Mapping[str, str], timed: Mapping[str, list[Tim
     return bool(own and base) and min(own) > FAR_BEHIND * max(base)
 
 
-def _first_images(folder: Path) -> Path:
+def _first_samples(folder: Path) -> Path:
     """What is sent to the device to be answered there."""
-    path = folder / "first-images.npz"
-    with np.load(folder / "test.npz", allow_pickle=False) as arrays:
-        np.savez(path, images=arrays["images"][:N_IMAGES_THERE])
+    path = folder / "first-samples.npz"
+    # the name that agents of earlier versions know
+    np.savez(path, images=read_samples(folder / "test.npz")[:N_SAMPLES_THERE])
     return path
 
 

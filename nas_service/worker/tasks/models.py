@@ -14,19 +14,19 @@ from nas_service.compilation.uploads.refusal import bad
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.jobs.params import CompressionJob, ReferenceNetwork
+from nas_service.learning.base import Data
 from nas_service.networks.build import build
-from nas_service.networks.reference import reference
+from nas_service.networks.reference.by_name import reference_for
 from nas_service.space.base import input_size
 from nas_service.storage import artifacts, datasets, searches
 from nas_service.storage.datasets import StoredDataset
-from nas_service.training.data import Data, most_prepared
 from nas_service.training.loop import TrainRecipe, recalibrate, train
 from nas_service.worker.context import Context, make_space
-from nas_service.worker.images import open_images
+from nas_service.worker.data import open_data
 
-MIN_IMAGES = 8
+MIN_SAMPLES = 8
 N_CALIBRATION = 128
-"""Training images that ranges of activations come from."""
+"""Training samples that ranges of activations come from."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class OpenModel:
     dataset: StoredDataset
     data: Data
     size: int
-    channels: int
     network: nn.Module | None
     graph: Path | None = None
     program: Path | None = None
@@ -66,15 +65,15 @@ def open_model(
     """
     with context.database.session() as session:
         dataset = datasets.get_dataset(session, job.dataset_id)
-    data = open_images(context, dataset, job.max_train_images)
-    if len(data.train) < MIN_IMAGES:
+    data = open_data(context, dataset, job.max_train_images)
+    if len(data.train) < MIN_SAMPLES:
         raise InvalidData(
-            f"data set {dataset.name!r} has {len(data.train)} training images; ranges of "
-            f"activations need at least {MIN_IMAGES}",
+            f"data set {dataset.name!r} has {len(data.train)} training samples; ranges of "
+            f"activations need at least {MIN_SAMPLES}",
             field="dataset",
         )
     if job.mean is not None and job.std is not None:
-        data = _normalised(data, job.mean, job.std, dataset.image.channels)
+        data = data.normalised(job.mean, job.std)
     if job.artifact:
         return _upload(context, job, job.artifact, dataset, data, folder)
     if job.winner:
@@ -82,20 +81,13 @@ def open_model(
     if job.reference is None:
         raise InvalidSpec("no model is named", field="model")
     told = job.reference
-    image = dataset.image
-    size = told.size or image.size
-    require_fits(data, image.channels, size, job.max_test_images)
-    network = reference(
-        told.name,
-        channels=image.channels,
-        size=size,
-        classes=image.n_classes,
-        width=told.width,
-        seed=job.seed,
-    )
+    sample = dataset.sample
+    size = told.size or sample.size
+    require_fits(data, size, job.max_test_images)
+    network = reference_for(sample, told.name, size=size, width=told.width, seed=job.seed)
     before_training(network, data, size)
     _train(network, data, size, told, job.seed, report)
-    return OpenModel(told.name, dataset, data, size, image.channels, network)
+    return OpenModel(told.name, dataset, data, size, network)
 
 
 def _train(
@@ -130,19 +122,19 @@ def _upload(
 ) -> OpenModel:
     with context.database.session() as session:
         stored = artifacts.get_artifact(session, artifact_id)
-    path = context.blobs.path(stored.sha256)
     normalised = folder / "original"
-    told = inspect(path, normalised, shape=job.shape)
+    with context.blobs.local(stored.sha256) as path:
+        told = inspect(path, normalised, shape=job.shape)
     if told["quantised"]:
         raise bad(
             "its layers are in integers already; give the float model that it was made of, as what "
             "is quantised twice loses twice"
         )
-    channels, size = int(told["channels"]), int(told["size"])
-    require_together(data, channels, int(told["classes"]))
-    require_fits(data, channels, size, job.max_test_images)
+    size = int(told["size"])
+    data.require_model((1, int(told["channels"]), size, size), int(told["classes"]))
+    require_fits(data, size, job.max_test_images)
     notes = tuple(told["notes"])
-    found = OpenModel(stored.name, dataset, data, size, channels, None, made_ready=notes)
+    found = OpenModel(stored.name, dataset, data, size, None, made_ready=notes)
     if told["form"] == "onnx":
         return replace(found, graph=normalised.rename(folder / "original.onnx"))
     return replace(found, program=normalised.rename(folder / "original.pt2"))
@@ -158,53 +150,31 @@ def _winner(
         stored = {one.name: one for one in artifacts.artifacts_of(session, winner_id)}
     if "weights.pt" not in stored:
         raise InvalidSpec(f"winner {winner_id!r} has no weights yet", field="winner")
-    space = make_space(search.value.space, own.image)
+    space = make_space(search.value.space, own.sample)
     genotype = winner.genotype.row
     size = input_size(space, genotype)
-    require_together(data, own.image.channels, own.image.n_classes)
-    require_fits(data, own.image.channels, size, job.max_test_images)
+    data.require_model(own.sample.input_shape(size), own.sample.n_outputs)
+    require_fits(data, size, job.max_test_images)
     network = build(space, genotype, seed=0)
-    state = torch.load(context.blobs.path(stored["weights.pt"].sha256), weights_only=True)
+    with context.blobs.local(stored["weights.pt"].sha256) as path:
+        state = torch.load(path, weights_only=True)
     network.load_state_dict(state)
-    return OpenModel(winner_id, dataset, data, size, own.image.channels, network.eval())
+    return OpenModel(winner_id, dataset, data, size, network.eval())
 
 
-def require_together(data: Data, channels: int, n_classes: int) -> None:
-    """Raise `InvalidData` where a model of so many channels and classes cannot judge the images."""
-    theirs, classes = data.train.images.shape[1], int(data.train.labels.max()) + 1
-    if channels != theirs:
-        raise InvalidData(
-            f"the model takes {channels} channels, the data set's images have {theirs}",
-            field="dataset",
-        )
-    if n_classes < classes:
-        raise InvalidData(
-            f"the model tells {n_classes} classes apart, the data set has {classes}",
-            field="dataset",
-        )
-
-
-def require_fits(data: Data, channels: int, size: int, max_test_images: int) -> None:
-    """Raise `InvalidSpec` where the images would not fit at the model's size."""
-    most = most_prepared(channels, size)
-    shape = f"{channels} x {size} x {size}"
+def require_fits(data: Data, size: int, max_test_samples: int) -> None:
+    """Raise `InvalidSpec` where the samples would not fit at the model's size."""
+    most = data.most_prepared(size)
+    shape = " x ".join(map(str, data.example(size)[1:]))
     if most < N_CALIBRATION:
         raise InvalidSpec(
-            f"the model takes images of {shape}, of which {most} fit into memory and "
+            f"the model takes {data.task.samples} of {shape}, of which {most} fit into memory and "
             f"{N_CALIBRATION} are needed",
             field="model",
         )
-    judged = min(max_test_images, len(data.test))
+    judged = min(max_test_samples, len(data.test))
     if judged > most:
         raise InvalidSpec(
-            f"{judged} test images of {shape} are too many; at most {most} fit",
+            f"{judged} test {data.task.samples} of {shape} are too many; at most {most} fit",
             field="max_test_images",
         )
-
-
-def _normalised(data: Data, mean: list[float], std: list[float], channels: int) -> Data:
-    if len(mean) != channels or len(std) != channels:
-        raise InvalidData(
-            f"mean and std need a number for each of {channels} channels", field="mean"
-        )
-    return replace(data, mean=tuple(mean), std=tuple(std))

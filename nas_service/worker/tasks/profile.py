@@ -15,7 +15,8 @@ from lookup_tables.target import Deployment, Target
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
 from nas_service.jobs.params import ProfileJob
-from nas_service.space.base import ImageShape, SearchSpace, digest
+from nas_service.learning.registry import required_sample
+from nas_service.space.base import SearchSpace, digest
 from nas_service.storage import certified, devices
 from nas_service.storage.reopening import reopen_for_device
 from nas_service.worker.context import Context, require_this_machine, space_on
@@ -33,11 +34,11 @@ _MOVED = "the device's reference state was learned again: it is another one now"
 
 
 def profile_device(context: Context, job: ProfileJob, report: Progress) -> dict[str, Any]:
-    """Make a table a target for device `device_id`, space and images; returns their versions."""
+    """Make a table a target for device `device_id` and a space; returns their versions."""
     seed = job.seed
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
-    space = space_on(job.space, ImageShape(**job.image), device)
+    space = space_on(job.space, required_sample(job.sample), device)
     targets, profiler = measured_by(context, device, context.job_id, job.precisions, relearn=True)
     folder = context.scratch(f"profile-{context.job_id}")
     try:

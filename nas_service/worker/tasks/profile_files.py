@@ -18,6 +18,7 @@ from lookup_tables.quantized import quantize, with_integer_borders
 from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.target import Target
 from nas_service.compilation.base import Converter, Source
+from nas_service.compilation.samples import save_samples
 from nas_service.engine.child import Progress
 from nas_service.networks.build import build
 from nas_service.networks.export import export, export_program
@@ -114,19 +115,19 @@ def network_files(
         size = input_size(space, genotype)
         plain = folder / f"network{number}.onnx"
         network = build(space, genotype, seed=number)
-        export(network, plain, channels=space.image.channels, size=size)
+        export(network, plain, space.sample.input_shape(size))
         files[number] = {"fp32": plain}
         if any(t.precision == "int8" and reads_graphs(t.runtime) for t in targets):
-            shape = (1, space.image.channels, size, size)
+            shape = space.sample.input_shape(size)
             batches = [
                 {"input": generator.standard_normal(shape, dtype=np.float32)} for _ in range(4)
             ]
             files[number]["int8"] = folder / f"network{number}.int8.onnx"
             quantize(plain, files[number]["int8"], batches)
         if converted:
-            shape = (16, space.image.channels, size, size)
-            images = np.random.default_rng([2, number]).standard_normal(shape, dtype=np.float32)
-            sources[number] = source_of(network, plain, images)
+            shape = (16, *space.sample.input_shape(size)[1:])
+            samples = np.random.default_rng([2, number]).standard_normal(shape, dtype=np.float32)
+            sources[number] = source_of(network, plain, samples)
     for target in converted:
         name = target.deployment.name
         converter: Converter = load(CONVERTERS, target.runtime)()
@@ -147,11 +148,10 @@ def file_key(target: Target) -> str:
     return one.form if reads_graphs(one.runtime) else one.name
 
 
-def source_of(network: nn.Module, graph: Path, images: Array) -> Source:
-    """A network in every form that compilers read; `images` `(n, c, s, s)` to calibrate with."""
+def source_of(network: nn.Module, graph: Path, samples: Array) -> Source:
+    """A network in every form that converters read; `samples` `(n, ...)` are to calibrate with."""
     program = graph.with_suffix(".pt2")
-    _, channels, size, _ = images.shape
-    export_program(network, program, channels=channels, size=size)
+    export_program(network, program, (1, *samples.shape[1:]))
     calibration = graph.with_name(f"{graph.stem}.calibration.npz")
-    np.savez(calibration, images=images)
+    save_samples(calibration, inputs=samples)
     return Source(graph, program, calibration)

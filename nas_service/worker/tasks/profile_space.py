@@ -188,7 +188,7 @@ def _table_of(
     everything = [*measured_blocks.values(), *of(FIT).values(), *of(CHECK).values()]
     provenance = {
         "space": space.name,
-        "image": space.image.as_dict(),
+        space.sample.name: space.sample.as_dict(),
         "protocol": {
             "blocks": BLOCK_PROTOCOL.as_dict(),
             "networks": NETWORK_PROTOCOL.as_dict(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from importlib.resources import files
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -46,6 +45,7 @@ _MEASURED_POINT = (
     "on_front",
     "reason",
 )
+_OF_METRIC = ("metric_label", "predicted_metric", "measured_metric")
 
 
 def finish(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def finish(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]
         steps = timeline(session, search.id)
     rows = [row for winner in found for row in winner.results or []]
     rows = with_front(with_ties(rows), search.value.objectives)
-    told_apart = verdict(rows, int(dataset.facts["n_test"]))
+    told_apart = verdict(rows, int(dataset.facts["n_test"]), dataset.task)
     document = {
         "search": search.id,
         "seed": search.value.seed,
@@ -100,13 +100,13 @@ def finish(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]
     bundle = folder / "bundle.zip"
     with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("report.json", text)
-        archive.writestr("class_names.json", json.dumps(dataset.facts["classes"]))
-        for name in ("verify.py", "preprocess.py"):
-            archive.writestr(name, files("nas_service").joinpath("templates", name).read_text())
+        for name, content in dataset.task.bundle_files(dataset.facts).items():
+            archive.writestr(name, content)
         for winner in found:
             for one in stored[winner.id]:
                 if one.name.endswith(_IN_BUNDLE) or one.kind == "compiled":
-                    archive.write(context.blobs.path(one.sha256), f"winner{winner.rank}/{one.name}")
+                    with context.blobs.local(one.sha256) as path:
+                        archive.write(path, f"winner{winner.rank}/{one.name}")
     from_what = lineage(seed=search.value.seed, search=search.id)
     with context.database.session() as session:
         for name, kind in (("report.json", "report"), ("bundle.zip", "bundle")):
@@ -128,7 +128,7 @@ def finish(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]
         if body:
             last = {k: v for k, v in json.loads(body).items() if k != "revision"}
             last["measured"] = [
-                {k: row[k] for k in _MEASURED_POINT}
+                {k: row.get(k) for k in (*_MEASURED_POINT, *_OF_METRIC)}
                 for row in rows
                 if row["measured_latency_ms"] is not None
             ]

@@ -18,8 +18,8 @@ from nas_service.storage import datasets, searches, supernets
 from nas_service.storage.searches import StoredSearch
 from nas_service.training.loop import TrainRecipe
 from nas_service.worker.context import Context
+from nas_service.worker.data import open_data
 from nas_service.worker.evaluators import EvaluatorContext
-from nas_service.worker.images import open_images
 from nas_service.worker.recipes import supernet_recipe
 from nas_service.worker.tasks.front import (
     all_candidates,
@@ -39,7 +39,9 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> dict[str, 
     with context.database.session() as session:
         search = searches.get_search(session, job.search_id)
         done = searches.evaluations_of(session, search.id)
+        dataset = datasets.get_dataset(session, search.dataset_id)
     spec = search.value
+    metric = dataset.task.metric(spec.metric)
     problem = open_problem(context, search)
     space = problem.space.architectures
     known = evaluated_before(context, search, space)
@@ -69,7 +71,7 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> dict[str, 
         with context.database.session() as session:
             searches.add_evaluations(session, search.id, batch)
             searches.add_front(
-                session, search.id, front_document(problem, spec, candidates, len(told), card)
+                session, search.id, front_document(problem, metric, candidates, len(told), card)
             )
         report(len(told) / spec.n_queries, f"{len(told)} of {spec.n_queries} queries")
         return True
@@ -103,7 +105,7 @@ def _evaluator(context: Context, search: StoredSearch, space: SearchSpace) -> Ac
     if shared is not None:
         supernet, data = open_supernet(context, shared, dataset)
     else:
-        data = open_images(context, dataset, spec.training.max_train_images)
+        data = open_data(context, dataset, spec.training.max_train_images)
     recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
     made: AccuracyEvaluator = load(EVALUATORS, spec.evaluator)(
         EvaluatorContext(space, data, recipe, spec.metric, supernet)

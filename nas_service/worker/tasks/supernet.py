@@ -18,6 +18,8 @@ from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
 from nas_service.jobs.params import SupernetJob
+from nas_service.learning.base import Data, Split
+from nas_service.learning.metric import Judged
 from nas_service.networks.build import Network
 from nas_service.networks.supernet import Supernet
 from nas_service.plugins import PREDICTORS, load
@@ -28,14 +30,11 @@ from nas_service.space.sampling import distinct
 from nas_service.storage import datasets, supernets
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.supernets import StoredSupernet
-from nas_service.training.classification import Classification
-from nas_service.training.data import Data, Split
 from nas_service.training.loop import TrainRecipe, recalibrate
-from nas_service.training.metrics import METRICS
 from nas_service.training.sandwich import train_supernet
 from nas_service.worker.context import Context, make_space
+from nas_service.worker.data import open_data
 from nas_service.worker.evaluators import SupernetEvaluator, validation_part
-from nas_service.worker.images import open_images
 from nas_service.worker.tasks.front import training_set
 from predictors.base import Prediction
 from predictors.quality import coverage, kendall
@@ -49,15 +48,16 @@ def open_supernet(
     context: Context, stored: StoredSupernet, dataset: StoredDataset, *, trained: bool = True
 ) -> tuple[Supernet, Data]:
     """The supernet, with its trained weights, and the data it was trained on."""
-    data = open_images(context, dataset, stored.recipe.get("max_train"))
+    data = open_data(context, dataset, stored.recipe.get("max_train"))
     # a GPU has no such algorithm for some gradients: it is warned of, and goes on
     torch.use_deterministic_algorithms(True, warn_only=data.device.type != "cpu")
-    space = make_space(stored.space, dataset.image)
+    space = make_space(stored.space, dataset.sample)
     supernet = Supernet(space, seed=stored.seed)
     if trained:
         if stored.sha256 is None:
             raise StepFailed(f"supernet {stored.id} is not trained yet")
-        weights = torch.load(context.blobs.path(stored.sha256), weights_only=True)
+        with context.blobs.local(stored.sha256) as path:
+            weights = torch.load(path, weights_only=True)
         supernet.load_state_dict(weights)
     supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
     return supernet, data
@@ -72,17 +72,17 @@ def teacher_of(supernet: Supernet, data: Data) -> Teacher:
     recalibrate(network, data, size)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
 
-    def answers(images: Tensor) -> Tensor:
-        network.to(images.device)
+    def answers(inputs: Tensor) -> Tensor:
+        network.to(inputs.device)
         with torch.no_grad():
-            logits: Tensor = network(data.prepared(images, size))
-            return logits
+            outputs: Tensor = network(data.prepared(inputs, size))
+            return outputs
 
     return answers
 
 
 def subnet_of(supernet: Supernet, data: Data, genotype: IntArray) -> tuple[Network, int]:
-    """A subnet with statistics of its own, and the side of its input."""
+    """A subnet with statistics of its own, and the size of its input."""
     size = input_size(supernet.space, genotype)
     network = supernet.subnet(genotype)
     recalibrate(network, data, size)
@@ -92,17 +92,16 @@ def subnet_of(supernet: Supernet, data: Data, genotype: IntArray) -> tuple[Netwo
 PLAIN = Target("this machine", PLAIN_RUNTIME, "", "fp32")
 
 
-def shipped_classes(
+def judged_as_shipped(
     path: Path, data: Data, split: Split, size: int, target: Target = PLAIN
-) -> Classification:
-    """What a shipped file names the images of a split, run as it is shipped: one at a time."""
+) -> Judged:
+    """What a shipped file is worth on a split, run as it is shipped: one sample at a time."""
     executable = Executable(path, target)
-    answers = []
+    outputs = []
     for start in range(0, len(split), 250):
-        images = data.prepared(split.images[start : start + 250], size).contiguous().numpy()
-        answers += [executable.run(image[None]).ravel() for image in images]
-    predicted = np.array([int(one.argmax()) for one in answers], dtype=np.int64)
-    return Classification.of(split.labels.numpy(), predicted, len(answers[0]))
+        samples = data.prepared(split.inputs[start : start + 250], size).contiguous().numpy()
+        outputs += [executable.run(sample[None]) for sample in samples]
+    return data.task.judge(np.concatenate(outputs), split.targets.numpy())
 
 
 def train(context: Context, job: SupernetJob, report: Progress) -> dict[str, Any]:
@@ -156,7 +155,7 @@ def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> dict[
     genotypes = distinct(space, n_initial + n_holdout, np.random.default_rng([shared.seed, 3]))
     # the corners anchor the predictor where searches end
     genotypes[0], genotypes[1] = space.smallest(), space.largest()
-    metric = METRICS[job.metric]
+    metric = data.task.metric(job.metric)
     evaluator = SupernetEvaluator(supernet, data, metric=metric.name)
     accuracy = np.empty(len(genotypes))
     for i in range(len(genotypes)):
@@ -206,18 +205,20 @@ def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> dict
     shipped: dict[str, list[float]] = {graph: [] for graph in wanted}
     folder = context.scratch(f"probes-{stored.id}")
     part = validation_part(data)
-    metric = METRICS[job.metric]
+    metric = data.task.metric(job.metric)
     for number, row in enumerate(chosen):
         report(number / n_probes, f"shipping probe {number + 1} of {n_probes}")
         network, size = subnet_of(supernet, data, genotypes[row])
         pass_context = PassContext(data, size, seed=shared.seed, teacher=teacher)
         for made in ship(wanted, network, pass_context, folder, job.finetune):
             for graph, path in made.graphs.items():
-                found = shipped_classes(path, data, part, size)
-                shipped[graph].append(metric.value(found))
+                value = metric.value(judged_as_shipped(path, data, part, size))
+                shipped[graph].append(metric.score(value))
     shutil.rmtree(folder, ignore_errors=True)
     models = {
-        graph: fit_shipping(accuracy[chosen], macs[chosen], np.array(values)).as_dict()
+        graph: fit_shipping(
+            accuracy[chosen], macs[chosen], np.array(values), low=metric.lowest_score
+        ).as_dict()
         for graph, values in shipped.items()
     }
     learned = {
@@ -238,7 +239,7 @@ def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> dict
 
 
 def _quality(
-    prediction: Prediction, actual: np.ndarray[Any, Any], seen: np.ndarray[Any, Any], n_images: int
+    prediction: Prediction, actual: np.ndarray[Any, Any], seen: np.ndarray[Any, Any], n_samples: int
 ) -> dict[str, Any]:
     """How good the predictor is on subnets it has not seen, beside a constant."""
     tau = kendall(prediction.mean, actual)
@@ -253,6 +254,6 @@ def _quality(
         "accuracy_min": round(float(min(seen.min(), actual.min())), 5),
         "accuracy_max": round(float(max(seen.max(), actual.max())), 5),
         "accuracy_standard_error": round(
-            float(np.sqrt(actual.mean() * (1 - actual.mean()) / min(n_images, 2000))), 5
+            float(np.sqrt(max(actual.mean() * (1 - actual.mean()), 0.0) / min(n_samples, 2000))), 5
         ),
     }

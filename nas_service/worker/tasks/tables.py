@@ -59,7 +59,8 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         if search.facts.predictor_id:
             predictor = supernets.get_predictor(session, search.facts.predictor_id)
             shipping = predictor.shipping.get("models", {})
-    space = space_on(spec.space, dataset.image, *every_device)
+    space = space_on(spec.space, dataset.sample, *every_device)
+    plain = ShippingModel(low=dataset.task.metric(spec.metric).lowest_score)
     spaces = shipped_as(space, spec.deployments)
     costs = _held(_models(context, spaces, tables), tables, spec.limit_on)
     deployment = DeploymentSpace(space, spec.deployments)
@@ -67,7 +68,7 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
     return Problem(
         space=deployment,
         costs=costs,
-        shipping=tuple(_shipping(shipping, one) for one in spec.deployments),
+        shipping=tuple(_shipping(shipping, one, plain) for one in spec.deployments),
         structure=StructureModel(space),
         limit_ms=limit,
         limit_probability=spec.limit_probability,
@@ -103,10 +104,12 @@ def _held(
     return tuple(found)
 
 
-def _shipping(learned: dict[str, Any], deployment: Deployment) -> ShippingModel:
+def _shipping(
+    learned: dict[str, Any], deployment: Deployment, plain: ShippingModel
+) -> ShippingModel:
     """What shipping does in a deployment: learned a graph, and bf16 is taken for fp32."""
     graph = deployment.graph
-    return ShippingModel.from_dict(learned[graph]) if graph in learned else ShippingModel()
+    return ShippingModel.from_dict(learned[graph]) if graph in learned else plain
 
 
 def _models(
@@ -136,7 +139,7 @@ def select_tables(context: Context, job: SearchJob, report: Progress) -> dict[st
         further = [devices.get_device(session, name) for name in search.value.also_devices]
     spec = search.value
     # operators come first: what cannot run is neither measured nor trained for
-    space = space_on(spec.space, dataset.image, device, *further)
+    space = space_on(spec.space, dataset.sample, device, *further)
     runtimes = runtimes_of(context, device)
     if runtimes is None:
         add_rooflines(context, device, space, spec.deployments)
@@ -182,7 +185,7 @@ def select_tables(context: Context, job: SearchJob, report: Progress) -> dict[st
             )
     return {
         "missing": [one.name for one in missing],
-        "image": dataset.image.as_dict(),
+        "sample": {dataset.sample.name: dataset.sample.as_dict()},
         "device_id": device.id,
         "remote": not device.local,
     }
@@ -267,11 +270,11 @@ def check_feasible(context: Context, job: SearchJob, report: Progress) -> dict[s
 def _operator_check(context: Context, search: StoredSearch, problem: Problem) -> dict[str, Any]:
     """What the devices lack, and the share of the space's genotypes that is dropped for it."""
     with context.database.session() as session:
-        image = datasets.get_dataset(session, search.dataset_id).image
+        sample = datasets.get_dataset(session, search.dataset_id).sample
     space = problem.space.architectures
     assert isinstance(space, SupportedSpace)
     every = uniform(
-        make_space(search.value.space, image),
+        make_space(search.value.space, sample),
         N_COUNTED,
         np.random.default_rng([search.value.seed, 19]),
     )

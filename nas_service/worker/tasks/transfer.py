@@ -19,8 +19,9 @@ from lookup_tables.transfer_table import TransferredTable, transfer_table
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
 from nas_service.jobs.params import ProfileJob
+from nas_service.learning.registry import required_sample
 from nas_service.search.cost import CostModel, all_blocks, block_counts
-from nas_service.space.base import ImageShape, IntArray, SearchSpace, describe
+from nas_service.space.base import IntArray, SearchSpace, describe
 from nas_service.space.sampling import distinct
 from nas_service.storage import devices
 from nas_service.storage.devices import StoredDevice
@@ -51,7 +52,7 @@ def transfer_device(context: Context, job: ProfileJob, report: Progress) -> dict
     seed, k = job.seed, job.networks or 0
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
-    space = space_on(job.space, ImageShape(**job.image), device)
+    space = space_on(job.space, required_sample(job.sample), device)
     targets, profiler = measured_by(context, device, context.job_id, job.precisions, relearn=True)
     rows = distinct(space, N_ESTIMATED, np.random.default_rng([seed, 13]))
     rows[0] = space.smallest()
@@ -166,7 +167,7 @@ def _with_provenance(
     told = {
         **table.provenance,
         "space": space.name,
-        "image": space.image.as_dict(),
+        space.sample.name: space.sample.as_dict(),
         "protocol": {"networks": NETWORK_PROTOCOL.as_dict()},
         "threads": table.target.threads,
         "runtime": f"{table.target.runtime} {table.target.runtime_version}",

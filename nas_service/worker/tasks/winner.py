@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from lookup_tables.runtimes.registry import reads_graphs
+from nas_service.compilation.samples import save_samples
 from nas_service.compression.base import PassContext
-from nas_service.compression.quantization import calibration_images
+from nas_service.compression.quantization import calibration_inputs
 from nas_service.compression.searched import graphs_of, recipes_of
 from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress
@@ -25,8 +25,7 @@ from nas_service.storage import artifacts, datasets, searches, supernets
 from nas_service.training.loop import TrainRecipe, recalibrate
 from nas_service.training.loop import train as train_network
 from nas_service.worker.context import Context, make_space
-from nas_service.worker.images import open_images
-from nas_service.worker.preprocessing import preprocessing_of
+from nas_service.worker.data import open_data
 from nas_service.worker.recipes import finetune_options, supernet_recipe
 from nas_service.worker.tasks.profile_files import source_of
 from nas_service.worker.tasks.supernet import (
@@ -50,7 +49,7 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> dict[str, An
             else None
         )
     spec = search.value
-    space = make_space(spec.space, dataset.image)
+    space = make_space(spec.space, dataset.sample)
     genotype = winner.genotype.row
     torch.manual_seed(spec.seed)
     report(0.05, "loading weights")
@@ -59,7 +58,7 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> dict[str, An
         network, size = subnet_of(supernet, data, genotype)
         teacher = teacher_of(supernet, data)
     else:
-        data = open_images(context, dataset, spec.training.max_train_images)
+        data = open_data(context, dataset, spec.training.max_train_images)
         size, teacher = input_size(space, genotype), None
         network = build(space, genotype, seed=spec.seed)
         recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
@@ -67,7 +66,7 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> dict[str, An
         recalibrate(network, data, size)
     folder = context.scratch(f"compress-{winner.id}")
     options = finetune_options(spec.training, len(data.train))
-    images = data.prepared(data.test.images[:N_PARITY], size).contiguous()
+    samples = data.prepared(data.test.inputs[:N_PARITY], size).contiguous()
     wanted = graphs_of([*FP32_AND_INT8, *spec.deployments])
     n_recipes = 1 + len(recipes_of(spec.deployments))
     files: dict[str, tuple[Path, str]] = {}
@@ -77,15 +76,15 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> dict[str, An
     for number, made in enumerate(ship(wanted, network, pass_context, folder, options), start=1):
         prefix = f"{made.recipe}." if made.recipe else ""
         with torch.no_grad():
-            logits = made.network.eval()(images).numpy()
-        np.savez(folder / f"{prefix}parity.npz", images=images.numpy(), logits=logits)
+            outputs = made.network.eval()(samples).numpy()
+        save_samples(folder / f"{prefix}parity.npz", inputs=samples.numpy(), outputs=outputs)
         torch.save(made.network.state_dict(), folder / f"{prefix}weights.pt")
         files |= {f"{graph}.onnx": (path, "onnx") for graph, path in made.graphs.items()}
         if any(not reads_graphs(one.runtime) for one in spec.deployments):
             source = source_of(
                 made.network,
                 folder / f"{prefix}program.onnx",
-                calibration_images(pass_context),
+                calibration_inputs(pass_context),
             )
             assert source.program is not None
             assert source.calibration is not None
@@ -99,7 +98,7 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> dict[str, An
         report(0.1 + 0.8 * number / n_recipes, made.recipe or "fine-tuned")
     description = describe(space, genotype)
     (folder / "architecture.json").write_text(json.dumps(description, indent=1))
-    preprocessing = preprocessing_of(dataset, data, size=size, channels=space.image.channels)
+    preprocessing = dataset.task.preprocessing(dataset.facts, data, size)
     (folder / "preprocessing.json").write_text(json.dumps(preprocessing, indent=1))
     files["architecture.json"] = (folder / "architecture.json", "architecture")
     files["preprocessing.json"] = (folder / "preprocessing.json", "preprocessing")

@@ -8,6 +8,7 @@ from typing import Any
 from lookup_tables.measuring.timing import SUSTAINED
 from lookup_tables.profile import Profiler
 from nas_service.compilation.benchmark import STATISTICS, protocol_for
+from nas_service.learning.metric import Judged
 from nas_service.lineage import lineage
 from nas_service.search import certificates
 from nas_service.search.certificates import LATENCY, Certificate
@@ -15,13 +16,12 @@ from nas_service.search.certification import Certifier
 from nas_service.search.certify import Measured
 from nas_service.search.quantities.registry import quantities
 from nas_service.storage import artifacts, certified, searches
-from nas_service.training.classification import Classification
 from nas_service.worker.bench import Bench
 from nas_service.worker.certifying import bounds_of, typical
 from nas_service.worker.context import Context
 from nas_service.worker.tasks.measured_winner import MeasuredWinner
 from nas_service.worker.tasks.winner_files import shipped_file
-from nas_service.worker.tasks.winner_rows import body_of, row_of
+from nas_service.worker.tasks.winner_rows import body_of, metric_texts, row_of
 
 
 def issue(
@@ -30,10 +30,12 @@ def issue(
     bench: Bench,
     certifiers: Mapping[str, Certifier],
     measured: Mapping[str, Measured],
-    classes: Mapping[str, Classification],
+    judged: Mapping[str, Judged],
 ) -> dict[str, Any]:
     """Store what ships with its measurements and certificates; gives a row a deployment."""
     spec, winner, names = subject.spec, subject.winner, subject.names
+    task = subject.dataset.task
+    metric = task.metric(spec.metric)
     steadiness, shift = bench.profiler.steadiness, sustained_shift(bench.profiler)
     with context.database.session() as session:
         shipped = {
@@ -49,8 +51,9 @@ def issue(
             row = {
                 **row_of(winner, measured[name], measured["fp32"], latency, further),
                 "file": shipped[name].name,
-                "metric": spec.metric,
-                "classification": classes[name].as_dict(subject.dataset.facts["classes"]),
+                "metric": metric.name,
+                **metric_texts(metric, subject.estimated_score(name), measured[name]),
+                **task.details(judged[name], subject.dataset.facts),
                 "latency": timing.as_dict(),
                 "steadiness": steadiness.as_dict() if steadiness else {},
                 "sustained_shift": shift,
@@ -93,7 +96,9 @@ def predicted_rows(context: Context, subject: MeasuredWinner) -> dict[str, Any]:
             statistic=STATISTICS[spec.limit_on],
         )
         further = further_certificates(subject, {}, name, None)
-        rows.append(row_of(subject.winner, None, None, latency, further, name))
+        metric = subject.dataset.task.metric(spec.metric)
+        row = row_of(subject.winner, None, None, latency, further, name)
+        rows.append({**row, **metric_texts(metric, subject.estimated_score(name), None)})
     with context.database.session() as session:
         searches.update_winner(session, subject.winner.id, results=rows, state="predicted")
     return {"rows": rows}

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.target import Deployment
 from nas_service.compilation.base import FloatArray32, Source
+from nas_service.compilation.samples import read_samples
 from nas_service.storage import artifacts
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.searches import StoredWinner
@@ -22,15 +22,15 @@ from nas_service.worker.context import Context
 
 @dataclass(frozen=True)
 class WinnerFiles:
-    """By deployment: the graph, all forms for a compiler, and the network's own `logits`.
+    """By deployment: the graph, all forms for a compiler, and the network's own `outputs`.
 
-    `images` `(n, c, s, s)` are what the logits are of.
+    `samples` `(n, ...)` are what the outputs are of.
     """
 
     graphs: Mapping[str, Path]
     sources: Mapping[str, Source]
-    images: FloatArray32
-    logits: Mapping[str, FloatArray32]
+    samples: FloatArray32
+    outputs: Mapping[str, FloatArray32]
 
 
 def files_of(
@@ -43,10 +43,11 @@ def files_of(
 
     def copied(name: str) -> Path:
         path = folder / name  # anew each time: what a crash left there may be half a file
-        shutil.copyfile(context.blobs.path(stored[name].sha256), path)
+        with context.blobs.local(stored[name].sha256) as blob:
+            shutil.copyfile(blob, path)
         return path
 
-    graphs, sources, logits = {}, {}, {}
+    graphs, sources, outputs = {}, {}, {}
     for name in deployments:
         one = Deployment.parse(name)
         prefix = f"{one.recipe}." if one.recipe else ""
@@ -58,9 +59,9 @@ def files_of(
             plain = stored.get(f"{prefix}fp32.onnx")
             graph = copied(plain.name) if plain else graphs[name]
             sources[name] = Source(graph, program, calibration)
-        with np.load(copied(f"{prefix}parity.npz"), allow_pickle=False) as given:
-            images, logits[name] = given["images"], given["logits"]
-    return WinnerFiles(graphs, sources, images, logits)
+        parity = copied(f"{prefix}parity.npz")
+        samples, outputs[name] = read_samples(parity), read_samples(parity, "outputs")
+    return WinnerFiles(graphs, sources, samples, outputs)
 
 
 def shipped_file(
@@ -73,7 +74,8 @@ def shipped_file(
 ) -> StoredArtifact:
     """What ships in a deployment: the compiled file, or the graph where that is the same bytes."""
     graph = stored[f"{Deployment.parse(name).graph}.onnx"]
-    if hashlib.sha256(compiled.read_bytes()).hexdigest() == graph.sha256:
+    same_bytes = hashlib.sha256(compiled.read_bytes()).hexdigest() == graph.sha256
+    if same_bytes and compiled.suffix == Path(graph.name).suffix:
         return graph
     return artifacts.add_artifact(
         session,

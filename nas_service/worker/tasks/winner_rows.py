@@ -7,6 +7,7 @@ from typing import Any
 
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.timing import Timing
+from nas_service.learning.metric import Metric
 from nas_service.search.certificates import LATENCY, Certificate
 from nas_service.search.certify import Measured, held, judge
 from nas_service.search.quantities.registry import quantities
@@ -71,6 +72,19 @@ def row_of(
         "parity_agreement": one.agreement,
         "published": verdict.published,
         "reason": verdict.reason,
+    }
+
+
+def metric_texts(metric: Metric, predicted: float, one: Measured | None) -> dict[str, Any]:
+    """The metric's values as people read them; in other fields `accuracy` stands for its scores."""
+    measured = None
+    if one is not None:
+        error = one.accuracy_standard_error * abs(metric.best - metric.worst)
+        measured = metric.text(metric.of_score(one.accuracy), error)
+    return {
+        "metric_label": metric.label,
+        "predicted_metric": metric.text(metric.of_score(predicted)),
+        "measured_metric": measured,
     }
 
 

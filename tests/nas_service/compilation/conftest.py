@@ -34,8 +34,8 @@ def compiled_network(
     images = images[256:]
     with torch.no_grad():
         logits = network.eval()(images[:32]).numpy()
-    export(network, folder / "m.onnx", channels=3, size=size)
-    export_program(network, folder / "m.pt2", channels=3, size=size)
+    export(network, folder / "m.onnx", (1, 3, size, size))
+    export_program(network, folder / "m.pt2", (1, 3, size, size))
     np.savez(folder / "calibration.npz", images=images[32:].numpy())
     source = Source(folder / "m.onnx", folder / "m.pt2", folder / "calibration.npz")
     return source, images[:32].numpy(), logits

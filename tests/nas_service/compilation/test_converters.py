@@ -34,10 +34,13 @@ from nas_service.compilation.quantise import quantise
 from nas_service.compilation.tensorrt import TensorRtConverter
 from nas_service.compilation.testing import ConverterContract, Reference
 from nas_service.errors import NotFound, StepFailed, Unsupported
+from nas_service.learning.registry import learning_task
 from nas_service.networks.export import export, export_program
 from nas_service.plugins import CONVERTERS, load
 from nas_service.settings import Settings
 from tests.tools import lacks
+
+AGREE = learning_task().agreement
 
 Network = tuple[Source, np.ndarray, np.ndarray]
 RUN_HERE = (
@@ -235,7 +238,7 @@ def test_int8_for_tensorrt_is_symmetric_with_biases_in_float(
     session = ort.InferenceSession(str(made[True]), providers=["CPUExecutionProvider"])
     images, logits = compiled_network[1:]
     found = [session.run(None, {"input": images[i : i + 1]})[0] for i in range(len(images))]
-    assert parity_of(np.concatenate(found), logits, "int8").ok
+    assert parity_of(np.concatenate(found), logits, "int8", AGREE).ok
 
 
 def test_tensorrt_is_given_the_graph_that_it_takes(
@@ -348,8 +351,8 @@ def _three_layers(folder: Path, first: nn.Module | None = None) -> Network:
         images[-1] *= 10.0
     with torch.no_grad():
         wanted = network(images).numpy()
-    export(network, folder / "m.onnx", channels=3, size=8)
-    export_program(network, folder / "m.pt2", channels=3, size=8)
+    export(network, folder / "m.onnx", (1, 3, 8, 8))
+    export_program(network, folder / "m.pt2", (1, 3, 8, 8))
     np.savez(folder / "calibration.npz", images=images.numpy())
     source = Source(folder / "m.onnx", folder / "m.pt2", folder / "calibration.npz")
     return source, images.numpy(), wanted
@@ -367,7 +370,7 @@ def test_tuned_tvm_tries_schedules_of_every_operator(tmp_path: Path) -> None:
     assert made.notes["trials"] == 2
     # convolution with its ReLU, the average, the linear layer; flattening is none or one more
     assert made.notes["tuned_operators"] >= 3
-    found = compare(Executable(made.path, target), images, wanted, "fp32")
+    found = compare(Executable(made.path, target), images, wanted, "fp32", AGREE)
     assert found.ok, found
     assert not list((tmp_path / "out").glob("*.tuning"))
 
@@ -406,5 +409,5 @@ def test_int8_keeps_small_weights_behind_large_activations(name: str, tmp_path: 
     target = Target("here", name, "", "int8")
     converter: Converter = load(CONVERTERS, name)()
     file = converter.compile(source, target, tmp_path / "out").path
-    found = compare(Executable(file, target), images, wanted, "int8")
+    found = compare(Executable(file, target), images, wanted, "int8", AGREE)
     assert found.sqnr_db > 25.0

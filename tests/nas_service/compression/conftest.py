@@ -10,10 +10,11 @@ from torch import nn
 from nas_service.compression.base import PassContext
 from nas_service.compression.catalogue import checked_options
 from nas_service.compression.distillation import answering
+from nas_service.learning.base import Data, Split
+from nas_service.learning.image_classification.data import Images
 from nas_service.networks.build import build
 from nas_service.space.base import ImageShape, input_size
 from nas_service.space.mbconv import MbconvSpace
-from nas_service.training.data import Data, Split
 from nas_service.training.loop import TrainRecipe, train
 
 CLASSES = 4
@@ -32,7 +33,7 @@ def _images(n: int, seed: int) -> Split:
 
 @pytest.fixture(scope="session")
 def data() -> Data:
-    return Data(_images(400, 1), _images(120, 2), _images(200, 3), (0.3,), (0.2,))
+    return Images(_images(400, 1), _images(120, 2), _images(200, 3), (0.3,), (0.2,))
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,9 @@ from torch import nn
 from nas_service.compression import distillation
 from nas_service.compression.base import PassContext
 from nas_service.errors import Unsupported
+from nas_service.learning.base import Data
+from nas_service.learning.image_classification.task import ImageClassification
 from nas_service.plugins import TORCH_PASSES, load
-from nas_service.training.data import Data
 from nas_service.training.loop import TrainRecipe, batches
 
 ContextOf = Callable[..., PassContext]
@@ -59,7 +60,7 @@ def test_a_mirrored_image_is_taught_by_the_answer_of_its_mirror_image(
         sides = (images[..., :half], images[..., half:])
         return torch.stack([one.float().sum((1, 2, 3)) for one in sides], 1).repeat(1, 2)
 
-    def compared(logits: torch.Tensor, answers: torch.Tensor, _: float) -> torch.Tensor:
+    def compared(_: object, logits: torch.Tensor, answers: torch.Tensor, __: float) -> torch.Tensor:
         wanted[-1] = (wanted[-1][0], answers)
         return logits.sum() * 0.0
 
@@ -68,11 +69,11 @@ def test_a_mirrored_image_is_taught_by_the_answer_of_its_mirror_image(
     ) -> None:
         generator = torch.Generator().manual_seed(1)
         still = replace(recipe, shift=0)  # shifts are not told apart
-        for batch in batches(data.train, still, generator):
-            wanted.append((batch.images, torch.empty(0)))
-            more["objective"](network, data.prepared(batch.images, size), batch)
+        for batch in batches(data, still, generator):
+            wanted.append((batch.inputs, torch.empty(0)))
+            more["objective"](network, data.prepared(batch.inputs, size), batch)
 
-    monkeypatch.setattr(distillation, "distillation_loss", compared)
+    monkeypatch.setattr(ImageClassification, "distillation_loss", compared)
     monkeypatch.setattr(distillation, "train", trained_on)
     context = PassContext(
         given.data, given.size, seed=5, teacher=left_and_right, options=given.options

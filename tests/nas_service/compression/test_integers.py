@@ -20,9 +20,9 @@ from nas_service.compression.base import PassContext
 from nas_service.compression.quantization_aware import RoundedWeight
 from nas_service.compression.recipe import Recipe, Step
 from nas_service.errors import InvalidSpec
+from nas_service.learning.base import Data
 from nas_service.plugins import TORCH_PASSES, load
-from nas_service.training.data import Data
-from nas_service.training.loop import accuracy
+from nas_service.training.loop import score
 
 ContextOf = Callable[..., PassContext]
 
@@ -40,7 +40,7 @@ def test_training_for_integers_recovers_what_rounding_costs(
     context = context_of("qat", epochs=2)
     taught = load(TORCH_PASSES, "qat")().apply(trained, context)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in taught.modules())
-    assert accuracy(taught, data, data.test, context.size) > 0.9
+    assert score(taught, data, data.test, context.size) > 0.9
 
 
 @pytest.mark.slow
@@ -49,14 +49,14 @@ def test_passes_on_graphs_keep_the_network(
     name: str, trained: nn.Module, context_of: ContextOf, data: Data, tmp_path: Path
 ) -> None:
     context = context_of(name)
-    made = apply(Recipe((Step(name),)), trained, context, tmp_path, channels=1)
+    made = apply(Recipe((Step(name),)), trained, context, tmp_path)
     assert made.exported.read_bytes() != made.final.read_bytes()
     if name != "mixed_int8":
         assert made.final.stat().st_size < made.exported.stat().st_size * 1.6
     session = ort.InferenceSession(str(made.final), providers=["CPUExecutionProvider"])
-    images = data.prepared(data.test.images[:100], context.size).contiguous().numpy()
+    images = data.prepared(data.test.inputs[:100], context.size).contiguous().numpy()
     answers = [session.run(None, {"input": images[i : i + 1]})[0][0] for i in range(100)]
-    right = (np.array(answers).argmax(1) == data.test.labels[:100].numpy()).mean()
+    right = (np.array(answers).argmax(1) == data.test.targets[:100].numpy()).mean()
     assert right > 0.85
 
 
@@ -71,7 +71,7 @@ def test_the_faster_activations_are_taken_where_one_is_clearly_so(
         (tmp_path / folder).mkdir()
         recipe = Recipe.of([{"static_int8": {"activations": activations, "n_images": 16}}])
         context = context_of("static_int8")
-        return apply(recipe, trained, context, tmp_path / folder, channels=1).final.read_bytes()
+        return apply(recipe, trained, context, tmp_path / folder).final.read_bytes()
 
     plain = {kind: made(kind, kind) for kind in ("uint8", "int8")}
     assert plain["uint8"] != plain["int8"]
@@ -97,15 +97,15 @@ def test_layers_without_names_are_told_apart(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def right(graph: Path, *_: object) -> int:  # as if fewer than two layers in float cost much
+    def right(graph: Path, **_: object) -> float:  # as if fewer than two layers in float cost much
         made = onnx.load(graph).graph
         names = {one.name for one in made.initializer}
         weights = [n for n in made.node if n.op_type in {"Conv", "Gemm", "MatMul"}]
-        return 100 if sum(one.input[1] in names for one in weights) >= 2 else 0
+        return float(sum(one.input[1] in names for one in weights) >= 2)
 
-    monkeypatch.setattr(quantization, "_right", right)
+    monkeypatch.setattr(quantization, "_score", right)
     context = context_of("mixed_int8", n_images=16, max_loss=0.0)
-    source = apply(Recipe(()), trained, context, tmp_path, channels=1).final
+    source = apply(Recipe(()), trained, context, tmp_path).final
     model = onnx.load(source)
     for node in model.graph.node:
         node.name = ""
@@ -124,9 +124,9 @@ def test_more_images_than_fit_are_refused_by_name(
     context = context_of("static_int8")
     side = context.size
     room = 100 * 4 * side * side  # a hundred images of a channel, four bytes a value
-    monkeypatch.setattr("nas_service.training.data.MAX_PREPARED_BYTES", room)
-    assert len(quantization.calibration_images(context, 100)) == 100
+    monkeypatch.setattr("nas_service.learning.base.MAX_PREPARED_BYTES", room)
+    assert len(quantization.calibration_inputs(context, 100)) == 100
     named = rf"101 images of 1 x {side} x {side} .* at most 100 fit"
     with pytest.raises(InvalidSpec, match=named) as found:
-        quantization.calibration_images(context, 101)
+        quantization.calibration_inputs(context, 101)
     assert found.value.as_dict()["field"] == "n_images"

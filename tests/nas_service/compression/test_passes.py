@@ -24,11 +24,11 @@ from nas_service.compression.structured import macs_ratio
 from nas_service.compression.testing import TorchPassContract
 from nas_service.compression.weight_sharing import SharedWeight, entropy_coded, pack
 from nas_service.errors import Unsupported
+from nas_service.learning.base import Data
 from nas_service.networks.build import count_macs, count_parameters
 from nas_service.networks.export import export
 from nas_service.plugins import TORCH_PASSES, load
-from nas_service.training.data import Data
-from nas_service.training.loop import accuracy
+from nas_service.training.loop import score
 
 ContextOf = Callable[..., PassContext]
 SHORT = {"epochs": 1}
@@ -110,7 +110,7 @@ def test_masks_hold_through_training(trained: nn.Module, context_of: ContextOf, 
     assert sparsity_of(bake(tuned)) == pytest.approx(sparsity_of(bake(pruned)), abs=1e-6)
     weights = [bake(n).state_dict() for n in (pruned, tuned)]
     assert any(not torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
-    assert accuracy(tuned, data, data.test, context.size) > 0.9
+    assert score(tuned, data, data.test, context.size) > 0.9
 
 
 def test_two_of_four_by_hand() -> None:
@@ -127,11 +127,11 @@ def test_pruned_at_initialisation_it_still_learns(
     name: str, trained: nn.Module, context_of: ContextOf, data: Data
 ) -> None:
     fresh = load(TORCH_PASSES, name)().apply(trained, context_of(name, sparsity=0.5))
-    assert accuracy(fresh, data, data.test, 16) < 0.6  # nothing of the training is left
+    assert score(fresh, data, data.test, 16) < 0.6  # nothing of the training is left
     learned = load(TORCH_PASSES, "finetune")().apply(
         fresh, context_of("finetune", epochs=6, learning_rate=0.1)
     )
-    assert accuracy(learned, data, data.test, context_of(name).size) > 0.8
+    assert score(learned, data, data.test, context_of(name).size) > 0.8
     assert sparsity_of(bake(learned)) > 0.4
 
 
@@ -202,7 +202,7 @@ def test_shared_weights_pack_into_a_quarter(
         if layer.weight.numel() >= 256:
             assert len(layer.weight.unique()) <= 16
     plain, packed, coded = (tmp_path / name for name in ("m.onnx", "p.onnx", "p.onnx.xz"))
-    export(shared, plain, channels=1, size=context.size)
+    export(shared, plain, (1, 1, context.size, context.size))
     pack(plain, packed)
     entropy_coded(packed, coded)
     assert lzma.decompress(coded.read_bytes()) == packed.read_bytes()
@@ -241,7 +241,7 @@ def test_shared_values_are_trained_and_stay_shared(
         for i, value in enumerate(values):
             (moved,) = after.weight[places == i].unique()
             assert (value == 0) == (moved == 0)
-    assert accuracy(taught, data, data.test, 16) >= accuracy(alone, data, data.test, 16) - 0.02
+    assert score(taught, data, data.test, 16) >= score(alone, data, data.test, 16) - 0.02
 
 
 def test_a_shared_value_moves_by_the_mean_of_its_places() -> None:
@@ -260,7 +260,7 @@ def test_a_shared_value_moves_by_the_mean_of_its_places() -> None:
 
 
 def test_folding_changes_no_answer(trained: nn.Module, data: Data) -> None:
-    images = data.prepared(data.test.images[:8], 16)
+    images = data.prepared(data.test.inputs[:8], 16)
     thin = folded(trained)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in thin.modules())
     with torch.no_grad():

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from lookup_tables.blocks.image import kept_channels
 from lookup_tables.target import Deployment
 from nas_service.compression.base import PassContext
 from nas_service.compression.searched import SearchedRecipe, graphs_of, recipes_of, shipped_as
@@ -21,7 +22,7 @@ from nas_service.networks.build import build, count_macs, count_parameters
 from nas_service.plugins import SPACES, load
 from nas_service.search.cost import StructureModel
 from nas_service.space.base import ImageShape, SearchSpace, input_size
-from nas_service.space.narrowed import NarrowedSpace, kept_channels
+from nas_service.space.narrowed import NarrowedSpace
 from nas_service.space.sampling import distinct
 
 ContextOf = Callable[..., PassContext]

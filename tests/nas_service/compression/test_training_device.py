@@ -21,13 +21,13 @@ from nas_service.compression.distillation import answering
 from nas_service.compression.recipe import Recipe
 from nas_service.compression.weight_sharing import SharedWeight
 from nas_service.errors import Unsupported
+from nas_service.learning.base import Data
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
 from nas_service.plugins import SPACES, load
 from nas_service.space.base import ImageShape, SearchSpace
-from nas_service.training.data import Data
 from nas_service.training.device import CPU, device_of, training_device
-from nas_service.training.loop import TrainRecipe, accuracy, recalibrate, train
+from nas_service.training.loop import TrainRecipe, recalibrate, score, train
 from nas_service.training.sandwich import train_supernet
 
 RECIPE = TrainRecipe(epochs=1, batch=100, flip=True)
@@ -118,7 +118,7 @@ def test_shared_weights_move_with_their_network() -> None:
 
 def test_the_processor_gives_the_same_whether_named_or_not(data: Data, trained: nn.Module) -> None:
     named = replace(data, device=torch.device("cpu"))
-    assert accuracy(trained, named, named.test, 16) == accuracy(trained, data, data.test, 16)
+    assert score(trained, named, named.test, 16) == score(trained, data, data.test, 16)
 
 
 def test_a_device_that_is_not_here_is_refused() -> None:

@@ -14,7 +14,7 @@ from nas_service.datasets.answers import parse
 from nas_service.datasets.archives import unpack
 from nas_service.datasets.fitting import fitted
 from nas_service.errors import InvalidData
-from nas_service.training.data import load
+from nas_service.learning.image_classification.data import load
 
 
 def _folder(root: Path, *, classes: int = 2, each: int = 12) -> Path:
@@ -65,10 +65,10 @@ def test_the_stored_form_reads_back(tmp_path: Path, toy_arrays: Path) -> None:
     found.save(tmp_path / "stored.npz")
     data = load(tmp_path / "stored.npz", max_train=50)
     assert len(data.train) == 50
-    assert data.train.images.shape[1:] == (1, 8, 8)
-    prepared = data.prepared(data.train.images, 8)
+    assert data.train.inputs.shape[1:] == (1, 8, 8)
+    prepared = data.prepared(data.train.inputs, 8)
     assert abs(float(prepared.mean())) < 0.05
-    assert data.prepared(data.train.images, 6).shape == (50, 1, 6, 6)
+    assert data.prepared(data.train.inputs, 6).shape == (50, 1, 6, 6)
 
 
 def _parquet(path: Path, labels: list[int], content: list[bytes | None]) -> Path:

@@ -66,7 +66,7 @@ def test_sampled_networks_run_export_and_count_as_their_blocks_say(
             expected = network(image).numpy()
         assert count_macs(network, image) == structure.macs[i]
         assert count_parameters(network) == structure.parameters[i]
-        export(network, tmp_path / "n.onnx", channels=3, size=size)
+        export(network, tmp_path / "n.onnx", (1, 3, size, size))
         session = ort.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
         found = session.run(None, {"input": image.numpy()})[0]
         assert np.abs(found - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max())

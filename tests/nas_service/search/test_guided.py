@@ -146,7 +146,7 @@ def test_energy_is_the_sum_over_blocks_and_asked_for_before_anything_is_trained(
     space = without.space.architectures
     costs = []
     for one in without.costs:
-        plain = table_of(MbconvSpace(space.image), one.target.precision)
+        plain = table_of(MbconvSpace(space.sample), one.target.precision)
         entries = tuple(replace(e, energy_mj=2.0 * e.p10_ms) for e in plain.entries)
         costs.append(CostModel(space, replace(plain, entries=entries), None))
     problem = Problem(**{**asked, "costs": tuple(costs), "limits": {"energy_mj": 5.0}})

@@ -55,7 +55,7 @@ def test_the_plan_is_near_what_the_runtime_allocates(tmp_path: Path, mbconv: Sea
     paths = [tmp_path / f"{number}.onnx" for number in range(len(rows))]
     for number, row in enumerate(rows):
         network = build(mbconv, row, seed=number)
-        export(network, paths[number], channels=3, size=input_size(mbconv, row))
+        export(network, paths[number], mbconv.sample.input_shape(input_size(mbconv, row)))
     told = peak_memory_bytes(paths)
     assert told == [one for path in paths for one in peak_memory_bytes([path])]  # as alone
     measured = np.array(told, dtype=np.float64)

@@ -9,6 +9,7 @@ import pytest
 from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import Deployment, Target
 from nas_service.errors import Infeasible, MissingBlocks
+from nas_service.learning.image_classification.metrics import share_error
 from nas_service.plugins import SAMPLERS, load
 from nas_service.search import winners
 from nas_service.search.candidates import candidates_of, front_of
@@ -32,7 +33,6 @@ from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.genotypes import Genotypes
 from nas_service.space.narrowed import NarrowedSpace
 from nas_service.space.sampling import distinct, uniform
-from nas_service.training.metrics import share_error
 from predictors.linear import RidgePredictor
 from tests.nas_service.search.problems import LawEvaluator, make_problem, table_of
 

@@ -35,7 +35,7 @@ class TestSupportedSpace(SearchSpaceContract):
 
 def exported_operators(space: SearchSpace, genotype: IntArray, path: Path) -> set[str]:
     network = build(space, genotype, seed=0)
-    export(network, path, channels=space.image.channels, size=input_size(space, genotype))
+    export(network, path, space.sample.input_shape(input_size(space, genotype)))
     return {node.op_type for node in onnx.load(path).graph.node}
 
 

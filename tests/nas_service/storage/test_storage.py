@@ -192,9 +192,10 @@ def test_blobs_are_named_by_content_and_put_once(tmp_path: Path) -> None:
     # SHA-256 of "abc", FIPS 180-2 appendix B.1
     assert name == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert blobs.put_bytes(b"abc") == name
-    assert blobs.path(name).read_bytes() == b"abc"
-    with pytest.raises(NotFound):
-        blobs.path("../../etc/passwd")
+    with blobs.local(name) as path:
+        assert path.read_bytes() == b"abc"
+    with pytest.raises(NotFound), blobs.local("../../etc/passwd"):
+        pass
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -233,9 +234,10 @@ def test_garbage_is_what_no_row_names(database: Database, tmp_path: Path) -> Non
         )
     with database.session() as session:
         assert artifacts.collect_garbage(session, blobs) == 1
-    assert blobs.path(kept.sha256).exists()
-    with pytest.raises(NotFound):
-        blobs.path(orphan)
+    with blobs.local(kept.sha256) as path:
+        assert path.exists()
+    with pytest.raises(NotFound), blobs.local(orphan):
+        pass
     with database.session() as session:
         artifacts.remove_artifact(session, kept.id)
         assert artifacts.collect_garbage(session, blobs) == 1

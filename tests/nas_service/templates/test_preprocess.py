@@ -13,9 +13,9 @@ from PIL import Image
 
 from nas_service.datasets.answers import parse
 from nas_service.datasets.ingest import ingest
+from nas_service.learning.image_classification.data import load
 from nas_service.templates import preprocess
 from nas_service.templates.preprocess import Preprocessing, fitted, in_8_bits, with_channels
-from nas_service.training.data import load
 
 
 def _told(size: int, stored: int, **changed: object) -> dict[str, object]:
@@ -93,8 +93,8 @@ def test_inputs_are_those_that_networks_are_trained_on(size: int, tmp_path: Path
     made.save(tmp_path / "stored.npz")
     data = load(tmp_path / "stored.npz")
     told = _told(size, 16, mean=list(data.mean), std=list(data.std))
-    expected = data.prepared(data.test.images, size).numpy()
-    for image, wanted in zip(data.test.images, expected, strict=True):
+    expected = data.prepared(data.test.inputs, size).numpy()
+    for image, wanted in zip(data.test.inputs, expected, strict=True):
         pixels = image.permute(1, 2, 0).numpy()
         np.testing.assert_allclose(Preprocessing(told)(pixels)[0], wanted, atol=2e-5)
 

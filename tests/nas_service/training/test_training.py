@@ -15,14 +15,15 @@ from nas_service.compression.base import PassContext
 from nas_service.compression.recipe import Recipe, Step
 from nas_service.datasets import ingest
 from nas_service.errors import Unsupported
+from nas_service.learning.base import Data, Split
+from nas_service.learning.image_classification.classes import Classification
+from nas_service.learning.image_classification.data import load
+from nas_service.learning.registry import learning_task
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
-from nas_service.training.classification import Classification
-from nas_service.training.data import Data, Split, load
-from nas_service.training.loop import TrainRecipe, accuracy, logits_of, recalibrate, train
-from nas_service.training.metrics import METRICS, hopeless
+from nas_service.training.loop import TrainRecipe, outputs_of, recalibrate, score, train
 from nas_service.training.sandwich import train_supernet
 from nas_service.worker import evaluators
 from nas_service.worker.evaluators import (
@@ -45,7 +46,7 @@ def test_training_learns_what_can_be_learned(toy: Data) -> None:
     network = build(SPACE, SPACE.smallest(), seed=0)
     train(network, toy, 6, RECIPE, seed=0)
     recalibrate(network, toy, 6)
-    assert accuracy(network, toy, toy.validation, 6) > 0.9
+    assert score(network, toy, toy.validation, 6) > 0.9
 
 
 def test_less_fidelity_looks_at_fewer_images(toy: Data) -> None:
@@ -70,14 +71,15 @@ def test_no_better_than_the_commonest_class_is_hopeless() -> None:
         )
 
     # two standard errors of .6 on 100 images are .098
-    accuracy = METRICS["accuracy"]
-    assert hopeless(accuracy, told(50, 0))
-    assert hopeless(accuracy, told(60, 9))
-    assert not hopeless(accuracy, told(60, 10))
+    task = learning_task()
+    accuracy = task.metric("accuracy")
+    assert task.hopeless(accuracy, told(50, 0))
+    assert task.hopeless(accuracy, told(60, 9))
+    assert not task.hopeless(accuracy, told(60, 10))
     # a guess is at .5 whatever the shares of classes are
-    balanced = METRICS["balanced_accuracy"]
-    assert hopeless(balanced, told(60, 0))
-    assert not hopeless(balanced, told(60, 1))
+    balanced = task.metric("balanced_accuracy")
+    assert task.hopeless(balanced, told(60, 0))
+    assert not task.hopeless(balanced, told(60, 1))
 
 
 def test_a_hopeless_run_ends_after_a_third_of_its_epochs(
@@ -136,21 +138,27 @@ def test_a_recipe_makes_files_that_agree_with_the_module(toy: Data, tmp_path: Pa
     recipe = Recipe((Step("finetune", {"epochs": 2, "batch": 24}), Step("static_int8")))
     steps: list[str] = []
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    made = apply(
-        recipe, network, PassContext(toy, 8, seed=0), tmp_path, channels=1, on_step=steps.append
-    )
+    made = apply(recipe, network, PassContext(toy, 8, seed=0), tmp_path, on_step=steps.append)
     assert steps == ["finetune", "static_int8"]
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
-    images = toy.prepared(toy.test.images[:16], 8).contiguous()
+    images = toy.prepared(toy.test.inputs[:16], 8).contiguous()
     with torch.no_grad():
         logits = made.network.eval()(images).numpy()
     for precision, path in (("fp32", made.exported), ("int8", made.final)):
         target = Target("here", "onnxruntime", "1", precision)
         compiled = OrtConverter().compile(Source(path), target, tmp_path).path
-        parity = compare(Executable(compiled, target), images.numpy(), logits, precision)
+        parity = compare(
+            Executable(compiled, target),
+            images.numpy(),
+            logits,
+            precision,
+            learning_task().agreement,
+        )
         assert parity.ok, parity
     assert parity.max_abs > 1e-6  # the last, int8, is not the same arithmetic
-    wrong = compare(Executable(compiled, target), images.numpy(), -logits, "int8")
+    wrong = compare(
+        Executable(compiled, target), images.numpy(), -logits, "int8", learning_task().agreement
+    )
     assert not wrong.ok
 
 
@@ -166,10 +174,10 @@ def test_answers_do_not_depend_on_how_many_images_go_at_once(
     toy: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = build(SPACE, SPACE.smallest(), seed=0)
-    images = toy.test.images[:7]
-    whole = logits_of(network, toy, images, 8)
+    images = toy.test.inputs[:7]
+    whole = outputs_of(network, toy, images, 8)
     assert whole.shape == (7, 2)
     monkeypatch.setattr("nas_service.training.loop._VALUES", 3 * 8 * 8)  # three at a time
-    torch.testing.assert_close(logits_of(network, toy, images, 8), whole)
+    torch.testing.assert_close(outputs_of(network, toy, images, 8), whole)
     monkeypatch.setattr("nas_service.training.loop._VALUES", 1)
-    torch.testing.assert_close(logits_of(network, toy, images, 8), whole)
+    torch.testing.assert_close(outputs_of(network, toy, images, 8), whole)

@@ -58,7 +58,8 @@ def _run(worker: Inline, job: CompressionJob) -> tuple[dict[str, Any], dict[str,
         files = {one.name: one for one in artifacts.artifacts_of(session, job.compression_id)}
     if "report.json" not in files:
         return outcome, {}
-    report = json.loads(worker.context.blobs.path(files["report.json"].sha256).read_text())
+    with worker.context.blobs.open(files["report.json"].sha256) as stream:
+        report = json.load(stream)
     assert isinstance(report, dict)
     return outcome, report
 

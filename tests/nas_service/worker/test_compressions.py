@@ -11,41 +11,42 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lookup_tables.quantized import half_precision, quantize
 from nas_service.errors import Cancelled, InvalidData, InvalidSpec
+from nas_service.learning.base import Split
+from nas_service.learning.image_classification.data import Images
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.session import migrate
-from nas_service.training.data import Data, Split
 from nas_service.worker.context import Context
 from nas_service.worker.steps import Runner
 from nas_service.worker.tasks.built_files import source_of
-from nas_service.worker.tasks.models import require_fits, require_together
+from nas_service.worker.tasks.models import require_fits
 
 
-def _data(channels: int = 3, classes: int = 4, n: int = 40) -> Data:
+def _data(channels: int = 3, classes: int = 4, n: int = 40) -> Images:
     images = torch.zeros(n, channels, 8, 8, dtype=torch.uint8)
     split = Split(images, torch.arange(n) % classes)
-    return Data(split, split, split, (0.5,) * channels, (0.2,) * channels)
+    return Images(split, split, split, (0.5,) * channels, (0.2,) * channels)
 
 
 def test_a_model_and_images_that_do_not_go_together_are_named() -> None:
-    require_together(_data(), channels=3, n_classes=4)
-    require_together(_data(), channels=3, n_classes=1000)
+    _data().require_model((1, 3, 8, 8), 4)
+    _data().require_model((1, 3, 8, 8), 1000)
     with pytest.raises(InvalidData, match="takes 1 channels, the data set's images have 3"):
-        require_together(_data(), channels=1, n_classes=4)
+        _data().require_model((1, 1, 8, 8), 4)
     with pytest.raises(InvalidData, match="tells 3 classes apart, the data set has 4"):
-        require_together(_data(), channels=3, n_classes=3)
+        _data().require_model((1, 3, 8, 8), 3)
 
 
 def test_images_that_do_not_fit_into_memory_are_named() -> None:
     """Two GiB are 178,956,970 pixels of three channels: 682 images of 512 x 512, 42 of 2048."""
     big = _data(n=700)
-    require_fits(big, 3, 512, 682)
+    require_fits(big, 512, 682)
     with pytest.raises(InvalidSpec, match=r"683 test images .* at most 682 fit") as found:
-        require_fits(big, 3, 512, 683)
+        require_fits(big, 512, 683)
     assert found.value.as_dict()["field"] == "max_test_images"
-    require_fits(_data(n=20), 3, 512, 10_000)  # there are twenty
+    require_fits(_data(n=20), 512, 10_000)  # there are twenty
     with pytest.raises(InvalidSpec, match="3 x 2048 x 2048, of which 42 fit") as found:
-        require_fits(_data(), 3, 2048, 1000)
+        require_fits(_data(), 2048, 1000)
     assert found.value.as_dict()["field"] == "model"
 
 

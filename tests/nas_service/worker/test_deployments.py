@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,11 +49,13 @@ def test_what_a_crash_left_half_copied_is_copied_anew(tmp_path: Path) -> None:
         "fp32.onnx": SimpleNamespace(sha256="a"),
         "parity.npz": SimpleNamespace(sha256="b.npz"),
     }
-    context: Any = SimpleNamespace(blobs=SimpleNamespace(path=lambda sha256: blobs / sha256))
+    context: Any = SimpleNamespace(
+        blobs=SimpleNamespace(local=lambda sha256: nullcontext(blobs / sha256))
+    )
     folder = tmp_path / "scratch"
     folder.mkdir()
     (folder / "fp32.onnx").write_bytes(b"a wh")
     (folder / "parity.npz").write_bytes(b"PK")
     found = files_of(context, stored, ["fp32"], folder)
     assert found.graphs["fp32"].read_bytes() == b"a whole graph"
-    assert found.logits["fp32"].tolist() == [[1.0, 1.0]]
+    assert found.outputs["fp32"].tolist() == [[1.0, 1.0]]

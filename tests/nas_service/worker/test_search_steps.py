@@ -58,7 +58,10 @@ def test_a_search_goes_from_tables_to_certificates(worker: Inline) -> None:
     assert {one.artifact_id for one in issued} == {
         (winner.compressed or {})[row["file"]] for row in rows
     }
-    with zipfile.ZipFile(worker.context.blobs.path(files["bundle.zip"].sha256)) as bundle:
+    with (
+        worker.context.blobs.local(files["bundle.zip"].sha256) as path,
+        zipfile.ZipFile(path) as bundle,
+    ):
         names = set(bundle.namelist())
     assert {"report.json", "verify.py", "preprocess.py", "winner0/fp32.onnx"} <= names
 

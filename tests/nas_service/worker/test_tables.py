@@ -70,9 +70,14 @@ def test_tables_are_made_again_as_they_were_made(context: Context) -> None:
             )
             tables.append(SimpleNamespace(target_id=target.id, provenance=provenance))
     assert profiled_anew(context, tables) == [
-        {"space": "mbconv", "image": small, "precisions": ["fp32", "int8"]},
-        {"space": "mbconv", "image": other, "precisions": ["openvino:int8"]},
-        {"space": "mbconv", "image": small, "networks": 10, "precisions": ["litert:fp32"]},
+        {"space": "mbconv", "sample": {"image": small}, "precisions": ["fp32", "int8"]},
+        {"space": "mbconv", "sample": {"image": other}, "precisions": ["openvino:int8"]},
+        {
+            "space": "mbconv",
+            "sample": {"image": small},
+            "networks": 10,
+            "precisions": ["litert:fp32"],
+        },
     ]
 
 

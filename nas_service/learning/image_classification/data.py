@@ -1,4 +1,4 @@
-"""A data set as tensors, with splits fixed by its digest.
+"""Images as tensors, with splits fixed by their digest.
 
 The stored form is one `.npz` of uint8 images `(n, size, size, channels)`, integer labels and a
 split number an image (0 train, 1 validation, 2 test). It is read without unpickling.
@@ -6,7 +6,8 @@ split number an image (0 train, 1 validation, 2 test). It is read without unpick
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,32 +17,20 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from nas_service.errors import InvalidData
-from nas_service.training.device import CPU
+from nas_service.learning.base import Data, LearningTask, Split
+from nas_service.learning.registry import learning_task
+
+CPU = torch.device("cpu")
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
-MAX_PREPARED_BYTES = 2 * 1024**3
-"""Of images that are prepared and kept: to judge files on, and for ranges of activations."""
-
-
-def most_prepared(channels: int, size: int) -> int:
-    """How many prepared images fit."""
-    return MAX_PREPARED_BYTES // (4 * channels * size * size)
 
 
 @dataclass(frozen=True)
-class Split:
-    """Images `(n, c, s, s)` as uint8 and labels `(n,)`."""
+class Images(Data):
+    """Splits of uint8 images `(n, c, s, s)` with class numbers `(n,)`.
 
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True)
-class Data:
-    """The three splits, and the mean and standard deviation of training pixels by channel."""
+    `mean` and `std` are those of training pixels by channel.
+    """
 
     train: Split
     validation: Split
@@ -49,22 +38,63 @@ class Data:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     device: torch.device = CPU
-    """Where networks are trained and judged on these images, which stay in memory."""
 
-    def prepared(self, images: Tensor, size: int) -> Tensor:
+    @property
+    def task(self) -> LearningTask:
+        """See `Data`."""
+        return learning_task("image_classification")
+
+    def prepared(self, inputs: Tensor, size: int) -> Tensor:
         """Normalised floats at `size` pixels a side, channels last, where the images are."""
-        mean = torch.tensor(self.mean, device=images.device)[None, :, None, None]
-        std = torch.tensor(self.std, device=images.device)[None, :, None, None]
-        x = (images.float() / 255.0 - mean) / std
+        mean = torch.tensor(self.mean, device=inputs.device)[None, :, None, None]
+        std = torch.tensor(self.std, device=inputs.device)[None, :, None, None]
+        x = (inputs.float() / 255.0 - mean) / std
         if x.shape[-1] != size:
             x = functional.interpolate(
                 x, size=(size, size), mode="bilinear", align_corners=False, antialias=True
             )
         return x.contiguous(memory_format=torch.channels_last)
 
+    def example(self, size: int) -> tuple[int, ...]:
+        """See `Data.example`."""
+        return (1, self.train.inputs.shape[1], size, size)
 
-def load(path: Path, *, max_train: int | None = None, device: torch.device = CPU) -> Data:
-    """Read a stored data set, for networks on `device`.
+    def augmented(
+        self, inputs: Tensor, generator: torch.Generator, *, shift: int, flip: bool
+    ) -> tuple[Tensor, Tensor]:
+        """See `Data.augmented`: shifted by up to `shift` pixels, half of them mirrored."""
+        return augment(inputs, generator, shift=shift, flip=flip)
+
+    def normalised(self, mean: Sequence[float], std: Sequence[float]) -> Images:
+        """See `Data.normalised`."""
+        channels = self.train.inputs.shape[1]
+        if len(mean) != channels or len(std) != channels:
+            raise InvalidData(
+                f"mean and std need a number for each of {channels} channels", field="mean"
+            )
+        return replace(self, mean=tuple(mean), std=tuple(std))
+
+    def require_model(self, shape: tuple[int, ...], n_outputs: int) -> None:
+        """See `Data.require_model`."""
+        theirs, classes = self.train.inputs.shape[1], int(self.train.targets.max()) + 1
+        if shape[1] != theirs:
+            raise InvalidData(
+                f"the model takes {shape[1]} channels, the data set's images have {theirs}",
+                field="dataset",
+            )
+        if n_outputs < classes:
+            raise InvalidData(
+                f"the model tells {n_outputs} classes apart, the data set has {classes}",
+                field="dataset",
+            )
+
+    def mirrored(self, inputs: Tensor) -> Tensor:
+        """See `Data.mirrored`: left and right change places."""
+        return inputs.flip(3)
+
+
+def load(path: Path, *, max_train: int | None = None, device: torch.device = CPU) -> Images:
+    """Read stored images, for networks on `device`.
 
     `max_train` keeps the first so many training images.
     """
@@ -77,9 +107,9 @@ def load(path: Path, *, max_train: int | None = None, device: torch.device = CPU
         _split(images[split == part], labels[split == part]) for part in (TRAIN, VALIDATION, TEST)
     )
     if max_train is not None:
-        train = Split(train.images[:max_train], train.labels[:max_train])
-    mean, std = _moments(train.images)
-    return Data(train, validation, test, mean, std, device)
+        train = train.first(max_train)
+    mean, std = _moments(train.inputs)
+    return Images(train, validation, test, mean, std, device)
 
 
 def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -7,9 +7,12 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from nas_service.errors import InvalidSpec
-from nas_service.training.classification import Classification
-from nas_service.training.metrics import METRICS, effective_images, metric_of, unequal
+from nas_service.learning.image_classification.classes import Classification
+from nas_service.learning.image_classification.metrics import unequal
+from nas_service.learning.registry import learning_task
 
+TASK = learning_task("image_classification")
+METRICS = {one.name: one for one in TASK.metrics}
 SIZES = (300, 80, 20)
 CONFUSED = np.array([[0.9, 0.07, 0.03], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6]])
 """How often each class is named, by the true one."""
@@ -52,10 +55,15 @@ def test_a_test_part_without_a_mistake_is_no_proof(name: str) -> None:
 def test_a_mean_over_classes_is_as_uncertain_as_its_smallest_class() -> None:
     counts = {"a": 1000, "b": 10}
     # two classes squared, by a thousandth and a tenth together
-    assert effective_images("balanced_accuracy", counts, 1010) == 39
-    assert effective_images("accuracy", counts, 1010) == 1010
-    assert effective_images("macro_f1", {"a": 50, "b": 50}, 100) == 100
-    assert effective_images("macro_f1", None, 70) == 70
+
+    def alike(metric: str, counts: dict[str, int] | None, n: int) -> int:
+        facts = {"report": {"counts": {"test": counts}}}
+        return TASK.effective_samples(METRICS[metric], facts, n)
+
+    assert alike("balanced_accuracy", counts, 1010) == 39
+    assert alike("accuracy", counts, 1010) == 1010
+    assert alike("macro_f1", {"a": 50, "b": 50}, 100) == 100
+    assert alike("macro_f1", None, 70) == 70
 
 
 def test_classes_are_unequal_from_ten_to_one() -> None:
@@ -66,4 +74,4 @@ def test_classes_are_unequal_from_ten_to_one() -> None:
 
 def test_an_unknown_metric_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InvalidSpec, match="known: accuracy, balanced_accuracy, macro_f1"):
-        metric_of("f1")
+        TASK.metric("f1")

@@ -28,6 +28,11 @@ class Classification:
         return cls(counts.reshape(n_classes, n_classes))
 
     @property
+    def n(self) -> int:
+        """Pictures that were judged."""
+        return int(self.confusion.sum())
+
+    @property
     def accuracy(self) -> float:
         """The share of pictures that are told right."""
         return float(np.trace(self.confusion) / max(self.confusion.sum(), 1))

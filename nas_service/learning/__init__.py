@@ -1,0 +1,1 @@
+"""Learning tasks: what goes into a network, what comes out, and how good that is."""
