@@ -25,10 +25,10 @@ from lookup_tables.target import Target
 from nas_service.plugins import SPACES, load
 from nas_service.space.base import ImageShape, SearchSpace
 from nas_service.space.sampling import distinct
+from nas_service.worker.devices.this_machine import ThisMachine
 from nas_service.worker.tasks.profile_files import network_files
 from nas_service.worker.tasks.profile_space import (
     CHECK,
-    N_CALIBRATION,
     check_table,
     measure_files,
     profile_space,
@@ -74,7 +74,7 @@ def _profiled(
             Path(folder),
             _say,
             profiler=profiler,
-            networks=(N_CALIBRATION, N_UNSEEN),
+            networks=(ThisMachine.n_networks[0], N_UNSEEN),
         )
     rows = []
     for table, check in made:

@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from nas_service.queues import THIS_MACHINE
+
 
 class Settings(BaseSettings):
     """Every setting; each is read from `NAS_` and its name in capitals."""
@@ -39,6 +41,11 @@ class Settings(BaseSettings):
     training_device: str = Field(
         default="auto",
         description="What networks are trained on: auto (a GPU where there is one), cpu, cuda:1.",
+    )
+    machine: str = Field(
+        default=THIS_MACHINE,
+        pattern="^[a-z0-9][a-z0-9-]{0,31}$",
+        description="This machine's name, another one on each where workers on several measure.",
     )
     lease_s: float = Field(
         default=6.0, gt=0, description="After this long without a sign a worker counts as dead."

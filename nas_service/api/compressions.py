@@ -166,7 +166,7 @@ def compress(
             dataset_id=dataset.id,
             device=device.name,
             device_id=device.id,
-            remote=not device.local,
+            device_queue=device.queue,
         )
         job = jobs.add_job(session, job_id, KIND, subject=compression_id, params=params.as_dict())
     with_.enqueue(job)
@@ -192,7 +192,15 @@ def get_compression(compression_id: str, with_: With) -> CompressionOut:
     for one in files:
         if one.name == "report.json":
             report |= with_.document(one.sha256)
-    hidden = {"remote", "settings", "job_id", "compression_id", "dataset_id", "device_id"}
+    hidden = {
+        "device_queue",
+        "remote",
+        "settings",
+        "job_id",
+        "compression_id",
+        "dataset_id",
+        "device_id",
+    }
     hidden |= {"again"}
     request = {k: v for k, v in job.params.items() if k not in hidden}
     return CompressionOut(
@@ -241,12 +249,8 @@ def _parts(session: Session, body: CompressionIn) -> tuple[StoredDataset, Stored
     if not dataset.ready:
         raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
     device = devices.get_device(session, body.device)
-    if not device.local and agents.get_agent(session, device.id) is None:
-        raise InvalidSpec(
-            f"device {device.name!r} has no agent to measure on it: `nas devices token "
-            f"{device.name}` makes a token for one",
-            field="device",
-        )
+    if why := agents.why_unmeasured(session, device):
+        raise InvalidSpec(why, field="device")
     if body.model is not None:
         _check_model(artifacts.get_artifact(session, body.model), body)
     if body.winner is not None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from nas_service.engine.durable import Client
-from nas_service.engine.queues import queue_of
+from nas_service.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.blobs import BlobStore

@@ -9,25 +9,32 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field, field_validator
+from sqlalchemy.orm import Session
 
 from lookup_tables.target import Device, Target, this_device
 from nas_service.api.dependencies import Listing, Paging, Strict, With, listing
 from nas_service.errors import InvalidSpec
-from nas_service.storage import agents, devices
+from nas_service.storage import agents, devices, jobs
 from nas_service.storage.devices import StoredDevice, StoredTarget
 
 router = APIRouter(prefix="/v1", tags=["devices"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
 LabelValue = Annotated[str, Field(max_length=200)]
+Machine = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
 Operator = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
 
 
 class DeviceIn(Strict):
-    """A device: this machine, read from its operating system, or another one as described."""
+    """A device: this machine, one that workers run on, or another one as described.
+
+    Machines are read from their operating systems. `machine` is the name that workers there are
+    given (`NAS_MACHINE`).
+    """
 
     name: Name
     this_machine: bool = False
+    machine: Machine | None = None
     kind: Literal["cpu", "gpu", "npu", "mcu", "phone", "board"] = "cpu"
     model: str | None = Field(default=None, max_length=200)
     n_cores: int | None = Field(default=None, ge=1)
@@ -52,10 +59,10 @@ class DeviceIn(Strict):
                     raise ValueError(f"ONNX has no operator {name!r}; names are as in Sigmoid")
         return names
 
-    def to_device(self) -> Device:
-        """The device."""
-        if self.this_machine:
-            here = this_device(self.name)
+    def to_device(self, machine: Device | None) -> Device:
+        """The device: of what is known of its `machine`, or as it was described."""
+        if machine is not None:
+            here = replace(machine, name=self.name)
             return replace(
                 here,
                 labels={**here.labels, **self.labels},
@@ -99,13 +106,31 @@ class DeviceOut(BaseModel):
 def register(body: DeviceIn, with_: With, response: Response) -> StoredDevice:
     """Register a device; this machine comes with ONNX Runtime targets in fp32 and int8."""
     with with_.database.session() as session:
-        added = devices.add_device(session, body.to_device(), local=body.this_machine)
-        if body.this_machine:
+        own = with_.settings.machine
+        machine = (own if body.this_machine else None) if body.machine is None else body.machine
+        facts, runtime = this_device(body.name), version("onnxruntime")
+        if body.machine is not None and not (body.this_machine and body.machine == own):
+            facts, runtime = _worker_machine(session, body.machine)
+        device = body.to_device(None if machine is None else facts)
+        added = devices.add_device(session, device, machine=machine)
+        if machine is not None:
             for precision in ("fp32", "int8"):
-                target = Target(added.name, "onnxruntime", version("onnxruntime"), precision)
+                target = Target(added.name, "onnxruntime", runtime, precision)
                 devices.add_target(session, added.id, target)
     response.headers["Location"] = f"/v1/devices/{added.name}"
     return added
+
+
+def _worker_machine(session: Session, name: str) -> tuple[Device, str]:
+    """A machine as a worker there describes it, and its version of ONNX Runtime."""
+    known = jobs.machines(session)
+    if name not in known:
+        raise InvalidSpec(
+            f"no worker that measures runs on machine {name!r}; there are: "
+            f"{', '.join(sorted(known)) or 'none'}",
+            field="machine",
+        )
+    return Device(**known[name]["facts"]), known[name]["runtimes"]["onnxruntime"]
 
 
 @router.get("/devices")
@@ -132,7 +157,7 @@ def token(name: Annotated[str, Path()], with_: With, request: Request) -> TokenO
     """Make a token for the device's agent; the token before it ends."""
     with with_.database.session() as session:
         device = devices.get_device(session, name)
-        if device.local:
+        if device.machine is not None:
             raise InvalidSpec(
                 f"device {name!r} is this machine: its workers measure, it needs no agent",
                 field="name",

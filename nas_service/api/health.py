@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from nas_service import __version__
 from nas_service.api.dependencies import With
-from nas_service.engine.queues import CONCURRENCY
 from nas_service.errors import Unavailable
+from nas_service.queues import CONCURRENCY
 from nas_service.storage import jobs
 
 router = APIRouter(tags=["health"])

@@ -37,8 +37,8 @@ def measure_winners(search_id: str, with_: With, response: Response) -> Accepted
         ]
         if not winners:
             raise Conflict(f"every file of search {search_id} has its verdict")
-        remote = not devices.get_device(session, search.device_id).local
-        params = RemeasureJob(search_id=search_id, winners=winners, remote=remote).as_dict()
+        queue = devices.get_device(session, search.device_id).queue
+        params = RemeasureJob(search_id=search_id, winners=winners, device_queue=queue).as_dict()
         job = jobs.add_job(session, new_id("job"), "remeasure", subject=search_id, params=params)
     return _started(with_, response, job, f"/v1/searches/{search_id}")
 

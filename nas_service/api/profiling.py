@@ -139,7 +139,8 @@ def check_drift(
     """Measure a few networks again; a device that has moved is profiled anew."""
     with with_.database.session() as session:
         device = devices.get_device(session, name)
-        _require_measurable(session, device)
+        if why := agents.why_unmeasured(session, device):
+            raise Unsupported(f"{why}, or upload tables measured on it")
         job = jobs.add_job(
             session,
             new_id("job"),
@@ -149,7 +150,7 @@ def check_drift(
                 device_id=device.id,
                 budget_s=body.profile_budget_s,
                 seed=body.seed,
-                remote=not device.local,
+                device_queue=device.queue,
             ).as_dict(),
         )
     return _started(with_, response, device, job, f"/v1/devices/{device.name}")
@@ -181,14 +182,6 @@ def _named(sample: Sample) -> dict[str, dict[str, int]]:
     return {sample.name: sample.as_dict()}
 
 
-def _require_measurable(session: Session, device: StoredDevice) -> None:
-    if not device.local and agents.get_agent(session, device.id) is None:
-        raise Unsupported(
-            f"device {device.name!r} has no agent: `nas devices token {device.name}` makes a token "
-            "for one, or upload tables measured on it"
-        )
-
-
 @router.post("/devices/{name}:profile", status_code=202)
 def profile(
     name: Annotated[str, Path()],
@@ -200,7 +193,8 @@ def profile(
     """Measure blocks and networks of a space on a device and make lookup tables of them."""
     with with_.database.session() as session:
         device = devices.get_device(session, name)
-        _require_measurable(session, device)
+        if why := agents.why_unmeasured(session, device):
+            raise Unsupported(f"{why}, or upload tables measured on it")
         sample = _sample(session, body)
         job_id = remembered(session, key, "profile", (name, body), new_id("job"))
         job = jobs.add_job(
@@ -216,7 +210,7 @@ def profile(
                 budget_s=body.profile_budget_s,
                 networks=body.networks,
                 seed=body.seed,
-                remote=not device.local,
+                device_queue=device.queue,
             ).as_dict(),
         )
     return _started(with_, response, device, job, f"/v1/devices/{device.name}")

@@ -27,8 +27,8 @@ from nas_service.cli import (
     waiting,
 )
 from nas_service.cli.options import JsonOption, finite
-from nas_service.engine.queues import CONCURRENCY
 from nas_service.errors import InvalidSpec
+from nas_service.queues import CONCURRENCY
 
 if TYPE_CHECKING:
     from nas_service.settings import Settings

@@ -40,6 +40,9 @@ def devices_add(
     this_machine: Annotated[
         bool, typer.Option("--this-machine", help="Describe the service's own machine.")
     ] = False,
+    machine: Annotated[
+        str | None, typer.Option(help="A machine that workers run on, by its NAS_MACHINE.")
+    ] = None,
     kind: Annotated[str, typer.Option(help="cpu, gpu, npu, mcu, phone or board.")] = "cpu",
     model: Annotated[str | None, typer.Option(help="What it is.")] = None,
     peak_gmacs: Annotated[
@@ -66,6 +69,8 @@ def devices_add(
         facts["bandwidth_bytes_per_s"] = 1e9 * bandwidth_gb
     if without_operator:
         facts["unsupported_operators"] = without_operator
+    if machine is not None:
+        facts["machine"] = machine
     facts["labels"] = dict(_label(one) for one in label or [])
     with Client(server) as nas:
         added = nas.add_device(name, this_machine=this_machine, **facts)

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions, SetWorkflowID
 from sqlalchemy import make_url
+
+from nas_service.queues import Queue, Served
 
 APPLICATION = "nas-service"
 VERSION = "1"
@@ -69,34 +71,45 @@ def step(name: str, body: Callable[[], Json]) -> Json:
     return result
 
 
-def launch(queues: dict[str, int]) -> None:
-    """Start working on the queues, each with the number of workflows this process may run."""
+def launch(queues: Mapping[str, Served]) -> None:
+    """Start working on the queues."""
     DBOS.listen_queues(list(queues))
     DBOS.launch()
-    for name, concurrency in queues.items():
+    for name, one in queues.items():
         DBOS.register_queue(
             name,
-            worker_concurrency=concurrency,
+            worker_concurrency=one.concurrency,
+            partition_concurrency=1 if one.by_device else None,
             polling_interval_sec=POLL_S,
             on_conflict="always_update",
         )
 
 
-def enqueue_child(name: str, queue: str, job_id: str, params: Json) -> Callable[[], Json]:
+def enqueue_child(name: str, queue: Queue, job_id: str, params: Json) -> Callable[[], Json]:
     """Enqueue from within a workflow; the result is what to call to wait for the outcome.
 
     A workflow of that id that is there already is not started again.
     """
     with SetWorkflowID(job_id):
-        handle = DBOS.enqueue_workflow_with_options(
-            {"workflow_name": name, "queue_name": queue, "workflow_id": job_id}, job_id, params
-        )
+        handle = DBOS.enqueue_workflow_with_options(_options(name, queue, job_id), job_id, params)
 
     def outcome() -> Json:
         found: Json = handle.get_result(polling_interval_sec=POLL_S)
         return found
 
     return outcome
+
+
+def _options(name: str, queue: Queue, job_id: str) -> EnqueueOptions:
+    """What puts a workflow on a queue."""
+    options: EnqueueOptions = {
+        "workflow_name": name,
+        "queue_name": queue.name,
+        "workflow_id": job_id,
+    }
+    if queue.device is not None:
+        options["queue_partition_key"] = queue.device
+    return options
 
 
 def recover(executors: Sequence[str]) -> None:
@@ -126,17 +139,10 @@ class Client:
             application_name=APPLICATION,
         )
 
-    def enqueue(self, name: str, queue: str, job_id: str, params: Json) -> None:
+    def enqueue(self, name: str, queue: Queue, job_id: str, params: Json) -> None:
         """Enqueue a workflow; one of that id that is there already is not started again."""
         self._client.enqueue(
-            {
-                "workflow_name": name,
-                "queue_name": queue,
-                "workflow_id": job_id,
-                "app_version": VERSION,
-            },
-            job_id,
-            params,
+            {**_options(name, queue, job_id), "app_version": VERSION}, job_id, params
         )
 
     def known(self, job_ids: Sequence[str]) -> set[str]:

@@ -14,11 +14,11 @@ Json = dict[str, Any]
 
 
 class JobParams(BaseModel):
-    """Of any job. `remote`: its files are measured on the device of an agent."""
+    """Of any job. `device_queue`: that of the device which it measures on, where it does."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    remote: bool = False
+    device_queue: str = ""
 
     def as_dict(self) -> Json:
         """Plain JSON values."""

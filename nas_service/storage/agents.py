@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound, Unauthorized
 from nas_service.lineage import lineage
+from nas_service.storage.devices import StoredDevice
 from nas_service.storage.models import AgentRow, DeviceRow, DeviceTaskRow, JobRow
 from nas_service.storage.rows import insert_once, value_of
 from nas_service.storage.session import now
@@ -71,6 +72,16 @@ def device_of_token(session: Session, token: str) -> str:
     if found is None:
         raise Unauthorized("no device has this token; `nas devices token NAME` makes one")
     return found
+
+
+def why_unmeasured(session: Session, device: StoredDevice) -> str:
+    """Why neither workers nor an agent can measure on a device; empty where they can."""
+    if device.machine is not None or get_agent(session, device.id) is not None:
+        return ""
+    return (
+        f"device {device.name!r} has no agent to measure on it: `nas devices token {device.name}` "
+        "makes a token for one"
+    )
 
 
 def get_agent(session: Session, device_id: str) -> Agent | None:

@@ -14,6 +14,7 @@ from lookup_tables.table import LookupTable
 from lookup_tables.target import Device, Target
 from nas_service.errors import Conflict, NotFound
 from nas_service.lineage import lineage
+from nas_service.queues import THIS_MACHINE, agent_queue, machine_queue
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.models import DeviceRow, TableRow, TargetRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
@@ -22,7 +23,7 @@ from nas_service.storage.session import new_id, now
 
 @dataclass(frozen=True, slots=True)
 class StoredDevice:
-    """A registered device; `local` where it is the machine that the service runs on."""
+    """A registered device; `local` where workers on it measure, and no agent."""
 
     id: str
     name: str
@@ -30,6 +31,16 @@ class StoredDevice:
     local: bool
     lineage: dict[str, Any]
     created_at: datetime
+
+    @property
+    def machine(self) -> str | None:
+        """The name of the machine whose workers measure on it; None where an agent does."""
+        return str(self.facts.get("machine", THIS_MACHINE)) if self.local else None
+
+    @property
+    def queue(self) -> str:
+        """The queue of what is measured on it."""
+        return agent_queue(self.id) if self.machine is None else machine_queue(self.machine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +86,13 @@ class StoredTable:
         return self.used_from or self.created_at, self.id
 
 
-def add_device(session: Session, device: Device, *, local: bool) -> StoredDevice:
-    """Register a device; a name that is taken is a `Conflict`."""
+def add_device(session: Session, device: Device, *, machine: str | None = None) -> StoredDevice:
+    """Register a device, of `machine` where its workers measure; a taken name is a `Conflict`."""
     row = DeviceRow(
         id=new_id("dev"),
         name=device.name,
-        facts=device.as_dict(),
-        local=local,
+        facts=device.as_dict() | ({} if machine is None else {"machine": machine}),
+        local=machine is not None,
         lineage=lineage(),
         created_at=now(),
     )

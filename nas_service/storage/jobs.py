@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -193,13 +193,20 @@ def events_of(session: Session, job_id: str) -> list[JobEvent]:
     return [value_of(JobEvent, row) for row in session.scalars(query)]
 
 
-def renew_lease(session: Session, executor: str, queues: Sequence[str], seconds: float) -> None:
-    """Say that this worker lives for so many seconds more."""
+def renew_lease(
+    session: Session,
+    executor: str,
+    queues: Sequence[str],
+    seconds: float,
+    machine: Mapping[str, Any] | None = None,
+) -> None:
+    """Say that this worker lives for so many seconds more, and on what `machine` it measures."""
     row = session.get(LeaseRow, executor)
     if row is None:
         row = LeaseRow(executor=executor)
         session.add(row)
     row.queues = list(queues)
+    row.machine = None if machine is None else dict(machine)
     row.expires_at = now() + timedelta(seconds=seconds)
 
 
@@ -212,6 +219,13 @@ def live_workers(session: Session) -> dict[str, list[str]]:
     """The workers whose lease has not run out, with their queues."""
     query = select(LeaseRow).where(LeaseRow.expires_at > now())
     return {row.executor: list(row.queues) for row in session.scalars(query)}
+
+
+def machines(session: Session) -> dict[str, dict[str, Any]]:
+    """Machines by name on which a worker that measures lives: `facts` and `runtimes` of each."""
+    query = select(LeaseRow).where(LeaseRow.expires_at > now())
+    told = [row.machine for row in session.scalars(query) if row.machine]
+    return {one["name"]: one for one in told}
 
 
 def forget_dead_leases(session: Session, older_than_s: float) -> None:

@@ -393,6 +393,7 @@ class LeaseRow(Base):
     __tablename__ = "leases"
     executor: Mapped[str] = mapped_column(primary_key=True)
     queues: Mapped[list[Any]]
+    machine: Mapped[dict[str, Any] | None]
     expires_at: Mapped[datetime]
 
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lookup_tables.target import this_device
-from nas_service.engine.child import machine_to_itself
-from nas_service.errors import Unsupported
 from nas_service.plugins import SPACES, load
 from nas_service.settings import Settings
 from nas_service.space.base import Sample, SearchSpace
@@ -22,6 +18,7 @@ from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.session import Database
+from nas_service.worker.locks import PROCESSOR, held
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,8 @@ class Context:
     database: Database
     blobs: BlobStore
     job_id: str = ""
-    remote: bool = False
-    """Whether the job measures on the device of an agent: then it does not hold this machine."""
+    locks: frozenset[str] = frozenset({PROCESSOR})
+    """What the step holds; see `nas_service.worker.locks`."""
 
     @classmethod
     def of(cls, settings: Settings) -> Context:
@@ -44,8 +41,7 @@ class Context:
     def from_params(cls, params: dict[str, Any]) -> Context:
         """Connect as the worker that started this step does."""
         made = cls.of(Settings.model_validate(params["settings"]))
-        job_id, remote = params.get("job_id", ""), bool(params.get("remote"))
-        return replace(made, job_id=job_id, remote=remote)
+        return replace(made, job_id=params["job_id"], locks=frozenset(params["locks"]))
 
     def scratch(self, name: str) -> Path:
         """A folder for unfinished files that outlives a crash, so that a step can resume.
@@ -60,46 +56,15 @@ class Context:
         """Remove what steps of a job left, which were killed."""
         shutil.rmtree(self.settings.scratch_dir / job_id, ignore_errors=True)
 
-    @property
-    def machine_lock(self) -> Path:
-        """The file that is locked by whoever has this machine to itself.
-
-        Machines may share the folder, and containers of one machine do.
-        """
-        return self.settings.var_dir / f"machine-{_this_boot()}.lock"
-
     @contextmanager
     def building(self) -> Iterator[None]:
-        """Have the machine for as long as files are built, in a step that did not come with it."""
-        if not self.remote:
-            yield
-            return
-        with machine_to_itself(self.machine_lock, lambda: False):
+        """Have the processor for as long as files are built, in a step that does not hold it."""
+        with held(() if PROCESSOR in self.locks else (PROCESSOR,), self.settings):
             yield
 
     def threads(self) -> int:
         """Threads of a training step."""
         return self.settings.threads or len(os.sched_getaffinity(0))
-
-
-def _this_boot() -> str:
-    """A name that all containers of this machine share with it and with no other machine."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:  # not Linux
-        return socket.gethostname()
-
-
-def require_this_machine(device: StoredDevice) -> None:
-    """Raise `Unsupported` where `device` is not the machine that this process runs on."""
-    here = this_device(device.name)
-    facts = device.facts
-    same = (facts["model"], facts["n_cores"]) == (here.model, here.n_cores)
-    if not device.local or not same:
-        raise Unsupported(
-            f"device {device.name!r} ({facts['model']}, {facts['n_cores']} cores) is not the "
-            f"machine that this worker runs on ({here.model}, {here.n_cores} cores)"
-        )
 
 
 def make_space(name: str, sample: Sample) -> SearchSpace:

@@ -8,11 +8,14 @@ import socket
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
+from lookup_tables.runtimes.registry import runtime_versions
+from lookup_tables.target import this_device
 from nas_service.engine import durable
 from nas_service.engine.leases import Keeper
-from nas_service.engine.queues import CONCURRENCY, queue_of
 from nas_service.errors import InvalidSpec
+from nas_service.queues import CONCURRENCY, DEVICE, queue_of, served
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.session import new_id, now
@@ -35,10 +38,11 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     executor = new_id(f"{socket.gethostname()[:40]}-{os.getpid()}")
     database = context.database
     courier = upkeep.Courier(database)
+    machine = _machine(settings) if DEVICE in queues else None
 
     def renew() -> None:
         with database.session() as session:
-            jobs.renew_lease(session, executor, queues, settings.lease_s)
+            jobs.renew_lease(session, executor, queues, settings.lease_s, machine)
 
     def live() -> set[str]:
         with database.session() as session:
@@ -53,9 +57,9 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     durable.prepare(settings.engine_url)
     durable.configure(settings.engine_url, executor)
     register(Runner(context, executor))
-    upkeep.retire_certificates(database)
+    upkeep.retire_certificates(database, settings.machine)
     renew()  # before the engine may note work on this name
-    durable.launch({name: CONCURRENCY[name] for name in queues})
+    durable.launch(served(list(queues), settings.machine))
     _repair(settings, open_jobs(context))
     keeper = Keeper(
         lease_s=settings.lease_s,
@@ -79,6 +83,12 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
         jobs.end_lease(session, executor)
     # steps run in children that die with this process; whoever takes over repeats the open ones
     os._exit(0)
+
+
+def _machine(settings: Settings) -> dict[str, Any]:
+    """What others are told of the machine that this worker measures on."""
+    facts = this_device(settings.machine).as_dict()
+    return {"name": settings.machine, "facts": facts, "runtimes": runtime_versions()}
 
 
 def open_jobs(context: Context) -> list[jobs.Job]:

@@ -5,14 +5,11 @@ A worker itself starts without torch; its steps run in processes of their own.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from nas_service.engine.child import Json, Progress
+from nas_service.engine.child import Progress
 from nas_service.jobs.params import (
     CompressionJob,
     DatasetJob,
     DriftJob,
-    JobParams,
     KitImportJob,
     KitJob,
     ProfileJob,
@@ -20,144 +17,159 @@ from nas_service.jobs.params import (
     SupernetJob,
     WinnerJob,
 )
+from nas_service.jobs.results import DriftFound, TablesChosen, WinnersChosen
 from nas_service.worker.context import Context
-
-Params = TypeVar("Params", bound=JobParams)
-
-
-def _given(kind: type[Params], params: Json) -> tuple[Context, Params]:
-    """What a step works with, and what it is asked for."""
-    return Context.from_params(params), kind.model_validate(params)
+from nas_service.worker.locks import Uses
+from nas_service.worker.step import step
 
 
-def import_dataset(params: Json, report: Progress) -> Json:
+@step(DatasetJob, Uses.NOTHING)
+def import_dataset(context: Context, job: DatasetJob, report: Progress) -> None:
     """Import a data set."""
     from nas_service.worker.tasks import ingest
 
-    return ingest.import_dataset(*_given(DatasetJob, params), report)
+    ingest.import_dataset(context, job, report)
 
 
-def make_kit(params: Json, report: Progress) -> Json:
+@step(KitJob, Uses.NOTHING)
+def make_kit(context: Context, job: KitJob, report: Progress) -> None:
     """Pack what an offline device is to measure."""
     from nas_service.worker.tasks import kit
 
-    return kit.make_kit(*_given(KitJob, params), report)
+    kit.make_kit(context, job, report)
 
 
-def import_kit(params: Json, report: Progress) -> Json:
+@step(KitImportJob, Uses.PROCESSOR)
+def import_kit(context: Context, job: KitImportJob, report: Progress) -> None:
     """Make tables of what came back."""
     from nas_service.worker.tasks import kit
 
-    return kit.import_kit(*_given(KitImportJob, params), report)
+    kit.import_kit(context, job, report)
 
 
-def profile_device(params: Json, report: Progress) -> Json:
+@step(ProfileJob, Uses.DEVICE)
+def profile_device(context: Context, job: ProfileJob, report: Progress) -> None:
     """Measure blocks and networks; makes tables."""
     from nas_service.worker.tasks import profile
 
-    return profile.profile_device(*_given(ProfileJob, params), report)
+    profile.profile_device(context, job, report)
 
 
-def transfer_device(params: Json, report: Progress) -> Json:
+@step(ProfileJob, Uses.DEVICE)
+def transfer_device(context: Context, job: ProfileJob, report: Progress) -> None:
     """Make tables of a few whole networks and other tables."""
     from nas_service.worker.tasks import transfer
 
-    return transfer.transfer_device(*_given(ProfileJob, params), report)
+    transfer.transfer_device(context, job, report)
 
 
-def check_drift(params: Json, report: Progress) -> Json:
+@step(DriftJob, Uses.DEVICE, DriftFound)
+def check_drift(context: Context, job: DriftJob, report: Progress) -> DriftFound:
     """See whether a device has moved from its tables."""
     from nas_service.worker.tasks import drift
 
-    return drift.check_drift(*_given(DriftJob, params), report)
+    return drift.check_drift(context, job, report)
 
 
-def train_supernet(params: Json, report: Progress) -> Json:
+@step(SupernetJob, Uses.TRAINING)
+def train_supernet(context: Context, job: SupernetJob, report: Progress) -> None:
     """Train shared weights."""
     from nas_service.worker.tasks import supernet
 
-    return supernet.train(*_given(SupernetJob, params), report)
+    supernet.train(context, job, report)
 
 
-def fit_predictor(params: Json, report: Progress) -> Json:
+@step(SupernetJob, Uses.TRAINING)
+def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> None:
     """Evaluate subnets and fit a predictor on them."""
     from nas_service.worker.tasks import supernet
 
-    return supernet.fit_predictor(*_given(SupernetJob, params), report)
+    supernet.fit_predictor(context, job, report)
 
 
-def learn_shipping(params: Json, report: Progress) -> Json:
+@step(SupernetJob, Uses.TRAINING)
+def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> None:
     """Learn on probes what delivery does to accuracy."""
     from nas_service.worker.tasks import supernet
 
-    return supernet.learn_shipping(*_given(SupernetJob, params), report)
+    supernet.learn_shipping(context, job, report)
 
 
-def select_tables(params: Json, report: Progress) -> Json:
+@step(SearchJob, Uses.NOTHING, TablesChosen)
+def select_tables(context: Context, job: SearchJob, report: Progress) -> TablesChosen:
     """Choose the tables that price a search."""
     from nas_service.worker.tasks import tables
 
-    return tables.select_tables(*_given(SearchJob, params), report)
+    return tables.select_tables(context, job, report)
 
 
-def check_feasible(params: Json, report: Progress) -> Json:
+@step(SearchJob, Uses.PROCESSOR)
+def check_feasible(context: Context, job: SearchJob, report: Progress) -> None:
     """Settle the limit, and refuse one that nothing keeps."""
     from nas_service.worker.tasks import tables
 
-    return tables.check_feasible(*_given(SearchJob, params), report)
+    tables.check_feasible(context, job, report)
 
 
-def run_search(params: Json, report: Progress) -> Json:
+@step(SearchJob, Uses.PROCESSOR)
+def run_search(context: Context, job: SearchJob, report: Progress) -> None:
     """Query the evaluator under the sampler's guidance."""
     from nas_service.worker.tasks import search
 
-    return search.run_search(*_given(SearchJob, params), report)
+    search.run_search(context, job, report)
 
 
-def measure_candidates(params: Json, report: Progress) -> Json:
+@step(SearchJob, Uses.DEVICE)
+def measure_candidates(context: Context, job: SearchJob, report: Progress) -> None:
     """Measure candidates near the limit."""
     from nas_service.worker.tasks import certify
 
-    return certify.measure_candidates(*_given(SearchJob, params), report)
+    certify.measure_candidates(context, job, report)
 
 
-def choose_winners(params: Json, report: Progress) -> Json:
+@step(SearchJob, Uses.NOTHING, WinnersChosen)
+def choose_winners(context: Context, job: SearchJob, report: Progress) -> WinnersChosen:
     """Take winners from the front."""
     from nas_service.worker.tasks import front
 
-    return front.choose_winners(*_given(SearchJob, params), report)
+    return front.choose_winners(context, job, report)
 
 
-def compress_winner(params: Json, report: Progress) -> Json:
+@step(WinnerJob, Uses.TRAINING)
+def compress_winner(context: Context, job: WinnerJob, report: Progress) -> None:
     """Make a winner's files."""
     from nas_service.worker.tasks import winner
 
-    return winner.compress(*_given(WinnerJob, params), report)
+    winner.compress(context, job, report)
 
 
-def measure_winner(params: Json, report: Progress) -> Json:
+@step(WinnerJob, Uses.DEVICE)
+def measure_winner(context: Context, job: WinnerJob, report: Progress) -> None:
     """Compile, measure and judge a winner's files."""
     from nas_service.worker.tasks import measure
 
-    return measure.measure(*_given(WinnerJob, params), report)
+    measure.measure(context, job, report)
 
 
-def finish_search(params: Json, report: Progress) -> Json:
+@step(SearchJob, Uses.NOTHING)
+def finish_search(context: Context, job: SearchJob, report: Progress) -> None:
     """Store report, front and bundle."""
     from nas_service.worker.tasks.report import finish
 
-    return finish(*_given(SearchJob, params), report)
+    finish(context, job, report)
 
 
-def compress_model(params: Json, report: Progress) -> Json:
+@step(CompressionJob, Uses.TRAINING)
+def compress_model(context: Context, job: CompressionJob, report: Progress) -> None:
     """Run a recipe on a model."""
     from nas_service.worker.tasks import compress_model
 
-    return compress_model.compress_model(*_given(CompressionJob, params), report)
+    compress_model.compress_model(context, job, report)
 
 
-def measure_model(params: Json, report: Progress) -> Json:
+@step(CompressionJob, Uses.DEVICE)
+def measure_model(context: Context, job: CompressionJob, report: Progress) -> None:
     """Compile, measure and judge a model's files."""
     from nas_service.worker.tasks import measure_model
 
-    return measure_model.measure_model(*_given(CompressionJob, params), report)
+    measure_model.measure_model(context, job, report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +9,21 @@ from typing import Any, TypeVar
 
 from nas_service.engine import child, durable
 from nas_service.errors import Cancelled, NasError, StepFailed, Unavailable, from_dict
+from nas_service.jobs.params import JobParams
+from nas_service.jobs.results import StepResult
 from nas_service.storage import jobs
 from nas_service.telemetry import logger
 from nas_service.worker.context import Context
+from nas_service.worker.locks import held, locks_of
+from nas_service.worker.step import Step
 
 _log = logger(__name__)
 _REPORT_EVERY_S = 0.5
 
 Json = dict[str, Any]
 T = TypeVar("T")
+P = TypeVar("P", bound=JobParams)
+R = TypeVar("R", bound=StepResult | None)
 
 
 @dataclass(frozen=True)
@@ -61,38 +66,27 @@ class Runner:
         self,
         job_id: str,
         name: str,
-        task: child.Task,
+        task: Step[P, R],
         params: Json,
         span: tuple[float, float],
-        *,
-        light: bool = False,
-    ) -> Json:
+    ) -> R:
         """Run one checkpointed step in a child process; `span` is its part of the job.
-
-        A step has the machine to itself, unless it is for the device of an agent (`remote`): that
-        one mostly waits, and takes the machine only while it builds files. A `light` one waits for
-        nobody, and gives way to everybody.
 
         Raises:
             NasError: what the task raised, in a first run and in a replay alike.
         """
-        answer = durable.step(
-            name, lambda: self._execute(job_id, name, task, params, span, alone=not light)
-        )
+        answer = durable.step(name, lambda: self._execute(job_id, name, task, params, span))
         if "error" in answer:
             raise from_dict(answer["error"])
-        value: Json = answer["value"]
-        return value
+        return task.result(answer["value"])
 
     def _execute(
         self,
         job_id: str,
         name: str,
-        task: child.Task,
+        task: Step[P, R],
         params: Json,
         span: tuple[float, float],
-        *,
-        alone: bool,
     ) -> Json:
         def cancelled() -> bool:
             try:
@@ -101,17 +95,15 @@ class Runner:
             except Unavailable:  # a database that is away for a moment cancels nothing
                 return False
 
-        settings = self.context.settings.model_dump(mode="json")
+        settings = self.context.settings
+        locks = locks_of(task.uses, settings, str(params.get("device_queue", "")))
+        given = {"settings": settings.model_dump(mode="json"), "job_id": job_id, "locks": locks}
         try:
-            with (
-                contextlib.nullcontext()
-                if params.get("remote") or not alone
-                else child.machine_to_itself(self.context.machine_lock, cancelled)
-            ):
+            with held(locks, settings, cancelled):
                 patiently(lambda: self._note(job_id, name, "started"))
                 value = child.run(
                     task,
-                    {**params, "settings": settings, "job_id": job_id},
+                    {**params, **given},
                     on_progress=self._progress(job_id, span),
                     cancelled=cancelled,
                 )

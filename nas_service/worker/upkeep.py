@@ -11,7 +11,7 @@ from nas_service.errors import NasError, Unsupported
 from nas_service.storage import certified, devices, reopening, webhooks
 from nas_service.storage.session import Database, now
 from nas_service.telemetry import logger
-from nas_service.worker.context import require_this_machine
+from nas_service.worker.devices.this_machine import require_this_machine
 
 _log = logger(__name__)
 TIMEOUT_S = 5.0
@@ -82,15 +82,13 @@ def _send(client: httpx.Client, url: str, delivery: webhooks.Delivery) -> tuple[
         return False, f"{type(error).__name__}: {error}"
 
 
-def retire_certificates(database: Database) -> None:
+def retire_certificates(database: Database, machine: str) -> None:
     """Mark certificates of this machine stale where its runtimes are others than they were."""
     versions = runtime_versions()
     with database.session() as session:
         for device in devices.every_device(session):
-            if not device.local:
-                continue
             try:
-                require_this_machine(device)
+                require_this_machine(device, machine)
             except Unsupported:
                 continue
             certified.retire_runtimes(session, device.id, versions)

@@ -14,15 +14,16 @@ from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.target import Deployment
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.engine import durable
-from nas_service.engine.child import Task
-from nas_service.engine.queues import QUEUE_OF, queue_of
 from nas_service.errors import Cancelled, Conflict, NasError, StepFailed, from_dict
 from nas_service.jobs.params import ProfileJob, RemeasureJob, SearchJob, WinnerJob
+from nas_service.jobs.results import TablesChosen
+from nas_service.queues import QUEUE_OF, queue_of
 from nas_service.storage import datasets, jobs, reopening, searches, webhooks
 from nas_service.storage.session import Database
 from nas_service.worker import step_functions as steps_of
 from nas_service.worker.needed import needed_training
-from nas_service.worker.steps import Json, Runner, patiently, succeeded
+from nas_service.worker.step import Step
+from nas_service.worker.steps import Json, P, R, Runner, patiently, succeeded
 
 _MAX_ATTEMPTS = 3
 _LOOK_EVERY_S = 0.3
@@ -51,9 +52,7 @@ class Workflows:
 
         def work() -> None:
             try:
-                self._runner.step(
-                    job_id, "import", steps_of.import_dataset, params, (0.0, 1.0), light=True
-                )
+                self._runner.step(job_id, "import", steps_of.import_dataset, params, (0.0, 1.0))
             except NasError:
                 patiently(lambda: self._forget(params["dataset_id"]))  # before anybody is told
                 raise
@@ -106,9 +105,7 @@ class Workflows:
         """Run a recipe on a model; compile, compare and measure what comes of it."""
 
         def work() -> None:
-            # training and converting take the machine, wherever files are measured
-            here = {**params, "remote": False}
-            wait = self._below("compress_model", job_id, f"{job_id}-compress", here, (0.0, 0.6))
+            wait = self._below("compress_model", job_id, f"{job_id}-compress", params, (0.0, 0.6))
             succeeded(wait(), "compressing")
             wait = self._below("measure_model", job_id, f"{job_id}-measure", params, (0.6, 1.0))
             succeeded(wait(), "measuring")
@@ -130,7 +127,7 @@ class Workflows:
             asked = RemeasureJob.model_validate(params)
             width = 0.95 / len(asked.winners)
             for number, winner in enumerate(asked.winners):
-                task = WinnerJob(winner_id=winner, remote=asked.remote, again=True)
+                task = WinnerJob(winner_id=winner, device_queue=asked.device_queue, again=True)
                 span = (width * number, width * (number + 1))
                 wait = self._below("measure", job_id, f"{job_id}-{number}", task.as_dict(), span)
                 succeeded(wait(), "measuring")
@@ -144,11 +141,11 @@ class Workflows:
         def work() -> None:
             step = self._runner.step
             found = step(job_id, "check", steps_of.check_drift, params, (0.0, 0.3))
-            for number, wanted in enumerate(found["profile"] if found["moved"] else []):
-                task = {**params, **wanted}
-                share = 0.7 / len(found["profile"])
+            for number, wanted in enumerate(found.profile if found.moved else []):
+                task = {**params, **wanted.model_dump(mode="json")}
+                share = 0.7 / len(found.profile)
                 span = (0.3 + share * number, 0.3 + share * (number + 1))
-                step(job_id, f"profile {number}", _profiling(wanted), task, span)
+                step(job_id, f"profile {number}", _profiling(task), task, span)
 
         return self._runner.job(job_id, work)
 
@@ -171,7 +168,7 @@ class Workflows:
             made = reopening.catch_up(session, self._runner.context.blobs, search)
         return {"opened": [job.id for job in made]}
 
-    def _single(self, job_id: str, step: str, task: Task, params: Json) -> Json:
+    def _single(self, job_id: str, step: str, task: Step[P, R], params: Json) -> Json:
         def work() -> None:
             self._runner.step(job_id, step, task, params, (0.0, 1.0))
 
@@ -182,44 +179,44 @@ class Workflows:
         step = self._runner.step
         self._state(search_id, "profiling")
         found = step(job_id, "tables", steps_of.select_tables, params, (0.0, 0.01))
-        if found["missing"]:
+        if found.missing:
             self._profile(job_id, search_id, found)
             found = step(job_id, "tables again", steps_of.select_tables, params, (0.19, 0.2))
-            if found["missing"]:
-                raise StepFailed(f"profiling left {', '.join(found['missing'])} without a table")
+            if found.missing:
+                raise StepFailed(f"profiling left {', '.join(found.missing)} without a table")
         step(job_id, "feasible", steps_of.check_feasible, params, (0.2, 0.21))
         self._state(search_id, "training")
         self._train(job_id, search_id)
         self._state(search_id, "searching")
         step(job_id, "search", steps_of.run_search, params, (_TRAINED, _SEARCHED))
         self._state(search_id, "certifying")
-        task = SearchJob(search_id=search_id, remote=found["remote"]).as_dict()
+        task = SearchJob(search_id=search_id, device_queue=found.device_queue).as_dict()
         span = (_SEARCHED, _CERTIFIED)
         wait = self._below("certify", job_id, f"{search_id}-certify", task, span)
         succeeded(wait(), "measuring candidates")
         chosen = step(job_id, "winners", steps_of.choose_winners, params, (_CERTIFIED, _CERTIFIED))
         self._state(search_id, "compressing")
         span = (_CERTIFIED, _SHIPPED)
-        self._ship(job_id, chosen["winners"], span, remote=found["remote"])
+        self._ship(job_id, chosen.winners, span, device_queue=found.device_queue)
         again = SearchJob(search_id=search_id, replace=True).as_dict()
         more = step(job_id, "replacements", steps_of.choose_winners, again, (_SHIPPED, _SHIPPED))
-        self._ship(job_id, more["winners"], (_SHIPPED, _REPLACED), remote=found["remote"])
+        self._ship(job_id, more.winners, (_SHIPPED, _REPLACED), device_queue=found.device_queue)
         step(job_id, "report", steps_of.finish_search, params, (_REPLACED, 1.0))
 
-    def _profile(self, job_id: str, search_id: str, found: Json) -> None:
+    def _profile(self, job_id: str, search_id: str, found: TablesChosen) -> None:
         with self._database.session() as session:
             spec = searches.get_search(session, search_id).value
         asked = ProfileJob(
-            device_id=found["device_id"],
+            device_id=found.device_id,
             space=spec.space,
-            sample=found["sample"],
+            sample=found.sample,
             precisions=_tables(spec.deployments, of_blocks=True),
             widths=sorted({SearchedRecipe.of(one).width for one in spec.deployments}),
             budget_s=spec.profile_budget_s,
             seed=spec.seed,
-            remote=found["remote"],
+            device_queue=found.device_queue,
         )
-        missing = [Deployment.parse(name) for name in found["missing"]]
+        missing = [Deployment.parse(name) for name in found.missing]
         if any(reads_graphs(one.runtime) for one in missing):
             wait = self._below(
                 "profile", job_id, f"{search_id}-profile", asked.as_dict(), (0.01, 0.1)
@@ -257,7 +254,7 @@ class Workflows:
         raise StepFailed(f"training was cancelled {_MAX_ATTEMPTS} times by other searches")
 
     def _ship(
-        self, job_id: str, winners: list[str], span: tuple[float, float], *, remote: bool
+        self, job_id: str, winners: list[str], span: tuple[float, float], *, device_queue: str
     ) -> None:
         width = (span[1] - span[0]) / max(1, 2 * len(winners))
         at = span[0]
@@ -271,7 +268,7 @@ class Workflows:
         for winner, wait in waiting:
             if not self._note_failure(winner, wait(), job_id):
                 continue
-            task = WinnerJob(winner_id=winner, remote=remote).as_dict()
+            task = WinnerJob(winner_id=winner, device_queue=device_queue).as_dict()
             wait = self._below("measure", job_id, f"{winner}-measure", task, (at, at + width))
             measuring.append((winner, wait))
             at += width
@@ -304,7 +301,7 @@ class Workflows:
             if cancelled:
                 raise Cancelled("cancelled")
             queue = queue_of(kind, params)
-            waits = f"waiting for a worker on queue {queue}"  # until it says what it does
+            waits = f"waiting for a worker on queue {queue.name}"  # until it says what it does
             self._runner.store_progress(session, parent, span[0], waits)
         outcome = durable.enqueue_child(kind, queue, job_id, params)
 
@@ -358,6 +355,6 @@ def _tables(deployments: Iterable[Deployment], *, of_blocks: bool) -> list[str]:
     return list(dict.fromkeys(some))
 
 
-def _profiling(params: Json) -> Task:
+def _profiling(params: Json) -> Step[ProfileJob, None]:
     """The step that makes tables: of blocks, or of so many whole networks."""
     return steps_of.transfer_device if params.get("networks") else steps_of.profile_device

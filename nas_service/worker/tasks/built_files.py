@@ -9,7 +9,6 @@ from typing import Any
 
 from lookup_tables.measuring.timing import Timing
 from lookup_tables.quantized import is_half, is_quantized
-from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import Target
 from nas_service.compilation.base import Converter, FloatArray32, Source
 from nas_service.compilation.cache import CompileCache
@@ -17,10 +16,8 @@ from nas_service.compilation.shares import Shares, shares_of
 from nas_service.compilation.toolchains import require, runs_here
 from nas_service.compilation.verify import outputs_of
 from nas_service.plugins import CONVERTERS, load
-from nas_service.storage.devices import StoredDevice
-from nas_service.worker.context import Context, require_this_machine
-from nas_service.worker.remote import require_agent
-from nas_service.worker.remote_files import require_portable, require_runtime
+from nas_service.worker.context import Context
+from nas_service.worker.devices.base import MeasuringDevice
 
 Key = tuple[str, str, str]
 """A file: `original` or `compressed`, runtime, precision."""
@@ -42,19 +39,9 @@ class Built:
     """How much of it is in its precision; None where its format is not read."""
 
 
-def runtimes_there(context: Context, device: StoredDevice) -> dict[str, str]:
-    """The runtimes of the device with their versions, as it is now."""
-    if device.local:
-        require_this_machine(device)
-        return runtime_versions()
-    found: dict[str, str] = require_agent(context, device)["runtimes"]
-    return found
-
-
 def build(
     context: Context,
-    device: StoredDevice,
-    there: dict[str, str],
+    device: MeasuringDevice,
     key: Key,
     folder: Path,
 ) -> Built:
@@ -62,10 +49,10 @@ def build(
     which, runtime, precision = key
     converter: Converter = load(CONVERTERS, runtime)()
     version = require(converter.toolchain, context.settings)
-    if not device.local:
-        require_portable(device.name, runtime)
-        if not converter.toolchain.hardware:
-            require_runtime(device.name, runtime, there)
+    device.require_compiled_for(runtime)
+    if not (device.here or converter.toolchain.hardware):
+        device.require_runtime(runtime)
+    there = device.runtimes().versions
     target = Target(device.name, runtime, there.get(runtime, version), precision)
     cache = CompileCache(context.settings.var_dir / "compiled", context.settings)
     source = source_of(which, precision, folder)

@@ -36,11 +36,12 @@ from nas_service.search.evaluate import Problem
 from nas_service.space.base import SearchSpace, describe, input_size, parse
 from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.storage import devices, searches
-from nas_service.storage.devices import StoredDevice, StoredTable
+from nas_service.storage.devices import StoredTable
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context
-from nas_service.worker.remote import can_measure
+from nas_service.worker.devices.base import MeasuringDevice
+from nas_service.worker.devices.reach import device_of
 from nas_service.worker.tasks.front import all_candidates, evaluated_before
 from nas_service.worker.tasks.measured_winner import spread_of
 from nas_service.worker.tasks.profile import keep_references
@@ -54,24 +55,26 @@ _RELOADED = 8
 """A machine that was under load a moment ago is back under it in this part of the time."""
 
 
-def measure_candidates(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
+def measure_candidates(context: Context, job: SearchJob, report: Progress) -> None:
     """Spend the measuring budget of `search_id`; what was found is kept with the search."""
     with context.database.session() as session:
         search = searches.get_search(session, job.search_id)
-        device = devices.get_device(session, search.device_id)
+        device = device_of(context, devices.get_device(session, search.device_id))
         tables = [devices.get_table(session, one) for one in search.facts.tables]
         told = searches.evaluations_of(session, search.id)
     spec = search.value
     budget = spec.measuring_budget
     problem = open_problem(context, search)
     targets = [cost.target for cost in problem.costs]
-    if budget == 0 or not can_measure(context, device, targets):
+    if budget == 0 or not device.can_measure(targets):
         state = "not asked for" if budget == 0 else certificates.PREDICTED_ONLY
-        return _note(context, search.id, {"state": state, "measured": []})
+        _note(context, search.id, {"state": state, "measured": []})
+        return
     known = evaluated_before(context, search, problem.space.architectures)
     candidates = worth_measuring(problem, all_candidates(problem, spec, known, told))
     if not candidates:
-        return _note(context, search.id, {"state": "nothing near the limit", "measured": []})
+        _note(context, search.id, {"state": "nothing near the limit", "measured": []})
+        return
     folder = context.scratch(f"certify-{search.id}")
     work = _Work(context, search, device, tables, problem, folder)
     spreads = [one for table in tables if (one := spread_of(table)) is not None]
@@ -126,7 +129,7 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> di
         "recalibrated_tables": tables_made,
         "measured": measured,
     }
-    return _note(context, search.id, found)
+    _note(context, search.id, found)
 
 
 def worth_measuring(problem: Problem, candidates: list[Candidate]) -> list[Candidate]:
@@ -139,10 +142,9 @@ def worth_measuring(problem: Problem, candidates: list[Candidate]) -> list[Candi
     return found[:MAX_CANDIDATES]
 
 
-def _note(context: Context, search_id: str, found: dict[str, Any]) -> dict[str, Any]:
+def _note(context: Context, search_id: str, found: dict[str, Any]) -> None:
     with context.database.session() as session:
         searches.add_facts(session, search_id, certification=found)
-    return {"spent": found.get("spent", 0)}
 
 
 @dataclass
@@ -151,7 +153,7 @@ class _Work:
 
     context: Context
     search: StoredSearch
-    device: StoredDevice
+    device: MeasuringDevice
     tables: list[StoredTable]
     problem: Problem
     folder: Path
@@ -167,7 +169,7 @@ class _Work:
         seed = self.search.value.seed + 7919 * number
         bench = self.benches[one.genotype]
         timing = bench.session(seed)[one.deployment.name]
-        keep_references(self.context, self.device.id, bench.profiler)
+        keep_references(self.context, self.device.stored.id, bench.profiler)
         if timing.n_turns < PROTOCOL.least_turns:
             self.why_unstable = timing.reason
             return None
@@ -203,9 +205,7 @@ class _Work:
                 source = source_of(network, folder / "fp32.onnx", samples)
         target = self.problem.costs[one.genotype.deployment].target
         return open_bench(
-            self.context,
             self.device,
-            self.context.job_id,
             {one.deployment.name: source},
             {one.deployment.name: target},
             folder,

@@ -35,7 +35,7 @@ from nas_service.worker.context import Context
 from nas_service.worker.tasks.models import N_CALIBRATION, OpenModel, open_model
 
 
-def compress_model(context: Context, job: CompressionJob, report: Progress) -> dict[str, Any]:
+def compress_model(context: Context, job: CompressionJob, report: Progress) -> None:
     """Apply `recipe` to the model of compression `compression_id`; its files become artifacts."""
     recipe = Recipe.of(job.recipe)
     folder = context.scratch(f"compress-{job.compression_id}")
@@ -48,11 +48,10 @@ def compress_model(context: Context, job: CompressionJob, report: Progress) -> d
         (folder / "passes.json").write_text(json.dumps(passes, indent=1))
         (folder / "made_ready.json").write_text(json.dumps(model.made_ready, indent=1))
         from_what = lineage(seed=job.seed, model=model.name, recipe=recipe.as_list())
-        stored = {}
         with context.database.session() as session:
             for path in sorted(folder.iterdir()):
                 if path.is_file():
-                    stored[path.name] = artifacts.add_artifact(
+                    artifacts.add_artifact(
                         session,
                         context.blobs,
                         path,
@@ -60,10 +59,9 @@ def compress_model(context: Context, job: CompressionJob, report: Progress) -> d
                         name=path.name,
                         kind=_KINDS.get(path.suffix, "file"),
                         lineage=from_what,
-                    ).id
+                    )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return {"artifacts": stored, "passes": passes}
 
 
 def _try(recipe: Recipe, network: nn.Module, data: Data, size: int) -> None:

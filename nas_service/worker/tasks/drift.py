@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from lookup_tables.target import Target
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec
 from nas_service.jobs.params import DriftJob
+from nas_service.jobs.results import DriftFound, Profiling
 from nas_service.learning.registry import required_sample, sample_in
 from nas_service.space.base import IntArray, SearchSpace, parse
 from nas_service.storage import certified, devices, webhooks
@@ -25,8 +25,7 @@ from nas_service.storage.devices import StoredTable
 from nas_service.storage.reopening import newest_tables
 from nas_service.storage.session import now
 from nas_service.worker.context import Context, make_space
-from nas_service.worker.remote import runtimes_of
-from nas_service.worker.tasks.profile import measured_by
+from nas_service.worker.devices.reach import device_of
 from nas_service.worker.tasks.profile_files import file_key, network_files
 from nas_service.worker.tasks.profile_space import NETWORK_PROTOCOL
 
@@ -36,7 +35,7 @@ ATTEMPTS = 4
 """Sessions that are taken at most: each waits for the reference state by itself."""
 
 
-def check_drift(context: Context, job: DriftJob, report: Progress) -> dict[str, Any]:
+def check_drift(context: Context, job: DriftJob, report: Progress) -> DriftFound:
     """Compare device `device_id` with its newest calibrated tables.
 
     Where it has moved, its certificates go stale and those who asked are told; gives what to
@@ -44,7 +43,8 @@ def check_drift(context: Context, job: DriftJob, report: Progress) -> dict[str, 
     """
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
-    there = runtimes_of(context, device)  # another runtime is no drift: its tables are others
+    reached = device_of(context, device)
+    there = reached.searched_runtimes()  # another runtime is no drift: its tables are others
     with context.database.session() as session:
         tables = newest_tables(session, device.id, runtimes=there)
     usable = [one for one in tables if _probes(one)]
@@ -55,7 +55,8 @@ def check_drift(context: Context, job: DriftJob, report: Progress) -> dict[str, 
             field="device",
         )
     folder = context.scratch(f"drift-{context.job_id}")
-    _, profiler = measured_by(context, device, context.job_id, [])
+    reached.require()
+    profiler = reached.profiler()
     found: dict[str, Any] = {}
     moved: list[tuple[StoredTable, str]] = []
     for number, table in enumerate(usable):
@@ -101,7 +102,7 @@ def check_drift(context: Context, job: DriftJob, report: Progress) -> dict[str, 
         if moved:
             body = {"device": device.name, "targets": found, "checked_at": checked_at}
             webhooks.announce(session, "device.drifted", context.job_id, body)
-    return {"moved": bool(moved), "profile": profiled_anew(context, usable)}
+    return DriftFound(moved=bool(moved), profile=profiled_anew(context, usable))
 
 
 def _compare(
@@ -140,22 +141,25 @@ def _gone(profiler: Profiler) -> str:
     return f"seen in its reference state {steadiness.state_share:.0%} of the time: {why}"
 
 
-def profiled_anew(context: Context, tables: Sequence[StoredTable]) -> list[dict[str, Any]]:
+def profiled_anew(context: Context, tables: Sequence[StoredTable]) -> list[Profiling]:
     """What to profile a device with so that each of its tables is made again, as it was made."""
-    wanted: dict[str, dict[str, Any]] = {}
+    wanted: dict[str, tuple[Profiling, set[str]]] = {}
     for table in tables:
         with context.database.session() as session:
             one = devices.get_target(session, table.target_id).value.deployment
         sample = required_sample(table.provenance)
-        asked: dict[str, Any] = {
-            "space": table.provenance["space"],
-            "sample": {sample.name: sample.as_dict()},
-        }
-        if "transfer" in table.provenance:  # of whole networks alone
-            asked["networks"] = table.provenance["transfer"]["n_networks"]
-        task = wanted.setdefault(json.dumps(asked, sort_keys=True), {**asked, "precisions": []})
-        task["precisions"] = sorted({*task["precisions"], one.name})
-    return list(wanted.values())
+        transfer = table.provenance.get("transfer")  # of whole networks alone
+        asked = Profiling(
+            space=table.provenance["space"],
+            sample={sample.name: sample.as_dict()},
+            networks=None if transfer is None else transfer["n_networks"],
+        )
+        _, precisions = wanted.setdefault(asked.model_dump_json(), (asked, set()))
+        precisions.add(one.name)
+    return [
+        asked.model_copy(update={"precisions": sorted(precisions)})
+        for asked, precisions in wanted.values()
+    ]
 
 
 def _probes(table: StoredTable) -> list[dict[str, Any]]:

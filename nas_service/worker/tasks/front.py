@@ -13,6 +13,7 @@ import numpy as np
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidData
 from nas_service.jobs.params import SearchJob
+from nas_service.jobs.results import WinnersChosen
 from nas_service.learning.metric import Metric
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search import certificates, winners
@@ -34,7 +35,7 @@ Evaluated = tuple[IntArray, FloatArray]
 """Architectures `(n, d)` and their accuracies `(n,)`."""
 
 
-def choose_winners(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
+def choose_winners(context: Context, job: SearchJob, report: Progress) -> WinnersChosen:
     """Take winners from the last front; returns their ids.
 
     With `replace`, one more is taken for each winner of which no file could be certified.
@@ -46,7 +47,7 @@ def choose_winners(context: Context, job: SearchJob, report: Progress) -> dict[s
         before = searches.winners_of(session, search.id) if job.replace else []
         before = before[: search.facts.n_chosen or 0]  # the same again if it is run again
         if job.replace and not _n_failed(before):
-            return {"winners": []}
+            return WinnersChosen(winners=[])
         dataset = datasets.get_dataset(session, search.dataset_id)
         last = searches.front_body(session, search.id, search.revision)
         barred: set[tuple[int, ...]] = set()
@@ -82,7 +83,7 @@ def choose_winners(context: Context, job: SearchJob, report: Progress) -> dict[s
             ids.append(added.id)
         if not job.replace:
             searches.add_facts(session, search.id, n_chosen=len(ids))
-    return {"winners": ids}
+    return WinnersChosen(winners=ids)
 
 
 def _resolution(dataset: StoredDataset, metric: Metric) -> winners.Resolution | None:

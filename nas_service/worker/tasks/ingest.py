@@ -21,12 +21,12 @@ from nas_service.worker.context import Context
 _NICENESS = 10
 
 
-def import_dataset(context: Context, job: DatasetJob, report: Progress) -> dict[str, Any]:
+def import_dataset(context: Context, job: DatasetJob, report: Progress) -> None:
     """Read the source of data set `dataset_id` and store it with its splits."""
     with context.database.session() as session:
         stored = datasets.get_dataset(session, job.dataset_id)
     if stored.ready:
-        return {"digest": stored.digest}
+        return
     os.nice(_NICENESS)  # a search that trains or measures beside it goes first
     folder = context.scratch(f"import-{stored.id}")
     try:
@@ -42,7 +42,6 @@ def import_dataset(context: Context, job: DatasetJob, report: Progress) -> dict[
     facts = {**found.facts(), **({} if task == DEFAULT else {"task": task})}
     with context.database.session() as session:
         datasets.set_imported(session, stored.id, digest=found.digest, sha256=sha256, facts=facts)
-    return {"digest": found.digest}
 
 
 def _read(

@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,21 +38,20 @@ from nas_service.space.base import FloatArray
 from nas_service.storage import artifacts, devices
 from nas_service.storage.session import now
 from nas_service.worker.context import Context, space_on
+from nas_service.worker.devices.agent import AgentDevice
 from nas_service.worker.tasks.profile import store_tables
 from nas_service.worker.tasks.profile_files import Clock, block_files, network_files
 from nas_service.worker.tasks.profile_space import (
-    N_CALIBRATION_REMOTE,
-    N_CHECK_REMOTE,
     plan_of,
     profile_space,
 )
 
 N_BLOCKS = 64
-NETWORKS = (N_CALIBRATION_REMOTE, N_CHECK_REMOTE)
+NETWORKS = AgentDevice.n_networks
 _NO_HURRY_S = 1e6
 
 
-def make_kit(context: Context, job: KitJob, report: Progress) -> dict[str, Any]:
+def make_kit(context: Context, job: KitJob, report: Progress) -> None:
     """Build the kit of device `device_id` for a space; it becomes an artifact of the device."""
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
@@ -82,7 +80,7 @@ def make_kit(context: Context, job: KitJob, report: Progress) -> dict[str, Any]:
     _pack(place, models)
     asked = job.model_dump(include={"space", "sample", "precisions", "seed"})
     with context.database.session() as session:
-        added = artifacts.add_artifact(
+        artifacts.add_artifact(
             session,
             context.blobs,
             place,
@@ -92,10 +90,9 @@ def make_kit(context: Context, job: KitJob, report: Progress) -> dict[str, Any]:
             lineage={**lineage(seed=seed), "kit": asked},
         )
     shutil.rmtree(folder, ignore_errors=True)
-    return {"artifact": added.id}
 
 
-def import_kit(context: Context, job: KitImportJob, report: Progress) -> dict[str, Any]:
+def import_kit(context: Context, job: KitImportJob, report: Progress) -> None:
     """Make tables from a filled CSV, the text of `results`; all of it or nothing."""
     asked = job.kit
     with context.database.session() as session:
@@ -127,7 +124,7 @@ def import_kit(context: Context, job: KitImportJob, report: Progress) -> dict[st
         raise InvalidSpec(str(error), field="results") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return store_tables(context, device, targets, made, space, int(asked["seed"]))
+    store_tables(context, device, targets, made, space, int(asked["seed"]))
 
 
 _ANCHOR = "graph"

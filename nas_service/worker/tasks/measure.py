@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lookup_tables.target import Deployment
 from nas_service.compilation.benchmark import protocol_for
 from nas_service.compilation.parity import parity_of
+from nas_service.compilation.samples import save_samples
 from nas_service.compilation.shares import shares_of
 from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
@@ -25,7 +25,8 @@ from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.certifying import certify, measured_file, typical
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.data import open_data
-from nas_service.worker.remote import can_measure
+from nas_service.worker.devices.base import Floats, MeasuringDevice
+from nas_service.worker.devices.reach import device_of
 from nas_service.worker.tasks.measured_winner import MeasuredWinner, measured_winner
 from nas_service.worker.tasks.profile import keep_references
 from nas_service.worker.tasks.supernet import judged_as_shipped
@@ -39,42 +40,48 @@ class _Sessions:
 
     files: WinnerFiles
     bench: Bench
+    outputs: dict[str, Floats]
     judged: dict[str, Judged]
     certifiers: dict[str, Certifier]
 
 
-def measure(context: Context, job: WinnerJob, report: Progress) -> dict[str, Any]:
+def measure(context: Context, job: WinnerJob, report: Progress) -> None:
     """Compile, compare, measure and judge the files of `winner_id`; certificates are issued.
 
     With `again`, results that are there are replaced, and left as they are where none can be had.
     """
     subject = measured_winner(context, job.winner_id)
     if subject.winner.results is not None and not job.again:
-        return {"rows": subject.winner.results}  # certified before the step was cut off
-    device = subject.device
-    if not can_measure(context, device, [one.value for one in subject.targets.values()]):
+        return  # certified before the step was cut off
+    device = device_of(context, subject.device)
+    if not device.can_measure([one.value for one in subject.targets.values()]):
         if job.again:
             raise Unreachable(f"device {device.name!r} cannot measure now")
-        return predicted_rows(context, subject)
+        predicted_rows(context, subject)
+        return
     folder = context.scratch(f"measure-{subject.winner.id}")
     try:
-        taken = _sessions(context, subject, folder, report)
+        taken = _sessions(context, device, subject, folder, report)
     except Unreachable:
         if job.again:
             raise
-        return predicted_rows(context, subject)
+        predicted_rows(context, subject)
     else:
-        keep_references(context, device.id, taken.bench.profiler)
+        keep_references(context, device.stored.id, taken.bench.profiler)
         report(0.85, "asking the runtime for its memory, checking parity")
         with context.building():
             measured = {one: _measured(subject, taken, one) for one in subject.precisions}
-        return issue(context, subject, taken.bench, taken.certifiers, measured, taken.judged)
+        issue(context, subject, taken.bench, taken.certifiers, measured, taken.judged)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sessions(
-    context: Context, subject: MeasuredWinner, folder: Path, report: Progress
+    context: Context,
+    device: MeasuringDevice,
+    subject: MeasuredWinner,
+    folder: Path,
+    report: Progress,
 ) -> _Sessions:
     """Compile the files, run them on the test samples here, and measure them on their device."""
     spec, dataset = subject.spec, subject.dataset
@@ -95,16 +102,15 @@ def _sessions(
         on_progress(0.0, "")
 
     bench = open_bench(
-        context,
-        subject.device,
-        context.job_id,
+        device,
         files.sources,
         {one: subject.targets[one].value for one in subject.precisions},
         folder,
-        samples=files.samples,
         protocol=protocol_for(spec.limit_on, spec.sustained_s),
         on_progress=on_progress,
     )
+    samples = save_samples(folder / "parity.npz", inputs=files.samples)
+    outputs = bench.loaded.outputs(samples)
     with context.building():
         judged = {
             # the very file that ships, by its own runtime here, wherever it is measured
@@ -120,7 +126,7 @@ def _sessions(
         seed=spec.seed,
         on_session=on_session,
     )
-    return _Sessions(files, bench, judged, certifiers)
+    return _Sessions(files, bench, outputs, judged, certifiers)
 
 
 def _measured(subject: MeasuredWinner, taken: _Sessions, precision: str) -> Measured:
@@ -128,7 +134,7 @@ def _measured(subject: MeasuredWinner, taken: _Sessions, precision: str) -> Meas
     task, bench = subject.dataset.task, taken.bench
     metric, judged = task.metric(subject.spec.metric), taken.judged[precision]
     own = Deployment.parse(precision).precision
-    same = parity_of(bench.outputs[precision], taken.files.outputs[precision], own, task.agreement)
+    same = parity_of(taken.outputs[precision], taken.files.outputs[precision], own, task.agreement)
     timing = typical(bench, precision)
     return Measured(
         precision=precision,

@@ -26,21 +26,22 @@ from nas_service.learning.base import LearningTask
 from nas_service.lineage import lineage
 from nas_service.storage import artifacts, datasets, devices
 from nas_service.worker.context import Context
-from nas_service.worker.tasks.built_files import Built, Key, build, runtimes_there
+from nas_service.worker.devices.reach import device_of
+from nas_service.worker.tasks.built_files import Built, Key, build
 from nas_service.worker.tasks.model_sessions import BASE, base_of, measure
 
 
-def measure_model(context: Context, job: CompressionJob, report: Progress) -> dict[str, Any]:
+def measure_model(context: Context, job: CompressionJob, report: Progress) -> None:
     """Rows of compression `compression_id`, one a target; what passes the gate is published.
 
     With `again`, `targets` are some of those that were asked for; the others keep their rows.
     """
     owner = job.compression_id
     with context.database.session() as session:
-        device = devices.get_device(session, job.device_id)
+        device = device_of(context, devices.get_device(session, job.device_id))
         task = datasets.get_dataset(session, job.dataset_id).task
         stored = {one.name: one for one in artifacts.artifacts_of(session, owner)}
-    there = runtimes_there(context, device)
+    device.require()
     folder = context.scratch(f"measure-{owner}")
     try:
         for name, one in stored.items():
@@ -56,11 +57,11 @@ def measure_model(context: Context, job: CompressionJob, report: Progress) -> di
             for number, key in enumerate(everything):
                 report(0.7 * number / len(everything), f"compiling {key[0]} for {key[1]} {key[2]}")
                 try:
-                    built[key] = build(context, device, there, key, folder)
+                    built[key] = build(context, device, key, folder)
                 except NasError as error:
                     refused[key] = str(error)
         report(0.7, "measuring")
-        measure(context, device, context.job_id, built, job.seed, folder, report)
+        measure(context, device, built, job.seed, folder, report)
         report(0.95, "judging")
         passes = json.loads((folder / "passes.json").read_text())
         promised = job.speedup_share * macs_ratio(passes)
@@ -71,10 +72,9 @@ def measure_model(context: Context, job: CompressionJob, report: Progress) -> di
         ]
         if job.again:
             rows = _among(rows, json.loads((folder / "report.json").read_text())["rows"])
-        _store(context, job, device.id, rows, built, folder)
+        _store(context, job, device.stored.id, rows, built, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return {"rows": rows}
 
 
 def _among(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:

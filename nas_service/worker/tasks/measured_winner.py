@@ -19,7 +19,7 @@ from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
 from nas_service.worker.certifying import NoisyLimit, noisy
 from nas_service.worker.context import Context
-from nas_service.worker.remote import runtimes_of
+from nas_service.worker.devices.reach import device_of
 
 _FP32 = "fp32"
 _UNKNOWN_SPREAD = 1.0
@@ -92,7 +92,7 @@ def measured_winner(context: Context, winner_id: str) -> MeasuredWinner:
         tables = [devices.get_table(session, one) for one in search.facts.tables]
     names = [one.name for one in search.value.deployments]
     by_name = dict(zip(names, tables, strict=True))
-    there = runtimes_of(context, device) or {}
+    there = device_of(context, device).searched_runtimes() or {}
     with context.database.session() as session:
         targets = targets_of(session, search, by_name, there)
     return MeasuredWinner(winner, search, dataset, device, stored, by_name, targets)

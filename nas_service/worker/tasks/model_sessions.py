@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-
-from lookup_tables.measuring.protocol import OnProgress
-from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.timing import Timing
-from lookup_tables.profile import LocalProfiler, Profiler, references_from
-from lookup_tables.runtimes.registry import runner
-from nas_service.compilation.benchmark import PROTOCOL
-from nas_service.compilation.samples import read_samples
+from nas_service.compilation.samples import read_samples, save_samples
 from nas_service.engine.child import Progress
-from nas_service.storage.devices import StoredDevice
 from nas_service.worker.context import Context
-from nas_service.worker.remote import AgentProfiler
-from nas_service.worker.remote_files import RemoteFiles
+from nas_service.worker.devices.base import MeasuringDevice
 from nas_service.worker.tasks.built_files import Built, Key
 from nas_service.worker.tasks.profile import keep_references
 
@@ -30,9 +21,6 @@ BASE = ("onnxruntime", "fp32")
 """What every model is compared with beside the fp32 of its own runtime."""
 FAR_BEHIND = 1.5
 """A file that takes so many times as long as the original is refused, whatever comes after."""
-
-Take = Callable[[Collection[str], int], dict[str, Timing]]
-"""One session of the named files, under a seed."""
 
 
 def base_of(key: Key, built: Mapping[Key, Built]) -> Key | None:
@@ -45,8 +33,7 @@ def base_of(key: Key, built: Mapping[Key, Built]) -> Key | None:
 
 def measure(
     context: Context,
-    device: StoredDevice,
-    job_id: str,
+    device: MeasuringDevice,
     built: Mapping[Key, Built],
     seed: int,
     folder: Path,
@@ -62,16 +49,10 @@ def measure(
         said = f"measuring, session {number + 1} of {SESSIONS}"
         report(0.7 + 0.08 * number, f"{said}: {note}" if note else said)
 
-    references = references_from(device.facts.get("references"))
-    profiler: Profiler
-    if device.local:
-        profiler, take = _measured_here(ran, references, on_progress)
-    else:
-        files = {name: (one.path, one.target) for name, one in ran.items()}
-        profiler = AgentProfiler(context, device, job_id, references)
-        remote = RemoteFiles(profiler, files, on_progress=on_progress)
-        take = remote.measure
-        for name, outputs in remote.outputs(ran, _first_samples(folder)).items():
+    files = {name: (one.path, one.target) for name, one in ran.items()}
+    loaded = device.load(files, on_progress=on_progress)
+    if not device.here:  # what they answer here is known
+        for name, outputs in loaded.outputs(_first_samples(folder)).items():
             ran[name].outputs_there = outputs
     pairs = {
         "/".join(key): "/".join(base)
@@ -82,9 +63,9 @@ def measure(
     for number in range(SESSIONS):  # what progress is told of
         on_progress(0.0, "")
         wanted = [name for name in ran if not far_behind(name, pairs, timed)]
-        for name, timing in take(wanted, seed + number).items():
+        for name, timing in loaded.measure(wanted, seed + number).items():
             timed[name].append(timing)
-    keep_references(context, device.id, profiler)
+    keep_references(context, device.stored.id, loaded.profiler)
     for name, one in ran.items():
         timings = timed[name]
         steady = [timing for timing in timings if timing.stable] or timings
@@ -107,28 +88,6 @@ def far_behind(name: str, pairs: Mapping[str, str], timed: Mapping[str, list[Tim
 
 def _first_samples(folder: Path) -> Path:
     """What is sent to the device to be answered there."""
-    path = folder / "first-samples.npz"
-    # the name that agents of earlier versions know
-    np.savez(path, images=read_samples(folder / "test.npz")[:N_SAMPLES_THERE])
-    return path
-
-
-def _measured_here(
-    ran: Mapping[str, Built], references: Mapping[str, Reference], on_progress: OnProgress
-) -> tuple[LocalProfiler, Take]:
-    runners: dict[str, Callable[[], object]] = {
-        name: runner(one.path, one.target) for name, one in ran.items()
-    }
-    targets = {name: one.target for name, one in ran.items()}
-    profiler = LocalProfiler(references)
-
-    def take(names: Collection[str], seed: int) -> dict[str, Timing]:
-        return profiler.measure_loaded(
-            {name: runners[name] for name in names},
-            {name: targets[name] for name in names},
-            protocol=PROTOCOL,
-            seed=seed,
-            on_progress=on_progress,
-        )
-
-    return profiler, take
+    return save_samples(
+        folder / "first-samples.npz", inputs=read_samples(folder / "test.npz")[:N_SAMPLES_THERE]
+    )

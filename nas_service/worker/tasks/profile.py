@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from lookup_tables.errors import ProfilingFailed
-from lookup_tables.profile import LocalProfiler, Profiler, references_as_dict, references_from
-from lookup_tables.runtimes.registry import runtime_versions, state_of
+from lookup_tables.profile import Profiler, references_as_dict, references_from
+from lookup_tables.runtimes.registry import state_of
 from lookup_tables.table import LookupTable
-from lookup_tables.target import Deployment, Target
+from lookup_tables.target import Target
 from nas_service.engine.child import Progress
 from nas_service.errors import StepFailed
 from nas_service.jobs.params import ProfileJob
@@ -19,27 +19,21 @@ from nas_service.learning.registry import required_sample
 from nas_service.space.base import SearchSpace, digest
 from nas_service.storage import certified, devices
 from nas_service.storage.reopening import reopen_for_device
-from nas_service.worker.context import Context, require_this_machine, space_on
-from nas_service.worker.remote import AgentProfiler, require_agent
-from nas_service.worker.remote_files import require_runtime
-from nas_service.worker.tasks.profile_space import (
-    N_CALIBRATION,
-    N_CALIBRATION_REMOTE,
-    N_CHECK,
-    N_CHECK_REMOTE,
-    profile_space,
-)
+from nas_service.worker.context import Context, space_on
+from nas_service.worker.devices.reach import device_of
+from nas_service.worker.tasks.profile_space import profile_space
 
 _MOVED = "the device's reference state was learned again: it is another one now"
 
 
-def profile_device(context: Context, job: ProfileJob, report: Progress) -> dict[str, Any]:
-    """Make a table a target for device `device_id` and a space; returns their versions."""
+def profile_device(context: Context, job: ProfileJob, report: Progress) -> None:
+    """Make a table a target for device `device_id` and a space."""
     seed = job.seed
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
     space = space_on(job.space, required_sample(job.sample), device)
-    targets, profiler = measured_by(context, device, context.job_id, job.precisions, relearn=True)
+    there = device_of(context, device)
+    targets, profiler = there.targets(job.precisions), there.profiler(relearn=True)
     folder = context.scratch(f"profile-{context.job_id}")
     try:
         made = profile_space(
@@ -50,9 +44,7 @@ def profile_device(context: Context, job: ProfileJob, report: Progress) -> dict[
             folder,
             report,
             profiler=profiler,
-            networks=(N_CALIBRATION, N_CHECK)
-            if device.local
-            else (N_CALIBRATION_REMOTE, N_CHECK_REMOTE),
+            networks=there.n_networks,
             building=lambda: context.building(),
             widths=job.widths,
         )
@@ -61,7 +53,7 @@ def profile_device(context: Context, job: ProfileJob, report: Progress) -> dict[
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     keep_references(context, device.id, profiler)
-    return store_tables(context, device, targets, made, space, seed)
+    store_tables(context, device, targets, made, space, seed)
 
 
 def keep_references(context: Context, device_id: str, profiler: Profiler) -> None:
@@ -89,15 +81,14 @@ def store_tables(
     made: Sequence[tuple[LookupTable, dict[str, Any]]],
     space: SearchSpace,
     seed: int,
-) -> dict[str, Any]:
+) -> None:
     """Keep a device's tables with their checks, and open the searches that follow it."""
-    versions = []
     with context.database.session() as session:
         device = devices.get_device(session, device.id)
         for target, (table, check) in zip(targets, made, strict=True):
             one = devices.add_target(session, device.id, target)
             table = replace(table, provenance={**table.provenance, "device_facts": device.facts})
-            added = devices.add_table(
+            devices.add_table(
                 session,
                 context.blobs,
                 table,
@@ -106,41 +97,5 @@ def store_tables(
                 latency_check=check,
                 seed=seed,
             )
-            versions.append(added.version)
         # tables that a search had made for itself open others, not that one again
-        again = reopen_for_device(session, context.blobs, device)
-    return {"tables": versions, "opened_again": [job.id for job in again]}
-
-
-def measured_by(
-    context: Context,
-    device: devices.StoredDevice,
-    job_id: str,
-    deployments: Sequence[str],
-    *,
-    relearn: bool = False,
-) -> tuple[list[Target], Profiler]:
-    """A device's targets of these deployments as it is now, and who measures there.
-
-    With `relearn` a reference state that the device is not seen in any more is learned again.
-
-    Raises:
-        Unsupported: the device lacks a runtime.
-    """
-    references = references_from(device.facts.get("references"))
-    if device.local:
-        require_this_machine(device)
-        there, point = runtime_versions(), ""
-        profiler: Profiler = LocalProfiler(references, relearn=relearn)
-    else:
-        facts = require_agent(context, device)
-        there, point = facts["runtimes"], facts["operating_point"]
-        profiler = AgentProfiler(context, device, job_id, references, relearn)
-    wanted = [Deployment.parse(name) for name in deployments]
-    for one in wanted:
-        require_runtime(device.name, one.runtime, there)
-    targets = [
-        Target(device.name, d.runtime, there[d.runtime], d.precision, operating_point=point)
-        for d in wanted
-    ]
-    return targets, profiler
+        reopen_for_device(session, context.blobs, device)

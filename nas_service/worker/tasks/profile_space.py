@@ -29,6 +29,7 @@ from nas_service.search.quantities.base import Priced
 from nas_service.space.base import IntArray, SearchSpace, describe
 from nas_service.space.narrowed import NarrowedSpace
 from nas_service.space.sampling import distinct
+from nas_service.worker.devices.this_machine import ThisMachine
 from nas_service.worker.tasks.profile_files import (
     Clock,
     block_files,
@@ -39,8 +40,6 @@ from nas_service.worker.tasks.profile_ratios import ratios_of
 from predictors.quality import spearman
 
 MAX_BLOCKS = 240
-N_CALIBRATION, N_CHECK = 24, 20
-N_CALIBRATION_REMOTE, N_CHECK_REMOTE = 13, 7
 """Fewer whole networks on the devices of agents, where each one takes longer."""
 BLOCK_PROTOCOL = Protocol(turns=4, most_turns=12, settled_error=0.01, max_error=0.05)
 NETWORK_PROTOCOL = Protocol(turns=8, most_turns=32)
@@ -89,7 +88,7 @@ def profile_space(
     report: Progress,
     *,
     profiler: Profiler | None = None,
-    networks: tuple[int, int] = (N_CALIBRATION, N_CHECK),
+    networks: tuple[int, int] = ThisMachine.n_networks,
     max_blocks: int = MAX_BLOCKS,
     building: Callable[[], AbstractContextManager[None]] = nullcontext,
     widths: Sequence[float] = (),

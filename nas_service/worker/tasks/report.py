@@ -48,7 +48,7 @@ _MEASURED_POINT = (
 _OF_METRIC = ("metric_label", "predicted_metric", "measured_metric")
 
 
-def finish(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
+def finish(context: Context, job: SearchJob, report: Progress) -> None:
     """Store the report, the front with its measured points, and the bundle of a search."""
     report(0.1, "writing the report")
     folder = context.scratch(f"report-{job.search_id}")
@@ -137,7 +137,6 @@ def finish(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]
         if not job.again:  # it has ended once already
             _announce(session, search, rows, diff)
     shutil.rmtree(folder, ignore_errors=True)
-    return {"n_published": sum(row["published"] for row in rows)}
 
 
 def _diff(session: Session, search: StoredSearch, body: str | None) -> dict[str, Any] | None:

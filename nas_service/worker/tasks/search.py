@@ -34,7 +34,7 @@ CARD_GROWTH = 1.25
 """The predictor is examined anew when the data has grown by this factor, and at the end."""
 
 
-def run_search(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
+def run_search(context: Context, job: SearchJob, report: Progress) -> None:
     """Query the evaluator under the sampler's guidance; every batch is stored with its front."""
     with context.database.session() as session:
         search = searches.get_search(session, job.search_id)
@@ -77,7 +77,6 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> dict[str, 
         return True
 
     run(problem, plan, done=done, on_batch=on_batch)
-    return {"n_evaluations": len(told)}
 
 
 def _promotion(spec: SearchSpec, names: Sequence[str]) -> Promotion | None:

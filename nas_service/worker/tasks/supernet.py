@@ -104,13 +104,13 @@ def judged_as_shipped(
     return data.task.judge(np.concatenate(outputs), split.targets.numpy())
 
 
-def train(context: Context, job: SupernetJob, report: Progress) -> dict[str, Any]:
+def train(context: Context, job: SupernetJob, report: Progress) -> None:
     """Train supernet `supernet_id`, from its last checkpoint where it was cut off."""
     with context.database.session() as session:
         stored = supernets.get_supernet(session, job.supernet_id)
         dataset = datasets.get_dataset(session, stored.dataset_id)
     if stored.sha256 is not None:
-        return {"sha256": stored.sha256}
+        return
     supernet, data = open_supernet(context, stored, dataset, trained=False)
     folder = context.scratch(f"supernet-{stored.id}")
     started = time.monotonic()
@@ -137,10 +137,9 @@ def train(context: Context, job: SupernetJob, report: Progress) -> dict[str, Any
     with context.database.session() as session:
         supernets.set_trained(session, stored.id, sha256=sha256, metrics=metrics)
     shutil.rmtree(folder, ignore_errors=True)
-    return {"sha256": sha256}
 
 
-def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> dict[str, Any]:
+def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> None:
     """Evaluate sampled subnets and fit predictor `predictor_id`; its quality on held-out ones."""
     with context.database.session() as session:
         stored = supernets.get_predictor(session, job.predictor_id)
@@ -148,7 +147,7 @@ def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> dict[
         shared = supernets.get_supernet(session, stored.supernet_id)
         dataset = datasets.get_dataset(session, stored.dataset_id)
     if stored.sha256 is not None:
-        return stored.quality
+        return
     supernet, data = open_supernet(context, shared, dataset)
     space = supernet.space
     n_initial, n_holdout = job.n_initial, job.n_holdout
@@ -178,10 +177,9 @@ def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> dict[
     with context.database.session() as session:
         supernets.set_fitted(session, stored.id, sha256=sha256, quality=quality)
     shutil.rmtree(folder, ignore_errors=True)
-    return quality
 
 
-def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> dict[str, Any]:
+def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> None:
     """Ship a few probes and learn, a recipe and precision at a time, what that does to accuracy."""
     with context.database.session() as session:
         stored = supernets.get_predictor(session, job.predictor_id)
@@ -189,7 +187,7 @@ def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> dict
         shared = supernets.get_supernet(session, stored.supernet_id)
         dataset = datasets.get_dataset(session, stored.dataset_id)
     if stored.shipping:
-        return stored.shipping
+        return
     supernet, data = open_supernet(context, shared, dataset)
     space = supernet.space
     genotypes, accuracy = training_set(context, stored, space)
@@ -235,7 +233,6 @@ def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> dict
     }
     with context.database.session() as session:
         supernets.set_shipping(session, stored.id, learned)
-    return learned
 
 
 def _quality(

@@ -21,6 +21,7 @@ from nas_service.compression.searched import SearchedRecipe, shipped_as
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.jobs.params import SearchJob
+from nas_service.jobs.results import TablesChosen
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
 from nas_service.search.evaluate import Problem
 from nas_service.search.feasibility import median_latency_ms, require_feasible
@@ -35,8 +36,7 @@ from nas_service.storage import datasets, devices, searches, supernets
 from nas_service.storage.reopening import covering
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context, make_space, space_on
-from nas_service.worker.remote import runtimes_of
-from nas_service.worker.remote_files import require_portable
+from nas_service.worker.devices.reach import device_of
 
 N_COUNTED = 2000
 """Random architectures from which the share that a device cannot run is told."""
@@ -125,7 +125,7 @@ def _models(
     return tuple(found)
 
 
-def select_tables(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
+def select_tables(context: Context, job: SearchJob, report: Progress) -> TablesChosen:
     """Choose the newest table of each precision that covers the space.
 
     Gives `missing` precisions where the device can be profiled: it is this machine, or has an
@@ -140,16 +140,16 @@ def select_tables(context: Context, job: SearchJob, report: Progress) -> dict[st
     spec = search.value
     # operators come first: what cannot run is neither measured nor trained for
     space = space_on(spec.space, dataset.sample, device, *further)
-    runtimes = runtimes_of(context, device)
+    reached = device_of(context, device)
+    runtimes = reached.searched_runtimes()
     if runtimes is None:
         add_rooflines(context, device, space, spec.deployments)
     with context.database.session() as session:
         chosen, problem = covering(
             session, context.blobs, device.id, space, spec.deployments, runtimes=runtimes
         )
-    if not device.local:
-        for one in spec.deployments:
-            require_portable(device.name, one.runtime, field="precisions")
+    for one in spec.deployments:
+        reached.require_compiled_for(one.runtime, field="precisions")
     missing = [p for p in spec.deployments if p not in chosen]
     if missing and runtimes is None:
         if problem is not None:
@@ -183,12 +183,12 @@ def select_tables(context: Context, job: SearchJob, report: Progress) -> dict[st
                 other_tables=others,
                 steadiness=cards,
             )
-    return {
-        "missing": [one.name for one in missing],
-        "sample": {dataset.sample.name: dataset.sample.as_dict()},
-        "device_id": device.id,
-        "remote": not device.local,
-    }
+    return TablesChosen(
+        missing=[one.name for one in missing],
+        sample={dataset.sample.name: dataset.sample.as_dict()},
+        device_id=device.id,
+        device_queue=device.queue,
+    )
 
 
 def _cards(
@@ -245,7 +245,7 @@ def add_rooflines(
             devices.add_table(session, context.blobs, table, stored.id, spaces=[digest(space)])
 
 
-def check_feasible(context: Context, job: SearchJob, report: Progress) -> dict[str, Any]:
+def check_feasible(context: Context, job: SearchJob, report: Progress) -> None:
     """Settle the limit, and refuse one that nothing meets before anything is trained."""
     del report
     with context.database.session() as session:
@@ -264,7 +264,6 @@ def check_feasible(context: Context, job: SearchJob, report: Progress) -> dict[s
             limit_source="request" if search.value.max_latency_ms else "median of 1,000 samples",
             **facts,
         )
-    return {"limit_ms": problem.limit_ms}
 
 
 def _operator_check(context: Context, search: StoredSearch, problem: Problem) -> dict[str, Any]:

@@ -27,12 +27,12 @@ from nas_service.storage import devices
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.reopening import covering
 from nas_service.worker.context import Context, space_on
-from nas_service.worker.tasks.profile import keep_references, measured_by, store_tables
+from nas_service.worker.devices.reach import device_of
+from nas_service.worker.tasks.profile import keep_references, store_tables
 from nas_service.worker.tasks.profile_files import network_files
 from nas_service.worker.tasks.profile_space import (
     CHECK,
     FIT,
-    N_CHECK_REMOTE,
     NETWORK_PROTOCOL,
     check_table,
     measure_files,
@@ -44,23 +44,28 @@ N_ESTIMATED = 400
 """Networks that blocks' costs are drawn from, the measured ones among them."""
 
 
-def transfer_device(context: Context, job: ProfileJob, report: Progress) -> dict[str, Any]:
+N_CHECK = 7
+"""Networks that are measured beside, to check the tables on."""
+
+
+def transfer_device(context: Context, job: ProfileJob, report: Progress) -> None:
     """Measure `networks` networks on device `device_id`; the rest comes from other devices' tables.
 
-    Seven more are measured to check the tables on.
+    `N_CHECK` more are measured to check the tables on.
     """
     seed, k = job.seed, job.networks or 0
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
     space = space_on(job.space, required_sample(job.sample), device)
-    targets, profiler = measured_by(context, device, context.job_id, job.precisions, relearn=True)
+    there = device_of(context, device)
+    targets, profiler = there.targets(job.precisions), there.profiler(relearn=True)
     rows = distinct(space, N_ESTIMATED, np.random.default_rng([seed, 13]))
     rows[0] = space.smallest()
     folder = context.scratch(f"transfer-{context.job_id}")
     started = time.monotonic()
     try:
         measured = _measured(
-            context, job, space, rows[: k + N_CHECK_REMOTE], targets, folder, report, profiler, k
+            context, job, space, rows[: k + N_CHECK], targets, folder, report, profiler, k
         )
         report(0.9, "pricing blocks")
         made = []
@@ -68,7 +73,7 @@ def transfer_device(context: Context, job: ProfileJob, report: Progress) -> dict
             references = _references(context, device, space, target.deployment)
             name = target.deployment.name
             fit = {i: measured[f"{FIT}/{name}/{i}"] for i in range(k)}
-            check = {i: measured[f"{CHECK}/{name}/{i}"] for i in range(k, k + N_CHECK_REMOTE)}
+            check = {i: measured[f"{CHECK}/{name}/{i}"] for i in range(k, k + N_CHECK)}
             chosen = steady(fit)
             found = _table_of(space, target, rows, chosen, references)
             state = {
@@ -82,7 +87,7 @@ def transfer_device(context: Context, job: ProfileJob, report: Progress) -> dict
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     keep_references(context, device.id, profiler)
-    return store_tables(context, device, targets, made, space, seed)
+    store_tables(context, device, targets, made, space, seed)
 
 
 def _measured(

@@ -37,7 +37,7 @@ from nas_service.worker.tasks.supernet import (
 N_PARITY = 32
 
 
-def compress(context: Context, job: WinnerJob, report: Progress) -> dict[str, Any]:
+def compress(context: Context, job: WinnerJob, report: Progress) -> None:
     """Weights, fine-tuning, export and int8 for winner `winner_id`; its files become artifacts."""
     with context.database.session() as session:
         winner = searches.get_winner(session, job.winner_id)
@@ -122,4 +122,3 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> dict[str, An
             stored[name] = added.id
         searches.update_winner(session, winner.id, compressed=stored, state="compressed")
     shutil.rmtree(folder, ignore_errors=True)
-    return {"artifacts": stored}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from lookup_tables.measuring.timing import SUSTAINED
 from lookup_tables.profile import Profiler
@@ -31,8 +30,8 @@ def issue(
     certifiers: Mapping[str, Certifier],
     measured: Mapping[str, Measured],
     judged: Mapping[str, Judged],
-) -> dict[str, Any]:
-    """Store what ships with its measurements and certificates; gives a row a deployment."""
+) -> None:
+    """Store what ships with its measurements and certificates: a row a deployment."""
     spec, winner, names = subject.spec, subject.winner, subject.names
     task = subject.dataset.task
     metric = task.metric(spec.metric)
@@ -80,11 +79,10 @@ def issue(
             )
         every = {**(winner.compressed or {}), **{one.name: one.id for one in shipped.values()}}
         searches.update_winner(session, winner.id, results=rows, state="measured", compressed=every)
-    return {"rows": rows}
 
 
-def predicted_rows(context: Context, subject: MeasuredWinner) -> dict[str, Any]:
-    """Rows of estimates alone: nothing is published, nothing certified."""
+def predicted_rows(context: Context, subject: MeasuredWinner) -> None:
+    """Keep rows of estimates alone: nothing is published, nothing certified."""
     spec = subject.spec
     rows = []
     for name in subject.names:
@@ -101,7 +99,6 @@ def predicted_rows(context: Context, subject: MeasuredWinner) -> dict[str, Any]:
         rows.append({**row, **metric_texts(metric, subject.estimated_score(name), None)})
     with context.database.session() as session:
         searches.update_winner(session, subject.winner.id, results=rows, state="predicted")
-    return {"rows": rows}
 
 
 def latency_certificate(

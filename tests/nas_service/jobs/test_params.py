@@ -23,7 +23,7 @@ KINDS = [
 ]
 EVERY = [
     SearchJob(search_id="sea_1", replace=True),
-    WinnerJob(winner_id="sea_1-w0", remote=True, again=True),
+    WinnerJob(winner_id="sea_1-w0", device_queue="agents/dev_1", again=True),
     SupernetJob(
         supernet_id="s",
         predictor_id="p",

@@ -30,7 +30,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def search(database: Database) -> str:
     with database.session() as session:
-        device = devices.add_device(session, Device("board"), local=False)
+        device = devices.add_device(session, Device("board"))
         dataset = datasets.add_dataset(session, "toy", {"builtin": "digits"})
         spec = SearchSpec(dataset="toy", space="mbconv", device="board")
         return searches.add_search(

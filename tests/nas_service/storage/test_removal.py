@@ -40,7 +40,7 @@ def _filled(database: Database, tmp_path: Path) -> tuple[str, str, FileBlobs]:
     blobs = FileBlobs(tmp_path / "blobs")
     with database.session() as session:
         datasets.add_dataset(session, "toy", {"builtin": "digits"})
-        device = devices.add_device(session, Device(TARGET.device), local=False)
+        device = devices.add_device(session, Device(TARGET.device))
         target = devices.add_target(session, device.id, TARGET)
         table = devices.add_table(session, blobs, small_table(), target.id, spaces=[])
         search_id = _search(session, [table.version])

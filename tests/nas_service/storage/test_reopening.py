@@ -31,7 +31,7 @@ class World:
     def __init__(self, database: Database, blobs: FileBlobs) -> None:
         self.database, self.blobs = database, blobs
         with database.session() as session:
-            first = devices.add_device(session, Device("first"), local=False)
+            first = devices.add_device(session, Device("first"))
             dataset = datasets.add_dataset(session, "toy", {"builtin": "digits"})
             facts = {"size": 16, "channels": 1, "classes": list("abcd")}
             datasets.set_imported(session, dataset.id, digest="d", sha256="0" * 64, facts=facts)
@@ -45,7 +45,7 @@ class World:
 
     def device(self, name: str) -> None:
         with self.database.session() as session:
-            devices.add_device(session, Device(name), local=False)
+            devices.add_device(session, Device(name))
 
     def upload(
         self, name: str, factor: float, *, recalibrated_from: str | None = None, version: str = "1"
@@ -158,7 +158,7 @@ def test_a_precision_alone_means_onnx_runtime_where_there_are_tables_of_it(world
         assert chosen[plain] != openvino
         assert integer not in chosen
         # a device of which only another runtime is known is priced by that one
-        other = devices.add_device(session, Device("other"), local=False)
+        other = devices.add_device(session, Device("other"))
         own = devices.add_target(session, other.id, replace(target, device="other"))
         version = devices.add_table(session, world.blobs, table, own.id, spaces=[]).version
         found, _ = reopening.covering(session, world.blobs, other.id, space, FP32)

@@ -30,7 +30,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def _search(database: Database) -> str:
     with database.session() as session:
-        device = devices.add_device(session, Device("board"), local=False)
+        device = devices.add_device(session, Device("board"))
         dataset = datasets.add_dataset(session, "toy", {"builtin": "digits"})
         spec = SearchSpec(dataset="toy", space="mbconv", device="board")
         return searches.add_search(
@@ -83,7 +83,7 @@ def test_a_search_that_has_ended_stays_as_it_ended(database: Database) -> None:
 def test_pages_hold_everything_once(database: Database) -> None:
     with database.session() as session:
         for n in range(7):
-            devices.add_device(session, Device(f"d{n}"), local=False)
+            devices.add_device(session, Device(f"d{n}"))
     seen, cursor = [], None
     while True:
         with database.session() as session:
@@ -154,7 +154,7 @@ def test_a_cursor_from_elsewhere_is_refused(database: Database) -> None:
 def test_a_table_is_stored_once_and_reads_back(database: Database, tmp_path: Path) -> None:
     blobs = FileBlobs(tmp_path / "blobs")
     with database.session() as session:
-        device = devices.add_device(session, Device("board"), local=False)
+        device = devices.add_device(session, Device("board"))
         target = devices.add_target(session, device.id, small_table().target)
         first = devices.add_table(session, blobs, small_table(), target.id, spaces=[])
         second = devices.add_table(session, blobs, small_table(), target.id, spaces=[])
@@ -246,7 +246,7 @@ def test_garbage_is_what_no_row_names(database: Database, tmp_path: Path) -> Non
 def test_targets_are_one_a_key(database: Database) -> None:
     target = Target("board", "onnxruntime", "1", "fp32")
     with database.session() as session:
-        device = devices.add_device(session, Device("board"), local=False)
+        device = devices.add_device(session, Device("board"))
         first = devices.add_target(session, device.id, target)
         assert devices.add_target(session, device.id, target).id == first.id
         assert first.value == target

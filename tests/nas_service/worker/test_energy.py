@@ -62,8 +62,9 @@ def test_a_limit_on_energy_goes_from_the_meter_to_a_certificate(worker: Inline) 
         (winner,) = searches.winners_of(session, search_id)
     (row,) = winner.results or []
     # 2 W for as long as a run takes, warm-ups and anchors between turns included or not
-    assert row["measured_energy_mj"] >= 0.9 * WATTS * row["measured_latency_ms"]
-    assert row["predicted_energy_mj"] == pytest.approx(row["measured_energy_mj"], rel=0.6)
+    for told in ("predicted", "measured"):
+        least = WATTS * row[f"{told}_latency_ms"]
+        assert 0.9 * least <= row[f"{told}_energy_mj"] <= 3.0 * least
     assert row["estimates"][ENERGY]["upper"] > row["predicted_energy_mj"]
     energy, memory = (row["certificates"][name] for name in limits)
     assert (energy["quantity"], energy["verdict"]) == (ENERGY, "certified")

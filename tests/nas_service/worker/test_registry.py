@@ -6,17 +6,14 @@ import inspect
 import subprocess
 import sys
 
-from nas_service.engine.queues import QUEUE_OF
+from nas_service.queues import QUEUE_OF
 from nas_service.worker import step_functions, workflows
+from nas_service.worker.step import Step
 from nas_service.worker.workflows import Workflows
 
 
 def _steps() -> set[str]:
-    return {
-        name
-        for name, one in vars(step_functions).items()
-        if inspect.isfunction(one) and not name.startswith("_")
-    }
+    return {name for name, one in vars(step_functions).items() if isinstance(one, Step)}
 
 
 def test_every_step_is_used_by_a_workflow() -> None:

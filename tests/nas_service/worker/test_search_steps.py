@@ -72,7 +72,7 @@ def test_winners_without_a_verdict_are_measured_again(worker: Inline) -> None:
         (winner,) = searches.winners_of(session, search.id)
         rows = [{**row, "verdict": UNDECIDED} for row in winner.results or []]
         searches.update_winner(session, winner.id, results=rows)
-        params = {"search_id": search.id, "winners": [winner.id], "remote": False, "again": True}
+        params = {"search_id": search.id, "winners": [winner.id], "again": True}
         job = jobs.add_job(session, "job_again", "remeasure", subject=search.id, params=params)
     assert worker.run(job)["state"] == "succeeded"
     assert worker.steps == ["measure_winner", "finish_search"]

@@ -36,7 +36,7 @@ def context(tmp_path: Path) -> Iterator[Context]:
 def test_a_device_on_paper_is_priced_in_every_recipe(context: Context) -> None:
     device = Device("paper", peak_macs_per_s=1e10, bandwidth_bytes_per_s=1e10)
     with context.database.session() as session:
-        stored = devices.add_device(session, device, local=False)
+        stored = devices.add_device(session, device)
     space = MbconvSpace(ImageShape(16, 1, 4))
     names = ("fp32", "int8+qat", "fp32+width=0.75", "openvino:int8")
     deployments = tuple(map(Deployment.parse, names))
@@ -63,13 +63,14 @@ def test_tables_are_made_again_as_they_were_made(context: Context) -> None:
     ]
     tables: list[Any] = []
     with context.database.session() as session:
-        device = devices.add_device(session, Device("board"), local=False)
+        device = devices.add_device(session, Device("board"))
         for runtime, precision, provenance in asked:
             target = devices.add_target(
                 session, device.id, Target("board", runtime, "1", precision)
             )
             tables.append(SimpleNamespace(target_id=target.id, provenance=provenance))
-    assert profiled_anew(context, tables) == [
+    made = [one.model_dump(exclude_none=True) for one in profiled_anew(context, tables)]
+    assert made == [
         {"space": "mbconv", "sample": {"image": small}, "precisions": ["fp32", "int8"]},
         {"space": "mbconv", "sample": {"image": other}, "precisions": ["openvino:int8"]},
         {

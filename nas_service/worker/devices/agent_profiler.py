@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,9 @@ from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.profile import NO_PROTOCOLS, References, references_as_dict
-from lookup_tables.runtimes.registry import runtime_versions, state_of
+from lookup_tables.runtimes.registry import state_of
 from lookup_tables.target import Target
-from nas_service.errors import StepFailed, Unreachable, Unsupported
-from nas_service.plugins import CONVERTERS, names
+from nas_service.errors import StepFailed, Unreachable
 from nas_service.storage import agents, webhooks
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.session import now
@@ -202,50 +201,6 @@ class AgentProfiler:
             if on_progress is not None:
                 on_progress((number + task.fraction) / of, task.note or "")
             time.sleep(_POLL_S)
-
-
-def require_agent(context: Context, device: StoredDevice) -> dict[str, Any]:
-    """What the device's agent said of itself; `Unsupported` where none was ever heard."""
-    with context.database.session() as session:
-        agent = agents.get_agent(session, device.id)
-    if agent is None or agent.seen_at is None:
-        raise Unsupported(
-            f"device {device.name!r} has no agent that was ever heard of: "
-            f"`nas devices token {device.name}` makes a token for one"
-        )
-    return agent.facts
-
-
-def runtimes_of(context: Context, device: StoredDevice) -> dict[str, str] | None:
-    """Runtimes that can be compiled for and measured on a device; None where nothing can be."""
-    if device.local:
-        there = runtime_versions()
-    else:
-        with context.database.session() as session:
-            agent = agents.get_agent(session, device.id)
-        if agent is None or agent.seen_at is None:
-            return None
-        there = agent.facts["runtimes"]
-    return {name: version for name, version in there.items() if name in names(CONVERTERS)}
-
-
-def can_measure(context: Context, device: StoredDevice, targets: Iterable[Target]) -> bool:
-    """Whether files for these targets can be measured on the device now, as it is now."""
-    there = runtimes_of(context, device)
-    if there is None or not reachable(context, device):
-        return False
-    return all(there.get(one.runtime) == one.runtime_version for one in targets)
-
-
-def reachable(context: Context, device: StoredDevice) -> bool:
-    """Whether something can be measured on the device now: it is here, or its agent calls."""
-    if device.local:
-        return True
-    with context.database.session() as session:
-        agent = agents.get_agent(session, device.id)
-    if agent is None or agent.seen_at is None:
-        return False
-    return (now() - agent.seen_at).total_seconds() <= context.settings.agent_patience_s
 
 
 def _unpack(packed: dict[str, Any]) -> npt.NDArray[np.float32]:

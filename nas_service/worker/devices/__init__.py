@@ -1,0 +1,1 @@
+"""How a step reaches a registered device: a module a way, and `device_of` to choose one."""
