@@ -22,7 +22,6 @@ from lookup_tables.runtimes.registry import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Converter, Source
-from nas_service.compilation.gate import Found, Terms, decide
 from nas_service.compilation.parity import Parity, parity_of
 from nas_service.compilation.verify import outputs_of
 from nas_service.compression.apply import apply
@@ -33,6 +32,8 @@ from nas_service.compression.recipe import Recipe
 from nas_service.compression.report import report_of
 from nas_service.compression.structured import STRUCTURED
 from nas_service.compression.weight_sharing import entropy_coded, pack
+from nas_service.delivery.measured import Measured
+from nas_service.delivery.verdict import Terms, judge
 from nas_service.errors import NasError
 from nas_service.learning.base import Data
 from nas_service.learning.registry import learning_task
@@ -161,17 +162,23 @@ def _judged(
     add(recipe, "parameters", one.parameters)
     add(recipe, "macs", one.macs)
 
-    def found_of(variant: Variant, name: str, told: str) -> Found:
+    def found_of(variant: Variant, name: str, told: str) -> Measured:
         timing = timings[f"{name}/{told}"]
         size = variant.files[told].stat().st_size
-        return Found(variant.accuracy[told], timing.p50_ms, timing.stable, size)
+        return Measured(
+            precision=told.split()[-1],
+            accuracy=variant.accuracy[told],
+            measurements={"latency_ms": timing.p50_ms, "size_bytes": float(size)},
+            stable=timing.stable,
+            same=variant.same[told],
+        )
 
     for told, path in one.files.items():
         method = f"{recipe}: {told}"
         ours = found_of(one, recipe, told)
         plain = PLAIN if f"{told.split()[0]} fp32" not in base.files else f"{told.split()[0]} fp32"
         theirs = found_of(base, BASE, plain)
-        published, why = decide(ours, theirs, one.same[told], terms)
+        verdict = judge(ours, theirs, terms)
         first = found_of(base, BASE, PLAIN)
         coded = path.with_name(path.name + ".xz")
         entropy_coded(path, coded)
@@ -184,9 +191,9 @@ def _judged(
         add(method, "latency_ms", ours.latency_ms)
         add(method, "speedup_over_ort_fp32", first.latency_ms / ours.latency_ms)
         if recipe != BASE:
-            add(method, "published", published)
-            if not published:
-                say(f"{case}, {method}: refused: {why}")
+            add(method, "published", verdict.published)
+            if not verdict.published:
+                say(f"{case}, {method}: refused: {verdict.reason}")
     return rows
 
 

@@ -19,7 +19,7 @@ from lookup_tables.quantized import quantize
 from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.table import TRANSFERRED, LookupTable
 from lookup_tables.target import Deployment
-from nas_service.compilation.base import Source
+from nas_service.compilation.base import Converter, Source
 from nas_service.compilation.benchmark import ON_REFERENCE, PROTOCOL, limited, protocol_for
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.compression.width import narrow
@@ -28,6 +28,7 @@ from nas_service.errors import Unreachable
 from nas_service.jobs.params import SearchJob
 from nas_service.networks.build import build
 from nas_service.networks.export import export
+from nas_service.plugins import CONVERTERS, load
 from nas_service.search import certificates
 from nas_service.search.candidates import Candidate
 from nas_service.search.certification import Certifier
@@ -38,12 +39,12 @@ from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.storage import devices, searches
 from nas_service.storage.devices import StoredTable
 from nas_service.storage.searches import StoredSearch
-from nas_service.worker.bench import Bench, open_bench
 from nas_service.worker.context import Context
+from nas_service.worker.delivery.bench import Bench, open_bench
+from nas_service.worker.delivery.measured_winner import spread_of
 from nas_service.worker.devices.base import MeasuringDevice
 from nas_service.worker.devices.reach import device_of
 from nas_service.worker.tasks.front import all_candidates, evaluated_before
-from nas_service.worker.tasks.measured_winner import spread_of
 from nas_service.worker.tasks.profile import keep_references
 from nas_service.worker.tasks.profile_files import source_of
 from nas_service.worker.tasks.tables import open_problem
@@ -204,11 +205,11 @@ class _Work:
                 )
                 source = source_of(network, folder / "fp32.onnx", samples)
         target = self.problem.costs[one.genotype.deployment].target
+        converter: Converter = load(CONVERTERS, target.runtime)()
+        made = converter.compile(source, target, folder / one.deployment.name.replace(":", "-"))
         return open_bench(
             self.device,
-            {one.deployment.name: source},
-            {one.deployment.name: target},
-            folder,
+            {one.deployment.name: (made.path, target)},
             protocol=protocol_for(
                 self.search.value.limit_on,
                 self.search.value.sustained_s / (1 if number == 0 else _RELOADED),

@@ -10,28 +10,27 @@ from lookup_tables.target import Deployment
 from nas_service.compilation.benchmark import protocol_for
 from nas_service.compilation.parity import parity_of
 from nas_service.compilation.samples import save_samples
-from nas_service.compilation.shares import shares_of
+from nas_service.delivery.measured import Measured
 from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
 from nas_service.jobs.params import WinnerJob
 from nas_service.learning.metric import Judged
 from nas_service.search import certificates
 from nas_service.search.certification import Certifier
-from nas_service.search.certify import Measured
 from nas_service.search.quantities.registry import quantities
 from nas_service.search.values import Measurements
 from nas_service.space.base import input_size
-from nas_service.worker.bench import Bench, open_bench
-from nas_service.worker.certifying import certify, measured_file, typical
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.data import open_data
-from nas_service.worker.devices.base import Floats, MeasuringDevice
+from nas_service.worker.delivery.bench import Bench, open_bench
+from nas_service.worker.delivery.built import Built, answer_split, build
+from nas_service.worker.delivery.certifying import certify, measured_file, typical
+from nas_service.worker.delivery.measured_winner import MeasuredWinner, measured_winner
+from nas_service.worker.delivery.winner_certificates import issue, predicted_rows
+from nas_service.worker.delivery.winner_files import WinnerFiles, files_of
+from nas_service.worker.devices.base import MeasuringDevice
 from nas_service.worker.devices.reach import device_of
-from nas_service.worker.tasks.measured_winner import MeasuredWinner, measured_winner
 from nas_service.worker.tasks.profile import keep_references
-from nas_service.worker.tasks.supernet import judged_as_shipped
-from nas_service.worker.tasks.winner_certificates import issue, predicted_rows
-from nas_service.worker.tasks.winner_files import WinnerFiles, files_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class _Sessions:
 
     files: WinnerFiles
     bench: Bench
-    outputs: dict[str, Floats]
+    built: dict[str, Built]
     judged: dict[str, Judged]
     certifiers: dict[str, Certifier]
 
@@ -89,7 +88,17 @@ def _sessions(
         data = open_data(context, dataset, spec.training.max_train_images, to_train=False)
         size = input_size(make_space(spec.space, dataset.sample), subject.winner.genotype.row)
         files = files_of(context, subject.stored, subject.precisions, folder)
-        report(0.1, "compiling")
+        built: dict[str, Built] = {}
+        judged: dict[str, Judged] = {}
+        for place, one in enumerate(subject.precisions):
+            report(0.1 + 0.1 * place / len(subject.precisions), f"compiling {one}, running it")
+            target = subject.targets[one].value
+            made = build(context, files.sources[one], target, folder / one.replace(":", "-"))
+            # the very file that ships, by its own runtime here, wherever it is measured
+            answer_split(made, data, data.test, size, folder)
+            assert made.outputs is not None, "winners are of runtimes that run here"
+            built[one] = made
+            judged[one] = dataset.task.judge(made.outputs, data.test.targets.numpy())
     number = 0
 
     def on_progress(_: float, note: str) -> None:
@@ -103,20 +112,14 @@ def _sessions(
 
     bench = open_bench(
         device,
-        files.sources,
-        {one: subject.targets[one].value for one in subject.precisions},
-        folder,
+        {name: (one.path, one.target) for name, one in built.items()},
         protocol=protocol_for(spec.limit_on, spec.sustained_s),
         on_progress=on_progress,
     )
-    samples = save_samples(folder / "parity.npz", inputs=files.samples)
-    outputs = bench.loaded.outputs(samples)
-    with context.building():
-        judged = {
-            # the very file that ships, by its own runtime here, wherever it is measured
-            one: judged_as_shipped(bench.compiled[one], data, data.test, size, bench.targets[one])
-            for one in subject.precisions
-        }
+    if not device.here:
+        samples = save_samples(folder / "parity.npz", inputs=files.samples)
+        for name, outputs in bench.loaded.outputs(samples).items():
+            built[name].outputs_there = outputs
     certifiers = certify(
         bench,
         subject.names,
@@ -126,7 +129,7 @@ def _sessions(
         seed=spec.seed,
         on_session=on_session,
     )
-    return _Sessions(files, bench, outputs, judged, certifiers)
+    return _Sessions(files, bench, built, judged, certifiers)
 
 
 def _measured(subject: MeasuredWinner, taken: _Sessions, precision: str) -> Measured:
@@ -134,7 +137,11 @@ def _measured(subject: MeasuredWinner, taken: _Sessions, precision: str) -> Meas
     task, bench = subject.dataset.task, taken.bench
     metric, judged = task.metric(subject.spec.metric), taken.judged[precision]
     own = Deployment.parse(precision).precision
-    same = parity_of(taken.outputs[precision], taken.files.outputs[precision], own, task.agreement)
+    expected = taken.files.outputs[precision]
+    there = taken.built[precision].outputs_there
+    found = taken.built[precision].outputs if there is None else there
+    assert found is not None
+    same = parity_of(found[: len(expected)], expected, own, task.agreement)
     timing = typical(bench, precision)
     return Measured(
         precision=precision,
@@ -144,11 +151,8 @@ def _measured(subject: MeasuredWinner, taken: _Sessions, precision: str) -> Meas
         n_test=judged.n,
         measurements=_measurements(subject, bench, precision),
         stable=timing.stable,
-        parity_ok=same.ok,
-        parity_max_abs=same.max_abs,
-        agreement=same.agreement,
-        why_not_same=same.why,
-        not_in_precision=_not_in(bench.compiled[precision], own),
+        same=same,
+        not_in_precision=taken.built[precision].not_in_precision(),
     )
 
 
@@ -157,9 +161,3 @@ def _measurements(subject: MeasuredWinner, bench: Bench, precision: str) -> Meas
     file = measured_file(bench, precision, typical(bench, precision), subject.spec.limit_on)
     every = {name: one.measure([file]) for name, one in quantities().items()}
     return {name: value for name, (value,) in every.items() if value is not None}
-
-
-def _not_in(file: Path, precision: str) -> str:
-    """What a file counts of itself where nothing of it is in its precision; empty elsewhere."""
-    shares = None if precision == "fp32" else shares_of(file, precision)
-    return shares.sentence(precision) if shares is not None and shares.nothing else ""

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lookup_tables.runtimes.registry import runtime
 from nas_service.compilation import kept
 from nas_service.compilation.benchmark import PROTOCOL
-from nas_service.compilation.gate import UNSTEADY, Found, Terms, decide
-from nas_service.compilation.parity import Parity, parity_of
-from nas_service.compilation.samples import Array, read_samples
-from nas_service.compilation.shares import grown
+from nas_service.compilation.samples import read_samples, save_samples
 from nas_service.compilation.toolchains import runs_here
 from nas_service.compression.structured import macs_ratio
+from nas_service.delivery.bundle import PARITY, BundledFile, write_bundle
+from nas_service.delivery.verdict import UNSTEADY, Terms
 from nas_service.engine.child import Progress
 from nas_service.errors import NasError
 from nas_service.jobs.params import CompressionJob
-from nas_service.learning.base import LearningTask
 from nas_service.lineage import lineage
 from nas_service.storage import artifacts, datasets, devices
+from nas_service.storage.datasets import StoredDataset
 from nas_service.worker.context import Context
+from nas_service.worker.delivery.built import Built, answer, build, target_of
+from nas_service.worker.delivery.model_files import Key, source_of
+from nas_service.worker.delivery.model_rows import Comparison
+from nas_service.worker.delivery.sessions import BASE, N_SAMPLES_THERE, Timed, measure
+from nas_service.worker.devices.base import MeasuringDevice
 from nas_service.worker.devices.reach import device_of
-from nas_service.worker.tasks.built_files import Built, Key, build
-from nas_service.worker.tasks.model_sessions import BASE, base_of, measure
+
+FOLDER = "model"
+"""Where the files are in the bundle."""
 
 
 def measure_model(context: Context, job: CompressionJob, report: Progress) -> None:
@@ -39,7 +41,7 @@ def measure_model(context: Context, job: CompressionJob, report: Progress) -> No
     owner = job.compression_id
     with context.database.session() as session:
         device = device_of(context, devices.get_device(session, job.device_id))
-        task = datasets.get_dataset(session, job.dataset_id).task
+        dataset = datasets.get_dataset(session, job.dataset_id)
         stored = {one.name: one for one in artifacts.artifacts_of(session, owner)}
     device.require()
     folder = context.scratch(f"measure-{owner}")
@@ -48,33 +50,50 @@ def measure_model(context: Context, job: CompressionJob, report: Progress) -> No
             with context.blobs.local(one.sha256) as path:
                 shutil.copyfile(path, folder / name)
         wanted = [(one["runtime"], one["precision"]) for one in job.targets]
-        here = [r for r, _ in wanted if runs_here(r)]
-        bases = dict.fromkeys([BASE, *((runtime, "fp32") for runtime in here)])
-        built: dict[Key, Built] = {}
-        refused: dict[Key, str] = {}
-        everything = [("original", *one) for one in bases] + [("compressed", *o) for o in wanted]
         with context.building():
-            for number, key in enumerate(everything):
-                report(0.7 * number / len(everything), f"compiling {key[0]} for {key[1]} {key[2]}")
-                try:
-                    built[key] = build(context, device, key, folder)
-                except NasError as error:
-                    refused[key] = str(error)
+            built, refused = _built(context, device, wanted, folder, report)
         report(0.7, "measuring")
-        measure(context, device, built, job.seed, folder, report)
+        timed = measure(context, device, built, job.seed, folder, report)
         report(0.95, "judging")
         passes = json.loads((folder / "passes.json").read_text())
         promised = job.speedup_share * macs_ratio(passes)
         terms = Terms(job.max_loss, max(1.0, promised))
-        rows = [
-            _row(folder, runtime, precision, built, refused, terms, task)
-            for runtime, precision in wanted
-        ]
+        comparison = Comparison(folder, dataset.task, terms, built, timed, refused)
+        rows = [comparison.row(*one) for one in wanted]
         if job.again:
             rows = _among(rows, json.loads((folder / "report.json").read_text())["rows"])
-        _store(context, job, device.stored.id, rows, built, folder)
+        _store(context, job, dataset, rows, built, timed, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _built(
+    context: Context,
+    device: MeasuringDevice,
+    wanted: Sequence[tuple[str, str]],
+    folder: Path,
+    report: Progress,
+) -> tuple[dict[Key, Built], dict[Key, str]]:
+    """The original's fp32 files and those that are asked for; and why one could not be made."""
+    here = [runtime for runtime, _ in wanted if runs_here(runtime)]
+    bases = dict.fromkeys([BASE, *((runtime, "fp32") for runtime in here)])
+    every: list[Key] = [("original", *one) for one in bases]
+    every += [("compressed", *one) for one in wanted]
+    built: dict[Key, Built] = {}
+    refused: dict[Key, str] = {}
+    for number, key in enumerate(every):
+        which, runtime, precision = key
+        report(0.7 * number / len(every), f"compiling {which} for {runtime} {precision}")
+        try:
+            target = target_of(context, device, runtime, precision)
+            source = source_of(which, precision, folder)
+            made = build(context, source, target, folder / "-".join(key))
+            answer(made, folder / "test.npz")
+        except NasError as error:
+            refused[key] = str(error)
+        else:
+            built[key] = made
+    return built, refused
 
 
 def _among(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -83,127 +102,26 @@ def _among(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dic
     return [new.get((row["runtime"], row["precision"]), row) for row in before]
 
 
-def _row(
-    folder: Path,
-    runtime: str,
-    precision: str,
-    built: dict[Key, Built],
-    refused: dict[Key, str],
-    terms: Terms,
-    task: LearningTask,
-) -> dict[str, Any]:
-    """A target's row: the original beside what came of it, and the verdict."""
-    key = ("compressed", runtime, precision)
-    base_key = base_of(key, built)
-    base = None if base_key is None else built[base_key]
-    row: dict[str, Any] = {"runtime": runtime, "precision": precision, "published": False}
-    if key not in built:
-        return {**row, "reason": refused[key], "original": None, "compressed": None}
-    one = built[key]
-    judge = partial(_accuracy, task, read_samples(folder / "test.npz", "targets"))
-    row["original"] = None if base is None else _told(base, judge)
-    row["compressed"] = _told(one, judge)
-    row["notes"] = one.notes
-    if one.shares is not None:
-        row["shares"] = {**one.shares.as_dict(), "text": one.shares.sentence(precision)}
-        if one.shares.nothing and precision != "fp32":
-            told = one.shares.sentence(precision)
-            return {**row, "reason": f"nothing of it is in {precision}: {told}"}
-    if base is not None and base.path.suffix == one.path.suffix == ".onnx":
-        row["grown"] = grown(base.path, one.path)
-    if one.outputs is None:
-        return {**row, "reason": str(one.notes.get("status", "not run on hardware"))}
-    reference = read_samples(folder / "reference.npz", "outputs")
-    same: Parity = parity_of(one.outputs, reference, precision, task.agreement)
-    row["parity"] = same.as_dict()
-    if one.outputs_there is not None:
-        first = reference[: len(one.outputs_there)]
-        on_device = parity_of(one.outputs_there, first, precision, task.agreement)
-        row["parity_on_device"] = on_device.as_dict()
-        same = same if on_device.ok else on_device
-    if base is None or base.outputs is None:
-        told = refused.get(("original", runtime, "fp32"), "the original does not run")
-        return {**row, "reason": f"nothing to compare with: {told}"}
-    own = _original_parity(folder, base, task)
-    if not own.ok:
-        return {
-            **row,
-            "reason": f"nothing to compare with: the original's file in fp32 for "
-            f"{base.target.runtime} is not the original: {own.why}",
-        }
-    published, reason = decide(_found(one, judge), _found(base, judge), same, terms)
-    return {**row, "published": published, "reason": reason}
-
-
-def _original_parity(folder: Path, base: Built, task: LearningTask) -> Parity:
-    """The original's own fp32 file beside the module that it was made of."""
-    name = "original-reference.npz"
-    reference = folder / (name if (folder / name).is_file() else "reference.npz")
-    assert base.outputs is not None
-    return parity_of(base.outputs, read_samples(reference, "outputs"), "fp32", task.agreement)
-
-
-def _accuracy(task: LearningTask, targets: Array, outputs: Array) -> float:
-    """The score of outputs by the task's first metric."""
-    metric = task.metric()
-    return metric.score(metric.value(task.judge(outputs, targets)))
-
-
-Judge = Callable[[Array], float]
-
-
-def _told(one: Built, judge: Judge) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "target": one.target.key,
-        "size_bytes": one.path.stat().st_size,
-        "accuracy": None,
-        "latency_ms": None,
-        "latency": None,
-        "stable": None,
-        "peak_memory_bytes": None,
-    }
-    if one.outputs is not None:
-        found["accuracy"] = round(judge(one.outputs), 6)
-    if one.timing is not None:
-        found["latency_ms"] = one.timing.p50_ms
-        found["latency"] = one.timing.as_dict()
-        found["stable"] = one.stable
-    if one.outputs is not None and one.outputs_there is None:  # it runs here, and nowhere else
-        (allocated,) = runtime(one.target.runtime).peak_memory_bytes([one.path])
-        found["peak_memory_bytes"] = allocated
-    return found
-
-
-def _found(one: Built, judge: Judge) -> Found:
-    assert one.outputs is not None
-    return Found(
-        accuracy=judge(one.outputs),
-        latency_ms=None if one.timing is None else one.timing.p50_ms,
-        stable=one.stable,
-        size_bytes=one.path.stat().st_size,
-        latency_error=0.0 if one.timing is None else one.timing.error or 0.0,
-        sha256=hashlib.sha256(one.path.read_bytes()).hexdigest(),
-    )
-
-
 def _store(
     context: Context,
     job: CompressionJob,
-    device_id: str,
+    dataset: StoredDataset,
     rows: list[dict[str, Any]],
-    built: dict[Key, Built],
+    built: Mapping[Key, Built],
+    timed: Mapping[Key, Timed],
     folder: Path,
 ) -> None:
-    """Keep the published files with their measurements, and the report."""
+    """Keep the published files with their measurements, the report and the bundle."""
     owner = job.compression_id
-    protocol = PROTOCOL.as_dict()
-    from_what = lineage(seed=job.seed, protocol=protocol, recipe=job.recipe)
+    from_what = lineage(seed=job.seed, protocol=PROTOCOL.as_dict(), recipe=job.recipe)
+    files: dict[str, Path] = {}
     with context.database.session() as session:
         for row in rows:
-            one = built.get(("compressed", row["runtime"], row["precision"]))
+            key = ("compressed", row["runtime"], row["precision"])
+            one = built.get(key)
             # kept, too, where nothing is wrong but that the machine was unsteady: it can be
             # fetched, and measured later
-            unsteady = row["reason"] == UNSTEADY
+            unsteady = row["reason"].endswith(UNSTEADY)
             if one is None or not (row["published"] or one.outputs is None or unsteady):
                 continue
             row["kept"] = kept.PUBLISHED if row["published"] else kept.UNSTEADY
@@ -219,27 +137,61 @@ def _store(
                 lineage={**from_what, "target": one.target.key, "sha256_of": "compressed"},
             )
             row["artifact"] = added.id
-            if one.timing is not None:
-                target = devices.add_target(session, device_id, one.target)
+            row["file"] = one.path.name
+            files[one.path.name] = one.path
+            if key in timed:
+                target = devices.add_target(session, job.device_id, one.target)
                 artifacts.add_measurement(
                     session,
                     artifact_id=added.id,
                     target_id=target.id,
-                    values=one.timing.as_dict(),
+                    values=timed[key].timing.as_dict(),
                     lineage=from_what,
                 )
-        told = folder / "report.json"
         document = {  # one that was compressed before there were notes has none
             name: json.loads(file.read_text()) if (file := folder / f"{name}.json").exists() else []
             for name in ("passes", "made_ready")
         }
-        told.write_text(json.dumps({**document, "rows": rows}, indent=1))
-        artifacts.add_artifact(
-            session,
-            context.blobs,
-            told,
-            owner=owner,
-            name="report.json",
-            kind="report",
-            lineage=from_what,
+        document["rows"] = rows
+        (folder / "report.json").write_text(json.dumps(document, indent=1))
+        _bundle(folder, document, dataset, files)
+        for name, kind in (("report.json", "report"), ("bundle.zip", "bundle")):
+            artifacts.add_artifact(
+                session,
+                context.blobs,
+                folder / name,
+                owner=owner,
+                name=name,
+                kind=kind,
+                lineage=from_what,
+            )
+
+
+def _bundle(
+    folder: Path, document: dict[str, Any], dataset: StoredDataset, files: Mapping[str, Path]
+) -> None:
+    """Put what was kept together, with samples that tell whether it computes the same elsewhere."""
+    test, reference = (folder / name for name in ("test.npz", "reference.npz"))
+    parity = save_samples(
+        folder / PARITY,
+        inputs=read_samples(test)[:N_SAMPLES_THERE],
+        outputs=read_samples(reference, "outputs")[:N_SAMPLES_THERE],
+    )
+    beside = {PARITY: parity, "preprocessing.json": folder / "preprocessing.json"}
+    contents = {
+        f"{FOLDER}/{name}": path for name, path in {**beside, **files}.items() if path.is_file()
+    }
+    published = [
+        BundledFile(
+            folder=FOLDER,
+            file=row["file"],
+            parity=PARITY,
+            runtime=row["runtime"],
+            precision=row["precision"],
+            measured_latency_ms=row["compressed"]["latency_ms"],
         )
+        for row in document["rows"]
+        if row["published"] and row.get("file") in files
+    ]
+    task_files = dataset.task.bundle_files(dataset.facts)
+    write_bundle(folder / "bundle.zip", document, published, contents, task_files)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import zipfile
+from contextlib import ExitStack
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from lookup_tables.target import Deployment
+from nas_service.delivery.bundle import PARITY, BundledFile, write_bundle
 from nas_service.engine.child import Progress
 from nas_service.jobs.params import SearchJob
 from nas_service.lineage import lineage
@@ -95,18 +97,17 @@ def finish(context: Context, job: SearchJob, report: Progress) -> None:
             {"winner": one.id, "problem": one.problem} for one in found if one.problem
         ],
     }
-    text = json.dumps(document, indent=1, sort_keys=True)
-    (folder / "report.json").write_text(text)
-    bundle = folder / "bundle.zip"
-    with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("report.json", text)
-        for name, content in dataset.task.bundle_files(dataset.facts).items():
-            archive.writestr(name, content)
-        for winner in found:
-            for one in stored[winner.id]:
-                if one.name.endswith(_IN_BUNDLE) or one.kind == "compiled":
-                    with context.blobs.local(one.sha256) as path:
-                        archive.write(path, f"winner{winner.rank}/{one.name}")
+    (folder / "report.json").write_text(json.dumps(document, indent=1, sort_keys=True))
+    with ExitStack() as there:
+        contents = {
+            f"winner{winner.rank}/{one.name}": there.enter_context(context.blobs.local(one.sha256))
+            for winner in found
+            for one in stored[winner.id]
+            if one.name.endswith(_IN_BUNDLE) or one.kind == "compiled"
+        }
+        published = [_bundled(row) for row in rows if row["published"]]
+        task_files = dataset.task.bundle_files(dataset.facts)
+        write_bundle(folder / "bundle.zip", document, published, contents, task_files)
     from_what = lineage(seed=search.value.seed, search=search.id)
     with context.database.session() as session:
         for name, kind in (("report.json", "report"), ("bundle.zip", "bundle")):
@@ -137,6 +138,19 @@ def finish(context: Context, job: SearchJob, report: Progress) -> None:
         if not job.again:  # it has ended once already
             _announce(session, search, rows, diff)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bundled(row: dict[str, Any]) -> BundledFile:
+    """A published file; those of a recipe compute what the network does after it."""
+    deployment = Deployment.parse(row["precision"])
+    return BundledFile(
+        folder=f"winner{row['rank']}",
+        file=row["file"],
+        parity=f"{deployment.recipe}.{PARITY}" if deployment.recipe else PARITY,
+        runtime=deployment.runtime,
+        precision=deployment.precision,
+        measured_latency_ms=row["measured_latency_ms"],
+    )
 
 
 def _diff(session: Session, search: StoredSearch, body: str | None) -> dict[str, Any] | None:

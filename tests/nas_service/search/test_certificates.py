@@ -7,6 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nas_service.compilation.parity import Parity
+from nas_service.delivery.measured import Measured
+from nas_service.delivery.verdict import OF_SEARCHES, judge
 from nas_service.search.certificates import (
     CERTIFIED,
     UNDECIDED,
@@ -15,7 +18,6 @@ from nas_service.search.certificates import (
     settled,
 )
 from nas_service.search.certification import Certifier
-from nas_service.search.certify import Measured, judge
 
 MEASURED = Measured(
     precision="fp32",
@@ -24,9 +26,7 @@ MEASURED = Measured(
     accuracy_standard_error=0.03,
     measurements={"latency_ms": 0.3, "size_bytes": 1000.0},
     stable=False,
-    parity_ok=True,
-    parity_max_abs=0.0,
-    agreement=1.0,
+    same=Parity(max_abs=0.0, sqnr_db=200.0, agreement=1.0, ok=True),
 )
 
 
@@ -41,7 +41,7 @@ def test_a_limit_far_above_every_turn_is_certified_and_the_bound_is_told() -> No
     assert found.at_most == 0.5
     assert found.measured is None
     assert settled(certifier, [0], {0: bounds})
-    verdict = judge(MEASURED, found, MEASURED)
+    verdict = judge(MEASURED, MEASURED, OF_SEARCHES, {"latency_ms": found})
     assert verdict.published
     assert verdict.limit_holds
 
@@ -69,7 +69,7 @@ def test_what_was_measured_in_the_reference_state_counts_before_any_bound() -> N
 def test_an_int8_file_that_is_only_bounded_is_not_called_faster() -> None:
     found = certificate_of(_never_measured(1.0), 0, 0.95, 0.2, 0.05, at_most=[0.1] * 3)
     steady = replace(MEASURED, stable=True, measurements={"latency_ms": 0.4})
-    verdict = judge(replace(MEASURED, precision="int8"), found, steady)
+    verdict = judge(replace(MEASURED, precision="int8"), steady, OF_SEARCHES, {"latency_ms": found})
     assert not verdict.published
     assert verdict.limit_holds
     assert "int8 was not measured stably" in verdict.reason

@@ -8,6 +8,9 @@ import pytest
 
 from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import Deployment, Target
+from nas_service.compilation.parity import Parity
+from nas_service.delivery.measured import Measured
+from nas_service.delivery.verdict import OF_SEARCHES, Verdict, held, judge
 from nas_service.errors import Infeasible, MissingBlocks
 from nas_service.learning.image_classification.metrics import share_error
 from nas_service.plugins import SAMPLERS, load
@@ -20,7 +23,6 @@ from nas_service.search.certificates import (
     measured_exactly,
 )
 from nas_service.search.certification import Certifier
-from nas_service.search.certify import Measured, held, judge
 from nas_service.search.cost import CostModel, all_blocks, block_counts
 from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem
@@ -182,15 +184,25 @@ def _measured(precision: str, **values: object) -> Measured:
         "n_test": 100,
         "accuracy_standard_error": 0.03,
         "stable": True,
-        "parity_ok": True,
-        "parity_max_abs": 1e-6,
-        "agreement": 1.0,
+        "same": Parity(max_abs=1e-6, sqnr_db=200.0, agreement=1.0, ok=True),
     }
     quantities = {"latency_ms": 1.0, "size_bytes": 10.0}
     for name in ("latency_ms", "size_bytes", "peak_memory_bytes"):
         if name in values:
             quantities[name] = float(values.pop(name))  # type: ignore[arg-type]
     return Measured(**{**given, **values, "measurements": quantities})  # type: ignore[arg-type]
+
+
+DIFFERENT = Parity(max_abs=3.0, sqnr_db=-3.0, agreement=0.1, ok=False)
+
+
+def _judge(
+    one: Measured,
+    latency: Certificate,
+    reference: Measured,
+    further: Mapping[str, Certificate] | None = None,
+) -> Verdict:
+    return judge(one, reference, OF_SEARCHES, {"latency_ms": latency, **(further or {})})
 
 
 def _certificate(one: Measured) -> Certificate:
@@ -211,13 +223,13 @@ def _certificate(one: Measured) -> Certificate:
         (_measured("int8", latency_ms=1.995), False, True, "too near the limit of 2 ms"),
         (_measured("int8", latency_ms=0.8, accuracy=0.8), False, True, "loses 10.0 points"),
         (_measured("int8", latency_ms=0.8, stable=False), False, None, "not stable"),
-        (_measured("int8", latency_ms=0.8, parity_ok=False), False, True, "not the same network"),
+        (_measured("int8", latency_ms=0.8, same=DIFFERENT), False, True, "not the same network"),
     ],
 )
 def test_files_are_published_only_when_measured_better(
     one: Measured, published: bool, holds: bool | None, reason: str
 ) -> None:
-    verdict = judge(one, _certificate(one), _measured("fp32"))
+    verdict = _judge(one, _certificate(one), _measured("fp32"))
     assert (verdict.published, verdict.limit_holds) == (published, holds)
     assert reason in verdict.reason
 
@@ -238,7 +250,7 @@ def test_every_limit_holds_as_measured(
 ) -> None:
     one = _measured("int8", latency_ms=0.8, size_bytes=1000, peak_memory_bytes=4000)
     further = _further(limits, one.measurements)
-    verdict = judge(one, _certificate(one), _measured("fp32"), further)
+    verdict = _judge(one, _certificate(one), _measured("fp32"), further)
     assert (verdict.published, verdict.limit_holds) == (published, holds)
     assert verdict.reason.startswith(reason)
     unknown = {"energy_mj", "latency_ms@phone"} & set(limits)
@@ -271,14 +283,14 @@ def test_a_limit_on_energy_is_certified_as_one_on_latency_is() -> None:
         energy = _energies(limit, [2.0, 1.99, 2.013])
         assert energy.as_dict()["quantity"] == "energy_mj"
         assert "limit_ms" not in energy.as_dict()
-        verdict = judge(one, _certificate(one), _measured("fp32"), {"energy_mj": energy})
+        verdict = _judge(one, _certificate(one), _measured("fp32"), {"energy_mj": energy})
         assert verdict.published == published
         assert verdict.reason.startswith(reason)
 
 
 def test_int8_beside_an_unsteady_fp32_is_not_published() -> None:
     one = _measured("int8", latency_ms=0.5)
-    verdict = judge(one, _certificate(one), _measured("fp32", stable=False))
+    verdict = _judge(one, _certificate(one), _measured("fp32", stable=False))
     assert not verdict.published
     assert "no comparison" in verdict.reason
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,7 +67,7 @@ def _run(worker: Inline, job: CompressionJob) -> tuple[dict[str, Any], dict[str,
     return outcome, report
 
 
-def test_a_winner_goes_from_weights_to_rows(worker: Inline) -> None:
+def test_a_winner_goes_from_weights_to_rows_and_a_bundle(worker: Inline, tmp_path: Path) -> None:
     outcome, report = _run(worker, _compression(worker))
     assert outcome == {"state": "succeeded", "problem": None}
     assert worker.steps == ["compress_model", "measure_model"]
@@ -77,6 +80,25 @@ def test_a_winner_goes_from_weights_to_rows(worker: Inline) -> None:
     assert not plain["published"]
     assert plain["reason"] == "the same file as the original's in fp32, byte for byte"
     assert report["passes"][0]["name"] == "original"
+    with worker.context.database.session() as session:
+        (subject,) = {
+            one.subject
+            for one in jobs.list_jobs(session, kind="compression", cursor=None, limit=9).items
+        }
+        files = {one.name: one for one in artifacts.artifacts_of(session, subject)}
+    unpacked = tmp_path / "bundle"
+    with (
+        worker.context.blobs.local(files["bundle.zip"].sha256) as path,
+        zipfile.ZipFile(path) as bundle,
+    ):
+        bundle.extractall(unpacked)
+    told = json.loads((unpacked / "report.json").read_text())
+    published = [row["file"] for row in report["rows"] if row["published"]]
+    assert [one["file"] for one in told["files"]] == published
+    checked = subprocess.run(
+        [sys.executable, unpacked / "verify.py"], capture_output=True, text=True, check=True
+    )
+    assert checked.stdout.count(" ok ") == len(published)
 
 
 def test_what_cannot_be_judged_ends_before_anything_is_compiled(worker: Inline) -> None:

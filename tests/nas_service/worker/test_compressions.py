@@ -17,8 +17,8 @@ from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.session import migrate
 from nas_service.worker.context import Context
+from nas_service.worker.delivery.model_files import source_of
 from nas_service.worker.steps import Runner
-from nas_service.worker.tasks.built_files import source_of
 from nas_service.worker.tasks.models import require_fits
 
 

@@ -14,9 +14,9 @@ import pytest
 from lookup_tables.target import Deployment
 from nas_service.errors import Unsupported
 from nas_service.settings import Settings
+from nas_service.worker.delivery.winner_files import files_of
 from nas_service.worker.tasks import tables
 from nas_service.worker.tasks.tables import require_tools
-from nas_service.worker.tasks.winner_files import files_of
 
 
 def _deployments(*names: str) -> list[Deployment]:

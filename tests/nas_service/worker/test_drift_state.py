@@ -16,8 +16,8 @@ from lookup_tables.measuring.reference import Reference
 from lookup_tables.measuring.simulated import Mode, SimulatedMachine
 from lookup_tables.measuring.timing import SUSTAINED, Protocol, Timing
 from lookup_tables.target import Target
+from nas_service.worker.delivery.winner_certificates import sustained_shift
 from nas_service.worker.tasks.drift import _compare, _gone
-from nas_service.worker.tasks.winner_certificates import sustained_shift
 
 THEN_MS = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 TARGET = Target("here", "onnxruntime", "1", "fp32")

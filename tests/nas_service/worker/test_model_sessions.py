@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lookup_tables.measuring.timing import Timing
-from nas_service.worker.tasks.model_sessions import base_of, far_behind
+from nas_service.worker.delivery.sessions import base_of, far_behind
 
 ONE = Timing(1.0, 1.0, 1.0, 1.0, 0.0, 9, True, "2026-01-01T00:00:00")
 PAIRS = {"made": "original"}

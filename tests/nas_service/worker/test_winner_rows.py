@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas_service.compilation.parity import Parity
+from nas_service.delivery.measured import Measured
 from nas_service.search.certificates import (
     CERTIFIED,
     Certificate,
@@ -18,13 +20,12 @@ from nas_service.search.certificates import (
     predicted_only,
 )
 from nas_service.search.certification import Certifier
-from nas_service.search.certify import Measured
 from nas_service.space.genotypes import Genotype
 from nas_service.storage import jobs
 from nas_service.storage.models import JobEventRow
 from nas_service.storage.searches import StoredWinner
 from nas_service.storage.session import Database, migrate
-from nas_service.worker.tasks.winner_rows import row_of
+from nas_service.worker.delivery.winner_rows import row_of
 from nas_service.worker.timeline import parts, timeline
 
 ESTIMATE = {
@@ -58,10 +59,9 @@ MEASURED = Measured(
     accuracy_standard_error=0.0325,
     measurements={"latency_ms": 1.0, "size_bytes": 900.0, "energy_mj": 3.0},
     stable=True,
-    parity_ok=True,
-    parity_max_abs=1e-6,
-    agreement=1.0,
+    same=Parity(max_abs=1e-6, sqnr_db=200.0, agreement=1.0, ok=True),
 )
+OTHER = replace(MEASURED.same, ok=False, why="column 3 died")
 
 
 def _certificate(limit_ms: float) -> Certificate:
@@ -104,7 +104,10 @@ def test_nothing_measured_is_unknown_and_not_published() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"parity_ok": False, "why_not_same": "column 3 died"}, "not the same network: column 3"),
+        (
+            {"same": replace(MEASURED.same, ok=False, why="column 3 died")},
+            "not the same network: column 3",
+        ),
         ({"not_in_precision": "0 of 3 layers"}, "nothing of it is in fp32: 0 of 3 layers"),
     ],
 )

@@ -7,9 +7,10 @@ from typing import Any
 
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.timing import Timing
+from nas_service.delivery.measured import Measured
+from nas_service.delivery.verdict import OF_SEARCHES, held, judge
 from nas_service.learning.metric import Metric
 from nas_service.search.certificates import LATENCY, Certificate
-from nas_service.search.certify import Measured, held, judge
 from nas_service.search.quantities.registry import quantities
 from nas_service.search.values import Estimates, Measurements, estimates_of
 from nas_service.storage.searches import StoredWinner
@@ -61,15 +62,15 @@ def row_of(
     }
     if one is None:
         return row
-    verdict = judge(one, certificate, reference, further)
+    verdict = judge(one, reference, OF_SEARCHES, {LATENCY: certificate, **further})
     return row | {
         "measured_accuracy": round(one.accuracy, 6),
         "measured_accuracy_standard_error": round(one.accuracy_standard_error, 6),
         "n_test": one.n_test,
         "measured_latency_ms": certificate.measured or one.measurements[LATENCY],
         "limit_holds": verdict.limit_holds,
-        "parity_max_abs": one.parity_max_abs,
-        "parity_agreement": one.agreement,
+        "parity_max_abs": one.same.max_abs,
+        "parity_agreement": one.same.agreement,
         "published": verdict.published,
         "reason": verdict.reason,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -10,8 +11,10 @@ from lookup_tables.measuring.timing import Timing
 from nas_service.compilation.samples import read_samples, save_samples
 from nas_service.engine.child import Progress
 from nas_service.worker.context import Context
+from nas_service.worker.delivery.bench import open_bench
+from nas_service.worker.delivery.built import Built
+from nas_service.worker.delivery.model_files import Key
 from nas_service.worker.devices.base import MeasuringDevice
-from nas_service.worker.tasks.built_files import Built, Key
 from nas_service.worker.tasks.profile import keep_references
 
 SESSIONS = 3
@@ -21,6 +24,14 @@ BASE = ("onnxruntime", "fp32")
 """What every model is compared with beside the fp32 of its own runtime."""
 FAR_BEHIND = 1.5
 """A file that takes so many times as long as the original is refused, whatever comes after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What a file's sessions say together, and whether most of them were stable."""
+
+    timing: Timing
+    stable: bool
 
 
 def base_of(key: Key, built: Mapping[Key, Built]) -> Key | None:
@@ -38,11 +49,12 @@ def measure(
     seed: int,
     folder: Path,
     report: Progress,
-) -> None:
-    """Time all files in interleaved sessions; a file's middle one counts."""
-    ran = {"/".join(key): one for key, one in built.items() if one.outputs is not None}
+) -> dict[Key, Timed]:
+    """Time all files that ran in interleaved sessions; a file's middle one counts."""
+    keys = {"/".join(key): key for key, one in built.items() if one.outputs is not None}
+    ran = {name: built[key] for name, key in keys.items()}
     if not ran:
-        return
+        return {}
     number = 0
 
     def on_progress(_: float, note: str) -> None:
@@ -50,9 +62,9 @@ def measure(
         report(0.7 + 0.08 * number, f"{said}: {note}" if note else said)
 
     files = {name: (one.path, one.target) for name, one in ran.items()}
-    loaded = device.load(files, on_progress=on_progress)
+    bench = open_bench(device, files, on_progress=on_progress)
     if not device.here:  # what they answer here is known
-        for name, outputs in loaded.outputs(_first_samples(folder)).items():
+        for name, outputs in bench.loaded.outputs(_first_samples(folder)).items():
             ran[name].outputs_there = outputs
     pairs = {
         "/".join(key): "/".join(base)
@@ -63,15 +75,18 @@ def measure(
     for number in range(SESSIONS):  # what progress is told of
         on_progress(0.0, "")
         wanted = [name for name in ran if not far_behind(name, pairs, timed)]
-        for name, timing in loaded.measure(wanted, seed + number).items():
+        for name, timing in bench.loaded.measure(wanted, seed + number).items():
             timed[name].append(timing)
-    keep_references(context, device.stored.id, loaded.profiler)
-    for name, one in ran.items():
-        timings = timed[name]
-        steady = [timing for timing in timings if timing.stable] or timings
-        middle = median(timing.p50_ms for timing in steady)
-        one.timing = min(steady, key=lambda timing: abs(timing.p50_ms - middle))
-        one.stable = bool(sum(timing.stable for timing in timings) * 2 > len(timings))
+    keep_references(context, device.stored.id, bench.profiler)
+    return {key: _typical(timed[name]) for name, key in keys.items()}
+
+
+def _typical(timings: Sequence[Timing]) -> Timed:
+    """The middle one of the stable sessions, of all where none was."""
+    steady = [timing for timing in timings if timing.stable] or list(timings)
+    middle = median(timing.p50_ms for timing in steady)
+    chosen = min(steady, key=lambda timing: abs(timing.p50_ms - middle))
+    return Timed(chosen, sum(timing.stable for timing in timings) * 2 > len(timings))
 
 
 def far_behind(name: str, pairs: Mapping[str, str], timed: Mapping[str, list[Timing]]) -> bool:

@@ -17,8 +17,8 @@ from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
-from nas_service.worker.certifying import NoisyLimit, noisy
 from nas_service.worker.context import Context
+from nas_service.worker.delivery.certifying import NoisyLimit, noisy
 from nas_service.worker.devices.reach import device_of
 
 _FP32 = "fp32"

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from lookup_tables.measuring.timing import SUSTAINED
 from lookup_tables.profile import Profiler
 from nas_service.compilation.benchmark import STATISTICS, protocol_for
+from nas_service.delivery.measured import Measured
 from nas_service.learning.metric import Judged
 from nas_service.lineage import lineage
 from nas_service.search import certificates
 from nas_service.search.certificates import LATENCY, Certificate
 from nas_service.search.certification import Certifier
-from nas_service.search.certify import Measured
 from nas_service.search.quantities.registry import quantities
 from nas_service.storage import artifacts, certified, searches
-from nas_service.worker.bench import Bench
-from nas_service.worker.certifying import bounds_of, typical
 from nas_service.worker.context import Context
-from nas_service.worker.tasks.measured_winner import MeasuredWinner
-from nas_service.worker.tasks.winner_files import shipped_file
-from nas_service.worker.tasks.winner_rows import body_of, metric_texts, row_of
+from nas_service.worker.delivery.bench import Bench
+from nas_service.worker.delivery.certifying import bounds_of, typical
+from nas_service.worker.delivery.measured_winner import MeasuredWinner
+from nas_service.worker.delivery.winner_files import shipped_file
+from nas_service.worker.delivery.winner_rows import body_of, metric_texts, row_of
 
 
 def issue(
@@ -38,7 +38,7 @@ def issue(
     steadiness, shift = bench.profiler.steadiness, sustained_shift(bench.profiler)
     with context.database.session() as session:
         shipped = {
-            one: shipped_file(session, context, winner, one, bench.compiled[one], subject.stored)
+            one: shipped_file(session, context, winner, one, bench.files[one][0], subject.stored)
             for one in names
         }
     rows = []

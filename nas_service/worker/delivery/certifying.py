@@ -14,7 +14,7 @@ from nas_service.search.certificates import LATENCY
 from nas_service.search.certification import Certifier
 from nas_service.search.quantities.base import MeasuredFile
 from nas_service.search.quantities.registry import quantities
-from nas_service.worker.bench import Bench
+from nas_service.worker.delivery.bench import Bench
 
 _UNTOLD_SPREAD = 0.1
 """Of estimates whose errors nobody has measured."""
@@ -80,9 +80,10 @@ def certify(
 
 def measured_file(bench: Bench, name: str, timing: Timing, limit_on: str) -> MeasuredFile:
     """A file of the bench as quantities read it."""
+    path, target = bench.files[name]
     return MeasuredFile(
-        path=bench.compiled[name],
-        target=bench.targets[name],
+        path=path,
+        target=target,
         timing=timing,
         latency_ms=limited(timing, limit_on),
         here=bench.here,

@@ -1,0 +1,1 @@
+"""What is delivered: files as they were measured, the verdict on them, and the bundle."""

@@ -1,0 +1,1 @@
+"""The pipeline of delivery: compile, verify, measure on the device, judge, store."""

@@ -1,0 +1,28 @@
+"""The forms of a model of the user's own that its files are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lookup_tables.quantized import is_half, is_quantized
+from nas_service.compilation.base import Source
+
+Key = tuple[str, str, str]
+"""A file: `original` or `compressed`, runtime, precision."""
+
+_FORMS: dict[str, Callable[[Path], bool]] = {"int8": is_quantized, "fp16": is_half}
+"""Precisions that a pass on the graph may have given it."""
+
+
+def source_of(which: str, precision: str, folder: Path) -> Source:
+    """The forms of a model below `folder` that its file of a precision is made of."""
+
+    def there(name: str) -> Path | None:
+        path = folder / name
+        return path if path.is_file() else None
+
+    graph, made = there(f"{which}.onnx"), there("graph.onnx")
+    if which == "compressed" and made and precision in _FORMS and _FORMS[precision](made):
+        graph = made
+    return Source(graph, there(f"{which}.pt2"), folder / "calibration.npz")
