@@ -12,6 +12,7 @@ from nas_service.api.dependencies import Listing, Paging, With, listing
 from nas_service.errors import Conflict
 from nas_service.storage import artifacts, jobs
 from nas_service.storage.artifacts import StoredArtifact
+from nas_service.storage.scope import SERVICE
 
 router = APIRouter(prefix="/v1", tags=["artifacts"])
 
@@ -78,7 +79,7 @@ def delete(artifact_id: str, with_: With) -> None:
 @router.post("/artifacts:collect-garbage")
 def collect(with_: With) -> Collected:
     """Remove the bytes that nothing speaks of; refused while jobs run, which write such bytes."""
-    with with_.database.session() as session:
+    with with_.database.of(SERVICE).session() as session:
         if jobs.unfinished(session):
             raise Conflict("jobs are at work; collect garbage when they have ended")
         return Collected(n_removed=artifacts.collect_garbage(session, with_.blobs))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Header, Query, Request
@@ -18,6 +18,7 @@ from nas_service.storage import jobs
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.jobs import Job
 from nas_service.storage.rows import Page
+from nas_service.storage.scope import DEFAULT
 from nas_service.storage.session import Database
 
 T = TypeVar("T")
@@ -44,9 +45,9 @@ class Services:
 
 
 def services(request: Request) -> Services:
-    """The application's services."""
+    """The application's services, within the scope of the request."""
     found: Services = request.app.state.services
-    return found
+    return replace(found, database=found.database.of(DEFAULT))
 
 
 With = Annotated[Services, Depends(services)]

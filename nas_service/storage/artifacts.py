@@ -21,6 +21,7 @@ from nas_service.storage.models import (
     TableRow,
 )
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
+from nas_service.storage.scope import SERVICE, scope_of
 from nas_service.storage.session import new_id, now
 
 
@@ -136,6 +137,8 @@ def measurements_of(session: Session, artifact_id: str) -> list[dict[str, Any]]:
 
 def collect_garbage(session: Session, blobs: BlobStore) -> int:
     """Remove blobs that no row names; returns how many."""
+    if scope_of(session) != SERVICE:
+        raise ValueError("what is garbage depends on every project's rows: ask in that scope")
     keep: set[str] = set()
     for column in (
         ArtifactRow.sha256,

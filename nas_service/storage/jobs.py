@@ -14,6 +14,7 @@ from nas_service.errors import Conflict, NotFound
 from nas_service.lineage import lineage
 from nas_service.storage.models import IdempotencyRow, JobEventRow, JobRow, LeaseRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
+from nas_service.storage.scope import DEFAULT, Scope, scope_of
 from nas_service.storage.session import now
 
 FINAL = ("succeeded", "failed", "cancelled")
@@ -234,6 +235,14 @@ def forget_dead_leases(session: Session, older_than_s: float) -> None:
     session.execute(delete(LeaseRow).where(LeaseRow.expires_at < limit))
 
 
+def project_of(session: Session, job_id: str) -> Scope:
+    """The scope that a job works in; `NotFound` where there is no such job."""
+    found = session.scalar(select(JobRow.project_id).where(JobRow.id == job_id))
+    if found is None:
+        raise NotFound(f"no job {job_id!r}")
+    return Scope(found)
+
+
 def unfinished(session: Session) -> list[Job]:
     """Jobs that have not ended."""
     query = select(JobRow).where(JobRow.state.not_in(FINAL)).order_by(JobRow.id)
@@ -248,6 +257,9 @@ def count_by_state(session: Session) -> dict[str, int]:
 
 def remember(session: Session, key: str, request: str, subject: str) -> str:
     """The subject first remembered for `key`; `Conflict` where its request was another."""
+    scope = scope_of(session)
+    if scope != DEFAULT:  # the key is the row's own; those of the one project are as they were
+        key = f"{scope.project_id}/{key}"
     insert_once(
         session, IdempotencyRow(key=key, request=request, subject=subject, created_at=now())
     )

@@ -22,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from nas_service.storage.scope import Owned
+
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -65,32 +67,34 @@ class Base(DeclarativeBase):
     }
 
 
-class DeviceRow(Base):
+class DeviceRow(Owned, Base):
     """A device."""
 
     __tablename__ = "devices"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
     facts: Mapped[dict[str, Any]]
     local: Mapped[bool]
     lineage: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 
-class TargetRow(Base):
+class TargetRow(Owned, Base):
     """A target of a device."""
 
     __tablename__ = "targets"
+    __table_args__ = (UniqueConstraint("project_id", "key"),)
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     device_id: Mapped[str] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"), index=True)
-    key: Mapped[str] = mapped_column(unique=True)
+    key: Mapped[str]
     precision: Mapped[str] = mapped_column(String(20))
     facts: Mapped[dict[str, Any]]
     lineage: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 
-class TableRow(Base):
+class TableRow(Owned, Base):
     """A lookup table: its text is a blob named by `sha256`."""
 
     __tablename__ = "lookup_tables"
@@ -147,12 +151,13 @@ class DeviceTaskRow(Base):
     finished_at: Mapped[datetime | None]
 
 
-class DatasetRow(Base):
+class DatasetRow(Owned, Base):
     """A data set: its arrays are a blob named by `sha256` once it is imported."""
 
     __tablename__ = "datasets"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
     digest: Mapped[str | None] = mapped_column(String(64), index=True)
     sha256: Mapped[str | None] = mapped_column(String(64))
     source: Mapped[dict[str, Any]]
@@ -161,12 +166,13 @@ class DatasetRow(Base):
     created_at: Mapped[datetime]
 
 
-class SupernetRow(Base):
+class SupernetRow(Owned, Base):
     """Shared weights for a space on a data set, named by what they follow from."""
 
     __tablename__ = "supernets"
+    __table_args__ = (UniqueConstraint("project_id", "natural_key"),)
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    natural_key: Mapped[str] = mapped_column(String(64), unique=True)
+    natural_key: Mapped[str] = mapped_column(String(64))
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
     space: Mapped[str]
     space_digest: Mapped[str] = mapped_column(String(12))
@@ -178,12 +184,13 @@ class SupernetRow(Base):
     created_at: Mapped[datetime]
 
 
-class PredictorRow(Base):
+class PredictorRow(Owned, Base):
     """An accuracy predictor: its training set is a blob; `shipping` learned on probes."""
 
     __tablename__ = "predictors"
+    __table_args__ = (UniqueConstraint("project_id", "natural_key"),)
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    natural_key: Mapped[str] = mapped_column(String(64), unique=True)
+    natural_key: Mapped[str] = mapped_column(String(64))
     supernet_id: Mapped[str | None] = mapped_column(
         ForeignKey("supernets.id", ondelete="CASCADE"), index=True
     )
@@ -197,7 +204,7 @@ class PredictorRow(Base):
     created_at: Mapped[datetime]
 
 
-class SearchRow(Base):
+class SearchRow(Owned, Base):
     """A search; `revision` counts its fronts."""
 
     __tablename__ = "searches"
@@ -249,7 +256,7 @@ class FrontRow(Base):
     created_at: Mapped[datetime]
 
 
-class WinnerRow(Base):
+class WinnerRow(Owned, Base):
     """A front member on its way through compression and measurement."""
 
     __tablename__ = "winners"
@@ -267,7 +274,7 @@ class WinnerRow(Base):
     created_at: Mapped[datetime]
 
 
-class ArtifactRow(Base):
+class ArtifactRow(Owned, Base):
     """A stored file of somebody's: the name it goes by, and the blob that it is."""
 
     __tablename__ = "artifacts"
@@ -295,7 +302,7 @@ class MeasurementRow(Base):
     lineage: Mapped[dict[str, Any]]
 
 
-class CertificateRow(Base):
+class CertificateRow(Owned, Base):
     """What was promised of an artifact on a target; only `stale` is ever changed."""
 
     __tablename__ = "certificates"
@@ -314,7 +321,7 @@ class CertificateRow(Base):
     lineage: Mapped[dict[str, Any]]
 
 
-class WebhookRow(Base):
+class WebhookRow(Owned, Base):
     """An address that is told of events."""
 
     __tablename__ = "webhooks"
@@ -341,7 +348,7 @@ class DeliveryRow(Base):
     created_at: Mapped[datetime]
 
 
-class ScheduleRow(Base):
+class ScheduleRow(Owned, Base):
     """A search that runs again by the clock."""
 
     __tablename__ = "schedules"
@@ -354,7 +361,7 @@ class ScheduleRow(Base):
     created_at: Mapped[datetime]
 
 
-class JobRow(Base):
+class JobRow(Owned, Base):
     """One durable workflow as users see it."""
 
     __tablename__ = "jobs"
@@ -397,7 +404,7 @@ class LeaseRow(Base):
     expires_at: Mapped[datetime]
 
 
-class IdempotencyRow(Base):
+class IdempotencyRow(Owned, Base):
     """The answer that a repeated POST with the same key gets again."""
 
     __tablename__ = "idempotency_keys"

@@ -28,6 +28,7 @@ from nas_service.storage.devices import StoredDevice, StoredTable
 from nas_service.storage.jobs import Job
 from nas_service.storage.models import DeviceRow, ScheduleRow
 from nas_service.storage.rows import Page, page_of, value_of
+from nas_service.storage.scope import Scope
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.session import new_id, now
 
@@ -261,9 +262,10 @@ def remove_schedule(session: Session, schedule_id: str) -> None:
     session.delete(row)
 
 
-def due_schedules(session: Session, at: datetime) -> list[str]:
-    """Schedules whose time has come."""
-    return list(session.scalars(select(ScheduleRow.id).where(ScheduleRow.next_at <= at)))
+def due_schedules(session: Session, at: datetime) -> list[tuple[str, Scope]]:
+    """Schedules whose time has come, and the scopes that they open searches in."""
+    query = select(ScheduleRow.id, ScheduleRow.project_id).where(ScheduleRow.next_at <= at)
+    return [(row[0], Scope(row[1])) for row in session.execute(query)]
 
 
 def open_due(session: Session, schedule_id: str, at: datetime) -> Job | None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from nas_service.errors import InvalidSpec
 from nas_service.storage.models import Base
+from nas_service.storage.scope import take_over
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Base)
@@ -65,6 +66,7 @@ def page_of(
 
 def insert_once(session: Session, row: Base) -> bool:
     """Insert `row` unless one with the same key is there; says whether it was inserted."""
+    take_over(session, row)
     table = row.__table__
     assert isinstance(table, Table)
     values: dict[str, Any] = {

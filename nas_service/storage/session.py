@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, Operatio
 from sqlalchemy.orm import Session, sessionmaker
 
 from nas_service.errors import InvalidSpec, Unavailable
+from nas_service.storage.scope import DEFAULT, Scope, bound
 
 VERSION_TABLE = "nas_alembic_version"
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -42,11 +44,18 @@ def make_engine(url: str) -> Engine:
 
 
 class Database:
-    """Sessions of one database; each `session()` is one transaction."""
+    """Sessions of one database within a scope; each `session()` is one transaction."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, scope: Scope = DEFAULT) -> None:
         self.engine = make_engine(url)
+        self.scope = scope
         self._make = sessionmaker(self.engine, expire_on_commit=False)
+
+    def of(self, scope: Scope) -> Database:
+        """The same database within another scope, on the same connections."""
+        other = copy(self)
+        other.scope = scope
+        return other
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -58,7 +67,7 @@ class Database:
         """
         try:
             with self._make.begin() as session:
-                yield session
+                yield bound(session, self.scope)
         except OperationalError as error:
             raise Unavailable(f"the database does not answer: {error.orig}") from error
         except DataError as error:
@@ -70,8 +79,8 @@ class Database:
         self.engine.dispose()
 
 
-def migrate(url: str) -> None:
-    """Bring the database's tables to the newest revision, from whatever there is.
+def migrate(url: str, to: str = "head") -> None:
+    """Bring the database's tables to a revision, the newest, from whatever there is.
 
     Raises:
         Unavailable: the database does not answer.
@@ -81,7 +90,7 @@ def migrate(url: str) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["url"] = url
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
     except OperationalError as error:
         first = str(error.orig).strip().splitlines()[0]
         raise Unavailable(f"the database does not answer: {first}") from error

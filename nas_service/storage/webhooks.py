@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from nas_service.errors import NotFound
 from nas_service.storage.models import DeliveryRow, WebhookRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
+from nas_service.storage.scope import scope_of
 from nas_service.storage.session import new_id, now
 
 Event = Literal[
@@ -94,7 +95,12 @@ def deliveries_of(
 
 
 def announce(session: Session, event: str, subject: str, body: dict[str, Any]) -> None:
-    """Put an event on its way to all who asked for it; the same event again changes nothing."""
+    """Put an event on its way to all of the project who asked for it.
+
+    The same event again changes nothing.
+    """
+    if scope_of(session).project_id is None:
+        raise ValueError("an event belongs to a project: announce it in that scope")
     for row in session.scalars(select(WebhookRow)).all():
         if event in row.events:
             delivery = DeliveryRow(

@@ -17,6 +17,7 @@ from nas_service.space.supported import supported
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.remote_blobs import blobs_of
+from nas_service.storage.scope import DEFAULT, Scope
 from nas_service.storage.session import Database
 from nas_service.worker.locks import PROCESSOR, held
 
@@ -33,14 +34,15 @@ class Context:
     """What the step holds; see `nas_service.worker.locks`."""
 
     @classmethod
-    def of(cls, settings: Settings) -> Context:
+    def of(cls, settings: Settings, scope: Scope = DEFAULT) -> Context:
         """Connect."""
-        return cls(settings, Database(settings.url), blobs_of(settings))
+        return cls(settings, Database(settings.url, scope), blobs_of(settings))
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Context:
         """Connect as the worker that started this step does."""
-        made = cls.of(Settings.model_validate(params["settings"]))
+        scope = Scope(params["project_id"])
+        made = cls.of(Settings.model_validate(params["settings"]), scope)
         return replace(made, job_id=params["job_id"], locks=frozenset(params["locks"]))
 
     def scratch(self, name: str) -> Path:

@@ -18,6 +18,7 @@ from nas_service.errors import InvalidSpec
 from nas_service.queues import CONCURRENCY, DEVICE, queue_of, served
 from nas_service.settings import Settings
 from nas_service.storage import jobs
+from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import new_id, now
 from nas_service.telemetry import configure, logger
 from nas_service.worker import upkeep
@@ -36,7 +37,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     configure(settings.log_level, process="worker")
     context = Context.of(settings)
     executor = new_id(f"{socket.gethostname()[:40]}-{os.getpid()}")
-    database = context.database
+    database = context.database.of(SERVICE)
     courier = upkeep.Courier(database)
     machine = _machine(settings) if DEVICE in queues else None
 
@@ -94,7 +95,7 @@ def _machine(settings: Settings) -> dict[str, Any]:
 def open_jobs(context: Context) -> list[jobs.Job]:
     """Top-level jobs that have not ended and are not just being handed over."""
     fresh = now() - timedelta(seconds=_HANDOVER_S)
-    with context.database.session() as session:
+    with context.database.of(SERVICE).session() as session:
         found = jobs.unfinished(session)
     return [job for job in found if job.parent is None and job.created_at < fresh]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from nas_service.engine import child, durable
@@ -12,6 +12,7 @@ from nas_service.errors import Cancelled, NasError, StepFailed, Unavailable, fro
 from nas_service.jobs.params import JobParams
 from nas_service.jobs.results import StepResult
 from nas_service.storage import jobs
+from nas_service.storage.scope import SERVICE
 from nas_service.telemetry import logger
 from nas_service.worker.context import Context
 from nas_service.worker.locks import held, locks_of
@@ -32,6 +33,13 @@ class Runner:
 
     context: Context
     executor: str
+
+    def of_job(self, job_id: str) -> Runner:
+        """The same within the scope of a job."""
+        database = self.context.database
+        with database.of(SERVICE).session() as session:
+            scope = jobs.project_of(session, job_id)
+        return replace(self, context=replace(self.context, database=database.of(scope)))
 
     def job(self, job_id: str, work: Callable[[], None]) -> Json:
         """Run a whole job: notes how it starts and ends, and gives its outcome as a value."""
@@ -97,7 +105,12 @@ class Runner:
 
         settings = self.context.settings
         locks = locks_of(task.uses, settings, str(params.get("device_queue", "")))
-        given = {"settings": settings.model_dump(mode="json"), "job_id": job_id, "locks": locks}
+        given = {
+            "settings": settings.model_dump(mode="json"),
+            "job_id": job_id,
+            "project_id": self.context.database.scope.project_id,
+            "locks": locks,
+        }
         try:
             with held(locks, settings, cancelled):
                 patiently(lambda: self._note(job_id, name, "started"))

@@ -21,9 +21,9 @@ def open_scheduled(database: Database) -> None:
     """Open searches whose time has come; their jobs are enqueued with all that were stored."""
     with database.session() as session:
         due = reopening.due_schedules(session, now())
-    for schedule_id in due:  # each on its own: one that cannot be opened stops no other
+    for schedule_id, scope in due:  # each on its own: one that cannot be opened stops no other
         try:
-            with database.session() as session:
+            with database.of(scope).session() as session:
                 job = reopening.open_due(session, schedule_id, now())
         except NasError as error:
             _log.warning("not opened by the clock", schedule=schedule_id, reason=error.detail)

@@ -34,10 +34,18 @@ _PROFILED, _TRAINED, _SEARCHED, _CERTIFIED, _SHIPPED, _REPLACED = 0.2, 0.6, 0.7,
 
 
 def register(runner: Runner) -> None:
-    """Register every workflow with the engine."""
-    workflows = Workflows(runner)
+    """Register every workflow with the engine; each runs within the scope of its job."""
+
+    def of_kind(kind: str) -> durable.Body:
+        def run(job_id: str, params: Json) -> Json:
+            workflows = Workflows(patiently(lambda: runner.of_job(job_id)))
+            outcome: Json = getattr(workflows, kind)(job_id, params)
+            return outcome
+
+        return run
+
     for kind in QUEUE_OF:
-        durable.workflow(kind, getattr(workflows, kind))
+        durable.workflow(kind, of_kind(kind))
 
 
 class Workflows:

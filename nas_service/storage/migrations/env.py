@@ -16,7 +16,11 @@ def ours(name: str | None, kind: str, _: Any) -> bool:
 
 
 engine = make_engine(context.config.attributes["url"])
+on_sqlite = engine.dialect.name == "sqlite"
 with engine.connect() as connection:
+    if on_sqlite:  # it changes a table by making it anew: dropping the old one must not cascade
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        connection.commit()
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
@@ -26,4 +30,7 @@ with engine.connect() as connection:
     )
     with context.begin_transaction():
         context.run_migrations()
+        if on_sqlite:
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+            assert broken is None, f"a row of {broken[0]} lost what it belongs to"
 engine.dispose()

@@ -14,6 +14,7 @@ from nas_service.errors import InvalidSpec, NotFound
 from nas_service.search.spec import SearchSpec
 from nas_service.storage import datasets, devices, reopening, searches, webhooks
 from nas_service.storage.models import DeliveryRow, ScheduleRow
+from nas_service.storage.scope import DEFAULT
 from nas_service.storage.session import Database, migrate, now
 from nas_service.worker import upkeep
 
@@ -75,7 +76,7 @@ def test_a_worker_that_died_after_opening_does_not_open_twice(
     for _ in range(2):
         _set_next(database, at)  # as if moving it on had been lost
         with database.session() as session:
-            assert reopening.due_schedules(session, at) == [made.id]
+            assert reopening.due_schedules(session, at) == [(made.id, DEFAULT)]
             reopening.open_due(session, made.id, at)
     with database.session() as session:
         assert len(searches.opened_again_from(session, search)) == 1

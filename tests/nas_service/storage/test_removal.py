@@ -12,6 +12,7 @@ from nas_service.errors import Conflict, InvalidSpec, NotFound
 from nas_service.search.spec import SearchSpec
 from nas_service.storage import artifacts, datasets, devices, jobs, removal, searches
 from nas_service.storage.blobs import FileBlobs
+from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import Database, migrate
 from tests.lookup_tables.tables import TARGET, small_table
 
@@ -84,7 +85,7 @@ def test_a_search_goes_with_its_files_and_bytes_with_the_next_collection(
     database: Database, tmp_path: Path
 ) -> None:
     _, search_id, blobs = _filled(database, tmp_path)
-    with database.session() as session:
+    with database.of(SERVICE).session() as session:
         assert artifacts.collect_garbage(session, blobs) == 0
         removal.remove(session, "search", search_id)
         assert artifacts.collect_garbage(session, blobs) == 1

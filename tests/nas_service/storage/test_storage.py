@@ -15,6 +15,7 @@ from nas_service.space.genotypes import Genotype
 from nas_service.storage import artifacts, datasets, devices, jobs, searches
 from nas_service.storage.blobs import FileBlobs, require_space
 from nas_service.storage.models import Base
+from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import VERSION_TABLE, Database, migrate
 from tests.lookup_tables.tables import small_table
 
@@ -232,13 +233,13 @@ def test_garbage_is_what_no_row_names(database: Database, tmp_path: Path) -> Non
         kept = artifacts.add_artifact(
             session, blobs, tmp_path / "f", owner="s", name="f", kind="k", lineage={}
         )
-    with database.session() as session:
+    with database.of(SERVICE).session() as session:
         assert artifacts.collect_garbage(session, blobs) == 1
     with blobs.local(kept.sha256) as path:
         assert path.exists()
     with pytest.raises(NotFound), blobs.local(orphan):
         pass
-    with database.session() as session:
+    with database.of(SERVICE).session() as session:
         artifacts.remove_artifact(session, kept.id)
         assert artifacts.collect_garbage(session, blobs) == 1
 
