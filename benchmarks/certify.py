@@ -24,7 +24,7 @@ from benchmarks.peers import Lookup, guided
 from benchmarks.rows import Row, parser, report
 from lookup_tables.transfer import Known, Transferred, transfer
 from nas_service.errors import InvalidSpec
-from nas_service.search.certification import Certifier
+from nas_service.search.certifier import Certifier
 from nas_service.settings import Settings
 from nas_service.space.base import FloatArray, IntArray
 from predictors.gaussian_process import GaussianProcessPredictor

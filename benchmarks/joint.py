@@ -27,9 +27,9 @@ from nas_service.compression.ship import ship
 from nas_service.learning.base import Data
 from nas_service.networks.supernet import Supernet
 from nas_service.search.cost import StructureModel
+from nas_service.search.delivery_gap import DeliveryGap, fit_delivery_gap
 from nas_service.search.evaluate import Problem
 from nas_service.search.pareto import hypervolume
-from nas_service.search.shipping import ShippingModel, fit_shipping
 from nas_service.search.spec import FP32_AND_INT8
 from nas_service.space.base import input_size
 from nas_service.space.deployment import DeploymentSpace
@@ -125,7 +125,7 @@ def main(arguments: list[str]) -> int:
 
 def learned(
     supernet: Supernet, data: Data, start: Evaluated, n_probes: int, epochs: int, seed: int
-) -> dict[str, ShippingModel]:
+) -> dict[str, DeliveryGap]:
     """What each deployment's graph does to accuracy, from probes spread over cost."""
     macs = StructureModel(supernet.space)(start.genotypes).macs
     order = np.argsort(macs, kind="stable")
@@ -145,7 +145,7 @@ def learned(
                 for graph, path in made.graphs.items():
                     shipped[graph].append(metric.value(judged_as_shipped(path, data, part, size)))
     return {
-        graph: fit_shipping(start.accuracy[chosen], macs[chosen], np.array(values))
+        graph: fit_delivery_gap(start.accuracy[chosen], macs[chosen], np.array(values))
         for graph, values in shipped.items()
     }
 
@@ -154,7 +154,7 @@ def _shipped(problem: Problem, found: Evaluated) -> tuple[np.ndarray, np.ndarray
     """Every deployment of what was evaluated: latency and accuracy as shipped."""
     every = problem.space.in_every_deployment(found.genotypes)
     accuracy = np.repeat(found.accuracy, len(problem.space.deployments))
-    return problem.latency_ms(every), problem.shipped_accuracy(accuracy, every)
+    return problem.latency_ms(every), problem.delivered_accuracy(accuracy, every)
 
 
 def area(problem: Problem, found: Evaluated, floor: float) -> float:

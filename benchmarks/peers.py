@@ -18,7 +18,7 @@ from nas_service.search.candidate_pool import Pool
 from nas_service.search.evolve import evolve
 from nas_service.search.guided import propose
 from nas_service.search.promotion import Promotion, promoted
-from nas_service.search.task import Task
+from nas_service.search.sampling_problem import CostedSpace
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.cell import NasBench201Space
 from predictors.gaussian_process import GaussianProcessPredictor
@@ -40,9 +40,9 @@ class Lookup:
     cost: FloatArray
     cheap: FloatArray
 
-    def task(self) -> Task:
+    def task(self) -> CostedSpace:
         """The benchmark as a sampler sees it: costs are known, accuracies are not."""
-        return Task(self.space, {"cost": lambda rows: self.cost[self.class_of(rows)]})
+        return CostedSpace(self.space, {"cost": lambda rows: self.cost[self.class_of(rows)]})
 
 
 class Log:

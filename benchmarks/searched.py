@@ -19,11 +19,11 @@ from nas_service.networks.supernet import Supernet
 from nas_service.plugins import SAMPLERS, SPACES, load
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.cost import CostModel, StructureModel
+from nas_service.search.delivery_gap import DeliveryGap
 from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.pareto import non_dominated
-from nas_service.search.shipping import ShippingModel
 from nas_service.search.spec import FP32_AND_INT8
 from nas_service.space.base import FloatArray, ImageShape, IntArray, SearchSpace
 from nas_service.space.deployment import DeploymentSpace
@@ -93,7 +93,7 @@ def fp32_problem(
     return Problem(
         space=DeploymentSpace(space, FP32_AND_INT8[:1]),
         costs=costs,
-        shipping=(ShippingModel(),),
+        shipping=(DeliveryGap(),),
         structure=StructureModel(space),
         limit_ms=float(costs[0].latency_ms(space.largest()[None])[0]),
         limit_probability=0.5,

@@ -30,8 +30,8 @@ from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import Target
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.plugins import SPACES, load
-from nas_service.search import certificates
-from nas_service.search.certification import Certifier
+from nas_service.search import certificate
+from nas_service.search.certifier import Certifier
 from nas_service.space.base import ImageShape
 from nas_service.space.sampling import distinct
 from nas_service.worker.tasks.profile_files import network_files
@@ -234,7 +234,7 @@ def _outcome(kind: str, seed: int) -> Outcome:
     certifier = Certifier(limit_ms, np.ones(N_CANDIDATES), estimate, 0.04)
     rows = list(range(N_CANDIDATES))
     share, errors = [], []
-    for number in range(certificates.MAX_SESSIONS):
+    for number in range(certificate.MAX_SESSIONS):
         found = measure(runners, PROTOCOL, machine, seed=seed + number)
         share.append(found.steadiness.state_share)
         for row in rows:
@@ -242,16 +242,15 @@ def _outcome(kind: str, seed: int) -> Outcome:
             if timing.stable:
                 certifier.add(row, timing.p50_ms)
                 errors.append(abs(timing.p50_ms / true_ms[row] - 1.0))
-        if certificates.settled(certifier, rows):
+        if certificate.settled(certifier, rows):
             break
     given = [
-        certificates.certificate_of(certifier, row, 0.95, float(estimate[row]), 0.04)
-        for row in rows
+        certificate.certificate_of(certifier, row, 0.95, float(estimate[row]), 0.04) for row in rows
     ]
-    certified = [row for row in rows if given[row].verdict == certificates.CERTIFIED]
+    certified = [row for row in rows if given[row].verdict == certificate.CERTIFIED]
     # what is within what repeats tell of the limit cannot be decided by anybody
     clear = [row for row in rows if abs(np.log(true_ms[row] / limit_ms)) > 0.03]
-    undecided = [row for row in clear if given[row].verdict == certificates.UNDECIDED]
+    undecided = [row for row in clear if given[row].verdict == certificate.UNDECIDED]
     return Outcome(
         state_share=float(np.mean(share)),
         wrong_reference=bool(wrong),

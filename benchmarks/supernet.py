@@ -24,7 +24,7 @@ from nas_service.networks.supernet import Supernet
 from nas_service.plugins import SPACES, load
 from nas_service.search.cost import StructureModel
 from nas_service.search.guided_sampler import GuidedSampler, distributions_of
-from nas_service.search.task import Task
+from nas_service.search.sampling_problem import CostedSpace
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, IntArray, SearchSpace
 from nas_service.space.sampling import distinct
@@ -104,7 +104,7 @@ class Bench:
         self.known: dict[bytes, float] = {}
         self._evaluate = evaluate
         structure = StructureModel(space)
-        self.task = Task(space, {"macs": lambda rows: structure(rows).macs})
+        self.task = CostedSpace(space, {"macs": lambda rows: structure(rows).macs})
         self._highest = float(np.log(structure(space.largest()[None]).macs[0]))
 
     def accuracy(self, genotype: IntArray) -> float:

@@ -161,6 +161,44 @@ def rescaled(before: Calibration, sums: FloatArray, measured_ms: FloatArray) -> 
     )
 
 
+def _require_enough(measured_ms: FloatArray) -> None:
+    if len(measured_ms) < MIN_NETWORKS:
+        raise LookupTableError(
+            f"calibration needs at least {MIN_NETWORKS} measured networks, got {len(measured_ms)}"
+        )
+    if not np.all(np.isfinite(measured_ms) & (measured_ms > 0)):
+        raise LookupTableError("measured latencies have to be positive and finite")
+
+
+def _forms(n_variants: int, n_junctions: int) -> dict[str, tuple[int, ...]]:
+    """Forms by name with the columns of the design that they have."""
+    forms = dict(FORMS)
+    last = 4 + n_variants
+    if n_variants > 1:
+        forms[VARIANTS_FORM] = (0, 1, 3, *range(4, last))
+    if n_junctions:
+        forms[JUNCTIONS_FORM] = (0, 1, 3, *range(4, last + n_junctions))
+    return forms
+
+
+def _left_out(
+    design: FloatArray,
+    measured_ms: FloatArray,
+    columns: tuple[int, ...],
+    bounds: FloatArray,
+    floors: FloatArray,
+) -> FloatArray:
+    """Relative errors `(n,)` of a form fitted on all networks but one and asked for that one."""
+    n = len(measured_ms)
+    guesses = np.empty(n)
+    for one in range(n):
+        rest = np.arange(n) != one
+        weights = fit_weights(design[rest], measured_ms[rest], columns, bounds)
+        guesses[one] = max(design[one] @ weights, floors[one])
+    errors: FloatArray = guesses / measured_ms - 1.0
+    return errors
+
+
 def fit_calibration(
     sums: FloatArray,
     measured_ms: FloatArray,
@@ -191,29 +229,15 @@ def fit_calibration(
     Raises:
         LookupTableError: fewer than five networks, or a measurement that is not positive.
     """
+    _require_enough(measured_ms)
     n = len(measured_ms)
-    if n < MIN_NETWORKS:
-        raise LookupTableError(
-            f"calibration needs at least {MIN_NETWORKS} measured networks, got {n}"
-        )
-    if not np.all(np.isfinite(measured_ms) & (measured_ms > 0)):
-        raise LookupTableError("measured latencies have to be positive and finite")
     bounds = bounds_of(sums if parts is None else parts)
     design = np.column_stack([sums[:, :N_SUMS], np.ones(n), sums[:, N_SUMS:]])
-    forms = dict(FORMS)
-    last = 4 + len(variants)
-    if len(variants) > 1:
-        forms[VARIANTS_FORM] = (0, 1, 3, *range(4, last))
-    if junctions:
-        forms[JUNCTIONS_FORM] = (0, 1, 3, *range(4, last + len(junctions)))
-    errors: dict[str, FloatArray] = {}
-    for form, columns in forms.items():
-        guesses = np.empty(n)
-        for one in range(n):
-            rest = np.arange(n) != one
-            weights = fit_weights(design[rest], measured_ms[rest], columns, bounds)
-            guesses[one] = max(design[one] @ weights, FLOOR_OF_SUM * sums[one, 0])
-        errors[form] = guesses / measured_ms - 1.0
+    forms = _forms(len(variants), len(junctions))
+    errors = {
+        form: _left_out(design, measured_ms, columns, bounds, FLOOR_OF_SUM * sums[:, 0])
+        for form, columns in forms.items()
+    }
     chosen = _simplest(errors)
     weights = fit_weights(design, measured_ms, forms[chosen], bounds)
     ratio, per_block, per_layer, constant, *own = (float(v) for v in weights)

@@ -11,7 +11,7 @@ from nas_service.api.schemas import Accepted, JobOut
 from nas_service.compilation.kept import UNSTEADY
 from nas_service.errors import Conflict
 from nas_service.jobs.params import CompressionJob, RemeasureJob
-from nas_service.search.certificates import PREDICTED_ONLY, UNDECIDED
+from nas_service.search.certificate import PREDICTED_ONLY, UNDECIDED
 from nas_service.storage import artifacts, devices, jobs, searches
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id

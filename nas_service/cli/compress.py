@@ -94,6 +94,11 @@ def compress(
     if as_json:
         output.show_json(told)
         return
+    _show(told)
+
+
+def _show(told: dict[str, Any]) -> None:
+    """Print what was done and what came of it."""
     for note in told["made_ready"]:
         print(f"made ready: {note}")
     if told["passes"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -63,27 +63,17 @@ def read_folder(
     described = tables.read_tables(
         [file for ending in _TABLES for file in by_ending.get(ending, [])], pictures, answers
     )
-    ways: dict[str, str] = {}
-    if _has_classes(pictures, answers) or (pictures and described is None):
-        ways[FOLDERS] = f"{len(pictures)} pictures in class folders"
-    if described is not None:
-        ways[TABLE] = f"the rows of {described.name}"
-    if parquets:
-        ways[PARQUET] = f"{len(parquets)} Parquet files"
-    if archives:
-        ways[ARRAYS] = f"the arrays of {archives[0].place}"
+    with_classes = _has_classes(pictures, answers) or (bool(pictures) and described is None)
+    ways = {
+        FOLDERS: f"{len(pictures)} pictures in class folders" if with_classes else "",
+        TABLE: "" if described is None else f"the rows of {described.name}",
+        PARQUET: f"{len(parquets)} Parquet files" if parquets else "",
+        ARRAYS: f"the arrays of {archives[0].place}" if archives else "",
+    }
+    ways = {way: text for way, text in ways.items() if text}
     chosen = answers.layout or (FOLDERS if not ways else next(iter(ways)))
     if chosen not in ways:
         raise InvalidData(_nothing_there(folder, chosen, pictures, ways), field="layout")
-    questions = []
-    if answers.layout is None and len(ways) > 1:
-        questions.append(
-            Question(
-                "layout",
-                f"{folder.name} can be read as " + " or as ".join(ways.values()),
-                tuple(Alternative(way, text) for way, text in ways.items()),
-            )
-        )
     require_concerned(answers, chosen)
     if chosen == PARQUET:
         source = parquet.read_parquet(parquets, answers, tell, set_aside)
@@ -109,8 +99,18 @@ def read_folder(
             set_aside.add(f"no picture ({ending})", file.place)
     if chosen == FOLDERS:
         _require_known_names(answers, files)
-    source.questions[:0] = questions
+    if answers.layout is None and len(ways) > 1:
+        source.questions.insert(0, _which(folder, ways))
     return source
+
+
+def _which(folder: Path, ways: Mapping[str, str]) -> Question:
+    """What has to be asked where a folder can be read in several ways."""
+    return Question(
+        "layout",
+        f"{folder.name} can be read as " + " or as ".join(ways.values()),
+        tuple(Alternative(way, text) for way, text in ways.items()),
+    )
 
 
 def _require_known_names(answers: Answers, files: Sequence[File]) -> None:

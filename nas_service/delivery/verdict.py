@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nas_service.delivery.measured import Measured
-from nas_service.search.certificates import CERTIFIED, LATENCY, PREDICTED_ONLY, Certificate
+from nas_service.search.certificate import CERTIFIED, LATENCY, PREDICTED_ONLY, Certificate
 
 UNSTEADY = "not measured stably, so there is no comparison"
 """How the reason ends where nothing is wrong with a file but the machine it was measured on."""

@@ -1,4 +1,4 @@
-"""Who is alive, and taking over from who is not.
+"""Leases of workers, and recovering the workflows of those that crashed.
 
 The engine gives a crashed process its work back only when a process of the same name starts. Here
 every worker has a name of its own and a lease that it renews; whoever sees work that is noted as
@@ -18,7 +18,7 @@ _log = logger(__name__)
 
 
 class Keeper:
-    """Renews this worker's lease and looks after the dead, in a thread of its own."""
+    """Renews this worker's lease and recovers workflows of crashed ones, in a thread of its own."""
 
     def __init__(
         self,
@@ -48,11 +48,11 @@ class Keeper:
         self._ended.set()
         self._thread.join(timeout=5)
 
-    def look(self) -> list[str]:
-        """Take over from dead workers once; returns their names."""
+    def recover_crashed(self) -> list[str]:
+        """Recover the workflows of workers whose lease ran out; returns their names."""
         dead = sorted(self._pending() - self._live())
         if dead:
-            _log.warning("taking over from dead workers", executors=dead)
+            _log.warning("recovering workflows of crashed workers", executors=dead)
             self._recover(dead)
         return dead
 
@@ -66,7 +66,7 @@ class Keeper:
                     blind_until = time.monotonic() + self._lease_s
                 renewed = time.monotonic()
                 if renewed >= blind_until:
-                    self.look()
+                    self.recover_crashed()
                 self._tidy()
             except Exception as error:  # noqa: BLE001  # the thread has to outlive any outage
                 _log.warning("lease not renewed", reason=str(error))

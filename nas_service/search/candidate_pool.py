@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nas_service.search.evolve import evolve
 from nas_service.search.pareto import non_dominated
-from nas_service.search.task import BoolArray, Choices, SearchTask
+from nas_service.search.sampling_problem import BoolArray, Choices, SamplingProblem
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import AccuracyPredictor
 
@@ -19,21 +19,21 @@ _DRAWS = 40
 
 
 class Pool:
-    """Candidates of one task; made once, used for every batch.
+    """Candidates of one problem; made once, used for every batch.
 
     Rows are told apart by their bytes, so that finding the known ones among a million is a sort
     and not a loop.
     """
 
-    def __init__(self, task: SearchTask) -> None:
-        self._task = task
-        sizes = np.array([decision.size for decision in task.space.decisions], dtype=np.int64)
+    def __init__(self, problem: SamplingProblem) -> None:
+        self._problem = problem
+        sizes = np.array([decision.size for decision in problem.space.decisions], dtype=np.int64)
         self._sizes = sizes
         total = float(np.prod(sizes.astype(np.float64)))
         self.whole: IntArray | None = (
-            enumerate_space(task.space) if total <= MAX_ENUMERATED else None
+            enumerate_space(problem.space) if total <= MAX_ENUMERATED else None
         )
-        n_architecture = task.architectures(np.zeros((1, len(sizes)), np.int64)).shape[1]
+        n_architecture = problem.architectures(np.zeros((1, len(sizes)), np.int64)).shape[1]
         rest = [range(int(size)) for size in sizes[n_architecture:]]
         self.width = n_architecture
         self._rest = np.array(list(product(*rest)), dtype=np.int64)  # one empty row for no rest
@@ -50,12 +50,12 @@ class Pool:
         lacking = n
         for _ in range(_DRAWS):
             drawn = generator.integers(0, self._sizes, (max(lacking, 8), len(self._sizes)))
-            drawn = drawn[self._task.space.valid(drawn)][:lacking]
+            drawn = drawn[self._problem.space.valid(drawn)][:lacking]
             found.append(drawn)
             lacking -= len(drawn)
             if not lacking:
                 break
-        return self._task.space.canonical(np.concatenate(found))
+        return self._problem.space.canonical(np.concatenate(found))
 
     def deployments(self, architectures: IntArray) -> IntArray:
         """Every genotype of each architecture, architecture by architecture."""
@@ -69,13 +69,13 @@ class Pool:
         flat = np.ascontiguousarray(rows, dtype=np.int64)
         return flat.view(np.dtype((np.void, flat.dtype.itemsize * max(flat.shape[1], 1)))).ravel()
 
-    def among(self, task: SearchTask, candidates: IntArray, known: IntArray) -> BoolArray:
+    def among(self, problem: SamplingProblem, candidates: IntArray, known: IntArray) -> BoolArray:
         """Which candidates' architectures are known: `(n,)`."""
-        return np.isin(self.keys(task.architectures(candidates)), self.keys(known))
+        return np.isin(self.keys(problem.architectures(candidates)), self.keys(known))
 
     def candidates(
         self,
-        task: SearchTask,
+        problem: SamplingProblem,
         predictor: AccuracyPredictor,
         architectures: IntArray,
         generator: np.random.Generator,
@@ -88,17 +88,17 @@ class Pool:
             return self.whole
 
         def score(genotypes: IntArray) -> tuple[FloatArray, FloatArray]:
-            mean = predictor.predict(task.features(task.architectures(genotypes))).mean
-            achieved = task.shipped_accuracy(mean, genotypes)
-            losses = np.column_stack([1.0 - achieved, task.costs_of(genotypes)])
-            return losses, np.maximum(task.excess(genotypes), 0.0)
+            mean = predictor.predict(problem.features(problem.architectures(genotypes))).mean
+            achieved = problem.delivered_accuracy(mean, genotypes)
+            losses = np.column_stack([1.0 - achieved, problem.costs_of(genotypes)])
+            return losses, np.maximum(problem.excess(genotypes), 0.0)
 
         had = self.deployments(architectures)
         losses, violation = score(had)
         inside = violation <= 0
         start = had[inside][non_dominated(losses[inside])] if inside.any() else had[:0]
         return evolve(
-            task.space,
+            problem.space,
             score,
             generator,
             start=np.concatenate([start, self.draw(population, generator)]),
@@ -118,16 +118,16 @@ def enumerate_space(space: Choices) -> IntArray:
 
 
 def random_fresh(
-    task: SearchTask, pool: Pool, known: IntArray, n: int, generator: np.random.Generator
+    problem: SamplingProblem, pool: Pool, known: IntArray, n: int, generator: np.random.Generator
 ) -> IntArray:
     """Up to `n` random feasible genotypes of different architectures, none of them known."""
     if n <= 0:
-        return np.empty((0, len(task.space.decisions)), dtype=np.int64)
+        return np.empty((0, len(problem.space.decisions)), dtype=np.int64)
     if pool.whole is not None:
-        return _first_of_each(task, pool, generator.permutation(pool.whole), known, n)
+        return _first_of_each(problem, pool, generator.permutation(pool.whole), known, n)
     drawn = [pool.draw(16 * n + 48, generator)]
     for _ in range(_DRAWS):
-        found = _first_of_each(task, pool, np.concatenate(drawn), known, n)
+        found = _first_of_each(problem, pool, np.concatenate(drawn), known, n)
         if len(found) == n:
             break
         drawn.append(pool.draw(16 * n + 48, generator))
@@ -135,39 +135,39 @@ def random_fresh(
 
 
 def initial_design(
-    task: SearchTask, pool: Pool, n: int, generator: np.random.Generator
+    problem: SamplingProblem, pool: Pool, n: int, generator: np.random.Generator
 ) -> IntArray:
     """`n` random feasible genotypes, one from each n-th of them by the (first) cost, shuffled."""
     drawn = pool.whole if pool.whole is not None else pool.draw(4096, generator)
     none = np.empty((0, pool.width), dtype=np.int64)
-    fresh = _first_of_each(task, pool, generator.permutation(drawn), none, len(drawn))
+    fresh = _first_of_each(problem, pool, generator.permutation(drawn), none, len(drawn))
     if not len(fresh):
         return fresh
-    order = np.argsort(task.costs_of(fresh)[:, 0], kind="stable")
+    order = np.argsort(problem.costs_of(fresh)[:, 0], kind="stable")
     parts = [part for part in np.array_split(order, n) if len(part)]
     picks = np.array([part[generator.integers(len(part))] for part in parts], dtype=np.int64)
     return np.asarray(fresh[generator.permutation(picks)])
 
 
 def evolved_into_limits(
-    task: SearchTask, pool: Pool, known: IntArray, n: int, generator: np.random.Generator
+    problem: SamplingProblem, pool: Pool, known: IntArray, n: int, generator: np.random.Generator
 ) -> IntArray:
     """Up to `n` feasible genotypes where random ones hardly ever are: evolved to the limits."""
 
     def score(genotypes: IntArray) -> tuple[FloatArray, FloatArray]:
-        violation = np.maximum(task.excess(genotypes), 0.0)
+        violation = np.maximum(problem.excess(genotypes), 0.0)
         return violation[:, None], violation
 
-    met = evolve(task.space, score, generator, start=pool.draw(192, generator), population=192)
-    return _first_of_each(task, pool, generator.permutation(met), known, n)
+    met = evolve(problem.space, score, generator, start=pool.draw(192, generator), population=192)
+    return _first_of_each(problem, pool, generator.permutation(met), known, n)
 
 
 def _first_of_each(
-    task: SearchTask, pool: Pool, genotypes: IntArray, known: IntArray, n: int
+    problem: SamplingProblem, pool: Pool, genotypes: IntArray, known: IntArray, n: int
 ) -> IntArray:
-    feasible = genotypes[task.excess(genotypes) <= 0] if len(genotypes) else genotypes
-    fresh = feasible[~pool.among(task, feasible, known)]
+    feasible = genotypes[problem.excess(genotypes) <= 0] if len(genotypes) else genotypes
+    fresh = feasible[~pool.among(problem, feasible, known)]
     if not len(fresh):
         return fresh
-    _, first = np.unique(pool.keys(task.architectures(fresh)), return_index=True)
+    _, first = np.unique(pool.keys(problem.architectures(fresh)), return_index=True)
     return fresh[np.sort(first)[:n]]

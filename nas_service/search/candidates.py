@@ -63,7 +63,7 @@ def candidates_of(
     problem: Problem, genotypes: Genotypes, accuracy: FloatArray, std: FloatArray
 ) -> list[Candidate]:
     """Candidates for `n` genotypes with their shared-weight accuracies and deviations `(n,)`."""
-    shipped = problem.shipped_accuracy(accuracy, genotypes)
+    shipped = problem.delivered_accuracy(accuracy, genotypes)
     estimates = problem.estimates(genotypes)
     costs = problem.costs_of(genotypes)
     feasible = problem.feasible(genotypes)

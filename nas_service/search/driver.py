@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution
 
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.candidate_pool import Pool
-from nas_service.search.deployment_task import DeploymentTask
+from nas_service.search.deployment_problem import DeploymentProblem
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.guided_sampler import distributions_of
@@ -76,43 +76,32 @@ def run(
     directions = [maximize, *[minimize] * len(problem.objectives)]
     told = list(done)
     batch_number = 1 + max((one.batch for one in told), default=-1)
-    task = DeploymentTask(problem)
-    pool = cache(lambda: Pool(task))
+    sampling = DeploymentProblem(problem)
+    pool = cache(lambda: Pool(sampling))
     looks: dict[bytes, float] = {}
     idle = 0
     while len(told) < plan.n_queries and idle < _MAX_IDLE_BATCHES:
         if plan.patience is not None and plateaued(problem, told, plan.patience):
             break
         architectures, accuracy = _evaluated(plan, told)
-        sampler = plan.sampler(
-            SamplerContext(
-                problem=problem,
-                task=task,
-                make_predictor=plan.make_predictor,
-                architectures=architectures,
-                accuracy=accuracy,
-                seed=plan.seed,
-                batch_number=batch_number,
-                batch_size=_asked(plan, told),
-                pool=pool,
-            )
+        context = SamplerContext(
+            problem=problem,
+            sampling=sampling,
+            make_predictor=plan.make_predictor,
+            architectures=architectures,
+            accuracy=accuracy,
+            seed=plan.seed,
+            batch_number=batch_number,
+            batch_size=_asked(plan, told),
+            pool=pool,
         )
+        sampler = plan.sampler(context)
         study = optuna.create_study(directions=directions, sampler=sampler)
         study.add_trials([_frozen(problem, one, distributions) for one in told])
         fresh = _ask(study, problem, distributions, architectures, accuracy, plan, told)
         if fresh:
             fresh, cheap = _promoted(problem, pool, plan, fresh, told, looks)
-            rows = Genotypes.of(genotype for _, genotype in fresh)
-            found = plan.evaluator.evaluate(rows.architectures, fidelity=1.0, seed=plan.seed)
-            costs = problem.costs_of(rows)
-            made: list[Evaluation] = []
-            for (trial, genotype), value, cost in zip(fresh, found, costs, strict=True):
-                number = len(told) + len(made)
-                frozen = study.tell(trial, [float(value), *map(float, cost)])
-                noted = {k: v for k, v in frozen.system_attrs.items() if k != _CONSTRAINT}
-                if len(cheap):
-                    noted[_CHEAP] = float(cheap[len(made)])
-                made.append(Evaluation(number, batch_number, genotype, float(value), noted))
+            made = _evaluate(study, problem, plan, fresh, cheap, len(told), batch_number)
             told.extend(made)
             if not on_batch(made):
                 break
@@ -212,7 +201,7 @@ def _promoted(
     architectures, accuracy = _evaluated(plan, told)
     before = [float("nan")] * len(plan.initial_accuracy)
     kept = promoted(
-        DeploymentTask(problem),
+        DeploymentProblem(problem),
         pool(),
         plan.promotion,
         architectures,
@@ -228,6 +217,28 @@ def _promoted(
 def _excess(problem: Problem, row: Genotypes) -> float:
     """By what share the one network in `row` is over its limits."""
     return float(problem.excess(row)[0])
+
+
+def _evaluate(
+    study: optuna.Study,
+    problem: Problem,
+    plan: Plan,
+    fresh: Sequence[tuple[optuna.Trial, Genotype]],
+    cheap: FloatArray,
+    first: int,
+    batch_number: int,
+) -> list[Evaluation]:
+    """Evaluate what was asked for and tell the study; numbers go on from `first`."""
+    rows = Genotypes.of(genotype for _, genotype in fresh)
+    found = plan.evaluator.evaluate(rows.architectures, fidelity=1.0, seed=plan.seed)
+    made: list[Evaluation] = []
+    for (trial, genotype), value, cost in zip(fresh, found, problem.costs_of(rows), strict=True):
+        frozen = study.tell(trial, [float(value), *map(float, cost)])
+        noted = {k: v for k, v in frozen.system_attrs.items() if k != _CONSTRAINT}
+        if len(cheap):
+            noted[_CHEAP] = float(cheap[len(made)])
+        made.append(Evaluation(first + len(made), batch_number, genotype, float(value), noted))
+    return made
 
 
 def _evaluated(plan: Plan, told: Sequence[Evaluation]) -> tuple[IntArray, FloatArray]:

@@ -11,10 +11,10 @@ import numpy as np
 
 from nas_service.errors import InvalidSpec
 from nas_service.search.cost import CostModel, StructureModel
+from nas_service.search.delivery_gap import DeliveryGap
 from nas_service.search.pareto import BoolArray
 from nas_service.search.quantities.base import Priced, Quantity
 from nas_service.search.quantities.registry import WORST, QuantityAt, quantities
-from nas_service.search.shipping import ShippingModel
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.genotypes import Genotypes
@@ -38,7 +38,7 @@ class Problem:
 
     space: DeploymentSpace
     costs: tuple[CostModel, ...]
-    shipping: tuple[ShippingModel, ...]
+    shipping: tuple[DeliveryGap, ...]
     structure: StructureModel
     limit_ms: float
     limit_probability: float
@@ -122,7 +122,7 @@ class Problem:
         """Every objective but accuracy: `(n, k)`."""
         return np.column_stack([self.quantity(name, genotypes) for name in self.objectives])
 
-    def shipped_accuracy(self, accuracy: FloatArray, genotypes: Genotypes) -> FloatArray:
+    def delivered_accuracy(self, accuracy: FloatArray, genotypes: Genotypes) -> FloatArray:
         """Accuracy of the shipped file from that under shared weights: `(n,)` or `(n, q)`."""
         macs = self.structure(genotypes.architectures).macs
         if accuracy.ndim == 2:
@@ -132,7 +132,7 @@ class Problem:
 
     def losses(self, genotypes: Genotypes, accuracy: FloatArray) -> FloatArray:
         """What is minimised, `(n, 1 + k)`: 1 - shipped accuracy, then the objectives."""
-        shipped = self.shipped_accuracy(accuracy, genotypes)
+        shipped = self.delivered_accuracy(accuracy, genotypes)
         return np.column_stack([1.0 - shipped, self.costs_of(genotypes)])
 
     @property

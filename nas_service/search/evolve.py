@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nas_service.search.pareto import BoolArray, crowding, ranks
-from nas_service.search.task import Choices
+from nas_service.search.sampling_problem import Choices
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.sampling import crossover, unique
 

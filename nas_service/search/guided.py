@@ -20,7 +20,7 @@ from nas_service.search.candidate_pool import (
     initial_design,
     random_fresh,
 )
-from nas_service.search.task import SearchTask
+from nas_service.search.sampling_problem import SamplingProblem
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import NODE_WEIGHTS, AccuracyPredictor, Prediction
 
@@ -47,8 +47,28 @@ class Guidance:
     generations: int = 30
 
 
+def _planned(problem: SamplingProblem, pool: Pool, n: int, known: IntArray, seed: int) -> IntArray:
+    """What is left of the initial design, which is the same whenever it is asked for."""
+    planned = initial_design(problem, pool, n, np.random.default_rng([7, seed]))
+    return planned[~pool.among(problem, planned, known)]
+
+
+def _unguided(
+    problem: SamplingProblem,
+    pool: Pool,
+    known: IntArray,
+    n: int,
+    generator: np.random.Generator,
+) -> IntArray:
+    """Random genotypes that keep the limits, evolved towards them where a space has few."""
+    fresh = random_fresh(problem, pool, known, n, generator)
+    if len(fresh) or pool.whole is not None:
+        return fresh
+    return evolved_into_limits(problem, pool, known, n, generator)
+
+
 def propose(
-    task: SearchTask,
+    problem: SamplingProblem,
     pool: Pool,
     make_predictor: Callable[[], AccuracyPredictor],
     architectures: IntArray,
@@ -65,7 +85,7 @@ def propose(
     Fewer than `n` while the initial evaluations come in, none in an exhausted space.
 
     Args:
-        task: what is searched.
+        problem: what is searched.
         pool: candidates of the space.
         make_predictor: makes an unfitted predictor.
         architectures: evaluated so far `(e, a)`, canonical, in order.
@@ -79,66 +99,56 @@ def propose(
     """
     how = guidance or Guidance()
     generator = np.random.default_rng([7, *seed])
-    none = np.empty((0, len(task.space.decisions)), np.int64)
-    busy = none if pending is None else pending
-    out = none if barred is None else barred
-    known = np.concatenate([architectures, task.architectures(busy), task.architectures(out)])
-    wanted = max(MIN_EVALUATED, how.n_initial)
-    if len(architectures) < wanted:
-        planned = initial_design(task, pool, wanted, np.random.default_rng([7, seed[0]]))
-        planned = planned[~pool.among(task, planned, known)]
-        first = planned[: max(min(n, wanted - len(architectures) - len(busy)), 0)]
+    none = np.empty((0, len(problem.space.decisions)), np.int64)
+    busy, out = (none if given is None else given for given in (pending, barred))
+    known = np.concatenate([architectures, problem.architectures(busy), problem.architectures(out)])
+    initial = max(MIN_EVALUATED, how.n_initial)
+    if len(architectures) < initial:
+        due = max(min(n, initial - len(architectures) - len(busy)), 0)
+        first = _planned(problem, pool, initial, known, seed[0])[:due]
         if len(first):
             return first
         if len(architectures) < MIN_EVALUATED:
-            fresh = random_fresh(task, pool, known, n, generator)
-            if len(fresh) or pool.whole is not None:
-                return fresh
-            return evolved_into_limits(task, pool, known, n, generator)
+            return _unguided(problem, pool, known, n, generator)
     predictor = make_predictor()
-    predictor.fit(task.features(architectures), accuracy)
-    candidates = pool.candidates(
-        task,
-        predictor,
-        architectures,
-        generator,
-        population=how.population,
-        generations=how.generations,
-    )
-    fresh = candidates[~pool.among(task, candidates, known) & (task.excess(candidates) <= 0)]
-    floor = how.accuracy_floor
-    if floor is None:
-        floor = _floor(task, pool, predictor, fresh, generator)
+    predictor.fit(problem.features(architectures), accuracy)
+    spent = {"population": how.population, "generations": how.generations}
+    candidates = pool.candidates(problem, predictor, architectures, generator, **spent)
+    fresh = candidates[~pool.among(problem, candidates, known) & (problem.excess(candidates) <= 0)]
+    asked = how.accuracy_floor
+    floor = _floor(problem, pool, predictor, fresh, generator) if asked is None else asked
     n_random = int((generator.random(n) < how.exploration).sum())
     chosen = fresh[:0]
     if len(fresh) and n > n_random:
         had = Had(architectures, accuracy, floor, busy)
         if len(busy):
-            had = replace(had, busy_accuracy=_mean(task, predictor, busy))
-        prediction = predictor.predict(task.features(task.architectures(fresh)))
-        chosen = fresh[most_gain(task, pool, fresh, prediction, had, n - n_random)]
-    known = np.concatenate([known, task.architectures(chosen)])
-    return np.concatenate([chosen, random_fresh(task, pool, known, n - len(chosen), generator)])
+            had = replace(had, busy_accuracy=_mean(problem, predictor, busy))
+        prediction = predictor.predict(problem.features(problem.architectures(fresh)))
+        chosen = fresh[most_gain(problem, pool, fresh, prediction, had, n - n_random)]
+    known = np.concatenate([known, problem.architectures(chosen)])
+    return np.concatenate([chosen, random_fresh(problem, pool, known, n - len(chosen), generator)])
 
 
 def _floor(
-    task: SearchTask,
+    problem: SamplingProblem,
     pool: Pool,
     predictor: AccuracyPredictor,
     fresh: IntArray,
     generator: np.random.Generator,
 ) -> float:
     drawn = pool.draw(_FLOOR_DRAWS, generator)
-    inside = drawn[task.excess(drawn) <= 0]
+    inside = drawn[problem.excess(drawn) <= 0]
     if len(inside) < MIN_EVALUATED:  # a tight limit: what was found within it has to do
         inside = fresh if len(fresh) else drawn
     if not len(inside):
         return 0.0
-    return float(np.quantile(_mean(task, predictor, inside), FLOOR_QUANTILE))
+    return float(np.quantile(_mean(problem, predictor, inside), FLOOR_QUANTILE))
 
 
-def _mean(task: SearchTask, predictor: AccuracyPredictor, genotypes: IntArray) -> FloatArray:
-    return predictor.predict(task.features(task.architectures(genotypes))).mean
+def _mean(
+    problem: SamplingProblem, predictor: AccuracyPredictor, genotypes: IntArray
+) -> FloatArray:
+    return predictor.predict(problem.features(problem.architectures(genotypes))).mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,26 +166,26 @@ class Had:
 
 
 def most_gain(
-    task: SearchTask, pool: Pool, fresh: IntArray, prediction: Prediction, had: Had, n: int
+    problem: SamplingProblem, pool: Pool, fresh: IntArray, prediction: Prediction, had: Had, n: int
 ) -> list[int]:
     """Which `n` of the genotypes `fresh` are expected to add most to what is had."""
-    costs = task.costs_of(fresh)
+    costs = problem.costs_of(fresh)
     known = pool.deployments(had.architectures)
-    known_costs = task.costs_of(known)
-    highest = task.highest_costs
+    known_costs = problem.costs_of(known)
+    highest = problem.highest_costs
     if highest is None:
         highest = np.maximum(costs.max(axis=0), known_costs.max(axis=0))
     lowest = np.minimum(costs.min(axis=0), known_costs.min(axis=0))
-    floor = float(task.shipped_accuracy(np.array([had.floor]), fresh[:1])[0])
-    levels = task.shipped_accuracy(prediction.levels(), fresh)
+    floor = float(problem.delivered_accuracy(np.array([had.floor]), fresh[:1])[0])
+    levels = problem.delivered_accuracy(prediction.levels(), fresh)
     improvement = Improvement(Region(floor, highest, lowest), costs, levels, NODE_WEIGHTS)
-    inside = task.excess(known) <= 0
+    inside = problem.excess(known) <= 0
     each = len(known) // max(len(had.architectures), 1)
-    achieved = task.shipped_accuracy(np.repeat(had.accuracy, each), known)
+    achieved = problem.delivered_accuracy(np.repeat(had.accuracy, each), known)
     improvement.add(known_costs[inside], achieved[inside])
     if len(had.busy):
-        guessed = task.shipped_accuracy(had.busy_accuracy, had.busy)
-        improvement.add(task.costs_of(had.busy), guessed)
-    twins = np.unique(pool.keys(task.architectures(fresh)), return_inverse=True)[1]
-    expected = task.shipped_accuracy(prediction.mean, fresh)
+        guessed = problem.delivered_accuracy(had.busy_accuracy, had.busy)
+        improvement.add(problem.costs_of(had.busy), guessed)
+    twins = np.unique(pool.keys(problem.architectures(fresh)), return_inverse=True)[1]
+    expected = problem.delivered_accuracy(prediction.mean, fresh)
     return greedy(improvement, costs, expected, twins, n)

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nas_service.errors import InvalidSpec
 from nas_service.search.candidate_pool import Pool
 from nas_service.search.guided import Guidance, propose
-from nas_service.search.task import SearchTask
+from nas_service.search.sampling_problem import SamplingProblem
 from nas_service.space.base import Decision, FloatArray, IntArray
 from predictors.base import AccuracyPredictor
 
@@ -45,7 +45,7 @@ class GuidedSampler(optuna.samplers.BaseSampler):
     and `study.optimize` stops.
 
     Args:
-        task: the space, its costs and limits (`Task`).
+        problem: the space, its costs and limits (`CostedSpace`).
         make_predictor: makes an unfitted accuracy predictor.
         seed: makes proposals repeatable.
         batch: proposals made at once; None grows it with the evaluations (a 25th of them, 1 to 8).
@@ -55,7 +55,7 @@ class GuidedSampler(optuna.samplers.BaseSampler):
 
     def __init__(
         self,
-        task: SearchTask,
+        problem: SamplingProblem,
         make_predictor: Callable[[], AccuracyPredictor],
         *,
         seed: int = 0,
@@ -64,8 +64,8 @@ class GuidedSampler(optuna.samplers.BaseSampler):
         guidance: Guidance | None = None,
         pool: Pool | None = None,
     ) -> None:
-        self._task = task
-        self._pool = pool or Pool(task)
+        self._problem = problem
+        self._pool = pool or Pool(problem)
         predictor = make_predictor()
         self._make = lambda: predictor  # kept: it remembers what refitting can use again
         self._seed = seed
@@ -77,7 +77,7 @@ class GuidedSampler(optuna.samplers.BaseSampler):
         self._rows: dict[int, IntArray] = {}
         self._lock = RLock()
         self.exhausted = False
-        self._positions = {d.name: i for i, d in enumerate(task.space.decisions)}
+        self._positions = {d.name: i for i, d in enumerate(problem.space.decisions)}
         self._fallback = optuna.samplers.RandomSampler(seed=seed)
 
     def infer_relative_search_space(
@@ -117,7 +117,7 @@ class GuidedSampler(optuna.samplers.BaseSampler):
         row = self._rows.get(trial.number)
         if position is None or row is None:
             return self._fallback.sample_independent(study, trial, param_name, param_distribution)
-        decision, index = self._task.space.decisions[position], int(row[position])
+        decision, index = self._problem.space.decisions[position], int(row[position])
         return index if _by_position(decision, param_distribution) else decision.values[index]
 
     def after_trial(
@@ -150,7 +150,7 @@ class GuidedSampler(optuna.samplers.BaseSampler):
                     told.append(trial.values[0])
         if told:
             complete = self._canonical(rows[TrialState.COMPLETE])
-            architectures = np.concatenate([architectures, self._task.architectures(complete)])
+            architectures = np.concatenate([architectures, self._problem.architectures(complete)])
             accuracy = np.concatenate([accuracy, np.array(told)])
             _, first = np.unique(self._pool.keys(architectures), return_index=True)
             keep = np.sort(first)
@@ -160,7 +160,7 @@ class GuidedSampler(optuna.samplers.BaseSampler):
         pending = self._canonical([*rows.get(TrialState.RUNNING, []), *handed_out])
         given_up = [*rows.get(TrialState.FAIL, []), *rows.get(TrialState.PRUNED, [])]
         return propose(
-            self._task,
+            self._problem,
             self._pool,
             self._make,
             architectures,
@@ -173,13 +173,13 @@ class GuidedSampler(optuna.samplers.BaseSampler):
         )
 
     def _canonical(self, rows: list[list[int]]) -> IntArray:
-        width = len(self._task.space.decisions)
-        return self._task.space.canonical(np.array(rows, dtype=np.int64).reshape(-1, width))
+        width = len(self._problem.space.decisions)
+        return self._problem.space.canonical(np.array(rows, dtype=np.int64).reshape(-1, width))
 
     def _row(self, trial: FrozenTrial) -> list[int] | None:
         """The genotype of a trial; None where it lacks decisions."""
         found = []
-        for decision in self._task.space.decisions:
+        for decision in self._problem.space.decisions:
             if decision.name not in trial.params:
                 return None
             value = trial.params[decision.name]

@@ -16,7 +16,7 @@ import numpy as np
 
 from nas_service.search.candidate_pool import Pool
 from nas_service.search.guided import FLOOR_QUANTILE, Had, most_gain
-from nas_service.search.task import SearchTask
+from nas_service.search.sampling_problem import SamplingProblem
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import AccuracyPredictor
 from predictors.inputs import LOW_FIDELITY, Inputs
@@ -39,7 +39,7 @@ class Promotion:
 
 
 def promoted(
-    task: SearchTask,
+    problem: SamplingProblem,
     pool: Pool,
     promotion: Promotion,
     architectures: IntArray,
@@ -52,7 +52,7 @@ def promoted(
     """Which `n` of `candidates` to evaluate in full, best first.
 
     Args:
-        task: what is searched.
+        problem: what is searched.
         pool: candidates of the space.
         promotion: how.
         architectures: evaluated in full `(e, a)`.
@@ -65,8 +65,8 @@ def promoted(
     order = list(range(len(candidates)))
     if np.isfinite(cheap).sum() < MIN_BOTH:
         return order[:n]
-    rows = np.concatenate([architectures, task.architectures(candidates)])
-    inputs = Inputs(tuple(promotion.names), task.features(rows)).with_extra(
+    rows = np.concatenate([architectures, problem.architectures(candidates)])
+    inputs = Inputs(tuple(promotion.names), problem.features(rows)).with_extra(
         LOW_FIDELITY, {"accuracy": np.concatenate([cheap, candidate_cheap])}
     )
     predictor = promotion.make(inputs.names)
@@ -74,12 +74,12 @@ def promoted(
     none = candidates[:0]
     # what was evaluated is better than random: its own lowest tenth is the floor here
     had = Had(architectures, accuracy, float(np.quantile(accuracy, FLOOR_QUANTILE)), none)
-    excess = task.excess(candidates)
+    excess = problem.excess(candidates)
     inside = np.flatnonzero(excess <= 0)
     best: list[int] = []
     if len(inside):
         prediction = predictor.predict(inputs.features[len(accuracy) :][inside])
-        chosen = most_gain(task, pool, candidates[inside], prediction, had, n)
+        chosen = most_gain(problem, pool, candidates[inside], prediction, had, n)
         best = [int(inside[one]) for one in chosen]
     rest = sorted((one for one in order if one not in best), key=lambda one: max(excess[one], 0.0))
     return [*best, *rest][:n]

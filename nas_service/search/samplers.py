@@ -12,7 +12,7 @@ import optuna
 from nas_service.search.candidate_pool import Pool
 from nas_service.search.evaluate import Problem
 from nas_service.search.guided_sampler import GuidedSampler
-from nas_service.search.task import SearchTask
+from nas_service.search.sampling_problem import SamplingProblem
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import AccuracyPredictor
 
@@ -30,7 +30,7 @@ class SamplerContext:
     """
 
     problem: Problem
-    task: SearchTask
+    sampling: SamplingProblem
     """The same, with the deployment as one decision more."""
     make_predictor: Callable[[], AccuracyPredictor]
     architectures: IntArray
@@ -80,7 +80,7 @@ def gaussian_process(context: SamplerContext) -> optuna.samplers.BaseSampler:
 def guided(context: SamplerContext) -> optuna.samplers.BaseSampler:
     """The project's own: predictor, tables and expected hypervolume improvement."""
     return GuidedSampler(
-        context.task,
+        context.sampling,
         context.make_predictor,
         seed=context.seed,
         batch=context.batch_size,

@@ -12,12 +12,12 @@ from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import Deployment, Target
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
+from nas_service.search.delivery_gap import DeliveryGap
 from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.quantities.base import MeasuredFile, Priced, Quantity
 from nas_service.search.samplers import SamplerFactory
-from nas_service.search.shipping import ShippingModel
 from nas_service.search.spec import FP32_AND_INT8
 from nas_service.space.base import FloatArray, ImageShape, IntArray, SearchSpace
 from nas_service.space.deployment import DeploymentSpace
@@ -43,7 +43,7 @@ def small_problem(limit_ms: float = 3.0, size: int = 16) -> Problem:
     return Problem(
         space=DeploymentSpace(space, FP32_AND_INT8),
         costs=costs,
-        shipping=(ShippingModel(), ShippingModel(shipped_mean=-0.01)),
+        shipping=(DeliveryGap(), DeliveryGap(shipped_mean=-0.01)),
         structure=StructureModel(space),
         limit_ms=limit_ms,
         limit_probability=0.9,

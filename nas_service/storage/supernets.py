@@ -176,7 +176,7 @@ def set_fitted(
     )
 
 
-def set_shipping(session: Session, predictor_id: str, shipping: dict[str, Any]) -> None:
+def set_delivery_gap(session: Session, predictor_id: str, shipping: dict[str, Any]) -> None:
     """Note what the probes taught."""
     session.execute(
         update(PredictorRow).where(PredictorRow.id == predictor_id).values(shipping=shipping)

@@ -70,7 +70,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
         recover=durable.recover,
         tidy=tidy,
     )
-    keeper.look()
+    keeper.recover_crashed()
     keeper.start()
     courier.start()
     _log.info("worker ready", executor=executor, queues=list(queues))

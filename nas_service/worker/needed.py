@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from nas_service.compression.searched import graphs_of
 from nas_service.errors import NasError
 from nas_service.jobs.params import SupernetJob
@@ -63,15 +65,8 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
         searches.add_facts(session, search.id, supernet_id=shared.id, predictor_id=predictor.id)
         if predictor.shipping:
             return {"job": None}
-        attempt = 0
-        known = {job.id: job for job in jobs.jobs_starting(session, f"{predictor.id}-train")}
-        while (job := known.get(f"{predictor.id}-train{attempt}")) is not None and job.state in {
-            "failed",
-            "cancelled",
-        }:
-            attempt += 1
         return {
-            "job": f"{predictor.id}-train{attempt}",
+            "job": _next_attempt(session, predictor.id),
             "params": SupernetJob(
                 supernet_id=shared.id,
                 predictor_id=predictor.id,
@@ -83,3 +78,15 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
                 metric=spec.metric,
             ).as_dict(),
         }
+
+
+def _next_attempt(session: Session, predictor_id: str) -> str:
+    """The job that trains: the one that goes on, or one after those that failed."""
+    attempt = 0
+    known = {job.id: job for job in jobs.jobs_starting(session, f"{predictor_id}-train")}
+    while (job := known.get(f"{predictor_id}-train{attempt}")) is not None and job.state in {
+        "failed",
+        "cancelled",
+    }:
+        attempt += 1
+    return f"{predictor_id}-train{attempt}"

@@ -88,11 +88,11 @@ def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> None:
 
 
 @step(SupernetJob, Uses.TRAINING)
-def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> None:
+def learn_delivery_gap(context: Context, job: SupernetJob, report: Progress) -> None:
     """Learn on probes what delivery does to accuracy."""
     from nas_service.worker.tasks import supernet
 
-    supernet.learn_shipping(context, job, report)
+    supernet.learn_delivery_gap(context, job, report)
 
 
 @step(SearchJob, Uses.NOTHING, TablesChosen)

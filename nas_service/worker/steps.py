@@ -43,9 +43,9 @@ class Runner:
 
     def job(self, job_id: str, work: Callable[[], None]) -> Json:
         """Run a whole job: notes how it starts and ends, and gives its outcome as a value."""
-        if not patiently(lambda: self._start(job_id)):
+        if not retried(lambda: self._start(job_id)):
             self.context.tidy(job_id)
-            return patiently(lambda: self._finish(job_id, "cancelled", None))
+            return retried(lambda: self._finish(job_id, "cancelled", None))
         try:
             work()
             state, problem = "succeeded", None
@@ -59,7 +59,7 @@ class Runner:
             state = "failed"
             problem = StepFailed(f"{type(error).__name__}: {error}").as_dict()
         self.context.tidy(job_id)
-        return patiently(lambda: self._finish(job_id, state, problem))
+        return retried(lambda: self._finish(job_id, state, problem))
 
     def _start(self, job_id: str) -> bool:
         with self.context.database.session() as session:
@@ -113,7 +113,7 @@ class Runner:
         }
         try:
             with held(locks, settings, cancelled):
-                patiently(lambda: self._note(job_id, name, "started"))
+                retried(lambda: self._note(job_id, name, "started"))
                 value = child.run(
                     task,
                     {**params, **given},
@@ -121,9 +121,9 @@ class Runner:
                     cancelled=cancelled,
                 )
         except NasError as error:
-            patiently(lambda: self._note(job_id, name, "failed"))
+            retried(lambda: self._note(job_id, name, "failed"))
             return {"error": error.as_dict()}
-        patiently(lambda: self._note(job_id, name, "finished"))
+        retried(lambda: self._note(job_id, name, "finished"))
         return {"value": value}
 
     def _note(self, job_id: str, name: str, event: str) -> None:
@@ -168,7 +168,7 @@ def _eta_s(job: jobs.Job, fraction: float) -> float | None:
     return round(elapsed * (1.0 - fraction) / fraction, 1)
 
 
-def patiently(work: Callable[[], T]) -> T:
+def retried(work: Callable[[], T]) -> T:
     """Do what needs the database, waiting up to five minutes for one that is away."""
     for pause_s in (0.5, 1, 2, 4, 8, 16, 32, 64, 128):
         try:

@@ -23,7 +23,7 @@ from nas_service.storage.session import Database
 from nas_service.worker import step_functions as steps_of
 from nas_service.worker.needed import needed_training
 from nas_service.worker.step import Step
-from nas_service.worker.steps import Json, P, R, Runner, patiently, succeeded
+from nas_service.worker.steps import Json, P, R, Runner, retried, succeeded
 
 _MAX_ATTEMPTS = 3
 _LOOK_EVERY_S = 0.3
@@ -38,7 +38,7 @@ def register(runner: Runner) -> None:
 
     def of_kind(kind: str) -> durable.Body:
         def run(job_id: str, params: Json) -> Json:
-            workflows = Workflows(patiently(lambda: runner.of_job(job_id)))
+            workflows = Workflows(retried(lambda: runner.of_job(job_id)))
             outcome: Json = getattr(workflows, kind)(job_id, params)
             return outcome
 
@@ -62,12 +62,12 @@ class Workflows:
             try:
                 self._runner.step(job_id, "import", steps_of.import_dataset, params, (0.0, 1.0))
             except NasError:
-                patiently(lambda: self._forget(params["dataset_id"]))  # before anybody is told
+                retried(lambda: self._forget(params["dataset_id"]))  # before anybody is told
                 raise
 
         outcome = self._runner.job(job_id, work)
         if outcome["state"] != "succeeded":  # cancelled before it began, too
-            patiently(lambda: self._forget(params["dataset_id"]))
+            retried(lambda: self._forget(params["dataset_id"]))
         return outcome
 
     def _forget(self, dataset_id: str) -> None:
@@ -93,7 +93,7 @@ class Workflows:
             step = self._runner.step
             step(job_id, "train", steps_of.train_supernet, params, (0.0, 0.6))
             step(job_id, "predict", steps_of.fit_predictor, params, (0.6, 0.8))
-            step(job_id, "probe", steps_of.learn_shipping, params, (0.8, 1.0))
+            step(job_id, "probe", steps_of.learn_delivery_gap, params, (0.8, 1.0))
 
         return self._runner.job(job_id, work)
 
@@ -164,9 +164,12 @@ class Workflows:
             self._search(job_id, params)
 
         outcome = self._runner.job(job_id, work)
-        patiently(lambda: self._state(params["search_id"], outcome["state"], outcome["problem"]))
+        retried(lambda: self._state(params["search_id"], outcome["state"], outcome["problem"]))
         if outcome["state"] == "succeeded":
-            durable.step("catch up", lambda: patiently(lambda: self._catch_up(params["search_id"])))
+            durable.step(
+                "catch up",
+                lambda: retried(lambda: self._catch_up(params["search_id"])),
+            )
         return outcome
 
     def _catch_up(self, search_id: str) -> Json:
@@ -314,7 +317,7 @@ class Workflows:
         outcome = durable.enqueue_child(kind, queue, job_id, params)
 
         def wait() -> Json:
-            while patiently(lambda: self._goes_on(parent, job_id, span)):
+            while retried(lambda: self._goes_on(parent, job_id, span)):
                 time.sleep(_LOOK_EVERY_S)
             return outcome()
 

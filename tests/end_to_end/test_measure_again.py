@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nas_service.client import ApiError
-from nas_service.search.certificates import UNDECIDED
+from nas_service.search.certificate import UNDECIDED
 from nas_service.settings import Settings
 from nas_service.storage import artifacts, searches
 from nas_service.storage.blobs import FileBlobs

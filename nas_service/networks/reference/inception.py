@@ -19,6 +19,33 @@ class _Branches(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
+def _factorised(channels: int, inner: int, out: int, pooled: nn.Module) -> nn.Module:
+    """Kernels of seven, as a row and a column one after the other."""
+    one = nn.Sequential(
+        unit(channels, inner, 1), unit(inner, inner, (1, 7)), unit(inner, out, (7, 1))
+    )
+    two = nn.Sequential(
+        unit(channels, inner, 1),
+        unit(inner, inner, (7, 1)),
+        unit(inner, inner, (1, 7)),
+        unit(inner, inner, (7, 1)),
+        unit(inner, out, (1, 7)),
+    )
+    return _Branches(unit(channels, out, 1), one, two, pooled)
+
+
+def _widest(channels: int, plain: int, wide: int, inner: int, pooled: nn.Module) -> nn.Module:
+    """Kernels of three, as a row beside a column."""
+    split = _Branches(unit(wide, wide, (1, 3)), unit(wide, wide, (3, 1)))
+    deep = _Branches(unit(wide, wide, (1, 3)), unit(wide, wide, (3, 1)))
+    return _Branches(
+        unit(channels, plain, 1),
+        nn.Sequential(unit(channels, wide, 1), split),
+        nn.Sequential(unit(channels, inner, 1), unit(inner, wide), deep),
+        pooled,
+    )
+
+
 def inception_v3(channels: int, size: int, classes: int, width: float) -> nn.Module:
     """Without its auxiliary head; on small images the stem keeps the side."""
 
@@ -52,17 +79,7 @@ def inception_v3(channels: int, size: int, classes: int, width: float) -> nn.Mod
     )
     now += w(384) + w(96)
     for inner in (w(128), w(160), w(160), w(192)):
-        one = nn.Sequential(
-            unit(now, inner, 1), unit(inner, inner, (1, 7)), unit(inner, w(192), (7, 1))
-        )
-        two = nn.Sequential(
-            unit(now, inner, 1),
-            unit(inner, inner, (7, 1)),
-            unit(inner, inner, (1, 7)),
-            unit(inner, inner, (7, 1)),
-            unit(inner, w(192), (1, 7)),
-        )
-        layers.append(_Branches(unit(now, w(192), 1), one, two, pool(w(192))))
+        layers.append(_factorised(now, inner, w(192), pool(w(192))))
         now = 4 * w(192)
     small = nn.Sequential(unit(now, w(192), 1), unit(w(192), w(320), 3, 2))
     seven = nn.Sequential(
@@ -74,16 +91,6 @@ def inception_v3(channels: int, size: int, classes: int, width: float) -> nn.Mod
     layers.append(_Branches(small, seven, nn.MaxPool2d(3, 2, 1)))
     now += w(320) + w(192)
     for _ in range(2):
-        wide = w(384)
-        split = _Branches(unit(wide, wide, (1, 3)), unit(wide, wide, (3, 1)))
-        deep = _Branches(unit(wide, wide, (1, 3)), unit(wide, wide, (3, 1)))
-        layers.append(
-            _Branches(
-                unit(now, w(320), 1),
-                nn.Sequential(unit(now, wide, 1), split),
-                nn.Sequential(unit(now, w(448), 1), unit(w(448), wide), deep),
-                pool(w(192)),
-            )
-        )
-        now = w(320) + 4 * wide + w(192)
+        layers.append(_widest(now, w(320), w(384), w(448), pool(w(192))))
+        now = w(320) + 4 * w(384) + w(192)
     return nn.Sequential(*layers, *head(now, classes))

@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from lookup_tables.target import PLAIN_RUNTIME
-from nas_service.search.certificates import LATENCY
+from nas_service.search.certificate import LATENCY
 from nas_service.search.spec import SearchSpec
 from nas_service.search.values import Estimates, estimates_of
 from nas_service.storage import artifacts, datasets, devices, searches
@@ -18,7 +18,7 @@ from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.searches import StoredSearch, StoredWinner
 from nas_service.worker.context import Context
-from nas_service.worker.delivery.certifying import NoisyLimit, noisy
+from nas_service.worker.delivery.certified_sessions import NoisyLimit, noisy
 from nas_service.worker.devices.reach import device_of
 
 _FP32 = "fp32"

@@ -15,7 +15,7 @@ from nas_service.compilation.shares import grown
 from nas_service.delivery.measured import Measured
 from nas_service.delivery.verdict import Terms, judge
 from nas_service.learning.base import LearningTask
-from nas_service.search.certificates import LATENCY
+from nas_service.search.certificate import LATENCY
 from nas_service.search.values import Measurements
 from nas_service.worker.delivery.built import Built
 from nas_service.worker.delivery.model_files import Key

@@ -10,14 +10,14 @@ from nas_service.compilation.benchmark import STATISTICS, protocol_for
 from nas_service.delivery.measured import Measured
 from nas_service.learning.metric import Judged
 from nas_service.lineage import lineage
-from nas_service.search import certificates
-from nas_service.search.certificates import LATENCY, Certificate
-from nas_service.search.certification import Certifier
+from nas_service.search import certificate
+from nas_service.search.certificate import LATENCY, Certificate
+from nas_service.search.certifier import Certifier
 from nas_service.search.quantities.registry import quantities
 from nas_service.storage import artifacts, certified, searches
 from nas_service.worker.context import Context
 from nas_service.worker.delivery.bench import Bench
-from nas_service.worker.delivery.certifying import bounds_of, typical
+from nas_service.worker.delivery.certified_sessions import bounds_of, typical
 from nas_service.worker.delivery.measured_winner import MeasuredWinner
 from nas_service.worker.delivery.winner_files import shipped_file
 from nas_service.worker.delivery.winner_rows import body_of, metric_texts, row_of
@@ -86,7 +86,7 @@ def predicted_rows(context: Context, subject: MeasuredWinner) -> None:
     spec = subject.spec
     rows = []
     for name in subject.names:
-        latency = certificates.predicted_only(
+        latency = certificate.predicted_only(
             subject.search.facts.settled_limit_ms,
             spec.limit_probability,
             subject.estimates(name)[LATENCY].value,
@@ -106,7 +106,7 @@ def latency_certificate(
 ) -> Certificate:
     """Whether a file keeps the latency limit."""
     spec = subject.spec
-    return certificates.certificate_of(
+    return certificate.certificate_of(
         certifier,
         subject.names.index(name),
         spec.limit_probability,
@@ -135,7 +135,7 @@ def further_certificates(
         predicted = None if estimate is None else estimate.value
         certifier, row = certifiers.get(limited), subject.names.index(name)
         if certifier is not None and certifier.values(row):
-            issued[limited] = certificates.certificate_of(
+            issued[limited] = certificate.certificate_of(
                 certifier,
                 row,
                 probability,
@@ -145,7 +145,7 @@ def further_certificates(
             )
         else:
             value = None if measured is None else measured.measurements.get(limited)
-            issued[limited] = certificates.measured_exactly(
+            issued[limited] = certificate.measured_exactly(
                 limited, limit, probability, predicted, value
             )
     return issued

@@ -10,7 +10,7 @@ from lookup_tables.measuring.timing import Timing
 from nas_service.delivery.measured import Measured
 from nas_service.delivery.verdict import OF_SEARCHES, held, judge
 from nas_service.learning.metric import Metric
-from nas_service.search.certificates import LATENCY, Certificate
+from nas_service.search.certificate import LATENCY, Certificate
 from nas_service.search.quantities.registry import quantities
 from nas_service.search.values import Estimates, Measurements, estimates_of
 from nas_service.storage.searches import StoredWinner

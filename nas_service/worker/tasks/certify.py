@@ -7,6 +7,7 @@ says which candidate to measure next; every measurement also corrects the calibr
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ from nas_service.jobs.params import SearchJob
 from nas_service.networks.build import build
 from nas_service.networks.export import export
 from nas_service.plugins import CONVERTERS, load
-from nas_service.search import certificates
+from nas_service.search import certificate
 from nas_service.search.candidates import Candidate
-from nas_service.search.certification import Certifier
+from nas_service.search.certifier import Certifier
 from nas_service.search.cost import CostModel
 from nas_service.search.evaluate import Problem
 from nas_service.space.base import SearchSpace, describe, input_size, parse
@@ -68,7 +69,7 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
     problem = open_problem(context, search)
     targets = [cost.target for cost in problem.costs]
     if budget == 0 or not device.can_measure(targets):
-        state = "not asked for" if budget == 0 else certificates.PREDICTED_ONLY
+        state = "not asked for" if budget == 0 else certificate.PREDICTED_ONLY
         _note(context, search.id, {"state": state, "measured": []})
         return
     known = evaluated_before(context, search, problem.space.architectures)
@@ -78,14 +79,7 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
         return
     folder = context.scratch(f"certify-{search.id}")
     work = _Work(context, search, device, tables, problem, folder)
-    spreads = [one for table in tables if (one := spread_of(table)) is not None]
-    certifier = Certifier(
-        limit=problem.limit_ms,
-        accuracy=np.array([one.predicted_accuracy for one in candidates]),
-        estimate=np.array([one.estimates["latency_ms"].value for one in candidates]),
-        spread=max(spreads, default=0.1),
-        risk=certificates.risk_of(spec.limit_probability),
-    )
+    certifier = _certifier(problem, candidates, tables, spec.limit_probability)
     spent = unstable = 0
     ended: str | None = None
     while spent + unstable < budget:
@@ -106,19 +100,6 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
         work.revise(certifier, candidates)
     tables_made = work.store_calibrations()
     shutil.rmtree(folder, ignore_errors=True)
-    measured = [
-        {
-            "genotype": candidates[row].genotype.as_list(),
-            "architecture": candidates[row].architecture,
-            "precision": candidates[row].deployment.name,
-            "predicted_latency_ms": candidates[row].estimates["latency_ms"].value,
-            "measured_latency_ms": round(certifier.mean(row), 6),
-            "n": len(certifier.values(row)),
-            "probability_over": float(f"{certifier.probability_over(row):.3g}"),
-            "certified": row in certifier.certified(),
-        }
-        for row in map(int, certifier.measured)
-    ]
     found = {
         "state": "measured",
         "budget": budget,
@@ -128,9 +109,41 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
         "why_unstable": work.why_unstable,
         "noise": round(certifier.noise, 4),
         "recalibrated_tables": tables_made,
-        "measured": measured,
+        "measured": [_told(certifier, candidates, row) for row in map(int, certifier.measured)],
     }
     _note(context, search.id, found)
+
+
+def _certifier(
+    problem: Problem,
+    candidates: Sequence[Candidate],
+    tables: Sequence[StoredTable],
+    probability: float,
+) -> Certifier:
+    """Beliefs about the candidates' latencies before any is measured."""
+    spreads = [one for table in tables if (one := spread_of(table)) is not None]
+    return Certifier(
+        limit=problem.limit_ms,
+        accuracy=np.array([one.predicted_accuracy for one in candidates]),
+        estimate=np.array([one.estimates["latency_ms"].value for one in candidates]),
+        spread=max(spreads, default=0.1),
+        risk=certificate.risk_of(probability),
+    )
+
+
+def _told(certifier: Certifier, candidates: Sequence[Candidate], row: int) -> dict[str, Any]:
+    """What was found out about one candidate."""
+    one = candidates[row]
+    return {
+        "genotype": one.genotype.as_list(),
+        "architecture": one.architecture,
+        "precision": one.deployment.name,
+        "predicted_latency_ms": one.estimates["latency_ms"].value,
+        "measured_latency_ms": round(certifier.mean(row), 6),
+        "n": len(certifier.values(row)),
+        "probability_over": float(f"{certifier.probability_over(row):.3g}"),
+        "certified": row in certifier.certified(),
+    }
 
 
 def worth_measuring(problem: Problem, candidates: list[Candidate]) -> list[Candidate]:

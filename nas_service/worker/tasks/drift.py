@@ -62,22 +62,9 @@ def check_drift(context: Context, job: DriftJob, report: Progress) -> DriftFound
     for number, table in enumerate(usable):
         with context.database.session() as session:
             target = devices.get_target(session, table.target_id).value
-        space = make_space(table.provenance["space"], required_sample(table.provenance))
-        rows, then = _chosen(space, table)
-        with context.building():
-            files = network_files(
-                space,
-                rows,
-                [target],
-                folder / target.deployment.name.replace(":", "-"),
-                report,
-                (number / len(usable), (number + 0.5) / len(usable)),
-                None,
-                len(rows),
-            )
-            models = {str(i): files[i][file_key(target)] for i in files}
-        seed = job.seed
-        told = _compare(profiler, models, target, then, seed, NETWORK_PROTOCOL)
+        span = (number / len(usable), (number + 0.5) / len(usable))
+        models, then = _models(context, table, target, folder, report, span)
+        told = _compare(profiler, models, target, then, job.seed, NETWORK_PROTOCOL)
         if told is None:
             gone = _gone(profiler)
             if gone:
@@ -103,6 +90,23 @@ def check_drift(context: Context, job: DriftJob, report: Progress) -> DriftFound
             body = {"device": device.name, "targets": found, "checked_at": checked_at}
             webhooks.announce(session, "device.drifted", context.job_id, body)
     return DriftFound(moved=bool(moved), profile=profiled_anew(context, usable))
+
+
+def _models(
+    context: Context,
+    table: StoredTable,
+    target: Target,
+    folder: Path,
+    report: Progress,
+    span: tuple[float, float],
+) -> tuple[dict[str, Path], np.ndarray[Any, Any]]:
+    """Some of the networks that a table was calibrated on, and what they took then `(n,)`."""
+    space = make_space(table.provenance["space"], required_sample(table.provenance))
+    rows, then = _chosen(space, table)
+    below = folder / target.deployment.name.replace(":", "-")
+    with context.building():
+        files = network_files(space, rows, [target], below, report, span, None, len(rows))
+    return {str(i): files[i][file_key(target)] for i in files}, then
 
 
 def _compare(

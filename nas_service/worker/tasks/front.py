@@ -16,7 +16,7 @@ from nas_service.jobs.params import SearchJob
 from nas_service.jobs.results import WinnersChosen
 from nas_service.learning.metric import Metric
 from nas_service.plugins import PREDICTORS, load
-from nas_service.search import certificates, winners
+from nas_service.search import certificate, winners
 from nas_service.search.candidates import Candidate, candidates_of, front_of
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
@@ -107,7 +107,7 @@ def _n_failed(before: Sequence[searches.StoredWinner]) -> int:
     return sum(
         bool(one.results)
         and one.state == "measured"
-        and all(row["verdict"] != certificates.CERTIFIED for row in one.results or [])
+        and all(row["verdict"] != certificate.CERTIFIED for row in one.results or [])
         for one in before
     )
 

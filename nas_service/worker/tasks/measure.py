@@ -15,8 +15,8 @@ from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
 from nas_service.jobs.params import WinnerJob
 from nas_service.learning.metric import Judged
-from nas_service.search import certificates
-from nas_service.search.certification import Certifier
+from nas_service.search import certificate
+from nas_service.search.certifier import Certifier
 from nas_service.search.quantities.registry import quantities
 from nas_service.search.values import Measurements
 from nas_service.space.base import input_size
@@ -24,7 +24,7 @@ from nas_service.worker.context import Context, make_space
 from nas_service.worker.data import open_data
 from nas_service.worker.delivery.bench import Bench, open_bench
 from nas_service.worker.delivery.built import Built, answer_split, build
-from nas_service.worker.delivery.certifying import certify, measured_file, typical
+from nas_service.worker.delivery.certified_sessions import certify, measured_file, typical
 from nas_service.worker.delivery.measured_winner import MeasuredWinner, measured_winner
 from nas_service.worker.delivery.winner_certificates import issue, predicted_rows
 from nas_service.worker.delivery.winner_files import WinnerFiles, files_of
@@ -102,7 +102,7 @@ def _sessions(
     number = 0
 
     def on_progress(_: float, note: str) -> None:
-        at = 0.2 + 0.6 * number / certificates.MAX_SESSIONS
+        at = 0.2 + 0.6 * number / certificate.MAX_SESSIONS
         report(at, f"measuring, session {number + 1}" + (f": {note}" if note else ""))
 
     def on_session(session: int) -> None:

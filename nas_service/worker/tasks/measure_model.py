@@ -119,14 +119,10 @@ def _store(
         for row in rows:
             key = ("compressed", row["runtime"], row["precision"])
             one = built.get(key)
-            # kept, too, where nothing is wrong but that the machine was unsteady: it can be
-            # fetched, and measured later
-            unsteady = row["reason"].endswith(UNSTEADY)
-            if one is None or not (row["published"] or one.outputs is None or unsteady):
+            why = None if one is None else _why_kept(row, one)
+            if one is None or why is None:
                 continue
-            row["kept"] = kept.PUBLISHED if row["published"] else kept.UNSTEADY
-            if one.outputs is None:
-                row["kept"] = kept.NOT_RUN
+            row["kept"] = why
             added = artifacts.add_artifact(
                 session,
                 context.blobs,
@@ -148,13 +144,7 @@ def _store(
                     values=timed[key].timing.as_dict(),
                     lineage=from_what,
                 )
-        document = {  # one that was compressed before there were notes has none
-            name: json.loads(file.read_text()) if (file := folder / f"{name}.json").exists() else []
-            for name in ("passes", "made_ready")
-        }
-        document["rows"] = rows
-        (folder / "report.json").write_text(json.dumps(document, indent=1))
-        _bundle(folder, document, dataset, files)
+        _write(folder, dataset, rows, files)
         for name, kind in (("report.json", "report"), ("bundle.zip", "bundle")):
             artifacts.add_artifact(
                 session,
@@ -165,6 +155,32 @@ def _store(
                 kind=kind,
                 lineage=from_what,
             )
+
+
+def _why_kept(row: dict[str, Any], one: Built) -> str | None:
+    """Why a file is kept; None where it is not.
+
+    So is one with which nothing is wrong but that the machine was unsteady: it can be fetched, and
+    measured later.
+    """
+    if one.outputs is None:
+        return kept.NOT_RUN
+    if row["published"]:
+        return kept.PUBLISHED
+    return kept.UNSTEADY if row["reason"].endswith(UNSTEADY) else None
+
+
+def _write(
+    folder: Path, dataset: StoredDataset, rows: list[dict[str, Any]], files: Mapping[str, Path]
+) -> None:
+    """Write `report.json` and `bundle.zip`."""
+    document = {  # one that was compressed before there were notes has none
+        name: json.loads(file.read_text()) if (file := folder / f"{name}.json").exists() else []
+        for name in ("passes", "made_ready")
+    }
+    document["rows"] = rows
+    (folder / "report.json").write_text(json.dumps(document, indent=1))
+    _bundle(folder, document, dataset, files)
 
 
 def _bundle(

@@ -14,7 +14,7 @@ import numpy as np
 
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import fit_calibration
-from lookup_tables.fill import MIN_MEASURED, absurd_entries, design, fill
+from lookup_tables.fill import MIN_MEASURED, FillReport, absurd_entries, design, fill
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.timing import Protocol, Timing
@@ -142,6 +142,43 @@ def _files(
     }
 
 
+def _filled(
+    target: Target, blocks: Sequence[Entry], plan: ProfilePlan
+) -> tuple[LookupTable, FillReport, dict[str, float]]:
+    """A table of all blocks, without those that blocks like them call absurd, which come beside."""
+    table, filled = fill(LookupTable(target, tuple(blocks)), plan.everything)
+    absurd = absurd_entries(table)
+    if absurd:
+        kept = tuple(one for one in blocks if one.block.key not in absurd)
+        table, filled = fill(LookupTable(target, kept), plan.everything)
+    return table, filled, absurd
+
+
+def _told(filled: FillReport) -> dict[str, Any]:
+    """How many blocks are measured, how many filled, and how well."""
+    return {
+        "n_measured": filled.n_measured,
+        "n_filled": filled.n_filled,
+        "left_out_median_error": round(filled.median_error, 4),
+        "left_out_p90_error": round(filled.p90_error, 4),
+    }
+
+
+def _asked_of(space: SearchSpace, target: Target) -> dict[str, Any]:
+    """What was measured, and how."""
+    return {
+        "space": space.name,
+        space.sample.name: space.sample.as_dict(),
+        "protocol": {
+            "blocks": BLOCK_PROTOCOL.as_dict(),
+            "networks": NETWORK_PROTOCOL.as_dict(),
+            "borders": "float32" if target.deployment.form == "fp32" else "uint8",
+        },
+        "threads": target.threads,
+        "runtime": f"{target.runtime} {target.runtime_version}",
+    }
+
+
 def _table_of(
     space: SearchSpace,
     target: Target,
@@ -159,11 +196,7 @@ def _table_of(
 
     measured_blocks = of(BLOCKS)
     blocks = _entries(plan.blocks, measured_blocks)
-    table, filled = fill(LookupTable(target, tuple(blocks)), plan.everything)
-    absurd = absurd_entries(table)
-    if absurd:
-        kept = tuple(one for one in blocks if one.block.key not in absurd)
-        table, filled = fill(LookupTable(target, kept), plan.everything)
+    table, filled, absurd = _filled(target, blocks, plan)
     model = CostModel(space, table, None)
     fitted = steady(of(FIT))
     rows = plan.for_fit[list(fitted)]
@@ -186,25 +219,12 @@ def _table_of(
     )
     everything = [*measured_blocks.values(), *of(FIT).values(), *of(CHECK).values()]
     provenance = {
-        "space": space.name,
-        space.sample.name: space.sample.as_dict(),
-        "protocol": {
-            "blocks": BLOCK_PROTOCOL.as_dict(),
-            "networks": NETWORK_PROTOCOL.as_dict(),
-            "borders": "float32" if target.deployment.form == "fp32" else "uint8",
-        },
-        "threads": target.threads,
-        "runtime": f"{target.runtime} {target.runtime_version}",
+        **_asked_of(space, target),
         "references": references_as_dict(profiler.references),
         "steadiness": steadiness_of(everything, profiler.steadiness),
         "n_unstable_left_out": len(measured_blocks) - len(blocks),
         "quarantined": absurd,
-        "fill": {
-            "n_measured": filled.n_measured,
-            "n_filled": filled.n_filled,
-            "left_out_median_error": round(filled.median_error, 4),
-            "left_out_p90_error": round(filled.p90_error, 4),
-        },
+        "fill": _told(filled),
         "calibration_networks": [
             {
                 "architecture": describe(space, plan.for_fit[i])["decisions"],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -25,7 +27,8 @@ from nas_service.storage import (
     supernets,
     webhooks,
 )
-from nas_service.storage.searches import StoredSearch
+from nas_service.storage.datasets import StoredDataset
+from nas_service.storage.searches import StoredSearch, StoredWinner
 from nas_service.worker.context import Context
 from nas_service.worker.timeline import parts, timeline
 
@@ -58,56 +61,15 @@ def finish(context: Context, job: SearchJob, report: Progress) -> None:
         search = searches.get_search(session, job.search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
         found = searches.winners_of(session, search.id)
-        tables = [devices.get_table(session, one) for one in search.facts.tables]
-        quality: dict[str, Any] = {}
-        shipping: dict[str, Any] = {}
-        if search.facts.predictor_id:
-            predictor = supernets.get_predictor(session, search.facts.predictor_id)
-            quality, shipping = predictor.quality, predictor.shipping
         body = searches.front_body(session, search.id, search.revision)
-        stored = {one.id: artifacts.artifacts_of(session, one.id) for one in found}
-        steps = timeline(session, search.id)
     rows = [row for winner in found for row in winner.results or []]
     rows = with_front(with_ties(rows), search.value.objectives)
     told_apart = verdict(rows, int(dataset.facts["n_test"]), dataset.task)
-    document = {
-        "search": search.id,
-        "seed": search.value.seed,
-        "spec": search.spec,
-        "limit_ms": search.facts.settled_limit_ms,
-        "limit_source": search.facts.limit_source,
-        "table_version": "+".join(table.version for table in tables),
-        "tables": [table.version for table in tables],
-        "dataset": {"name": dataset.name, "digest": dataset.digest, **dataset.facts},
-        "front": json.loads(body)["front"] if body else [],
-        "predictor": quality,
-        "shipping": shipping,
-        "latency_check": {
-            one.name: table.latency_check or {}
-            for one, table in zip(search.value.deployments, tables, strict=True)
-        },
-        "certification": search.facts.certification,
-        "winners": rows,
-        "test_part": told_apart,
-        "timeline": steps,
-        "time_by_part_s": parts(steps),
-        "steadiness": search.facts.steadiness,
-        "limit_on": search.value.limit_on,
-        "failed_winners": [
-            {"winner": one.id, "problem": one.problem} for one in found if one.problem
-        ],
-    }
+    with context.database.session() as session:
+        document = _document(session, search, dataset, found, rows, body)
+    document["test_part"] = told_apart
     (folder / "report.json").write_text(json.dumps(document, indent=1, sort_keys=True))
-    with ExitStack() as there:
-        contents = {
-            f"winner{winner.rank}/{one.name}": there.enter_context(context.blobs.local(one.sha256))
-            for winner in found
-            for one in stored[winner.id]
-            if one.name.endswith(_IN_BUNDLE) or one.kind == "compiled"
-        }
-        published = [_bundled(row) for row in rows if row["published"]]
-        task_files = dataset.task.bundle_files(dataset.facts)
-        write_bundle(folder / "bundle.zip", document, published, contents, task_files)
+    _bundle(context, folder, dataset, found, rows, document)
     from_what = lineage(seed=search.value.seed, search=search.id)
     with context.database.session() as session:
         for name, kind in (("report.json", "report"), ("bundle.zip", "bundle")):
@@ -127,17 +89,89 @@ def finish(context: Context, job: SearchJob, report: Progress) -> None:
             if own:
                 searches.update_winner(session, winner.id, results=own)
         if body:
-            last = {k: v for k, v in json.loads(body).items() if k != "revision"}
-            last["measured"] = [
-                {k: row.get(k) for k in (*_MEASURED_POINT, *_OF_METRIC)}
-                for row in rows
-                if row["measured_latency_ms"] is not None
-            ]
-            searches.add_front(session, search.id, last)
+            searches.add_front(session, search.id, _measured_front(body, rows))
         searches.add_facts(session, search.id, n_published=sum(row["published"] for row in rows))
         if not job.again:  # it has ended once already
             _announce(session, search, rows, diff)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _document(
+    session: Session,
+    search: StoredSearch,
+    dataset: StoredDataset,
+    found: Sequence[StoredWinner],
+    rows: Sequence[dict[str, Any]],
+    body: str | None,
+) -> dict[str, Any]:
+    """What `report.json` says of a search."""
+    tables = [devices.get_table(session, one) for one in search.facts.tables]
+    quality: dict[str, Any] = {}
+    shipping: dict[str, Any] = {}
+    if search.facts.predictor_id:
+        predictor = supernets.get_predictor(session, search.facts.predictor_id)
+        quality, shipping = predictor.quality, predictor.shipping
+    steps = timeline(session, search.id)
+    return {
+        "search": search.id,
+        "seed": search.value.seed,
+        "spec": search.spec,
+        "limit_ms": search.facts.settled_limit_ms,
+        "limit_source": search.facts.limit_source,
+        "table_version": "+".join(table.version for table in tables),
+        "tables": [table.version for table in tables],
+        "dataset": {"name": dataset.name, "digest": dataset.digest, **dataset.facts},
+        "front": json.loads(body)["front"] if body else [],
+        "predictor": quality,
+        "shipping": shipping,
+        "latency_check": {
+            one.name: table.latency_check or {}
+            for one, table in zip(search.value.deployments, tables, strict=True)
+        },
+        "certification": search.facts.certification,
+        "winners": rows,
+        "timeline": steps,
+        "time_by_part_s": parts(steps),
+        "steadiness": search.facts.steadiness,
+        "limit_on": search.value.limit_on,
+        "failed_winners": [
+            {"winner": one.id, "problem": one.problem} for one in found if one.problem
+        ],
+    }
+
+
+def _bundle(
+    context: Context,
+    folder: Path,
+    dataset: StoredDataset,
+    found: Sequence[StoredWinner],
+    rows: Sequence[dict[str, Any]],
+    document: dict[str, Any],
+) -> None:
+    """Put the winners' files together with the report."""
+    with context.database.session() as session:
+        stored = {one.id: artifacts.artifacts_of(session, one.id) for one in found}
+    with ExitStack() as there:
+        contents = {
+            f"winner{winner.rank}/{one.name}": there.enter_context(context.blobs.local(one.sha256))
+            for winner in found
+            for one in stored[winner.id]
+            if one.name.endswith(_IN_BUNDLE) or one.kind == "compiled"
+        }
+        published = [_bundled(row) for row in rows if row["published"]]
+        task_files = dataset.task.bundle_files(dataset.facts)
+        write_bundle(folder / "bundle.zip", document, published, contents, task_files)
+
+
+def _measured_front(body: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The last front with the points that were measured."""
+    last = {k: v for k, v in json.loads(body).items() if k != "revision"}
+    last["measured"] = [
+        {k: row.get(k) for k in (*_MEASURED_POINT, *_OF_METRIC)}
+        for row in rows
+        if row["measured_latency_ms"] is not None
+    ]
+    return last
 
 
 def _bundled(row: dict[str, Any]) -> BundledFile:

@@ -24,7 +24,7 @@ from nas_service.networks.build import Network
 from nas_service.networks.supernet import Supernet
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search.cost import StructureModel
-from nas_service.search.shipping import fit_shipping
+from nas_service.search.delivery_gap import fit_delivery_gap
 from nas_service.space.base import IntArray, input_size
 from nas_service.space.sampling import distinct
 from nas_service.storage import datasets, supernets
@@ -179,7 +179,7 @@ def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> None:
+def learn_delivery_gap(context: Context, job: SupernetJob, report: Progress) -> None:
     """Ship a few probes and learn, a recipe and precision at a time, what that does to accuracy."""
     with context.database.session() as session:
         stored = supernets.get_predictor(session, job.predictor_id)
@@ -214,7 +214,7 @@ def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> None
                 shipped[graph].append(metric.score(value))
     shutil.rmtree(folder, ignore_errors=True)
     models = {
-        graph: fit_shipping(
+        graph: fit_delivery_gap(
             accuracy[chosen], macs[chosen], np.array(values), low=metric.lowest_score
         ).as_dict()
         for graph, values in shipped.items()
@@ -232,7 +232,7 @@ def learn_shipping(context: Context, job: SupernetJob, report: Progress) -> None
         "finetune": job.finetune,
     }
     with context.database.session() as session:
-        supernets.set_shipping(session, stored.id, learned)
+        supernets.set_delivery_gap(session, stored.id, learned)
 
 
 def _quality(

@@ -23,9 +23,10 @@ from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.jobs.params import SearchJob
 from nas_service.jobs.results import TablesChosen
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
+from nas_service.search.delivery_gap import DeliveryGap
 from nas_service.search.evaluate import Problem
 from nas_service.search.feasibility import median_latency_ms, require_feasible
-from nas_service.search.shipping import ShippingModel
+from nas_service.search.spec import SearchSpec
 from nas_service.settings import Settings
 from nas_service.space.base import SearchSpace, digest
 from nas_service.space.deployment import DeploymentSpace
@@ -60,7 +61,7 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
             predictor = supernets.get_predictor(session, search.facts.predictor_id)
             shipping = predictor.shipping.get("models", {})
     space = space_on(spec.space, dataset.sample, *every_device)
-    plain = ShippingModel(low=dataset.task.metric(spec.metric).lowest_score)
+    plain = DeliveryGap(low=dataset.task.metric(spec.metric).lowest_score)
     spaces = shipped_as(space, spec.deployments)
     costs = _held(_models(context, spaces, tables), tables, spec.limit_on)
     deployment = DeploymentSpace(space, spec.deployments)
@@ -104,12 +105,10 @@ def _held(
     return tuple(found)
 
 
-def _shipping(
-    learned: dict[str, Any], deployment: Deployment, plain: ShippingModel
-) -> ShippingModel:
+def _shipping(learned: dict[str, Any], deployment: Deployment, plain: DeliveryGap) -> DeliveryGap:
     """What shipping does in a deployment: learned a graph, and bf16 is taken for fp32."""
     graph = deployment.graph
-    return ShippingModel.from_dict(learned[graph]) if graph in learned else plain
+    return DeliveryGap.from_dict(learned[graph]) if graph in learned else plain
 
 
 def _models(
@@ -160,18 +159,7 @@ def select_tables(context: Context, job: SearchJob, report: Progress) -> TablesC
             "and bandwidth_bytes_per_s for a roofline",
             field="device",
         )
-    others: dict[str, list[str]] = {}
-    for name in spec.also_devices:
-        with context.database.session() as session:
-            other = devices.get_device(session, name)
-            found, problem = covering(session, context.blobs, other.id, space, spec.deployments)
-        if lacking := [p for p in spec.deployments if p not in found]:
-            raise problem or InvalidSpec(
-                f"device {name!r} has no lookup table in {', '.join(map(str, lacking))}; "
-                "upload one or profile the device",
-                field="also_devices",
-            )
-        others[name] = [found[p] for p in spec.deployments]
+    others = {name: _tables_of(context, name, space, spec) for name in spec.also_devices}
     if not missing:
         tables_in_order = [chosen[p] for p in spec.deployments]
         with context.database.session() as session:
@@ -189,6 +177,20 @@ def select_tables(context: Context, job: SearchJob, report: Progress) -> TablesC
         device_id=device.id,
         device_queue=device.queue,
     )
+
+
+def _tables_of(context: Context, name: str, space: SearchSpace, spec: SearchSpec) -> list[str]:
+    """The tables of a further device, by version, a deployment each; nothing is profiled there."""
+    with context.database.session() as session:
+        other = devices.get_device(session, name)
+        found, problem = covering(session, context.blobs, other.id, space, spec.deployments)
+    if lacking := [one for one in spec.deployments if one not in found]:
+        raise problem or InvalidSpec(
+            f"device {name!r} has no lookup table in {', '.join(map(str, lacking))}; "
+            "upload one or profile the device",
+            field="also_devices",
+        )
+    return [found[one] for one in spec.deployments]
 
 
 def _cards(

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from lookup_tables.runtimes.registry import reads_graphs
 from nas_service.compilation.samples import save_samples
-from nas_service.compression.base import PassContext
+from nas_service.compression.base import PassContext, Teacher
 from nas_service.compression.quantization import calibration_inputs
 from nas_service.compression.searched import graphs_of, recipes_of
 from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress
 from nas_service.jobs.params import WinnerJob
+from nas_service.learning.base import Data
 from nas_service.lineage import lineage
 from nas_service.networks.build import build
-from nas_service.search.spec import FP32_AND_INT8
-from nas_service.space.base import describe, input_size
+from nas_service.search.spec import FP32_AND_INT8, SearchSpec
+from nas_service.space.base import IntArray, SearchSpace, describe, input_size
 from nas_service.storage import artifacts, datasets, searches, supernets
+from nas_service.storage.datasets import StoredDataset
+from nas_service.storage.supernets import StoredSupernet
 from nas_service.training.loop import TrainRecipe, recalibrate
 from nas_service.training.loop import train as train_network
 from nas_service.worker.context import Context, make_space
@@ -43,27 +48,14 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> None:
         winner = searches.get_winner(session, job.winner_id)
         search = searches.get_search(session, winner.search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
-        shared = (
-            supernets.get_supernet(session, search.facts.supernet_id)
-            if search.facts.supernet_id
-            else None
-        )
+        known = search.facts.supernet_id
+        shared = supernets.get_supernet(session, known) if known else None
     spec = search.value
     space = make_space(spec.space, dataset.sample)
     genotype = winner.genotype.row
     torch.manual_seed(spec.seed)
     report(0.05, "loading weights")
-    if shared is not None:
-        supernet, data = open_supernet(context, shared, dataset)
-        network, size = subnet_of(supernet, data, genotype)
-        teacher = teacher_of(supernet, data)
-    else:
-        data = open_data(context, dataset, spec.training.max_train_images)
-        size, teacher = input_size(space, genotype), None
-        network = build(space, genotype, seed=spec.seed)
-        recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
-        train_network(network, data, size, recipe, seed=spec.seed)
-        recalibrate(network, data, size)
+    network, data, size, teacher = _weights(context, spec, space, genotype, shared, dataset)
     folder = context.scratch(f"compress-{winner.id}")
     options = finetune_options(spec.training, len(data.train))
     samples = data.prepared(data.test.inputs[:N_PARITY], size).contiguous()
@@ -96,29 +88,61 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> None:
             int8: dict[str, Any] = {"static_int8": {}} if name.endswith("int8.onnx") else {}
             made_by[name] = {**{k: dict(v) for k, v in made.passes.items()}, **int8}
         report(0.1 + 0.8 * number / n_recipes, made.recipe or "fine-tuned")
-    description = describe(space, genotype)
-    (folder / "architecture.json").write_text(json.dumps(description, indent=1))
     preprocessing = dataset.task.preprocessing(dataset.facts, data, size)
-    (folder / "preprocessing.json").write_text(json.dumps(preprocessing, indent=1))
-    files["architecture.json"] = (folder / "architecture.json", "architecture")
-    files["preprocessing.json"] = (folder / "preprocessing.json", "preprocessing")
-    stored = {}
+    for name, told in (
+        ("architecture", describe(space, genotype)),
+        ("preprocessing", preprocessing),
+    ):
+        (folder / f"{name}.json").write_text(json.dumps(told, indent=1))
+        files[f"{name}.json"] = (folder / f"{name}.json", name)
+    of = {"data": dataset.digest, "supernet": None if shared is None else shared.sha256}
+    from_what = {
+        name: lineage(seed=spec.seed, **of, recipe=made_by.get(name, {})) for name in files
+    }
+    _store(context, winner.id, files, from_what)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _weights(
+    context: Context,
+    spec: SearchSpec,
+    space: SearchSpace,
+    genotype: IntArray,
+    shared: StoredSupernet | None,
+    dataset: StoredDataset,
+) -> tuple[nn.Module, Data, int, Teacher | None]:
+    """The network as it goes into compression: of shared weights, or trained on its own."""
+    if shared is not None:
+        supernet, data = open_supernet(context, shared, dataset)
+        network, size = subnet_of(supernet, data, genotype)
+        return network, data, size, teacher_of(supernet, data)
+    data = open_data(context, dataset, spec.training.max_train_images)
+    size = input_size(space, genotype)
+    network = build(space, genotype, seed=spec.seed)
+    recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
+    train_network(network, data, size, recipe, seed=spec.seed)
+    recalibrate(network, data, size)
+    return network, data, size, None
+
+
+def _store(
+    context: Context,
+    winner_id: str,
+    files: Mapping[str, tuple[Path, str]],
+    from_what: Mapping[str, dict[str, Any]],
+) -> None:
+    """Keep a winner's files by name, each of a kind and with what it was made of."""
     with context.database.session() as session:
-        for name, (path, kind) in files.items():
-            added = artifacts.add_artifact(
+        stored = {
+            name: artifacts.add_artifact(
                 session,
                 context.blobs,
                 path,
-                owner=winner.id,
+                owner=winner_id,
                 name=name,
                 kind=kind,
-                lineage=lineage(
-                    seed=spec.seed,
-                    data=dataset.digest,
-                    supernet=None if shared is None else shared.sha256,
-                    recipe=made_by.get(name, {}),
-                ),
-            )
-            stored[name] = added.id
-        searches.update_winner(session, winner.id, compressed=stored, state="compressed")
-    shutil.rmtree(folder, ignore_errors=True)
+                lineage=from_what[name],
+            ).id
+            for name, (path, kind) in files.items()
+        }
+        searches.update_winner(session, winner_id, compressed=stored, state="compressed")

@@ -10,14 +10,14 @@ import pytest
 from nas_service.compilation.parity import Parity
 from nas_service.delivery.measured import Measured
 from nas_service.delivery.verdict import OF_SEARCHES, judge
-from nas_service.search.certificates import (
+from nas_service.search.certificate import (
     CERTIFIED,
     UNDECIDED,
     certificate_of,
     far_below,
     settled,
 )
-from nas_service.search.certification import Certifier
+from nas_service.search.certifier import Certifier
 
 MEASURED = Measured(
     precision="fp32",

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from nas_service.errors import InvalidSpec
-from nas_service.search.certification import Certifier
+from nas_service.search.certifier import Certifier
 
 
 def _one(estimate: float = 1.0, spread: float = 0.05, limit: float = 1.0) -> Certifier:

@@ -15,14 +15,14 @@ from nas_service.search.accuracy import PredictorEvaluator, TabularEvaluator
 from nas_service.search.acquisition import Improvement, Region
 from nas_service.search.candidate_pool import Pool
 from nas_service.search.cost import CostBank, CostModel, StructureModel
-from nas_service.search.deployment_task import DeploymentTask
+from nas_service.search.deployment_problem import DeploymentProblem
 from nas_service.search.driver import plateaued, run
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.feasibility import require_feasible
 from nas_service.search.guided import Guidance, propose
 from nas_service.search.pareto import hypervolume, non_dominated
-from nas_service.search.task import Task
+from nas_service.search.sampling_problem import CostedSpace
 from nas_service.space.base import FloatArray, ImageShape
 from nas_service.space.cell import NasBench201Space
 from nas_service.space.genotypes import Genotype
@@ -107,7 +107,7 @@ def test_non_dominated_rows_by_their_definition(m: int, n: int, seed: int) -> No
 def test_no_cell_and_no_twin_is_proposed_twice_in_the_whole_of_nasbench201() -> None:
     space = NasBench201Space(ImageShape(32, 3, 10))
     structure = StructureModel(space)
-    task = Task(space, {"macs": lambda rows: structure(rows).macs})
+    task = CostedSpace(space, {"macs": lambda rows: structure(rows).macs})
     pool = Pool(task)
     assert pool.whole is not None
     assert len(pool.whole) == 4929
@@ -124,9 +124,9 @@ def test_no_cell_and_no_twin_is_proposed_twice_in_the_whole_of_nasbench201() -> 
 
 def test_costs_and_limits_have_to_fit_together() -> None:
     with pytest.raises(InvalidSpec, match="at least one cost"):
-        Task(Grid(), [])
+        CostedSpace(Grid(), [])
     with pytest.raises(InvalidSpec, match="limit on 'mj', but the costs are ms"):
-        Task(Grid(), {"ms": cost_of_grid}, limits={"mj": 1.0})
+        CostedSpace(Grid(), {"ms": cost_of_grid}, limits={"mj": 1.0})
 
 
 def test_objectives_without_a_cost_source_are_named() -> None:
@@ -259,7 +259,7 @@ def test_a_predictor_can_stand_for_the_evaluations() -> None:
 
 def test_exploration_is_a_share_of_random_proposals() -> None:
     problem = make_problem()
-    task = DeploymentTask(problem)
+    task = DeploymentProblem(problem)
     pool = Pool(task)
     rows = distinct(problem.space.architectures, 16, np.random.default_rng(1))
     accuracy = np.linspace(0.2, 0.8, 16)

@@ -9,14 +9,18 @@ import pytest
 from nas_service.errors import InvalidSpec
 from nas_service.search.acquisition import Improvement, Region, greedy
 from nas_service.search.candidate_pool import Pool, enumerate_space
-from nas_service.search.deployment_task import DeploymentTask
+from nas_service.search.deployment_problem import DeploymentProblem
 from nas_service.search.guided import propose
 from nas_service.search.guided_sampler import GuidedSampler, distributions_of
-from nas_service.search.task import Task
+from nas_service.search.sampling_problem import CostedSpace
 from nas_service.space.base import Decision
 from predictors.base import NODE_WEIGHTS
 from predictors.linear import RidgePredictor
 from tests.nas_service.search.problems import Grid, accuracy_of_grid, cost_of_grid, make_problem
+
+
+def _grid() -> CostedSpace:
+    return CostedSpace(Grid(), [cost_of_grid])
 
 
 def _study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
@@ -25,7 +29,7 @@ def _study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
 
 
 def test_any_optuna_study_can_use_it_with_plain_values() -> None:
-    sampler = GuidedSampler(Task(Grid(), [cost_of_grid]), RidgePredictor, seed=1)
+    sampler = GuidedSampler(_grid(), RidgePredictor, seed=1)
     study = _study(sampler)
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
@@ -42,12 +46,14 @@ def test_any_optuna_study_can_use_it_with_plain_values() -> None:
 
 def test_a_study_that_is_stopped_and_loaded_goes_on_as_if_it_had_not_been() -> None:
     def trials(interrupted: bool) -> list[dict[str, int]]:
-        study = _study(GuidedSampler(Task(Grid(), [cost_of_grid]), RidgePredictor, seed=2, batch=1))
+        study = _study(GuidedSampler(_grid(), RidgePredictor, seed=2, batch=1))
         for number in range(9):
             if interrupted and number == 5:
                 rest = study.get_trials()
                 study = _study(
-                    GuidedSampler(Task(Grid(), [cost_of_grid]), RidgePredictor, seed=2, batch=1)
+                    GuidedSampler(
+                        CostedSpace(Grid(), [cost_of_grid]), RidgePredictor, seed=2, batch=1
+                    )
                 )
                 study.add_trials(rest)
             trial = study.ask(distributions_of(Grid.decisions))
@@ -59,7 +65,7 @@ def test_a_study_that_is_stopped_and_loaded_goes_on_as_if_it_had_not_been() -> N
 
 
 def test_a_failed_network_is_not_proposed_again() -> None:
-    study = _study(GuidedSampler(Task(Grid(), [cost_of_grid]), RidgePredictor, seed=3, batch=1))
+    study = _study(GuidedSampler(_grid(), RidgePredictor, seed=3, batch=1))
     met = []
     for number in range(9):
         trial = study.ask(distributions_of(Grid.decisions))
@@ -73,13 +79,13 @@ def test_a_failed_network_is_not_proposed_again() -> None:
 
 
 def test_a_parameter_that_is_no_decision_of_the_space_is_named() -> None:
-    study = _study(GuidedSampler(Task(Grid(), [cost_of_grid]), RidgePredictor, seed=1))
+    study = _study(GuidedSampler(_grid(), RidgePredictor, seed=1))
     with pytest.raises(InvalidSpec, match=r"a takes \[1, 2, 3, 4\]"):
         study.optimize(lambda t: (t.suggest_int("a", 10, 20) / 20, 1.0), n_trials=1)
 
 
 def test_a_hard_limit_is_never_exceeded() -> None:
-    task = Task(Grid(), {"ms": cost_of_grid}, limits={"ms": 3.0})
+    task = CostedSpace(Grid(), {"ms": cost_of_grid}, limits={"ms": 3.0})
     study = _study(GuidedSampler(task, RidgePredictor, seed=4))
     for _ in range(5):  # so many networks keep it
         trial = study.ask(distributions_of(Grid.decisions))
@@ -92,7 +98,7 @@ def test_a_space_of_one_network_is_proposed_once() -> None:
     class One(Grid):
         decisions = (Decision("a", (1,)), Decision("b", ("x",)))
 
-    task = Task(One(), [cost_of_grid])
+    task = CostedSpace(One(), [cost_of_grid])
     pool = Pool(task)
     assert enumerate_space(One()).tolist() == [[0, 0]]
     none = np.empty((0, 2), dtype=np.int64)
@@ -102,7 +108,7 @@ def test_a_space_of_one_network_is_proposed_once() -> None:
 
 
 def test_an_exhausted_space_ends_the_study() -> None:
-    task = Task(Grid(), {"ms": cost_of_grid}, limits={"ms": 3.0})
+    task = CostedSpace(Grid(), {"ms": cost_of_grid}, limits={"ms": 3.0})
     sampler = GuidedSampler(task, RidgePredictor, seed=5)
     study = _study(sampler)
     met = []
@@ -127,7 +133,7 @@ def test_a_limit_that_random_networks_hardly_ever_keep_is_found_by_evolution() -
         return problem.structure(rows).macs
 
     limit = float(macs(space.smallest()[None])[0]) * 1.02
-    task = Task(space, {"macs": macs}, limits={"macs": limit})
+    task = CostedSpace(space, {"macs": macs}, limits={"macs": limit})
     sampler = GuidedSampler(task, RidgePredictor, seed=1)
     study = _study(sampler)
     for _ in range(3):
@@ -141,7 +147,7 @@ def test_a_limit_that_random_networks_hardly_ever_keep_is_found_by_evolution() -
 def test_threads_of_one_study_never_share_a_network() -> None:
     problem = make_problem()
     space = problem.space.architectures
-    task = Task(space, [lambda rows: 1.0 + rows.sum(axis=1)])
+    task = CostedSpace(space, [lambda rows: 1.0 + rows.sum(axis=1)])
     study = _study(GuidedSampler(task, RidgePredictor, seed=6))
     names = [decision.name for decision in space.decisions]
 
@@ -159,7 +165,7 @@ def test_threads_of_one_study_never_share_a_network() -> None:
 
 
 def test_the_first_networks_are_spread_alike_one_by_one_and_at_once() -> None:
-    task = DeploymentTask(make_problem())
+    task = DeploymentProblem(make_problem())
     pool = Pool(task)
     none = np.empty((0, pool.width), dtype=np.int64)
 

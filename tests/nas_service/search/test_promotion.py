@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from nas_service.search.candidate_pool import Pool
-from nas_service.search.deployment_task import DeploymentTask
+from nas_service.search.deployment_problem import DeploymentProblem
 from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
@@ -36,7 +36,7 @@ def _networks(problem: Problem, n: int, seed: int) -> IntArray:
 
 def test_a_cheap_look_that_tells_good_from_bad_decides() -> None:
     problem = make_problem(limit_ms=1e6)
-    task = DeploymentTask(problem)
+    task = DeploymentProblem(problem)
     rows = _networks(problem, 70, 1)
     hidden = np.random.default_rng(2).uniform(0.2, 0.9, 70)  # no feature knows it
     known, candidates = rows[:40, :-1], rows[40:]
@@ -58,7 +58,7 @@ def test_a_cheap_look_that_tells_good_from_bad_decides() -> None:
 
 def test_until_enough_is_known_the_sampler_has_its_way() -> None:
     problem = make_problem()
-    task = DeploymentTask(problem)
+    task = DeploymentProblem(problem)
     rows = _networks(problem, 20, 1)
     unknown = np.full(10, np.nan)
     kept = promoted(
@@ -77,7 +77,7 @@ def test_until_enough_is_known_the_sampler_has_its_way() -> None:
 
 def test_networks_within_the_limits_come_first() -> None:
     problem = make_problem(limit_ms=1.0)
-    task = DeploymentTask(problem)
+    task = DeploymentProblem(problem)
     rows = _networks(problem, 500, 4)
     excess = task.excess(rows)
     inside, outside = rows[excess <= 0], rows[excess > 0]

@@ -16,20 +16,20 @@ from nas_service.learning.image_classification.metrics import share_error
 from nas_service.plugins import SAMPLERS, load
 from nas_service.search import winners
 from nas_service.search.candidates import candidates_of, front_of
-from nas_service.search.certificates import (
+from nas_service.search.certificate import (
     MIN_SESSIONS,
     Certificate,
     certificate_of,
     measured_exactly,
 )
-from nas_service.search.certification import Certifier
+from nas_service.search.certifier import Certifier
 from nas_service.search.cost import CostModel, all_blocks, block_counts
+from nas_service.search.delivery_gap import fit_delivery_gap
 from nas_service.search.driver import Plan, run
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.feasibility import require_feasible
 from nas_service.search.pareto import hypervolume
-from nas_service.search.shipping import fit_shipping
 from nas_service.space.base import lower
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.genotypes import Genotypes
@@ -172,7 +172,7 @@ def test_winners_are_front_members_of_different_architectures() -> None:
 def test_shipping_follows_its_probes() -> None:
     shared = np.array([0.80, 0.85, 0.90, 0.95])
     macs = np.full(4, 1e6)
-    model = fit_shipping(shared, macs, 0.9 + 0.5 * (shared - 0.875))
+    model = fit_delivery_gap(shared, macs, 0.9 + 0.5 * (shared - 0.875))
     assert model.shipped(np.array([0.875]), macs[:1])[0] == pytest.approx(0.9)
     assert model.shipped(np.array([0.95]), macs[:1])[0] == pytest.approx(0.9375, abs=1e-3)
 
@@ -331,5 +331,5 @@ def test_a_recipe_that_narrows_is_priced_by_what_it_leaves() -> None:
     # what accuracy is predicted from is the network that was evaluated, not what ships
     accuracy = np.full(8, 0.5)
     assert np.array_equal(
-        base.shipped_accuracy(accuracy, plain), problem.shipped_accuracy(accuracy, plain)
+        base.delivered_accuracy(accuracy, plain), problem.delivered_accuracy(accuracy, plain)
     )

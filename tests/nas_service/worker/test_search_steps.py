@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_service.search.certificates import UNDECIDED
+from nas_service.search.certificate import UNDECIDED
 from nas_service.storage import artifacts, certified, jobs, searches
 from tests.inline import Inline, inline
 from tests.prepared import copied

@@ -12,14 +12,14 @@ import pytest
 
 from nas_service.compilation.parity import Parity
 from nas_service.delivery.measured import Measured
-from nas_service.search.certificates import (
+from nas_service.search.certificate import (
     CERTIFIED,
     Certificate,
     certificate_of,
     measured_exactly,
     predicted_only,
 )
-from nas_service.search.certification import Certifier
+from nas_service.search.certifier import Certifier
 from nas_service.space.genotypes import Genotype
 from nas_service.storage import jobs
 from nas_service.storage.models import JobEventRow

@@ -23,8 +23,8 @@ MAX_SLOPES = np.array([1.0, 0.05])
 
 
 @dataclass(frozen=True, slots=True)
-class ShippingModel:
-    """shipped = mean + slope * (shared - mean) + slope * (log MACs - mean), no more than 1."""
+class DeliveryGap:
+    """delivered = mean + slope * (shared - mean) + slope * (log MACs - mean), no more than 1."""
 
     shared_mean: float = 0.0
     log_macs_mean: float = 0.0
@@ -49,23 +49,23 @@ class ShippingModel:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ShippingModel:
+    def from_dict(cls, values: Mapping[str, Any]) -> DeliveryGap:
         """The inverse of `as_dict`."""
         return cls(**values)
 
 
-def fit_shipping(
+def fit_delivery_gap(
     shared: FloatArray, macs: FloatArray, shipped: FloatArray, *, low: float | None = 0.0
-) -> ShippingModel:
+) -> DeliveryGap:
     """Fit on probes: accuracy under shared weights, MACs, measured accuracy as shipped: `(n,)`."""
     if not len(shared):
-        return ShippingModel(low=low)
+        return DeliveryGap(low=low)
     log_macs = np.log(macs)
     inputs = np.column_stack([shared - shared.mean(), log_macs - log_macs.mean()])
     gram = inputs.T @ inputs + np.diag(SHRINKAGE)
     wanted = inputs.T @ (shipped - shipped.mean()) + SHRINKAGE * PRIOR_SLOPES
     slopes = np.clip(np.linalg.solve(gram, wanted), 0.0, MAX_SLOPES)
-    return ShippingModel(
+    return DeliveryGap(
         float(shared.mean()),
         float(log_macs.mean()),
         float(shipped.mean()),

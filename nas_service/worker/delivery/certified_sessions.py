@@ -9,9 +9,9 @@ import numpy as np
 
 from lookup_tables.measuring.timing import Timing
 from nas_service.compilation.benchmark import ON_OBSERVED, PROTOCOL, limited
-from nas_service.search import certificates
-from nas_service.search.certificates import LATENCY
-from nas_service.search.certification import Certifier
+from nas_service.search import certificate
+from nas_service.search.certificate import LATENCY
+from nas_service.search.certifier import Certifier
 from nas_service.search.quantities.base import MeasuredFile
 from nas_service.search.quantities.registry import quantities
 from nas_service.worker.delivery.bench import Bench
@@ -36,7 +36,7 @@ class NoisyLimit:
             accuracy=np.ones(len(self.estimates)),
             estimate=np.array(self.estimates, dtype=np.float64),
             spread=_UNTOLD_SPREAD if self.spread is None else self.spread,
-            risk=certificates.risk_of(probability),
+            risk=certificate.risk_of(probability),
         )
 
 
@@ -56,7 +56,7 @@ def certify(
     """
     certifiers = {one.quantity: one.certifier(probability) for one in limits}
     rows = list(range(len(names)))
-    for number in range(certificates.MAX_SESSIONS):
+    for number in range(certificate.MAX_SESSIONS):
         on_session(number)
         session = bench.session(seed)
         for row, name in enumerate(names):
@@ -70,7 +70,7 @@ def certify(
         bounds = {row: bounds_of(bench, name, limit_on) for row, name in enumerate(names)}
         # what was never stable is waited for as long as sessions last: states come back
         if all(
-            certificates.settled(one, rows, bounds if quantity == LATENCY else {})
+            certificate.settled(one, rows, bounds if quantity == LATENCY else {})
             for quantity, one in certifiers.items()
             if quantity == LATENCY or len(one.measured)  # without a meter nothing ever comes
         ):

@@ -27,7 +27,7 @@ class Choices(Protocol):
     def valid(self, genotypes: IntArray) -> BoolArray: ...
 
 
-class SearchTask(Protocol):
+class SamplingProblem(Protocol):
     """Accuracy up, known costs down, within limits.
 
     A genotype `(d,)` may hold more than an architecture (the precision it ships in); accuracy is
@@ -53,7 +53,7 @@ class SearchTask(Protocol):
         """By what share the worst limit is exceeded, 0 or less where all hold: `(n,)`."""
         ...
 
-    def shipped_accuracy(self, accuracy: FloatArray, genotypes: IntArray) -> FloatArray:
+    def delivered_accuracy(self, accuracy: FloatArray, genotypes: IntArray) -> FloatArray:
         """The accuracy that counts from that of the architecture: `(n, ...)`, monotone."""
         ...
 
@@ -69,8 +69,8 @@ class FeatureChoices(Choices, Protocol):
     def features(self, genotypes: IntArray) -> FloatArray: ...
 
 
-class Task:
-    """A task over a space, with costs as functions: for use without the service."""
+class CostedSpace:
+    """A problem over a space, with costs as functions: for use without the service."""
 
     def __init__(
         self,
@@ -113,12 +113,12 @@ class Task:
         return np.column_stack([cost(genotypes) for cost in self._costs]).astype(np.float64)
 
     def excess(self, genotypes: IntArray) -> FloatArray:
-        """See `SearchTask.excess`."""
+        """See `SamplingProblem.excess`."""
         if not np.isfinite(self._limits).any():
             return np.full(len(genotypes), -np.inf)
         return np.asarray((self.costs_of(genotypes) / self._limits - 1.0).max(axis=1))
 
-    def shipped_accuracy(self, accuracy: FloatArray, genotypes: IntArray) -> FloatArray:
+    def delivered_accuracy(self, accuracy: FloatArray, genotypes: IntArray) -> FloatArray:
         """Accuracy as it is."""
         del genotypes
         return accuracy

@@ -8,8 +8,8 @@ from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.genotypes import Genotypes
 
 
-class DeploymentTask:
-    """A `SearchTask` of architectures `(n, a)` in deployments, as matrices `(n, a + 1)`."""
+class DeploymentProblem:
+    """A `SamplingProblem` of architectures `(n, a)` in deployments, as matrices `(n, a + 1)`."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
@@ -35,9 +35,9 @@ class DeploymentTask:
         """See `Problem.excess`."""
         return self._problem.excess(Genotypes.from_matrix(genotypes))
 
-    def shipped_accuracy(self, accuracy: FloatArray, genotypes: IntArray) -> FloatArray:
-        """See `Problem.shipped_accuracy`."""
-        return self._problem.shipped_accuracy(accuracy, Genotypes.from_matrix(genotypes))
+    def delivered_accuracy(self, accuracy: FloatArray, genotypes: IntArray) -> FloatArray:
+        """See `Problem.delivered_accuracy`."""
+        return self._problem.delivered_accuracy(accuracy, Genotypes.from_matrix(genotypes))
 
     @property
     def highest_costs(self) -> FloatArray | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_service.search.certification import RISK, Certifier
+from nas_service.search.certifier import RISK, Certifier
 from nas_service.search.quantities.registry import quantities
 
 MIN_SESSIONS, MAX_SESSIONS = 3, 8
