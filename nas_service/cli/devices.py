@@ -13,6 +13,7 @@ from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite
 from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
+from nas_service.queues import THIS_MACHINE
 
 commands = typer.Typer(no_args_is_help=True, help="Devices and their targets.")
 
@@ -22,16 +23,21 @@ def devices_list(server: ServerOption = LOCAL, as_json: JsonOption = False) -> N
     """List devices."""
     with Client(server) as nas:
         output.show(
-            nas.every("/v1/devices"),
+            [{**one, "machine": _machine(one)} for one in nas.every("/v1/devices")],
             [
                 ("name", "name"),
                 ("model", "facts.model"),
                 ("cores", "facts.n_cores"),
-                ("this machine", "local"),
+                ("machine", "machine"),
             ],
             as_json=as_json,
             title="devices",
         )
+
+
+def _machine(device: dict[str, Any]) -> str | None:
+    """The machine whose workers measure on a device; None where an agent does."""
+    return device["facts"].get("machine", THIS_MACHINE) if device["local"] else None
 
 
 @commands.command("add")

@@ -33,8 +33,12 @@ def search(
     sampler: Annotated[str, typer.Option(help="guided, random, tpe, nsga2, nsga3 ...")] = "guided",
     evaluator: Annotated[str, typer.Option(help="supernet or standalone.")] = "supernet",
     metric: Annotated[
-        str, typer.Option(help="What is maximised: accuracy, balanced_accuracy or macro_f1.")
-    ] = "accuracy",
+        str | None,
+        typer.Option(
+            help="What is best: a metric of the learning task, its first unless given; of images "
+            "accuracy, balanced_accuracy, macro_f1."
+        ),
+    ] = None,
     queries: Annotated[int, typer.Option(help="Accuracy evaluations to spend.")] = 40,
     winners: Annotated[int, typer.Option(help="Winners to compress and measure.")] = 4,
     initial: Annotated[int, typer.Option(help="Subnets the predictor starts from.")] = 64,
@@ -117,7 +121,6 @@ def search(
             "max_latency_ms": max_latency_ms,
             "sampler": sampler,
             "evaluator": evaluator,
-            "metric": metric,
             "n_queries": queries,
             "n_winners": winners,
             "n_initial": initial,
@@ -137,6 +140,8 @@ def search(
                 "flip": flip,
             },
         }
+        if metric is not None:
+            request["metric"] = metric
         if precision:
             request["precisions"] = precision
         if objective:

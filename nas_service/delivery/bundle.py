@@ -15,9 +15,10 @@ PARITY = "parity.npz"
 
 @dataclass(frozen=True, slots=True)
 class BundledFile:
-    """A published file in the bundle, as `verify.py` reads it of the report's `files`.
+    """A file in the bundle, as `verify.py` reads it of the report's `files`.
 
-    `parity` are samples with the outputs that it has to give, beside it in `folder`.
+    `parity` are samples with the outputs that it has to give, beside it in `folder`. Only those
+    that are published are checked.
     """
 
     folder: str
@@ -26,6 +27,7 @@ class BundledFile:
     runtime: str
     precision: str
     measured_latency_ms: float | None
+    published: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -35,7 +37,7 @@ class BundledFile:
 def write_bundle(
     path: Path,
     document: Mapping[str, Any],
-    published: Sequence[BundledFile],
+    files: Sequence[BundledFile],
     contents: Mapping[str, Path],
     task_files: Mapping[str, str],
 ) -> None:
@@ -43,7 +45,7 @@ def write_bundle(
 
     `contents` are files by their names in the archive, `task_files` texts by theirs.
     """
-    report = {**document, "files": [one.as_dict() for one in published]}
+    report = {**document, "files": [one.as_dict() for one in files]}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("report.json", json.dumps(report, indent=1, sort_keys=True))
         for name, text in task_files.items():

@@ -36,6 +36,8 @@ def main() -> int:
         + (f"{'samples right':>15}" if len(sys.argv) > 1 else "")
     )
     for row in report["files"]:
+        if not row["published"]:
+            continue
         folder = here / row["folder"]
         path = folder / row["file"]
         if path.suffix != ".onnx":

@@ -7,28 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from nas_service.search.spec import SearchSpec
 from nas_service.space.genotypes import Genotype
 from nas_service.storage import artifacts, datasets, devices, jobs, searches
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.session import Database
+from tests.browser import chromium
 from tests.service import Service
-from tests.tools import lacks
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        lacks("Chromium is not installed (Debian: chromium)")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

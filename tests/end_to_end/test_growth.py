@@ -8,12 +8,17 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from nas_service.client import Client
+from tests.browser import chromium
 from tests.service import Service
 
 ROOT = Path(__file__).parents[2]
@@ -59,66 +64,111 @@ def _windows(path: Path) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class World:
+    """A service of the package, on which a search with all of it has ended."""
+
+    service: Service
+    search: str
+    site: Path
+
+    @property
+    def nas(self) -> Client:
+        return self.service.client
+
+    @property
+    def winner(self) -> dict[str, Any]:
+        (winner,) = self.nas.winners(self.search)
+        return winner
+
+
+@pytest.fixture(scope="module")
+def world(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", _with(installed)["PYTHONPATH"])
+        service = Service(folder / "var")
+        service.start()
+        nas = service.client
+        try:
+            nas.add_device("here", this_machine=True)
+            added = nas.upload_dataset(
+                "slopes", _windows(folder / "slopes.npz"), task="window_regression"
+            )
+            nas.wait(added["job"]["id"], timeout_s=120)
+            search = nas.submit_search(
+                dataset="slopes",
+                space="windows",
+                device="here",
+                metric="mae",
+                sampler="halton",
+                predictor="nearest",
+                evaluator="brief",
+                precisions=["fp32", "onnx-reference:fp32"],
+                objectives=["latency_ms", "footprint_bytes"],
+                limits={"footprint_bytes": 1e6},
+                max_latency_ms=1000.0,
+                n_queries=8,
+                batch=4,
+                n_winners=1,
+                measuring_budget=2,
+                profile_budget_s=20,
+                training={"epochs": 3, "finetune_epochs": 1, "batch": 16, "learning_rate": 0.05},
+            )["id"]
+            nas.wait(search, timeout_s=500)
+            yield World(service, search, installed)
+        finally:
+            service.stop()
+
+
 @pytest.mark.slow
-def test_a_search_uses_one_of_each(
-    installed: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", _with(installed)["PYTHONPATH"])
-    service = Service(tmp_path / "var")
-    service.start()
-    nas = service.client
-    try:
-        nas.add_device("here", this_machine=True)
-        added = nas.upload_dataset(
-            "slopes", _windows(tmp_path / "slopes.npz"), task="window_regression"
-        )
-        nas.wait(added["job"]["id"], timeout_s=120)
-        assert nas.get("/v1/datasets/slopes")["facts"]["task"] == "window_regression"
-        search = nas.submit_search(
-            dataset="slopes",
-            space="windows",
-            device="here",
-            metric="mae",
-            sampler="halton",
-            predictor="nearest",
-            evaluator="brief",
-            precisions=["fp32", "onnx-reference:fp32"],
-            objectives=["latency_ms", "footprint_bytes"],
-            limits={"footprint_bytes": 1e6},
-            max_latency_ms=1000.0,
-            n_queries=8,
-            batch=4,
-            n_winners=1,
-            measuring_budget=2,
-            profile_budget_s=20,
-            training={"epochs": 3, "finetune_epochs": 1, "batch": 16, "learning_rate": 0.05},
-        )["id"]
-        nas.wait(search, timeout_s=500)
-        (winner,) = nas.winners(search)
-        rows = {row["precision"]: row for row in winner["results"]}
-        assert set(rows) == {"fp32", "onnx-reference:fp32"}
-        for row in rows.values():
-            assert row["metric"] == "mae"
-            assert row["measured_metric"].endswith(" K")
-            assert 0.0 < float(row["measured_metric"].split()[0]) < 0.6  # guessing the mean is .5
-            assert row["regression"]["largest_error"] > 0
-            assert row["measured_latency_ms"] > 0
-            assert "footprint_bytes" in row["estimates"]
-            assert row["certificates"]["footprint_bytes"]["quantity"] == "footprint_bytes"
-        plain, other = rows["fp32"], rows["onnx-reference:fp32"]
-        held = plain["certificates"]["footprint_bytes"]
-        assert (held["verdict"], held["measured"]) == (
-            "certified",
-            plain["measured_size_bytes"] + plain["measured_peak_memory_bytes"],
-        )
-        assert other["file"].endswith(".ref")
-        assert other["measured_latency_ms"] > plain["measured_latency_ms"]  # numpy against kernels
-        _shown(nas, search, installed, service.url, tmp_path)
-        _compressed(nas, winner["id"])
-    finally:
-        service.stop()
+def test_a_search_uses_one_of_each(world: World) -> None:
+    assert world.nas.get("/v1/datasets/slopes")["facts"]["task"] == "window_regression"
+    rows = {row["precision"]: row for row in world.winner["results"]}
+    assert set(rows) == {"fp32", "onnx-reference:fp32"}
+    for row in rows.values():
+        assert row["metric"] == "mae"
+        assert row["measured_metric"].endswith(" K")
+        assert 0.0 < float(row["measured_metric"].split()[0]) < 0.6  # guessing the mean is .5
+        assert row["regression"]["largest_error"] > 0
+        assert row["measured_latency_ms"] > 0
+        assert "footprint_bytes" in row["estimates"]
+        assert row["certificates"]["footprint_bytes"]["quantity"] == "footprint_bytes"
+    plain, other = rows["fp32"], rows["onnx-reference:fp32"]
+    held = plain["certificates"]["footprint_bytes"]
+    assert (held["verdict"], held["measured"]) == (
+        "certified",
+        plain["measured_size_bytes"] + plain["measured_peak_memory_bytes"],
+    )
+    assert other["file"].endswith(".ref")
+    assert other["measured_latency_ms"] > plain["measured_latency_ms"]  # numpy against kernels
+
+
+@pytest.mark.slow
+def test_the_page_shows_what_was_added(world: World) -> None:
+    (plain,) = (row for row in world.winner["results"] if row["precision"] == "fp32")
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 1600})
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(f"{world.service.url}/searches/{world.search}")
+        winners = page.locator("#winners")
+        expect(winners).to_contain_text(plain["measured_metric"], timeout=20_000)
+        expect(winners).to_contain_text("onnx-reference:fp32")
+        expect(page.locator("body")).to_contain_text("footprint")
+        expect(page.locator("body")).to_contain_text("mean error")
+        page.screenshot(path=os.environ.get("NAS_SCREENSHOT") or None, full_page=True)
+    assert problems == []
+
+
+@pytest.mark.slow
+def test_what_was_added_is_listed_carried_and_bundled(world: World, tmp_path: Path) -> None:
+    _shown(world.nas, world.search, world.site, world.service.url, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_pass_runs_on_the_winner(world: World) -> None:
+    _compressed(world.nas, world.winner["id"])
 
 
 def _shown(nas: Client, search: str, installed: Path, url: str, folder: Path) -> None:

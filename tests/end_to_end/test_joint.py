@@ -120,7 +120,7 @@ def _verify_bundle(nas: Client, search: str, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
         archive.extractall(folder)
     report = json.loads((folder / "report.json").read_text())
-    for row in report["winners"]:
+    for row in report["files"]:
         row["published"] = True
     (folder / "report.json").write_text(json.dumps(report))
     done = subprocess.run(

@@ -197,7 +197,7 @@ def _bundle(
     contents = {
         f"{FOLDER}/{name}": path for name, path in {**beside, **files}.items() if path.is_file()
     }
-    published = [
+    kept = [
         BundledFile(
             folder=FOLDER,
             file=row["file"],
@@ -205,9 +205,10 @@ def _bundle(
             runtime=row["runtime"],
             precision=row["precision"],
             measured_latency_ms=row["compressed"]["latency_ms"],
+            published=row["published"],
         )
         for row in document["rows"]
-        if row["published"] and row.get("file") in files
+        if row.get("file") in files
     ]
     task_files = dataset.task.bundle_files(dataset.facts)
-    write_bundle(folder / "bundle.zip", document, published, contents, task_files)
+    write_bundle(folder / "bundle.zip", document, kept, contents, task_files)

@@ -158,9 +158,9 @@ def _bundle(
             for one in stored[winner.id]
             if one.name.endswith(_IN_BUNDLE) or one.kind == "compiled"
         }
-        published = [_bundled(row) for row in rows if row["published"]]
+        files = [_bundled(row) for row in rows if row.get("file")]
         task_files = dataset.task.bundle_files(dataset.facts)
-        write_bundle(folder / "bundle.zip", document, published, contents, task_files)
+        write_bundle(folder / "bundle.zip", document, files, contents, task_files)
 
 
 def _measured_front(body: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _measured_front(body: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]
 
 
 def _bundled(row: dict[str, Any]) -> BundledFile:
-    """A published file; those of a recipe compute what the network does after it."""
+    """A winner's file; those of a recipe compute what the network does after it."""
     deployment = Deployment.parse(row["precision"])
     return BundledFile(
         folder=f"winner{row['rank']}",
@@ -184,6 +184,7 @@ def _bundled(row: dict[str, Any]) -> BundledFile:
         runtime=deployment.runtime,
         precision=deployment.precision,
         measured_latency_ms=row["measured_latency_ms"],
+        published=row["published"],
     )
 
 
