@@ -1,5 +1,6 @@
 # The service as an image: API, dashboard and worker; which one runs is the command's choice.
 #   docker build -t nas-service .
+#   docker run --rm -v nas:/var/lib/nas nas-service nas tokens add --local --operator me
 #   docker run -p 127.0.0.1:8000:8000 -v nas:/var/lib/nas nas-service
 # BASE is any Debian-like image with Python 3.11 or newer. PIP_ARGS is handed to pip: use it to
 # take torch from an index with builds for the CPU alone, which are a tenth of the size.

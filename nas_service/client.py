@@ -9,6 +9,7 @@ print(nas.front(search["id"])["front"])
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,12 +48,23 @@ class Unreachable(ApiError):
 class Client:
     """Calls the REST API; every method returns what it answers, decoded."""
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        *,
+        token: str | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
+        """Talk to a service; the token is the one in `NAS_TOKEN` unless given."""
         import httpx
 
         self.url = url.rstrip("/")
+        token = token or os.environ.get("NAS_TOKEN")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+            self._http = httpx.Client(
+                base_url=self.url, timeout=timeout_s, trust_env=False, headers=headers
+            )
         except httpx.InvalidURL as error:
             raise ApiError({"detail": f"{url!r} is no address of a service: {error}"}) from error
         self._fronts: dict[str, tuple[str, Json]] = {}

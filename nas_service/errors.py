@@ -3,6 +3,7 @@
 NasError
 ├── NotFound        no such thing
 ├── Unauthorized    who asks has not said who it is
+├── Forbidden       who asks may not do it
 ├── Conflict        the state of something forbids it
 ├── InvalidSpec     the request says something that cannot be
 ├── Infeasible      nothing meets the constraints
@@ -41,6 +42,10 @@ class NotFound(NasError):
 
 class Unauthorized(NasError):
     """Who asks has not said who it is."""
+
+
+class Forbidden(NasError):
+    """Who asks may not do it."""
 
 
 class Conflict(NasError):
@@ -92,6 +97,7 @@ _KINDS: dict[str, type[NasError]] = {
     for kind in (
         NotFound,
         Unauthorized,
+        Forbidden,
         Conflict,
         InvalidSpec,
         UnknownPlugin,

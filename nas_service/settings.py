@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from nas_service.addresses import Network, is_loopback, parse_networks
 from nas_service.queues import THIS_MACHINE
 
 
@@ -25,6 +26,16 @@ class Settings(BaseSettings):
         default="",
         description="Names, joined by commas, that requests may call it by; on a loopback address "
         "those of this machine unless set, elsewhere any.",
+    )
+    require_token: bool = Field(
+        default=False,
+        description="Whether a token is needed on a loopback address, too; elsewhere, and where "
+        "other hosts are allowed, it always is.",
+    )
+    outbound_allow: str = Field(
+        default="",
+        description="Networks beside public ones that webhooks may be sent to, joined by commas: "
+        "10.1.0.0/16,127.0.0.1/32.",
     )
     data_roots: str = Field(
         default="", description="Folders, joined by ':', below which server paths are accepted."
@@ -93,6 +104,23 @@ class Settings(BaseSettings):
         if value and scheme not in {"sqlite", "postgresql"}:
             raise ValueError(f"{scheme!r} is none of sqlite, postgresql")
         return value
+
+    @field_validator("outbound_allow")
+    @classmethod
+    def known_networks(cls, value: str) -> str:
+        """Networks of IP addresses."""
+        parse_networks(value)
+        return value
+
+    @property
+    def outbound_networks(self) -> tuple[Network, ...]:
+        """What of this network webhooks may be sent to."""
+        return parse_networks(self.outbound_allow)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether whoever reaches the service may do everything: this machine's users alone."""
+        return not self.require_token and not self.allowed_hosts and is_loopback(self.host)
 
     @property
     def url(self) -> str:

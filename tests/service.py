@@ -18,7 +18,7 @@ from nas_service.client import Client
 class Service:
     """`nas serve` on a folder and a free port, in a process group of its own."""
 
-    def __init__(self, var_dir: Path, *, database_url: str | None = None) -> None:
+    def __init__(self, var_dir: Path, *, database_url: str | None = None, **env: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -33,6 +33,7 @@ class Service:
             "NAS_THREADS": "1",
             "OMP_NUM_THREADS": "1",  # the networks of tests are too small to share
         }
+        self._env |= env
         if database_url:
             self._env["NAS_DATABASE_URL"] = database_url
         self._process: subprocess.Popen[bytes] | None = None

@@ -11,20 +11,22 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from lookup_tables.agent_file import agent_file
-from nas_service.api.dependencies import Strict, With
-from nas_service.errors import InvalidSpec, NotFound, Unauthorized
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.dependencies import Asking, Services, Strict, With, unaudited
+from nas_service.errors import InvalidSpec, NotFound
 from nas_service.storage import agents, certified, devices
 from nas_service.storage.reopening import reopen_for_device
 from nas_service.storage.session import now
 
-router = APIRouter(tags=["agents"])
+router = APIRouter(route_class=GuardedRoute, tags=["agents"])
 _POLL_S = 0.5
 MAX_SKEW_S = 60.0
 _PERCENTILES = ("p10_ms", "p50_ms", "p90_ms", "p99_ms")
@@ -32,15 +34,12 @@ Instance = Annotated[str, Field(min_length=8, max_length=40)]
 Lease = Annotated[str, Field(min_length=8, max_length=64)]
 
 
-def device_of(with_: With, authorization: Annotated[str | None, Header()] = None) -> str:
-    """The device whose token the request carries."""
-    kind, _, token = (authorization or "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise Unauthorized("an agent sends its token: Authorization: Bearer TOKEN")
-    with with_.database.session() as session:
-        found = agents.device_of_token(session, token.strip())
-        agents.note_seen(session, found)
-    return found
+def device_of(who: Asking, services: Annotated[Services, Depends(unaudited)]) -> str:
+    """The device whose agent asks; that it did is noted."""
+    assert who.device_id is not None, "its route is for agents"
+    with services.database.session() as session:
+        agents.note_seen(session, who.device_id)
+    return who.device_id
 
 
 Mine = Annotated[str, Depends(device_of)]
@@ -199,6 +198,7 @@ class FinishIn(Strict):
 
 
 @router.get("/agent.pyz", response_class=Response)
+@allow(Rule.OPEN)
 def agent_as_a_file() -> Response:
     """The agent as one file that Python runs; it needs numpy and a runtime."""
     headers = {"Content-Disposition": 'attachment; filename="agent.pyz"'}
@@ -210,6 +210,7 @@ _YEAR_5138_S = 1e11
 
 
 @router.post("/v1/agent:hello")
+@allow(Rule.DEVICE)
 def hello(body: HelloIn, with_: With, mine: Mine) -> HelloOut:
     """An agent starts and says what machine it is on."""
     said = body.conditions.get("at")
@@ -232,6 +233,7 @@ def hello(body: HelloIn, with_: With, mine: Mine) -> HelloOut:
     response_model=TaskOut,
     responses={204: {"description": "Nothing to do"}},
 )
+@allow(Rule.DEVICE, audited=False)
 async def take(body: TakeIn, with_: With, mine: Mine, request: Request) -> Any:
     """Lease the next task; waits for one as long as asked."""
 
@@ -253,6 +255,7 @@ async def take(body: TakeIn, with_: With, mine: Mine, request: Request) -> Any:
 
 
 @router.get("/v1/agent/files/{sha256}", response_class=FileResponse)
+@allow(Rule.DEVICE, audited=False)
 def file(sha256: str, with_: With, mine: Mine) -> FileResponse:
     """A file of one of this device's open tasks."""
     with with_.database.session() as session:
@@ -263,6 +266,7 @@ def file(sha256: str, with_: With, mine: Mine) -> FileResponse:
 
 
 @router.post("/v1/agent/tasks/{task_id}:progress")
+@allow(Rule.DEVICE, audited=False)
 def progress(task_id: str, body: ProgressIn, with_: With, mine: Mine) -> ProgressOut:
     """Prolong a lease."""
     with with_.database.session() as session:
@@ -272,6 +276,7 @@ def progress(task_id: str, body: ProgressIn, with_: With, mine: Mine) -> Progres
 
 
 @router.post("/v1/agent/tasks/{task_id}:finish")
+@allow(Rule.DEVICE)
 def finish(task_id: str, body: FinishIn, with_: With, mine: Mine) -> ProgressOut:
     """Report; a report that says too little or the impossible counts as a failed run."""
     with with_.database.session() as session:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
 from nas_service import __version__
 from nas_service.api import (
@@ -20,11 +19,15 @@ from nas_service.api import (
     jobs,
     measuring,
     profiling,
+    reference,
     removal,
     searches,
     spaces,
     tables,
 )
+from nas_service.api.access import audit, tokens
+from nas_service.api.access.identities import Identities
+from nas_service.api.access.rules import GuardedRoute, action_of, seal
 from nas_service.api.dependencies import Services
 from nas_service.api.guard import Guard, hosts_for
 from nas_service.api.problems import MEDIA_TYPE, install
@@ -49,6 +52,9 @@ RESOURCES = (
     artifacts,
     events,
     health,
+    tokens,
+    audit,
+    reference,
 )
 
 
@@ -57,15 +63,19 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        seal(app.router)
+        database = Database(settings.url)
         services = Services(
             settings=settings,
-            database=Database(settings.url),
+            database=database,
             blobs=blobs_of(settings),
             engine=Client(settings.engine_url),
+            identities=Identities(database, open_here=settings.is_open),
         )
         settings.scratch_dir.mkdir(parents=True, exist_ok=True)
         sweep(settings.scratch_dir)
         app.state.services = services
+        app.state.identities = services.identities
         yield
         services.engine.close()
         services.database.close()
@@ -74,11 +84,15 @@ def create_app(settings: Settings) -> FastAPI:
         title="Hardware-aware neural architecture search",
         version=__version__,
         lifespan=lifespan,
-        generate_unique_id_function=_operation_id,
+        openapi_url=None,  # ours asks who asks
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=action_of,
         responses={
             status: {"description": text, "content": {MEDIA_TYPE: {}}}
             for status, text in {
-                401: "No token, or one that no device has",
+                401: "No token, or one that is worth nothing",
+                403: "A token that may not do this",
                 404: "Not found",
                 409: "Conflict",
                 422: "The request says something that cannot be",
@@ -88,10 +102,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(Guard, hosts=hosts_for(settings.host, settings.allowed_hosts))
     install(app, [route for resource in RESOURCES for route in resource.router.routes])
+    app.router.route_class = GuardedRoute
     for resource in RESOURCES:
         app.include_router(resource.router)
     return app
-
-
-def _operation_id(route: APIRoute) -> str:
-    return f"{route.endpoint.__module__.rpartition('.')[2]}_{route.name}"

@@ -8,13 +8,15 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import Listing, Paging, With, listing
 from nas_service.errors import Conflict
 from nas_service.storage import artifacts, jobs
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.scope import SERVICE
 
-router = APIRouter(prefix="/v1", tags=["artifacts"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["artifacts"])
 
 
 class Collected(BaseModel):
@@ -24,6 +26,7 @@ class Collected(BaseModel):
 
 
 @router.get("/artifacts")
+@allow(Rule.READ)
 def list_artifacts(
     with_: With,
     page: Paging,
@@ -37,6 +40,7 @@ def list_artifacts(
 
 
 @router.get("/artifacts/{artifact_id}")
+@allow(Rule.READ)
 def get_artifact(artifact_id: str, with_: With) -> dict[str, Any]:
     """One artifact with its lineage and measurements."""
     with with_.database.session() as session:
@@ -56,6 +60,7 @@ def get_artifact(artifact_id: str, with_: With) -> dict[str, Any]:
 
 
 @router.get("/artifacts/{artifact_id}/content", response_class=FileResponse)
+@allow(Rule.READ)
 def content(artifact_id: str, with_: With) -> Response:
     """The file."""
     with with_.database.session() as session:
@@ -70,6 +75,7 @@ def content(artifact_id: str, with_: With) -> Response:
 
 
 @router.delete("/artifacts/{artifact_id}", status_code=204)
+@allow(Rule.WRITE)
 def delete(artifact_id: str, with_: With) -> None:
     """Delete an artifact; its bytes go with the next garbage collection."""
     with with_.database.session() as session:
@@ -77,6 +83,7 @@ def delete(artifact_id: str, with_: With) -> None:
 
 
 @router.post("/artifacts:collect-garbage")
+@allow(Rule.OPERATOR)
 def collect(with_: With) -> Collected:
     """Remove the bytes that nothing speaks of; refused while jobs run, which write such bytes."""
     with with_.database.of(SERVICE).session() as session:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import (
     IdempotencyKey,
     Listing,
@@ -36,7 +38,7 @@ from nas_service.storage.devices import StoredDevice
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
 
-router = APIRouter(prefix="/v1", tags=["compressions"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["compressions"])
 
 KIND = "compression"
 
@@ -116,6 +118,7 @@ class CompressionOut(BaseModel):
 
 
 @router.post("/models:upload", status_code=201)
+@allow(Rule.WRITE, max_body_bytes=None)
 async def upload_model(
     request: Request,
     with_: With,
@@ -146,6 +149,7 @@ async def upload_model(
 
 
 @router.post("/compressions", status_code=202)
+@allow(Rule.WRITE)
 def compress(
     body: CompressionIn, with_: With, response: Response, key: IdempotencyKey = None
 ) -> Accepted:
@@ -175,6 +179,7 @@ def compress(
 
 
 @router.get("/compressions")
+@allow(Rule.READ)
 def list_compressions(with_: With, page: Paging) -> Listing[JobOut]:
     """Jobs of compressions, newest first; `subject` is the compression."""
     with with_.database.session() as session:
@@ -183,6 +188,7 @@ def list_compressions(with_: With, page: Paging) -> Listing[JobOut]:
 
 
 @router.get("/compressions/{compression_id}")
+@allow(Rule.READ)
 def get_compression(compression_id: str, with_: With) -> CompressionOut:
     """One compression with its rows and files."""
     with with_.database.session() as session:

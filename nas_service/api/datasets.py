@@ -10,6 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, model_validator
 from starlette.concurrency import run_in_threadpool
 
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import (
     IdempotencyKey,
     Listing,
@@ -33,7 +35,7 @@ from nas_service.storage import datasets, jobs
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.session import new_id
 
-router = APIRouter(prefix="/v1", tags=["data sets"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["data sets"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ENDINGS = (*archives.ENDINGS, ".npz", ".parquet")
 FileName = Annotated[
@@ -121,6 +123,7 @@ class DatasetIn(AnswersIn):
 
 
 @router.post("/datasets", status_code=202)
+@allow(Rule.WRITE)
 def register(
     body: DatasetIn, with_: With, response: Response, key: IdempotencyKey = None
 ) -> Accepted:
@@ -138,6 +141,7 @@ def register(
 
 
 @router.post("/datasets:inspect")
+@allow(Rule.WRITE)
 def look_at(body: SourceIn, with_: With) -> dict[str, Any]:
     """What an import would understand of a path on the server: the report, with its questions."""
     path = _allowed(with_, body.path)
@@ -145,6 +149,7 @@ def look_at(body: SourceIn, with_: With) -> dict[str, Any]:
 
 
 @router.post("/datasets:inspect-upload")
+@allow(Rule.WRITE, max_body_bytes=None)
 async def look_at_upload(
     request: Request,
     with_: With,
@@ -158,6 +163,7 @@ async def look_at_upload(
 
 
 @router.post("/datasets:upload", status_code=202)
+@allow(Rule.WRITE, max_body_bytes=None)
 async def upload(
     request: Request,
     with_: With,
@@ -179,6 +185,7 @@ async def upload(
 
 
 @router.get("/datasets")
+@allow(Rule.READ)
 def list_datasets(with_: With, page: Paging) -> Listing[StoredDataset]:
     """Data sets, newest first."""
     with with_.database.session() as session:
@@ -186,6 +193,7 @@ def list_datasets(with_: With, page: Paging) -> Listing[StoredDataset]:
 
 
 @router.get("/datasets/{name}")
+@allow(Rule.READ)
 def get_dataset(name: str, with_: With) -> StoredDataset:
     """One data set, by name or id; it has a digest once it is imported."""
     with with_.database.session() as session:

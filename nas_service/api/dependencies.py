@@ -11,14 +11,18 @@ from fastapi import Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
+from nas_service.access.identity import Identity
+from nas_service.api.access.identities import Identities
+from nas_service.api.access.rules import Access, action_of
 from nas_service.engine.durable import Client
 from nas_service.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import jobs
+from nas_service.storage.audit import Action, watching
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.jobs import Job
 from nas_service.storage.rows import Page
-from nas_service.storage.scope import DEFAULT
+from nas_service.storage.scope import SERVICE, Scope
 from nas_service.storage.session import Database
 
 T = TypeVar("T")
@@ -32,6 +36,7 @@ class Services:
     database: Database
     blobs: BlobStore
     engine: Client
+    identities: Identities
 
     def enqueue(self, job: Job) -> None:
         """Hand a stored job to the engine; if this fails, a worker does it when it starts."""
@@ -44,13 +49,55 @@ class Services:
         return found
 
 
+_READING = frozenset({"GET", "HEAD"})
+_NOBODY = Scope("")
+"""The project of those who are not known, which owns nothing and cannot."""
+
+
+def asking(request: Request) -> Identity:
+    """Who asks: known on every route that is not open."""
+    found: Identity | None = request.state.identity
+    assert found is not None, "an open route asks who asks"
+    return found
+
+
+Asking = Annotated[Identity, Depends(asking)]
+
+
 def services(request: Request) -> Services:
-    """The application's services, within the scope of the request."""
+    """The application's services, within the project of who asks; what they change is noted."""
     found: Services = request.app.state.services
-    return replace(found, database=found.database.of(DEFAULT))
+    who: Identity | None = request.state.identity
+    if who is None:
+        return replace(found, database=found.database.of(_NOBODY))
+    scope = Scope(who.project_id)
+    access: Access = request.state.access
+    if request.method in _READING or not access.audited:
+        return replace(found, database=found.database.of(scope))
+    action = Action(
+        actor=f"{who.kind} {who.id}",
+        actor_name=who.name,
+        action=action_of(request.scope["route"]),
+        subject=" ".join(map(str, request.path_params.values())),
+        request_id=request.state.request_id,
+        project_id=who.project_id,
+    )
+    return replace(found, database=found.database.of(scope, watching(action)))
 
 
 With = Annotated[Services, Depends(services)]
+
+
+def of_the_service(request: Request) -> Services:
+    """The application's services in the service's own scope: for logging in, which has no other."""
+    found: Services = request.app.state.services
+    return replace(found, database=found.database.of(SERVICE))
+
+
+def unaudited(request: Request) -> Services:
+    """The same for what is noted of who asks, which is no change of theirs."""
+    found: Services = request.app.state.services
+    return replace(found, database=found.database.of(Scope(asking(request).project_id)))
 
 
 class Strict(BaseModel):

@@ -12,12 +12,14 @@ from pydantic import BaseModel, Field, field_validator
 from sqlalchemy.orm import Session
 
 from lookup_tables.target import Device, Target, this_device
-from nas_service.api.dependencies import Listing, Paging, Strict, With, listing
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.dependencies import Asking, Listing, Paging, Strict, With, listing
 from nas_service.errors import InvalidSpec
 from nas_service.storage import agents, devices, jobs
 from nas_service.storage.devices import StoredDevice, StoredTarget
 
-router = APIRouter(prefix="/v1", tags=["devices"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["devices"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
 LabelValue = Annotated[str, Field(max_length=200)]
@@ -103,6 +105,7 @@ class DeviceOut(BaseModel):
 
 
 @router.post("/devices", status_code=201)
+@allow(Rule.WRITE)
 def register(body: DeviceIn, with_: With, response: Response) -> StoredDevice:
     """Register a device; this machine comes with ONNX Runtime targets in fp32 and int8."""
     with with_.database.session() as session:
@@ -134,6 +137,7 @@ def _worker_machine(session: Session, name: str) -> tuple[Device, str]:
 
 
 @router.get("/devices")
+@allow(Rule.READ)
 def list_devices(with_: With, page: Paging) -> Listing[StoredDevice]:
     """Devices, newest first."""
     with with_.database.session() as session:
@@ -141,6 +145,7 @@ def list_devices(with_: With, page: Paging) -> Listing[StoredDevice]:
 
 
 @router.get("/devices/{name}")
+@allow(Rule.READ)
 def get_device(name: str, with_: With) -> DeviceOut:
     """One device, by name or id, with what its agent last said."""
     with with_.database.session() as session:
@@ -153,7 +158,8 @@ def get_device(name: str, with_: With) -> DeviceOut:
 
 
 @router.post("/devices/{name}:token", status_code=201)
-def token(name: Annotated[str, Path()], with_: With, request: Request) -> TokenOut:
+@allow(Rule.ADMIN)
+def token(name: Annotated[str, Path()], with_: With, who: Asking, request: Request) -> TokenOut:
     """Make a token for the device's agent; the token before it ends."""
     with with_.database.session() as session:
         device = devices.get_device(session, name)
@@ -162,7 +168,8 @@ def token(name: Annotated[str, Path()], with_: With, request: Request) -> TokenO
                 f"device {name!r} is this machine: its workers measure, it needs no agent",
                 field="name",
             )
-        made = agents.make_token(session, device.id)
+        made = agents.make_token(session, device, f"{who.kind} {who.id}")
+    with_.identities.forget()
     server = str(request.base_url).rstrip("/")
     return TokenOut(
         device=device.name, token=made, command=f"nas agent --server {server} --token {made}"
@@ -170,6 +177,7 @@ def token(name: Annotated[str, Path()], with_: With, request: Request) -> TokenO
 
 
 @router.get("/devices/{name}/targets")
+@allow(Rule.READ)
 def targets_of(name: str, with_: With) -> list[StoredTarget]:
     """A device's targets."""
     with with_.database.session() as session:
@@ -177,6 +185,7 @@ def targets_of(name: str, with_: With) -> list[StoredTarget]:
 
 
 @router.get("/targets")
+@allow(Rule.READ)
 def list_targets(with_: With, page: Paging) -> Listing[StoredTarget]:
     """Targets, newest first."""
     with with_.database.session() as session:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Response
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
+from nas_service.access.identity import Rule
+from nas_service.addresses import refusal_of_host
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import Listing, Paging, Strict, With, listing
+from nas_service.errors import InvalidSpec
 from nas_service.storage import reopening, webhooks
 from nas_service.storage.reopening import Schedule
 from nas_service.storage.webhooks import EVENTS, Delivery, Event, Webhook
 
-router = APIRouter(prefix="/v1", tags=["events"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["events"])
 
 
 class WebhookIn(Strict):
@@ -32,7 +38,19 @@ class WebhookIn(Strict):
             raise ValueError(f"not an address: {error}") from error
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("not an http or https address")
+        if parts.username or parts.password:
+            raise ValueError("an address with a user's name or password; what is sent is signed")
         return url
+
+
+class WebhookMade(BaseModel):
+    """An address and the secret, as Standard Webhooks has it, by which it knows our messages."""
+
+    id: str
+    url: str
+    events: list[Event]
+    created_at: datetime
+    secret: str
 
 
 class ScheduleIn(Strict):
@@ -43,15 +61,28 @@ class ScheduleIn(Strict):
 
 
 @router.post("/webhooks", status_code=201)
-def add_webhook(body: WebhookIn, with_: With, response: Response) -> Webhook:
-    """Register an address."""
+@allow(Rule.WRITE)
+def add_webhook(body: WebhookIn, with_: With, response: Response) -> WebhookMade:
+    """Register an address; what is sent there is signed with a secret that is shown this once."""
+    host = urlsplit(body.url).hostname or ""
+    if (why := refusal_of_host(host, with_.settings.outbound_networks)) is not None:
+        raise InvalidSpec(f"url: {why}", field="url")
     with with_.database.session() as session:
-        added = webhooks.add_webhook(session, body.url, list(body.events))
-    response.headers["Location"] = f"/v1/webhooks/{added.id}/deliveries"
-    return added
+        added, secret = webhooks.add_webhook(session, body.url, list(body.events))
+    response.headers["Location"] = f"/v1/webhooks/{added.id}"
+    return WebhookMade(**asdict(added), secret=secret)
+
+
+@router.get("/webhooks/{webhook_id}")
+@allow(Rule.READ)
+def get_webhook(webhook_id: str, with_: With) -> Webhook:
+    """One address."""
+    with with_.database.session() as session:
+        return webhooks.get_webhook(session, webhook_id)
 
 
 @router.get("/webhooks")
+@allow(Rule.READ)
 def list_webhooks(with_: With, page: Paging) -> Listing[Webhook]:
     """Addresses, newest first."""
     with with_.database.session() as session:
@@ -59,6 +90,7 @@ def list_webhooks(with_: With, page: Paging) -> Listing[Webhook]:
 
 
 @router.get("/webhooks/{webhook_id}/deliveries")
+@allow(Rule.READ)
 def deliveries(webhook_id: str, with_: With, page: Paging) -> Listing[Delivery]:
     """What was sent to an address, or waits to be."""
     with with_.database.session() as session:
@@ -67,6 +99,7 @@ def deliveries(webhook_id: str, with_: With, page: Paging) -> Listing[Delivery]:
 
 
 @router.delete("/webhooks/{webhook_id}", status_code=204)
+@allow(Rule.WRITE)
 def remove_webhook(webhook_id: str, with_: With) -> None:
     """Forget an address."""
     with with_.database.session() as session:
@@ -74,6 +107,7 @@ def remove_webhook(webhook_id: str, with_: With) -> None:
 
 
 @router.post("/schedules", status_code=201)
+@allow(Rule.WRITE)
 def add_schedule(body: ScheduleIn, with_: With) -> Schedule:
     """Open a search again by the clock."""
     with with_.database.session() as session:
@@ -81,6 +115,7 @@ def add_schedule(body: ScheduleIn, with_: With) -> Schedule:
 
 
 @router.get("/schedules")
+@allow(Rule.READ)
 def list_schedules(with_: With, page: Paging) -> Listing[Schedule]:
     """Schedules, newest first."""
     with with_.database.session() as session:
@@ -88,6 +123,7 @@ def list_schedules(with_: With, page: Paging) -> Listing[Schedule]:
 
 
 @router.delete("/schedules/{schedule_id}", status_code=204)
+@allow(Rule.WRITE)
 def remove_schedule(schedule_id: str, with_: With) -> None:
     """End a schedule."""
     with with_.database.session() as session:

@@ -1,27 +1,31 @@
-"""What no request may be: for another host, from another site's page, or too large.
+"""What every request and answer has: a host that is ours, an id, headers that browsers obey.
 
-The service knows no users: who reaches it may do everything. A page of another site that somebody
-opens on this machine reaches it too, so what such a page can send is refused: names that a foreign
-DNS server points here, and changes asked for from elsewhere.
+A page of another site that somebody opens on this machine reaches the service, too, so what such
+a page can send is refused whoever asks: names that a foreign DNS server points here, and changes
+asked for from elsewhere.
 """
 
 from __future__ import annotations
 
-import ipaddress
+import secrets
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nas_service.addresses import is_loopback
 from nas_service.api.problems import answer, problem
-from nas_service.errors import InvalidSpec
 
-MAX_BODY_BYTES = 32 * 1024**2
-"""Of a JSON document; uploads have limits of their own."""
-_STREAMED = (":upload", "/lookup-tables")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+}
+"""Of every answer that says nothing else: a file opened in a browser runs nothing."""
 
 
 def hosts_for(listening_on: str, named: str) -> frozenset[str] | None:
@@ -31,11 +35,7 @@ def hosts_for(listening_on: str, named: str) -> frozenset[str] | None:
     """
     if named:
         return frozenset(one.strip().lower() for one in named.split(",") if one.strip())
-    try:
-        local = ipaddress.ip_address(listening_on).is_loopback
-    except ValueError:
-        local = listening_on == "localhost"
-    return _LOOPBACK if local else None
+    return _LOOPBACK if is_loopback(listening_on) else None
 
 
 class Guard:
@@ -46,19 +46,31 @@ class Guard:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a request, or pass it on with its body's length watched."""
+        """Refuse a request, or pass it on; a HEAD is a GET whose body is not sent."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        request_id = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+        heading = scope["method"] == "HEAD"
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message.setdefault("headers", []))
+                headers["X-Request-Id"] = request_id
+                for name, value in SAFE.items():
+                    headers.setdefault(name, value)
+            elif heading and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
         refused = self._refused(scope)
         if refused is not None:
             status, detail = refused
             told = problem(status, status.phrase.title().replace(" ", ""), detail, scope["path"])
-            await answer(told)(scope, receive, send)
+            await answer(told)(scope, receive, sent)
             return
-        if not scope["path"].endswith(_STREAMED):
-            receive = _watched(receive)
-        await self._app(scope, receive, send)
+        await self._app({**scope, "method": "GET"} if heading else scope, receive, sent)
 
     def _refused(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
         headers = Headers(scope=scope)
@@ -73,13 +85,6 @@ class Guard:
         changes = scope["method"] not in _READING
         if changes and origin is not None and _place(origin) != host.lower():
             return HTTPStatus.FORBIDDEN, f"a page of {origin!r} may change nothing here"
-        length = headers.get("content-length", "0")
-        large = length.isdecimal() and int(length) > MAX_BODY_BYTES
-        if large and not scope["path"].endswith(_STREAMED):
-            return (
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"a document has at most {MAX_BODY_BYTES:,} bytes, not {int(length):,}",
-            )
         return None
 
 
@@ -95,18 +100,3 @@ def _place(origin: str) -> str | None:
         return urlsplit(origin).netloc.lower()
     except ValueError:
         return None
-
-
-def _watched(receive: Receive) -> Receive:
-    """The same, until more came than a document has."""
-    seen = 0
-
-    async def watched() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > MAX_BODY_BYTES:
-            raise InvalidSpec(f"a document has at most {MAX_BODY_BYTES:,} bytes", field="body")
-        return message
-
-    return watched

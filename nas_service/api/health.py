@@ -8,12 +8,14 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from nas_service import __version__
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import With
 from nas_service.errors import Unavailable
 from nas_service.queues import CONCURRENCY
 from nas_service.storage import jobs
 
-router = APIRouter(tags=["health"])
+router = APIRouter(route_class=GuardedRoute, tags=["health"])
 
 
 class Health(BaseModel):
@@ -33,12 +35,14 @@ class Readiness(BaseModel):
 
 
 @router.get("/healthz")
+@allow(Rule.OPEN)
 def health() -> Health:
     """The process answers."""
     return Health(status="ok", version=__version__, torch_imported="torch" in sys.modules)
 
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
+@allow(Rule.OPEN)
 def ready(with_: With, response: Response) -> Readiness:
     """The database answers and every queue has a worker; 503 otherwise."""
     counts = dict.fromkeys(CONCURRENCY, 0)

@@ -6,15 +6,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import Listing, Paging, With
 from nas_service.api.schemas import JobOut
 from nas_service.storage import jobs
 from nas_service.storage.jobs import JobEvent
 
-router = APIRouter(prefix="/v1", tags=["jobs"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["jobs"])
 
 
 @router.get("/jobs")
+@allow(Rule.READ)
 def list_jobs(
     with_: With, page: Paging, subject: Annotated[str | None, Query()] = None
 ) -> Listing[JobOut]:
@@ -25,6 +28,7 @@ def list_jobs(
 
 
 @router.get("/jobs/{job_id}")
+@allow(Rule.READ)
 def get_job(job_id: str, with_: With) -> JobOut:
     """One job."""
     with with_.database.session() as session:
@@ -32,6 +36,7 @@ def get_job(job_id: str, with_: With) -> JobOut:
 
 
 @router.get("/jobs/{job_id}/events")
+@allow(Rule.READ)
 def events(job_id: str, with_: With) -> list[JobEvent]:
     """What the job's steps did, oldest first."""
     with with_.database.session() as session:
@@ -40,6 +45,7 @@ def events(job_id: str, with_: With) -> list[JobEvent]:
 
 
 @router.post("/jobs/{job_id}:cancel", status_code=202)
+@allow(Rule.WRITE)
 def cancel(job_id: str, with_: With) -> JobOut:
     """Ask a job to end."""
     with with_.database.session() as session:

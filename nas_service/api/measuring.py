@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.compressions import job_of
 from nas_service.api.dependencies import With
 from nas_service.api.schemas import Accepted, JobOut
@@ -16,13 +18,14 @@ from nas_service.storage import artifacts, devices, jobs, searches
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
 
-router = APIRouter(prefix="/v1", tags=["measuring"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["measuring"])
 
 _OPEN = {UNDECIDED, PREDICTED_ONLY}
 """Verdicts that another measurement may settle."""
 
 
 @router.post("/searches/{search_id}:measure", status_code=202)
+@allow(Rule.WRITE)
 def measure_winners(search_id: str, with_: With, response: Response) -> Accepted:
     """Measure winners again of which a file is undecided, or was never measured."""
     with with_.database.session() as session:
@@ -44,6 +47,7 @@ def measure_winners(search_id: str, with_: With, response: Response) -> Accepted
 
 
 @router.post("/compressions/{compression_id}:measure", status_code=202)
+@allow(Rule.WRITE)
 def measure_compression(compression_id: str, with_: With, response: Response) -> Accepted:
     """Measure again the files of a compression that are kept as not measured steadily."""
     with with_.database.session() as session:

@@ -23,6 +23,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[errors.NasError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.InvalidSpec: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Infeasible: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -30,6 +31,12 @@ STATUS: dict[type[errors.NasError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Unreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Cancelled: HTTPStatus.CONFLICT,
+}
+
+
+_HEADERS = {
+    int(HTTPStatus.SERVICE_UNAVAILABLE): {"Retry-After": "2"},
+    int(HTTPStatus.UNAUTHORIZED): {"WWW-Authenticate": "Bearer"},
 }
 
 
@@ -60,7 +67,7 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     @app.exception_handler(errors.NasError)
     def known(request: Request, error: errors.NasError) -> JSONResponse:
         status = _status(error)
-        headers = {"Retry-After": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+        headers = _HEADERS.get(status, {})
         return answer(
             problem(status, error.kind, error.detail, request.url.path, **error.fields), headers
         )

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from sqlalchemy.orm import Session
 
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import IdempotencyKey, Services, Strict, With, remembered
 from nas_service.api.deployments import check_deployments
 from nas_service.api.schemas import Accepted, JobOut
@@ -22,7 +24,7 @@ from nas_service.storage.devices import StoredDevice
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
 
-router = APIRouter(prefix="/v1", tags=["devices"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["devices"])
 
 
 class ImageIn(Strict):
@@ -73,6 +75,7 @@ class KitResultsIn(Strict):
 
 
 @router.post("/devices/{name}:make-kit", status_code=202)
+@allow(Rule.WRITE)
 def make_kit(
     name: Annotated[str, Path()], body: ProfileIn, with_: With, response: Response
 ) -> Accepted:
@@ -101,6 +104,7 @@ def make_kit(
 
 
 @router.post("/devices/{name}:import-kit", status_code=202)
+@allow(Rule.WRITE)
 def import_kit(
     name: Annotated[str, Path()], body: KitResultsIn, with_: With, response: Response
 ) -> Accepted:
@@ -133,6 +137,7 @@ class DriftIn(Strict):
 
 
 @router.post("/devices/{name}:check-drift", status_code=202)
+@allow(Rule.WRITE)
 def check_drift(
     name: Annotated[str, Path()], body: DriftIn, with_: With, response: Response
 ) -> Accepted:
@@ -183,6 +188,7 @@ def _named(sample: Sample) -> dict[str, dict[str, int]]:
 
 
 @router.post("/devices/{name}:profile", status_code=202)
+@allow(Rule.WRITE)
 def profile(
     name: Annotated[str, Path()],
     body: ProfileIn,

@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import Services, With
 from nas_service.storage import removal
 
-router = APIRouter(prefix="/v1", tags=["deletion"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["deletion"])
 Force = Annotated[bool, Query(description="Remove what depends on it, too.")]
 
 
@@ -29,30 +31,35 @@ class Removed(BaseModel):
 
 
 @router.delete("/datasets/{name}")
+@allow(Rule.WRITE)
 def remove_dataset(name: str, with_: With, force: Force = False) -> Removed:
     """Remove a data set; searches and supernets on it depend on it."""
     return _remove(with_, "dataset", name, force=force)
 
 
 @router.delete("/devices/{name}")
+@allow(Rule.WRITE)
 def remove_device(name: str, with_: With, force: Force = False) -> Removed:
     """Remove a device with its targets, tables, certificates and agent; searches depend on it."""
     return _remove(with_, "device", name, force=force)
 
 
 @router.delete("/lookup-tables/{table_id}")
+@allow(Rule.WRITE)
 def remove_table(table_id: str, with_: With, force: Force = False) -> Removed:
     """Remove a table; searches that it priced depend on it. `:retire` only takes it out of use."""
     return _remove(with_, "table", table_id, force=force)
 
 
 @router.delete("/searches/{search_id}")
+@allow(Rule.WRITE)
 def remove_search(search_id: str, with_: With) -> Removed:
     """Remove a search with its fronts, winners, files and certificates."""
     return _remove(with_, "search", search_id, force=False)
 
 
 @router.delete("/supernets/{supernet_id}")
+@allow(Rule.WRITE)
 def remove_supernet(supernet_id: str, with_: With) -> Removed:
     """Remove a supernet with its predictors; the next search trains another one."""
     return _remove(with_, "supernet", supernet_id, force=False)

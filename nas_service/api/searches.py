@@ -10,6 +10,8 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
 from lookup_tables.target import Deployment
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import (
     IdempotencyKey,
     Listing,
@@ -35,7 +37,7 @@ from nas_service.storage.certified import StoredCertificate
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.trail import trails
 
-router = APIRouter(prefix="/v1", tags=["searches"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["searches"])
 
 
 MAX_OBJECTIVES = 4
@@ -185,6 +187,7 @@ class Evaluated(BaseModel):
 
 
 @router.post("/searches", status_code=202)
+@allow(Rule.WRITE)
 def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey = None) -> Accepted:
     """Start a search."""
     spec = body.to_spec()
@@ -220,6 +223,7 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
 
 
 @router.get("/searches")
+@allow(Rule.READ)
 def list_searches(with_: With, page: Paging) -> Listing[SearchOut]:
     """Searches, newest first."""
     with with_.database.session() as session:
@@ -228,6 +232,7 @@ def list_searches(with_: With, page: Paging) -> Listing[SearchOut]:
 
 
 @router.get("/searches/{search_id}")
+@allow(Rule.READ)
 def get_search(search_id: str, with_: With) -> SearchOut:
     """One search."""
     with with_.database.session() as session:
@@ -235,6 +240,7 @@ def get_search(search_id: str, with_: With) -> SearchOut:
 
 
 @router.get("/searches/{search_id}/progress")
+@allow(Rule.READ)
 def progress(search_id: str, with_: With) -> Progress:
     """How far a search is, with an estimate of the seconds left."""
     with with_.database.session() as session:
@@ -255,6 +261,7 @@ def progress(search_id: str, with_: With) -> Progress:
     response_class=Response,
     responses={200: {"content": {"application/json": {}}}, 304: {"description": "Not changed"}},
 )
+@allow(Rule.READ)
 def front(
     search_id: str,
     with_: With,
@@ -278,6 +285,7 @@ def front(
 
 
 @router.get("/searches/{search_id}/candidates")
+@allow(Rule.READ)
 def candidates(
     search_id: str,
     with_: With,
@@ -307,6 +315,7 @@ def candidates(
 
 
 @router.get("/searches/{search_id}/winners")
+@allow(Rule.READ)
 def winners(search_id: str, with_: With) -> list[dict[str, Any]]:
     """The search's winners: estimates, measurements, verdicts."""
     with with_.database.session() as session:
@@ -327,6 +336,7 @@ def winners(search_id: str, with_: With) -> list[dict[str, Any]]:
 
 
 @router.get("/searches/{search_id}/lineage")
+@allow(Rule.READ)
 def lineage_of(search_id: str, with_: With) -> list[dict[str, Any]]:
     """Each winner's deployments from front point to certificate: which stages are done, by what."""
     with with_.database.session() as session:
@@ -334,6 +344,7 @@ def lineage_of(search_id: str, with_: With) -> list[dict[str, Any]]:
 
 
 @router.get("/searches/{search_id}/certificates")
+@allow(Rule.READ)
 def certificates(search_id: str, with_: With, page: Paging) -> Listing[StoredCertificate]:
     """Certificates of the search's files, newest first; stale ones say why."""
     with with_.database.session() as session:
@@ -345,6 +356,7 @@ def certificates(search_id: str, with_: With, page: Paging) -> Listing[StoredCer
 
 
 @router.get("/searches/{search_id}/again")
+@allow(Rule.READ)
 def opened_again(search_id: str, with_: With) -> list[SearchOut]:
     """Searches that opened this one again, newest first, each with its diff of fronts."""
     with with_.database.session() as session:
@@ -353,6 +365,7 @@ def opened_again(search_id: str, with_: With) -> list[SearchOut]:
 
 
 @router.post("/searches/{search_id}:cancel", status_code=202)
+@allow(Rule.WRITE)
 def cancel(search_id: str, with_: With) -> JobOut:
     """Ask a search, and all that it waits for, to end."""
     with with_.database.session() as session:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import Listing, Paging, With, listing
 from nas_service.learning.registry import required_sample
 from nas_service.plugins import GROUPS, SPACES, load, names
@@ -14,7 +16,7 @@ from nas_service.space.base import SearchSpace, digest, n_architectures
 from nas_service.storage import supernets
 from nas_service.storage.supernets import StoredPredictor, StoredSupernet
 
-router = APIRouter(prefix="/v1", tags=["search spaces"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["search spaces"])
 
 
 class SpaceOut(BaseModel):
@@ -28,12 +30,14 @@ class SpaceOut(BaseModel):
 
 
 @router.get("/search-spaces")
+@allow(Rule.READ)
 def list_spaces() -> list[str]:
     """Names of the spaces that are installed."""
     return names(SPACES)
 
 
 @router.get("/search-spaces/{name}")
+@allow(Rule.READ)
 def get_space(
     name: str,
     size: Annotated[int, Query(ge=8, le=512)] = 32,
@@ -54,6 +58,7 @@ def get_space(
 
 
 @router.get("/supernets")
+@allow(Rule.READ)
 def list_supernets(with_: With, page: Paging) -> Listing[StoredSupernet]:
     """Supernets, newest first."""
     with with_.database.session() as session:
@@ -61,6 +66,7 @@ def list_supernets(with_: With, page: Paging) -> Listing[StoredSupernet]:
 
 
 @router.get("/supernets/{supernet_id}")
+@allow(Rule.READ)
 def get_supernet(supernet_id: str, with_: With) -> StoredSupernet:
     """One supernet."""
     with with_.database.session() as session:
@@ -68,6 +74,7 @@ def get_supernet(supernet_id: str, with_: With) -> StoredSupernet:
 
 
 @router.get("/predictors")
+@allow(Rule.READ)
 def list_predictors(with_: With, page: Paging) -> Listing[StoredPredictor]:
     """Accuracy predictors, newest first."""
     with with_.database.session() as session:
@@ -75,6 +82,7 @@ def list_predictors(with_: With, page: Paging) -> Listing[StoredPredictor]:
 
 
 @router.get("/predictors/{predictor_id}")
+@allow(Rule.READ)
 def get_predictor(predictor_id: str, with_: With) -> StoredPredictor:
     """One accuracy predictor with its quality on held-out subnets."""
     with with_.database.session() as session:
@@ -82,6 +90,7 @@ def get_predictor(predictor_id: str, with_: With) -> StoredPredictor:
 
 
 @router.get("/plugins")
+@allow(Rule.READ)
 def list_plugins() -> dict[str, list[str]]:
     """Names of the plug-ins by group; none is imported for this."""
     return {group: names(group) for group in GROUPS}

@@ -15,6 +15,8 @@ from lookup_tables import files
 from lookup_tables.errors import InvalidTable
 from lookup_tables.plausible import require_plausible
 from lookup_tables.table import LookupTable
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import GuardedRoute, allow
 from nas_service.api.dependencies import Listing, Paging, Services, Strict, With, listing
 from nas_service.api.profiling import ImageIn
 from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
@@ -26,7 +28,7 @@ from nas_service.storage import devices
 from nas_service.storage.devices import StoredTable
 from nas_service.storage.reopening import newest_tables, reopen_for_device
 
-router = APIRouter(prefix="/v1", tags=["lookup tables"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["lookup tables"])
 MAX_RATIO, MIN_COMPARED = 100.0, 5
 """Tables of one device do not differ so much over so many blocks unless their units do."""
 
@@ -55,6 +57,7 @@ class Price(BaseModel):
 
 
 @router.post("/lookup-tables", status_code=201)
+@allow(Rule.WRITE, max_body_bytes=None)
 async def upload(request: Request, with_: With, response: Response) -> StoredTable:
     """Add a table in the documented file format; all of it or, with every problem named, none."""
     content = bytearray()
@@ -103,6 +106,7 @@ def _check_units(session: Session, with_: Services, device_id: str, table: Looku
 
 
 @router.get("/lookup-tables")
+@allow(Rule.READ)
 def list_tables(
     with_: With,
     page: Paging,
@@ -117,6 +121,7 @@ def list_tables(
 
 
 @router.get("/lookup-tables/{table_id}")
+@allow(Rule.READ)
 def get_table(table_id: str, with_: With) -> StoredTable:
     """What is known of a table, by id or version."""
     with with_.database.session() as session:
@@ -124,6 +129,7 @@ def get_table(table_id: str, with_: With) -> StoredTable:
 
 
 @router.get("/lookup-tables/{table_id}/content", response_class=FileResponse)
+@allow(Rule.READ)
 def content(table_id: str, with_: With) -> Response:
     """The table file."""
     with with_.database.session() as session:
@@ -135,6 +141,7 @@ def content(table_id: str, with_: With) -> Response:
 
 
 @router.post("/lookup-tables/{table_id}:retire")
+@allow(Rule.WRITE)
 def retire(table_id: str, with_: With) -> StoredTable:
     """Take a table out of use: the one before it prices the searches that follow."""
     with with_.database.session() as session:
@@ -142,6 +149,7 @@ def retire(table_id: str, with_: With) -> StoredTable:
 
 
 @router.post("/lookup-tables/{table_id}:use")
+@allow(Rule.WRITE)
 def use(table_id: str, with_: With) -> StoredTable:
     """Make a table the current one of its target."""
     with with_.database.session() as session:
@@ -149,6 +157,7 @@ def use(table_id: str, with_: With) -> StoredTable:
 
 
 @router.post("/prices")
+@allow(Rule.READ)
 def price(body: PriceIn, with_: With) -> list[Price]:
     """Estimate what an architecture costs on every target of a device that has a table for it."""
     sample = required_sample({"image": body.image.model_dump()})

@@ -23,6 +23,7 @@ from nas_service.cli import (
     remove,
     searches,
     tables,
+    tokens,
     toolchains,
     waiting,
 )
@@ -46,6 +47,7 @@ for _name, _group in (
     ("datasets", datasets),
     ("artifacts", artifacts),
     ("toolchains", toolchains),
+    ("tokens", tokens),
 ):
     app.add_typer(_group.commands, name=_name)
 app.add_typer(events.webhooks, name="webhooks")
@@ -62,6 +64,8 @@ for _command in (
     inspect_model.inspect,
     measure.measure,
     remove.remove,
+    tokens.whoami,
+    tokens.audit,
     waiting.wait,
     waiting.fetch,
     waiting.show,

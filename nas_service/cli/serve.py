@@ -18,7 +18,9 @@ from nas_service.engine import durable
 from nas_service.errors import Conflict, Unavailable
 from nas_service.processes import die_with_parent
 from nas_service.settings import Settings
-from nas_service.storage.session import make_engine, migrate
+from nas_service.storage import tokens
+from nas_service.storage.scope import SERVICE
+from nas_service.storage.session import Database, make_engine, migrate
 from nas_service.telemetry import configure, logger
 
 _log = logger(__name__)
@@ -36,6 +38,7 @@ def serve_api(settings: Settings) -> None:
 
     die_with_parent()
     configure(settings.log_level, process="api")
+    require_token(settings)
     app = create_app(settings)
     mount(app)
     uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
@@ -47,6 +50,7 @@ def serve(settings: Settings) -> int:
     configure(settings.log_level, process="serve")
     require_free_port(settings.host, settings.port)
     prepare(settings)
+    require_token(settings)
     commands = {
         "api": ["serve", "--api-only", "--host", settings.host, "--port", str(settings.port)],
         "worker": ["worker"],
@@ -99,6 +103,24 @@ def require_free_port(host: str, port: int) -> None:
                 "one with --port",
                 field="port",
             ) from error
+
+
+def require_token(settings: Settings) -> None:
+    """Raise `Conflict` where others reach the service and nobody has a token for it."""
+    if settings.is_open:
+        return
+    database = Database(settings.url, SERVICE)
+    try:
+        with database.session() as session:
+            n_usable = tokens.n_usable(session)
+    finally:
+        database.close()
+    if n_usable == 0:
+        raise Conflict(
+            f"others can reach {settings.host}, and there is no token that says who may do what: "
+            "`nas tokens add --local --operator NAME` makes the first one",
+            field="host",
+        )
 
 
 def prepare(settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,8 +10,10 @@ from typing import Any
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from nas_service.errors import Conflict, NotFound, Unauthorized
+from nas_service.access.identity import Permission
+from nas_service.errors import Conflict, NotFound
 from nas_service.lineage import lineage
+from nas_service.storage import tokens
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.models import AgentRow, DeviceRow, DeviceTaskRow, JobRow
 from nas_service.storage.rows import insert_once, value_of
@@ -52,26 +53,18 @@ class DeviceTask:
     finished_at: datetime | None
 
 
-def make_token(session: Session, device_id: str) -> str:
+def make_token(session: Session, device: StoredDevice, created_by: str) -> str:
     """A new token for a device's agent; the one before, if any, is worth nothing from now on."""
-    token = f"nas_{secrets.token_urlsafe(32)}"  # never a dash first: it goes on command lines
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    row = session.get(AgentRow, device_id)
-    if row is None:
-        session.add(AgentRow(device_id=device_id, token_sha256=digest, facts={}, created_at=now()))
-    else:
-        row.token_sha256 = digest
-    session.flush()
-    return token
-
-
-def device_of_token(session: Session, token: str) -> str:
-    """Whose token it is; `Unauthorized` where it is nobody's."""
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    found = session.scalar(select(AgentRow.device_id).where(AgentRow.token_sha256 == digest))
-    if found is None:
-        raise Unauthorized("no device has this token; `nas devices token NAME` makes one")
-    return found
+    tokens.revoke_tokens_of_device(session, device.id)
+    _, secret = tokens.add_token(
+        session,
+        f"agent of {device.name}",
+        [Permission.DEVICE],
+        created_by=created_by,
+        device_id=device.id,
+    )
+    insert_once(session, AgentRow(device_id=device.id, facts={}, created_at=now()))
+    return secret
 
 
 def why_unmeasured(session: Session, device: StoredDevice) -> str:

@@ -33,7 +33,8 @@ NAMES = {
 }
 
 
-_BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER alone
+BIG = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by INTEGER alone."""
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -117,13 +118,12 @@ class TableRow(Owned, Base):
 
 
 class AgentRow(Base):
-    """The agent of a device: the digest of its token, what it said of itself, when it was heard."""
+    """The agent of a device: what it said of itself, when it was heard."""
 
     __tablename__ = "agents"
     device_id: Mapped[str] = mapped_column(
         ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True
     )
-    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     facts: Mapped[dict[str, Any]]
     seen_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
@@ -231,7 +231,7 @@ class EvaluationRow(Base):
         UniqueConstraint("search_id", "number"),
         UniqueConstraint("search_id", "architecture_key"),
     )
-    id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    id: Mapped[int] = mapped_column(BIG, primary_key=True)
     search_id: Mapped[str] = mapped_column(ForeignKey("searches.id", ondelete="CASCADE"))
     number: Mapped[int]
     batch: Mapped[int]
@@ -328,6 +328,7 @@ class WebhookRow(Owned, Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     url: Mapped[str] = mapped_column(Text)
     events: Mapped[list[Any]]
+    secret: Mapped[str | None]
     created_at: Mapped[datetime]
 
 
@@ -386,7 +387,7 @@ class JobEventRow(Base):
     """Append-only record of what a job's steps did."""
 
     __tablename__ = "job_events"
-    id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    id: Mapped[int] = mapped_column(BIG, primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
     step: Mapped[str] = mapped_column(String(60))
     event: Mapped[str] = mapped_column(String(20))

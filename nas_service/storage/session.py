@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, datetime
@@ -49,12 +49,17 @@ class Database:
     def __init__(self, url: str, scope: Scope = DEFAULT) -> None:
         self.engine = make_engine(url)
         self.scope = scope
+        self._info: Mapping[str, Any] = {}
         self._make = sessionmaker(self.engine, expire_on_commit=False)
 
-    def of(self, scope: Scope) -> Database:
-        """The same database within another scope, on the same connections."""
+    def of(self, scope: Scope, info: Mapping[str, Any] | None = None) -> Database:
+        """The same database within another scope, on the same connections.
+
+        `info` is put down in each session, for those who listen to its events.
+        """
         other = copy(self)
         other.scope = scope
+        other._info = info or {}
         return other
 
     @contextmanager
@@ -67,6 +72,7 @@ class Database:
         """
         try:
             with self._make.begin() as session:
+                session.info.update(self._info)
                 yield bound(session, self.scope)
         except OperationalError as error:
             raise Unavailable(f"the database does not answer: {error.orig}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
@@ -52,20 +54,30 @@ class Delivery:
     created_at: datetime
 
 
-def add_webhook(session: Session, url: str, events: list[str]) -> Webhook:
-    """Register an address."""
-    row = WebhookRow(id=new_id("web"), url=url, events=events, created_at=now())
+def add_webhook(session: Session, url: str, events: list[str]) -> tuple[Webhook, str]:
+    """Register an address; gives the secret that what is sent there is signed with."""
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    row = WebhookRow(id=new_id("web"), url=url, events=events, secret=secret, created_at=now())
     session.add(row)
     session.flush()
-    return value_of(Webhook, row)
+    return value_of(Webhook, row), secret
 
 
 def remove_webhook(session: Session, webhook_id: str) -> None:
     """Forget an address and what was on its way to it."""
+    session.delete(_webhook(session, webhook_id))
+
+
+def _webhook(session: Session, webhook_id: str) -> WebhookRow:
     row = session.get(WebhookRow, webhook_id)
     if row is None:
         raise NotFound(f"no webhook {webhook_id!r}")
-    session.delete(row)
+    return row
+
+
+def get_webhook(session: Session, webhook_id: str) -> Webhook:
+    """The address of that id."""
+    return value_of(Webhook, _webhook(session, webhook_id))
 
 
 def list_webhooks(session: Session, *, cursor: str | None, limit: int) -> Page[Webhook]:
@@ -84,6 +96,7 @@ def deliveries_of(
     session: Session, webhook_id: str, *, cursor: str | None, limit: int
 ) -> Page[Delivery]:
     """What was sent, or is to be sent, to an address."""
+    _webhook(session, webhook_id)
     return page_of(
         session,
         select(DeliveryRow).where(DeliveryRow.webhook_id == webhook_id),
@@ -116,8 +129,17 @@ def announce(session: Session, event: str, subject: str, body: dict[str, Any]) -
             insert_once(session, delivery)
 
 
-def claim_due(session: Session) -> tuple[Delivery, str] | None:
-    """A delivery whose time has come, with its address; nobody else gets it for a while."""
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery whose time has come: where it goes, and what it is signed with."""
+
+    delivery: Delivery
+    url: str
+    secret: str | None
+
+
+def claim_due(session: Session) -> Due | None:
+    """A delivery whose time has come; nobody else gets it for a while."""
     at = now()
     query = (
         select(DeliveryRow)
@@ -133,9 +155,9 @@ def claim_due(session: Session) -> tuple[Delivery, str] | None:
             .returning(DeliveryRow.id)
         )
         if claimed.first() is not None:
-            address = session.get_one(WebhookRow, row.webhook_id).url
+            hook = session.get_one(WebhookRow, row.webhook_id)
             session.refresh(row)
-            return value_of(Delivery, row), address
+            return Due(value_of(Delivery, row), hook.url, hook.secret)
     return None
 
 

@@ -38,7 +38,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     context = Context.of(settings)
     executor = new_id(f"{socket.gethostname()[:40]}-{os.getpid()}")
     database = context.database.of(SERVICE)
-    courier = upkeep.Courier(database)
+    courier = upkeep.Courier(database, settings.outbound_networks)
     machine = _machine(settings) if DEVICE in queues else None
 
     def renew() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import httpx
+from standardwebhooks import Webhook
 
 from lookup_tables.runtimes.registry import runtime_versions
+from nas_service.addresses import Network
 from nas_service.errors import NasError, Unsupported
+from nas_service.outbound import PublicOnly
 from nas_service.storage import certified, devices, reopening, webhooks
 from nas_service.storage.session import Database, now
 from nas_service.telemetry import logger
@@ -39,17 +45,19 @@ def deliver(database: Database, client: httpx.Client) -> None:
             claimed = webhooks.claim_due(session)
         if claimed is None:
             return
-        delivery, url = claimed
-        heard, answer = _send(client, url, delivery)
+        heard, answer = _send(client, claimed)
         with database.session() as session:
-            webhooks.note_answer(session, delivery, answer, heard=heard)
+            webhooks.note_answer(session, claimed.delivery, answer, heard=heard)
 
 
 class Courier:
     """Delivers in a thread of its own: an address that hangs must hold up nothing else."""
 
-    def __init__(self, database: Database, every_s: float = 1.0) -> None:
+    def __init__(
+        self, database: Database, allowed: Sequence[Network] = (), every_s: float = 1.0
+    ) -> None:
         self._database = database
+        self._allowed = allowed
         self._every_s = every_s
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="courier", daemon=True)
@@ -63,7 +71,8 @@ class Courier:
         self._ended.set()
 
     def _keep(self) -> None:
-        with httpx.Client(trust_env=False, follow_redirects=False) as client:
+        transport = PublicOnly(self._allowed)
+        with httpx.Client(trust_env=False, follow_redirects=False, transport=transport) as client:
             while not self._ended.wait(self._every_s):
                 try:
                     deliver(self._database, client)
@@ -71,15 +80,31 @@ class Courier:
                     _log.warning("webhooks wait", reason=str(error))
 
 
-def _send(client: httpx.Client, url: str, delivery: webhooks.Delivery) -> tuple[bool, str]:
-    headers = {"X-NAS-Event": delivery.event, "X-NAS-Delivery": delivery.id}
+def _send(client: httpx.Client, due: webhooks.Due) -> tuple[bool, str]:
+    """Send a delivery, signed as Standard Webhooks describes it."""
+    delivery, body = due.delivery, json.dumps(due.delivery.body)
+    headers = {
+        "Content-Type": "application/json",
+        "X-NAS-Event": delivery.event,
+        "X-NAS-Delivery": delivery.id,
+        **(_signature(due.secret, delivery.id, body) if due.secret else {}),
+    }
     try:
         with client.stream(
-            "POST", url, json=delivery.body, headers=headers, timeout=TIMEOUT_S
+            "POST", due.url, content=body, headers=headers, timeout=TIMEOUT_S
         ) as answer:  # what it says beyond its status is nobody's business
             return answer.is_success, f"HTTP {answer.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # of names no host can have
         return False, f"{type(error).__name__}: {error}"
+
+
+def _signature(secret: str, message_id: str, body: str) -> dict[str, str]:
+    at = datetime.now(UTC)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(message_id, at, body),
+    }
 
 
 def retire_certificates(database: Database, machine: str) -> None:

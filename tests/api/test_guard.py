@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from nas_service.api.access.bodies import MAX_BODY_BYTES
 from nas_service.api.app import create_app
-from nas_service.api.guard import MAX_BODY_BYTES, hosts_for
+from nas_service.api.guard import hosts_for
 from nas_service.cli.serve import prepare
 from nas_service.settings import Settings
 
@@ -69,7 +70,7 @@ def test_a_document_is_not_read_beyond_its_limit(api: TestClient) -> None:
         for start in range(0, len(large), 1 << 20):
             yield large[start : start + (1 << 20)]
 
-    assert api.post("/v1/devices", content=chunks(), headers=JSON).status_code in {400, 422}
+    assert api.post("/v1/devices", content=chunks(), headers=JSON).status_code == 413
     assert api.get("/v1/devices").json()["items"] == []
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from alembic import context
 
+from nas_service.storage import access_models  # noqa: F401  # its tables are ours, too
 from nas_service.storage.models import Base
 from nas_service.storage.session import VERSION_TABLE, make_engine
 

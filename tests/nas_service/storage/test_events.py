@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from standardwebhooks import Webhook as StandardWebhook
+from standardwebhooks import WebhookVerificationError
 
 from lookup_tables.target import Device
 from nas_service.errors import InvalidSpec, NotFound
@@ -97,7 +100,7 @@ def test_a_schedule_of_no_search_is_refused(database: Database) -> None:
 
 def test_an_event_goes_to_who_asked_for_it_until_it_is_heard(database: Database) -> None:
     with database.session() as session:
-        wants = webhooks.add_webhook(session, "http://one.invalid/a", ["search.finished"])
+        wants, _ = webhooks.add_webhook(session, "http://one.invalid/a", ["search.finished"])
         webhooks.add_webhook(session, "http://two.invalid/b", ["device.drifted"])
         for _ in range(2):
             webhooks.announce(session, "search.finished", "sea_1", {"n": 1})
@@ -142,3 +145,25 @@ def test_an_address_that_never_answers_is_given_up(database: Database) -> None:
         (row,) = session.query(DeliveryRow).all()
     assert (row.state, row.attempts) == ("failed", webhooks.MAX_ATTEMPTS)
     assert "nobody there" in (row.answer or "")
+
+
+def test_what_is_sent_is_signed_as_the_standard_says(database: Database) -> None:
+    with database.session() as session:
+        _, secret = webhooks.add_webhook(session, "http://one.invalid/a", ["search.finished"])
+        webhooks.announce(session, "search.finished", "sea_1", {"n": 1})
+    heard: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        heard.append(request)
+        return httpx.Response(200)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        upkeep.deliver(database, client)
+    (request,) = heard
+    received = StandardWebhook(secret).verify(request.content, dict(request.headers))
+    assert received["subject"] == "sea_1"
+    with pytest.raises(WebhookVerificationError):
+        StandardWebhook(secret).verify(request.content + b" ", dict(request.headers))
+    other = "whsec_" + base64.b64encode(b"x" * 32).decode()
+    with pytest.raises(WebhookVerificationError):
+        StandardWebhook(other).verify(request.content, dict(request.headers))

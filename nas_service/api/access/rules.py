@@ -1,0 +1,129 @@
+"""What each route asks of who calls it, said where it is registered; without it nothing starts.
+
+A decision is made by the route that matched, never by the text of a path, and before a body is
+read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, SupportsIndex, TypeVar
+
+from fastapi.routing import APIRoute, APIRouter, iter_route_contexts
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Mount
+from starlette.types import Receive, Scope, Send
+
+from nas_service.access.identity import Identity, Rule
+from nas_service.api.access.bodies import MAX_BODY_BYTES, limited
+from nas_service.errors import Forbidden, Unauthorized
+
+F = TypeVar("F", bound=Callable[..., Any])
+_DECLARED = "__access__"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A route's rule; `audited`: what it changes is in the audit log.
+
+    `max_body_bytes` is None where the route streams its body and has a limit of its own.
+    """
+
+    rule: Rule
+    audited: bool = True
+    max_body_bytes: int | None = MAX_BODY_BYTES
+
+
+def allow(
+    rule: Rule, *, audited: bool = True, max_body_bytes: int | None = MAX_BODY_BYTES
+) -> Callable[[F], F]:
+    """Declare who may call the route that this function answers."""
+
+    def declare(endpoint: F) -> F:
+        setattr(endpoint, _DECLARED, Access(rule, audited, max_body_bytes))
+        return endpoint
+
+    return declare
+
+
+class Undeclared(TypeError):
+    """A route that does not say who may call it."""
+
+
+class GuardedRoute(APIRoute):
+    """A route that lets in whom its endpoint's `allow` names, before anything of it is read."""
+
+    access: Access
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        declared = getattr(endpoint, _DECLARED, None)
+        if not isinstance(declared, Access):
+            raise Undeclared(f"{path} does not say who may call it: put @allow(...) below it")
+        super().__init__(path, endpoint, **options)
+        self.access = declared
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Identify who asks, refuse them, or pass the request on with a limit on its body."""
+        connection = HTTPConnection(scope)
+        who = await connection.app.state.identities.of(connection, self.access.rule)
+        require(who, self.access.rule)
+        state = scope.setdefault("state", {})
+        state["identity"], state["access"] = who, self.access
+        if self.access.max_body_bytes is not None:
+            receive = limited(connection, receive, self.access.max_body_bytes)
+        await super().handle(scope, receive, send)
+
+
+def action_of(route: APIRoute) -> str:
+    """What a route does, in the OpenAPI document and in the audit log: `searches_submit`."""
+    return f"{route.endpoint.__module__.rpartition('.')[2]}_{route.name}"
+
+
+class OpenFiles(Mount):
+    """Files of the program itself, which anybody may have."""
+
+    access = Access(Rule.OPEN)
+
+
+def require(who: Identity | None, rule: Rule) -> None:
+    """Raise `Unauthorized` where nobody is known, `Forbidden` where the one known may not."""
+    if rule is Rule.OPEN:
+        return
+    if who is None:
+        raise Unauthorized(
+            "who are you? Send a token (Authorization: Bearer TOKEN)"
+            if rule is not Rule.DEVICE
+            else "an agent sends its token: Authorization: Bearer TOKEN"
+        )
+    if not who.may(rule):
+        raise Forbidden(f"{who.name} may not do this: it needs {rule.value}", needs=rule.value)
+
+
+class Sealed(list[BaseRoute]):
+    """Routes of an application that has started: none is added any more."""
+
+    def append(self, route: BaseRoute, /) -> None:
+        raise Undeclared(f"{route}: routes are registered before the application starts")
+
+    def insert(self, index: SupportsIndex, route: BaseRoute, /) -> None:
+        del index
+        self.append(route)
+
+    def extend(self, routes: Iterable[BaseRoute], /) -> None:
+        for route in routes:
+            self.append(route)
+
+
+def seal(router: APIRouter) -> None:
+    """Raise `Undeclared` for a route that says nothing of who may call it; take no others."""
+    for route in all_routes(router.routes):
+        if not isinstance(route, GuardedRoute | OpenFiles):
+            name = getattr(route, "path", repr(route))
+            raise Undeclared(f"{name} does not say who may call it: register it with @allow(...)")
+    router.routes = Sealed(router.routes)
+
+
+def all_routes(routes: Sequence[BaseRoute]) -> list[BaseRoute]:
+    """Routes with those of all routers that are included among them."""
+    return [one.original_route for one in iter_route_contexts(routes)]

@@ -1,0 +1,59 @@
+"""What all pages share: templates, headers, and the way to the login where nobody is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.types import Receive, Scope, Send
+
+from nas_service import __version__
+from nas_service.api.access.rules import GuardedRoute
+from nas_service.errors import Unauthorized
+
+HERE = Path(__file__).parent
+SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_templates = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=select_autoescape(),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class PageRoute(GuardedRoute):
+    """A page: who is not known is sent to the login and back."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or send a browser that asks for a page to the login."""
+        try:
+            await super().handle(scope, receive, send)
+        except Unauthorized:
+            if scope["method"] != "GET":
+                raise
+            query = scope["query_string"].decode("latin-1")
+            wanted = scope["path"] + (f"?{query}" if query else "")
+            where = f"/login?next={quote(wanted, safe='')}"
+            await RedirectResponse(where, status_code=303)(scope, receive, send)
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A rendered page; it says who is logged in."""
+    who = getattr(request.state, "identity", None)
+    text = _templates.get_template(template).render(
+        version=__version__, who=who, path=request.url.path, **values
+    )
+    return HTMLResponse(text, status_code=status, headers=SECURITY)
