@@ -206,7 +206,7 @@ def _searched(nas: Client, own: Json) -> Json:
     found = {
         "tables": state["facts"]["tables"],
         "limit_ms": state["facts"]["limit_ms"],
-        "candidates": list(nas.every(f"/v1/searches/{search}/candidates")),
+        "candidates": list(nas.every(f"/v1/searches/{search}/evaluations")),
         "front": nas.front(search)["front"],
     }
     nas.cancel_search(search)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from nas_service import __version__
 from nas_service.api import (
     agent,
     artifacts,
+    candidates,
     compressions,
     datasets,
     devices,
     events,
+    fronts,
     health,
     jobs,
     measuring,
@@ -30,6 +34,7 @@ from nas_service.api.access.identities import Identities
 from nas_service.api.access.rules import GuardedRoute, action_of, seal
 from nas_service.api.dependencies import Services
 from nas_service.api.guard import Guard, hosts_for
+from nas_service.api.polling import Fronts, PolledFirst, PolledRoute
 from nas_service.api.problems import MEDIA_TYPE, install
 from nas_service.api.uploads import sweep
 from nas_service.engine.durable import Client
@@ -38,6 +43,7 @@ from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.session import Database
 
 RESOURCES = (
+    fronts,  # first: asked most often by far
     devices,
     profiling,
     agent,
@@ -46,6 +52,7 @@ RESOURCES = (
     removal,
     spaces,
     searches,
+    candidates,
     compressions,
     jobs,
     measuring,
@@ -58,7 +65,20 @@ RESOURCES = (
 )
 
 
-def create_app(settings: Settings) -> FastAPI:
+class Api(FastAPI):
+    """The application behind its guard, which sees every request before any of the framework."""
+
+    def __init__(self, *, hosts: frozenset[str] | None, **options: Any) -> None:
+        super().__init__(**options)
+        (polled,) = (one for one in fronts.router.routes if isinstance(one, PolledRoute))
+        self._door = Guard(PolledFirst(super().__call__, self, polled), hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._door(scope, receive, send)
+
+
+def create_app(settings: Settings) -> Api:
     """The REST API on a migrated database; `mount` adds what else is served beside it."""
 
     @asynccontextmanager
@@ -76,11 +96,13 @@ def create_app(settings: Settings) -> FastAPI:
         sweep(settings.scratch_dir)
         app.state.services = services
         app.state.identities = services.identities
+        app.state.fronts = Fronts(database)
         yield
         services.engine.close()
         services.database.close()
 
-    app = FastAPI(
+    app = Api(
+        hosts=hosts_for(settings.host, settings.allowed_hosts),
         title="Hardware-aware neural architecture search",
         version=__version__,
         lifespan=lifespan,
@@ -100,7 +122,6 @@ def create_app(settings: Settings) -> FastAPI:
             }.items()
         },
     )
-    app.add_middleware(Guard, hosts=hosts_for(settings.host, settings.allowed_hosts))
     install(app, [route for resource in RESOURCES for route in resource.router.routes])
     app.router.route_class = GuardedRoute
     for resource in RESOURCES:

@@ -7,16 +7,18 @@ asked for from elsewhere.
 
 from __future__ import annotations
 
+import itertools
 import secrets
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nas_service.addresses import is_loopback
 from nas_service.api.problems import answer, problem
 
+_NOT_MODIFIED = int(HTTPStatus.NOT_MODIFIED)
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SAFE = {
@@ -26,6 +28,7 @@ SAFE = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
 }
 """Of every answer that says nothing else: a file opened in a browser runs nothing."""
+_SAFE = tuple((name.lower().encode(), value.encode()) for name, value in SAFE.items())
 
 
 def hosts_for(listening_on: str, named: str) -> frozenset[str] | None:
@@ -44,22 +47,25 @@ class Guard:
     def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
         self._app = app
         self._hosts = hosts
+        self._process = secrets.token_hex(5)
+        self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or pass it on; a HEAD is a GET whose body is not sent."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = secrets.token_hex(8)
+        request_id = f"{self._process}{next(self._numbers):x}"
         scope.setdefault("state", {})["request_id"] = request_id
         heading = scope["method"] == "HEAD"
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message.setdefault("headers", []))
-                headers["X-Request-Id"] = request_id
-                for name, value in SAFE.items():
-                    headers.setdefault(name, value)
+                given = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                if message["status"] != _NOT_MODIFIED:  # what the browser has, has them
+                    names = {name for name, _ in given}  # in lower case, as ASGI has them
+                    given.extend(one for one in _SAFE if one[0] not in names)
+                message["headers"] = given
             elif heading and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
@@ -73,24 +79,30 @@ class Guard:
         await self._app({**scope, "method": "GET"} if heading else scope, receive, sent)
 
     def _refused(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
-        headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        name = _name(f"//{host}")
-        if self._hosts is not None and name not in self._hosts:
+        host, origin = _of(scope, b"host") or "", _of(scope, b"origin")
+        if self._hosts is not None and _name(host) not in self._hosts:
             return (
                 HTTPStatus.FORBIDDEN,
                 f"this service does not answer to {host!r}; NAS_ALLOWED_HOSTS names its hosts",
             )
-        origin = headers.get("origin")
         changes = scope["method"] not in _READING
         if changes and origin is not None and _place(origin) != host.lower():
             return HTTPStatus.FORBIDDEN, f"a page of {origin!r} may change nothing here"
         return None
 
 
-def _name(address: str) -> str:
+def _of(scope: Scope, wanted: bytes) -> str | None:
+    """A header of a request; every request comes by here, so nothing else of them is read."""
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return str(value.decode("latin-1"))
+    return None
+
+
+@lru_cache(maxsize=256)
+def _name(host: str) -> str:
     try:
-        return (urlsplit(address).hostname or "").lower()
+        return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
         return ""
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from lookup_tables.target import Deployment
@@ -25,7 +25,7 @@ from nas_service.api.deployments import check_deployments
 from nas_service.api.problems import stored_problem
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.compression.searched import recipes_of
-from nas_service.errors import InvalidSpec, NotFound
+from nas_service.errors import InvalidSpec
 from nas_service.jobs.params import SearchJob
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load
 from nas_service.search.quantities.registry import QuantityAt
@@ -256,43 +256,15 @@ def progress(search_id: str, with_: With) -> Progress:
     )
 
 
-@router.get(
-    "/searches/{search_id}/front",
-    response_class=Response,
-    responses={200: {"content": {"application/json": {}}}, 304: {"description": "Not changed"}},
-)
+@router.get("/searches/{search_id}/evaluations")
 @allow(Rule.READ)
-def front(
-    search_id: str,
-    with_: With,
-    revision: Annotated[int | None, Query(ge=1, lt=2**31, description="An earlier front.")] = None,
-    if_none_match: Annotated[str | None, Header()] = None,
-) -> Response:
-    """The latest front: predicted and measured points. Stored text, never computed per poll."""
-    with with_.database.session() as session:
-        newest = searches.revision_of(session, search_id)
-        wanted = revision or newest
-        tag = f'"{search_id}.{wanted}"'
-        headers = {"ETag": tag, "Cache-Control": "no-cache"}
-        if if_none_match is not None and tag in if_none_match:
-            return Response(status_code=304, headers=headers)
-        body = searches.front_body(session, search_id, wanted)
-    if body is None and revision is not None:
-        raise NotFound(f"search {search_id} has no front revision {revision}")
-    if body is None:
-        body = '{"revision": 0, "front": [], "dominated": [], "measured": [], "limit_ms": null}'
-    return Response(body, media_type="application/json", headers=headers)
-
-
-@router.get("/searches/{search_id}/candidates")
-@allow(Rule.READ)
-def candidates(
+def evaluations(
     search_id: str,
     with_: With,
     cursor: Annotated[int | None, Query(ge=0, description="From next_cursor.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Listing[Evaluated]:
-    """What was evaluated, in order."""
+    """The queries of a search, in order: what was evaluated on validation data."""
     with with_.database.session() as session:
         search = searches.get_search(session, search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)

@@ -14,6 +14,7 @@ from nas_service.errors import NotFound
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.models import (
     ArtifactRow,
+    CandidateSetRow,
     DatasetRow,
     MeasurementRow,
     PredictorRow,
@@ -146,6 +147,7 @@ def collect_garbage(session: Session, blobs: BlobStore) -> int:
         SupernetRow.sha256,
         PredictorRow.sha256,
         TableRow.sha256,
+        CandidateSetRow.sha256,
     ):
         keep.update(sha for sha in session.scalars(select(column)) if sha)
     for source in session.scalars(select(DatasetRow.source)):

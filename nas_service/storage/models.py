@@ -256,6 +256,18 @@ class FrontRow(Base):
     created_at: Mapped[datetime]
 
 
+class CandidateSetRow(Base):
+    """All candidates of a search as of its newest front: a blob of columns."""
+
+    __tablename__ = "candidate_sets"
+    search_id: Mapped[str] = mapped_column(
+        ForeignKey("searches.id", ondelete="CASCADE"), primary_key=True
+    )
+    revision: Mapped[int]
+    n_candidates: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+
+
 class WinnerRow(Owned, Base):
     """A front member on its way through compression and measurement."""
 

@@ -17,7 +17,13 @@ from nas_service.search.evaluation import Evaluation
 from nas_service.search.facts import FactsUpdate, SearchFacts
 from nas_service.search.spec import SearchSpec
 from nas_service.space.genotypes import Genotype
-from nas_service.storage.models import EvaluationRow, FrontRow, SearchRow, WinnerRow
+from nas_service.storage.models import (
+    CandidateSetRow,
+    EvaluationRow,
+    FrontRow,
+    SearchRow,
+    WinnerRow,
+)
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.session import new_id, now
 
@@ -223,12 +229,46 @@ def add_front(session: Session, search_id: str, body: dict[str, Any]) -> int:
     return search.revision
 
 
+@dataclass(frozen=True, slots=True)
+class StoredCandidates:
+    """Where all candidates of a search lie, and which of its fronts they are of."""
+
+    revision: int
+    n_candidates: int
+    sha256: str
+
+
+def set_candidates(
+    session: Session, search_id: str, revision: int, sha256: str, n_candidates: int
+) -> None:
+    """Note where the candidates of a search's newest front lie."""
+    row = session.get(CandidateSetRow, search_id)
+    if row is None:
+        row = CandidateSetRow(search_id=search_id)
+        session.add(row)
+    row.revision, row.n_candidates, row.sha256 = revision, n_candidates, sha256
+
+
+def candidates_of(session: Session, search_id: str) -> StoredCandidates | None:
+    """Where the search's candidates lie; None before the first, and for searches made before."""
+    get_search(session, search_id)
+    row = session.get(CandidateSetRow, search_id, populate_existing=True)
+    return None if row is None else value_of(StoredCandidates, row)
+
+
 def revision_of(session: Session, search_id: str) -> int:
     """Number of the newest front, 0 before the first."""
     found = session.scalar(select(SearchRow.revision).where(SearchRow.id == search_id))
     if found is None:
         raise NotFound(f"no search {search_id!r}")
     return found
+
+
+def revisions_of(session: Session, search_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Project and number of the newest front of searches that there are, by their ids."""
+    query = select(SearchRow.id, SearchRow.project_id, SearchRow.revision)
+    found = session.execute(query.where(SearchRow.id.in_(search_ids)))
+    return {row[0]: (row[1], row[2]) for row in found}
 
 
 def front_body(session: Session, search_id: str, revision: int) -> str | None:

@@ -104,6 +104,7 @@ def _ids(client: TestClient, made: dict[str, str]) -> dict[str, str]:
         "webhook_id": hook.json()["id"],
         "schedule_id": schedule,
         "compression_id": "job_none",
+        "index": "0",
         "task_id": "none",
         "sha256": "0" * 64,
         "name": "here",

@@ -77,14 +77,14 @@ def test_a_killed_service_goes_on_where_it_was(
         search = submitted["id"]
 
         def n_candidates() -> int:
-            return len(nas.get(f"/v1/searches/{search}/candidates")["items"])
+            return len(nas.get(f"/v1/searches/{search}/evaluations")["items"])
 
         def state() -> str:
             return str(nas.search(search)["state"])
 
         service.wait_until(lambda: n_candidates() >= 4, 240)
         assert state() == "searching"
-        before = nas.get(f"/v1/searches/{search}/candidates")["items"]
+        before = nas.get(f"/v1/searches/{search}/evaluations")["items"]
         service.kill()
         service.start()
         assert nas.submit_search(idempotency_key="once", **SEARCH)["id"] == search
@@ -96,7 +96,7 @@ def test_a_killed_service_goes_on_where_it_was(
         service.wait_until(lambda: state() in {"succeeded", "failed", "cancelled"}, 240)
         assert state() == "succeeded", nas.search(search)["problem"]
 
-        after = nas.get(f"/v1/searches/{search}/candidates")["items"]
+        after = nas.get(f"/v1/searches/{search}/evaluations")["items"]
         assert after[: len(before)] == before
         assert [one["number"] for one in after] == list(range(SEARCH["n_queries"]))
         architectures = {str(one["architecture"]) for one in after}

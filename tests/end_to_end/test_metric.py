@@ -57,7 +57,7 @@ def test_the_metric_of_a_search_is_what_is_predicted_measured_and_shown(
             assert row["measured_accuracy"] == pytest.approx(sum(recall) / 2, abs=1e-6)
             assert told["accuracy"] != row["measured_accuracy"]
         # a network that names the common class alone has .95 in accuracy and .5 here
-        told_of = nas.get(f"/v1/searches/{search}/candidates")["items"]
+        told_of = nas.get(f"/v1/searches/{search}/evaluations")["items"]
         assert all(one["accuracy"] <= 1.0 for one in told_of)
         assert min(one["accuracy"] for one in told_of) < 0.9
     finally:

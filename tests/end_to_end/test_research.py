@@ -90,7 +90,7 @@ def test_a_followed_device_gets_its_front_without_training(
         assert search["facts"]["supernet_id"] == facts["supernet_id"]
         assert search["facts"]["tables"] != facts["tables"]
         assert sum(job["kind"] == "supernet" for job in nas.every("/v1/jobs")) == 1
-        assert len(nas.get(f"/v1/searches/{again}/candidates")["items"]) == 2
+        assert len(nas.get(f"/v1/searches/{again}/evaluations")["items"]) == 2
 
         diff = search["facts"]["diff"]
         front = nas.front(again)

@@ -33,7 +33,7 @@ def _run(folder: Path, data: Path, tables: list[Path]) -> dict[str, Any]:
         assert nas.search(search)["problem"] is None
         return {
             "versions": nas.search(search)["facts"]["tables"],
-            "candidates": nas.get(f"/v1/searches/{search}/candidates")["items"],
+            "candidates": nas.get(f"/v1/searches/{search}/evaluations")["items"],
             "front": nas.front(search)["front"],
             "limit_ms": nas.search(search)["facts"]["limit_ms"],
         }

@@ -65,13 +65,16 @@ class GuardedRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Identify who asks, refuse them, or pass the request on with a limit on its body."""
-        connection = HTTPConnection(scope)
-        who = await connection.app.state.identities.of(connection, self.access.rule)
+        who = await scope["app"].state.identities.of(scope, self.access.rule)
         require(who, self.access.rule)
-        state = scope.setdefault("state", {})
+        state = scope["state"]  # the guard's
         state["identity"], state["access"] = who, self.access
-        if self.access.max_body_bytes is not None:
-            receive = limited(connection, receive, self.access.max_body_bytes)
+        if self.access.max_body_bytes is not None and scope["method"] != "GET":
+            receive = limited(HTTPConnection(scope), receive, self.access.max_body_bytes)
+        await self.answer(scope, receive, send)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that may be made."""
         await super().handle(scope, receive, send)
 
 

@@ -31,7 +31,7 @@ from nas_service.networks.build import build
 from nas_service.networks.export import export
 from nas_service.plugins import CONVERTERS, load
 from nas_service.search import certificate
-from nas_service.search.candidates import Candidate
+from nas_service.search.candidates import Candidate, Candidates
 from nas_service.search.certifier import Certifier
 from nas_service.search.cost import CostModel
 from nas_service.search.evaluate import Problem
@@ -146,12 +146,11 @@ def _told(certifier: Certifier, candidates: Sequence[Candidate], row: int) -> di
     }
 
 
-def worth_measuring(problem: Problem, candidates: list[Candidate]) -> list[Candidate]:
+def worth_measuring(problem: Problem, candidates: Candidates) -> list[Candidate]:
     """Candidates that may keep the latency limit and keep every other one, best first."""
-    genotypes = Genotypes.of(one.genotype for one in candidates)
     others = replace(problem, limit_ms=NEAR * problem.limit_ms, limit_probability=0.5)
-    keeps = others.feasible(genotypes)
-    found = [one for one, keep in zip(candidates, keeps, strict=True) if keep]
+    keeps = np.flatnonzero(others.feasible(candidates.genotypes))
+    found = [candidates[row] for row in keeps.tolist()]
     found.sort(key=lambda one: (-one.predicted_accuracy, one.genotype))
     return found[:MAX_CANDIDATES]
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from sqlalchemy.orm import Session
 
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidData
@@ -17,7 +18,8 @@ from nas_service.jobs.results import WinnersChosen
 from nas_service.learning.metric import Metric
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search import certificate, winners
-from nas_service.search.candidates import Candidate, candidates_of, front_of
+from nas_service.search.candidate_set import CandidateSet
+from nas_service.search.candidates import Candidates, candidates_of, front_of
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.spec import SearchSpec
@@ -66,18 +68,19 @@ def choose_winners(context: Context, job: SearchJob, report: Progress) -> Winner
     metric = dataset.task.metric(spec.metric)
     resolution = _resolution(dataset, metric)
     chosen = winners.choose(front, wanted, barred=barred, resolution=resolution)
-    by_key = {(one.genotype.architecture, one.deployment): one for one in candidates}
     ids = []
     with context.database.session() as session:
-        searches.add_front(
+        store_front(
+            context,
             session,
             search.id,
             front_document(problem, metric, candidates, len(told), card),
+            candidates,
         )
         for rank, one in enumerate(chosen, start=len(before)):
             estimates = {
-                deployment.name: by_key[one.genotype.architecture, deployment].as_dict()
-                for deployment in problem.space.deployments
+                deployment.name: candidates.at(Genotype(one.genotype.architecture, i)).as_dict()
+                for i, deployment in enumerate(problem.space.deployments)
             }
             added = searches.add_winner(session, search.id, rank, one.genotype, estimates)
             ids.append(added.id)
@@ -112,32 +115,40 @@ def _n_failed(before: Sequence[searches.StoredWinner]) -> int:
     )
 
 
-def judged(
-    problem: Problem, candidates: list[Candidate], certification: dict[str, Any]
-) -> list[Candidate]:
+def store_front(
+    context: Context,
+    session: Session,
+    search_id: str,
+    document: dict[str, Any],
+    candidates: Candidates,
+) -> None:
+    """Store the next front, and beside it all candidates, as its points are few of them."""
+    revision = searches.add_front(session, search_id, document)
+    content = CandidateSet.of(candidates).dump()
+    sha256 = context.blobs.put_bytes(content)
+    searches.set_candidates(session, search_id, revision, sha256, len(candidates))
+
+
+def judged(problem: Problem, candidates: Candidates, certification: dict[str, Any]) -> Candidates:
     """Candidates as measurements before shipping leave them: refused ones keep no limit."""
     verdicts = {
         Genotype.from_list(one["genotype"]): one for one in certification.get("measured", [])
     }
     if not verdicts:
         return candidates
-    genotypes = Genotypes.of(one.genotype for one in candidates)
-    otherwise = replace(problem, limit_ms=np.inf).feasible(genotypes)
-    found = []
-    for one, rest in zip(candidates, otherwise, strict=True):
-        told = verdicts.get(one.genotype)
+    otherwise = replace(problem, limit_ms=np.inf).feasible(candidates.genotypes)
+    keeps = candidates.keeps_limits.copy()
+    for row, genotype in enumerate(candidates.genotypes):
+        told = verdicts.get(genotype)
         if told is not None:
-            keeps = one.keeps_limits and told["probability_over"] <= 0.5
-            keeps = bool(rest) if told["certified"] else keeps
-            found.append(replace(one, keeps_limits=keeps))
-        else:
-            found.append(one)
-    return found
+            likely = keeps[row] and told["probability_over"] <= 0.5
+            keeps[row] = otherwise[row] if told["certified"] else likely
+    return replace(candidates, keeps_limits=keeps)
 
 
 def all_candidates(
     problem: Problem, spec: SearchSpec, known: Evaluated, told: Sequence[Evaluation]
-) -> list[Candidate]:
+) -> Candidates:
     """Everything evaluated on this data, in each precision, as the predictor now sees it."""
     architectures, accuracy = _together(known, told)
     space = problem.space.architectures
@@ -191,13 +202,12 @@ def _together(known: Evaluated, told: Sequence[Evaluation]) -> Evaluated:
 def front_document(
     problem: Problem,
     metric: Metric,
-    candidates: list[Candidate],
+    candidates: Candidates,
     n: int,
     card: dict[str, Any],
 ) -> dict[str, Any]:
     """The front as clients poll it: predicted points alone; measured ones are added later."""
     front = front_of(problem, candidates)
-    on_front = {(one.genotype, one.deployment) for one in front.candidates}
     return {
         "limit_ms": problem.limit_ms,
         "n_evaluations": n,
@@ -209,15 +219,7 @@ def front_document(
         "hypervolume": round(front.hypervolume, 6),
         "tables": [cost.target.key for cost in problem.costs],
         "front": [one.as_dict() for one in front.candidates],
-        "dominated": [
-            {
-                "precision": one.deployment.name,
-                "predicted_accuracy": one.predicted_accuracy,
-                "predicted_latency_ms": one.estimates["latency_ms"].value,
-            }
-            for one in candidates
-            if (one.genotype, one.deployment) not in on_front
-        ],
+        "n_candidates": len(candidates),
         "measured": [],
     }
 

@@ -26,6 +26,7 @@ from nas_service.worker.tasks.front import (
     evaluated_before,
     front_document,
     predictor_card,
+    store_front,
 )
 from nas_service.worker.tasks.supernet import open_supernet
 from nas_service.worker.tasks.tables import open_problem
@@ -70,9 +71,8 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
             card.update(predictor_card(problem, spec, known, told))
         with context.database.session() as session:
             searches.add_evaluations(session, search.id, batch)
-            searches.add_front(
-                session, search.id, front_document(problem, metric, candidates, len(told), card)
-            )
+            document = front_document(problem, metric, candidates, len(told), card)
+            store_front(context, session, search.id, document, candidates)
         report(len(told) / spec.n_queries, f"{len(told)} of {spec.n_queries} queries")
         return True
 
