@@ -13,6 +13,7 @@ from nas_service import __version__
 from nas_service.api import (
     agent,
     artifacts,
+    candidate_blocks,
     candidates,
     compressions,
     datasets,
@@ -53,6 +54,7 @@ RESOURCES = (
     spaces,
     searches,
     candidates,
+    candidate_blocks,
     compressions,
     jobs,
     measuring,

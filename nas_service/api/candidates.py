@@ -105,7 +105,7 @@ class Opened:
     """A search with its candidates and what their columns mean."""
 
     search: StoredSearch
-    space: SearchSpace
+    space: SearchSpace | None
     columns: Columns
     revision: int
     sha256: str
@@ -119,6 +119,7 @@ class Opened:
     def out(self, row: int) -> CandidateOut:
         """A candidate as it is sent."""
         found = self.candidates
+        assert self.space is not None, "there are candidates"
         architecture = found.architectures[row]
         return CandidateOut(
             index=row,
@@ -268,16 +269,16 @@ def opened_search(with_: Services, search_id: str) -> Opened:
     with with_.database.session() as session:
         search = searches.get_search(session, search_id)
         stored = searches.candidates_of(session, search_id)
-        space = _space(session, search)
+        space = None if stored is None else _space(session, search)
         taken = {
             one.genotype.architecture: one.rank for one in searches.winners_of(session, search_id)
         }
-    candidates = _nobody(space) if stored is None else _read(with_.blobs, stored.sha256)
+    candidates = _nobody() if stored is None else _read(with_.blobs, stored.sha256)
     names = [one.name for one in search.value.deployments]
     return Opened(
         search=search,
         space=space,
-        columns=Columns(candidates, space.decisions, names),
+        columns=Columns(candidates, () if space is None else space.decisions, names),
         revision=0 if stored is None else stored.revision,
         sha256="none" if stored is None else stored.sha256,
         winners=taken,
@@ -309,10 +310,10 @@ def _read(blobs: BlobStore, sha256: str) -> CandidateSet:
     return found
 
 
-def _nobody(space: SearchSpace) -> CandidateSet:
+def _nobody() -> CandidateSet:
     none = np.empty(0)
     return CandidateSet(
-        architectures=np.empty((0, len(space.decisions)), dtype=np.int64),
+        architectures=np.empty((0, 0), dtype=np.int64),
         deployments=np.empty(0, dtype=np.int64),
         values={SCORE: none, "latency_ms": none},
         uppers={"latency_ms": none},

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -65,9 +65,13 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Answer every error of the application, which has these routes, with a problem document."""
 
     @app.exception_handler(errors.NasError)
-    def known(request: Request, error: errors.NasError) -> JSONResponse:
+    def known(request: Request, error: errors.NasError) -> Response:
         status = _status(error)
         headers = _HEADERS.get(status, {})
+        told = getattr(request.scope.get("route"), "problem", None)
+        if told is not None:  # of a page: as a page
+            shown: Response = told(request, status, error)
+            return shown
         return answer(
             problem(status, error.kind, error.detail, request.url.path, **error.fields), headers
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from nas_service.api.dependencies import (
     IdempotencyKey,
     Listing,
     Paging,
+    Services,
     Strict,
     With,
     listing,
@@ -284,6 +286,15 @@ def evaluations(
         for one in part
     ]
     return Listing(items=items, next_cursor=str(start + limit) if more else None)
+
+
+def newest_front(with_: Services, search_id: str) -> dict[str, Any]:
+    """The newest front's document, empty before the first."""
+    with with_.database.session() as session:
+        revision = searches.revision_of(session, search_id)
+        body = searches.front_body(session, search_id, revision)
+    found: dict[str, Any] = json.loads(body) if body else {}
+    return found
 
 
 @router.get("/searches/{search_id}/winners")

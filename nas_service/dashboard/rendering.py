@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,11 +12,13 @@ from urllib.parse import quote
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from plotly.offline import get_plotlyjs
 from starlette.types import Receive, Scope, Send
 
 from nas_service import __version__
 from nas_service.api.access.rules import GuardedRoute
-from nas_service.errors import Unauthorized
+from nas_service.dashboard import formats
+from nas_service.errors import NasError, Unauthorized
 
 HERE = Path(__file__).parent
 SECURITY = {
@@ -34,6 +39,29 @@ _templates = Environment(
 )
 
 
+@cache
+def plotly_script() -> str:
+    """The plotting library, of the installed package."""
+    return str(get_plotlyjs())
+
+
+@cache
+def plotly_styles() -> tuple[str, ...]:
+    """Ids of elements in whose presence the library adds no styles by script, as it may not."""
+    return tuple(sorted(set(re.findall(r'getElementById\("([0-9a-f]{64})"\)', plotly_script()))))
+
+
+_templates.globals["plotly_styles"] = plotly_styles
+_templates.filters |= {
+    "percent": formats.percent,
+    "sig": formats.significant,
+    "duration": formats.duration,
+    "size": formats.size,
+    "since": formats.since,
+    "when": formats.when,
+}
+
+
 class PageRoute(GuardedRoute):
     """A page: who is not known is sent to the login and back."""
 
@@ -48,6 +76,11 @@ class PageRoute(GuardedRoute):
             wanted = scope["path"] + (f"?{query}" if query else "")
             where = f"/login?next={quote(wanted, safe='')}"
             await RedirectResponse(where, status_code=303)(scope, receive, send)
+
+    def problem(self, request: Request, status: int, error: NasError) -> HTMLResponse:
+        """An error as a page, which says what it is as the API does."""
+        title = HTTPStatus(status).phrase
+        return page(request, "problem.html", status=status, title=title, detail=error.detail)
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

@@ -105,7 +105,11 @@ class Candidates:
 
     def at(self, genotype: Genotype) -> Candidate:
         """The candidate of that genotype; raises `KeyError` where it is none."""
-        return self[self._rows[genotype]]
+        return self[self.row(genotype)]
+
+    def row(self, genotype: Genotype) -> int:
+        """Its number; raises `KeyError` where it is none."""
+        return self._rows[genotype]
 
     @cached_property
     def _rows(self) -> dict[Genotype, int]:

@@ -49,15 +49,15 @@ def _trail(
     stored = {one.name: one for one in artifacts.artifacts_of(session, winner.id)}
     name = one.name
     row = next((r for r in winner.results or [] if r["precision"] == name), None)
-    estimate = winner.estimates[name]
+    estimate = winner.estimates.get(name, {})
     prefix = f"{one.recipe}." if one.recipe else ""
     weights, graph = stored.get(f"{prefix}weights.pt"), stored.get(f"{one.graph}.onnx")
     file = stored.get(row.get("file", "")) if row else None
     found: dict[str, dict[str, Any] | None] = {
         "front": {
             "genotype": list(winner.genotype.architecture),
-            "predicted_accuracy": estimate["predicted_accuracy"],
-            "predicted_latency_ms": estimate["predicted_latency_ms"],
+            "predicted_accuracy": estimate.get("predicted_accuracy"),
+            "predicted_latency_ms": estimate.get("predicted_latency_ms"),
         },
         "trained": {**_file(weights), "from": weights_from} if weights else None,
         "compressed": {**_file(graph), "recipe": one.recipe or "finetune", "form": one.form}
@@ -67,11 +67,11 @@ def _trail(
         "measured": None,
         "certified": None,
     }
-    if row and row["measured_latency_ms"] is not None:
+    if row and row.get("measured_latency_ms") is not None:
         found["measured"] = {
             "latency_ms": row["measured_latency_ms"],
             "accuracy": row["measured_accuracy"],
-            "target": row["target"],
+            "target": row.get("target"),
         }
     certificate = certificates.get(file.id) if file else None
     if certificate is not None:

@@ -325,9 +325,10 @@ def test_unknown_paths_and_methods_are_problems(api: TestClient) -> None:
 
 
 def test_pages_hold_no_inline_script_and_say_so(api: TestClient) -> None:
-    for path in ("/searches", "/searches/sea_1"):
+    for path, status in (("/searches", 200), ("/searches/sea_1", 404)):
         page = api.get(path)
-        assert page.status_code == 200
+        assert page.status_code == status
+        assert page.headers["Content-Type"].startswith("text/html")
         assert "script-src 'self'" in page.headers["Content-Security-Policy"]
         assert "<script>" not in page.text
     hostile = api.get("/searches/%3Cscript%3Ealert(1)")

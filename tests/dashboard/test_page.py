@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
+from sqlalchemy.orm import Session
 
+from nas_service.search.candidate_set import CandidateSet
 from nas_service.search.spec import SearchSpec
+from nas_service.space.base import ImageShape
 from nas_service.space.genotypes import Genotype
+from nas_service.space.mbconv import MbconvSpace
 from nas_service.storage import artifacts, datasets, devices, jobs, searches
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.session import Database
@@ -37,7 +42,9 @@ def service(var: Path) -> Iterator[Service]:
     made.client.add_device("here", this_machine=True)
     database = Database(_url(var))
     with database.session() as session:
-        datasets.add_dataset(session, "toy", {"builtin": "digits"})
+        toy = datasets.add_dataset(session, "toy", {"builtin": "digits"})
+        facts = {"size": 8, "channels": 1, "classes": list("0123456789"), "n_test": 100}
+        datasets.set_imported(session, toy.id, digest="d" * 64, sha256="a" * 64, facts=facts)
     database.close()
     yield made
     made.stop()
@@ -89,10 +96,29 @@ FRONT: dict[str, Any] = {
         "coverage": {"0.8": 0.81, "0.9": None},
     },
     "hypervolume": 0.5,
-    "front": [_point(), _point(predicted_accuracy=0.8, predicted_latency_ms=0.3)],
-    "dominated": [_point(predicted_accuracy=0.5)],
+    "front": [
+        _point(index=0),
+        _point(index=1, predicted_accuracy=0.8, predicted_latency_ms=0.3),
+    ],
     "measured": [],
 }
+
+
+def _add_front(session: Session, search: str, var: Path) -> None:
+    """The front with all three candidates beside it, of which one is dominated."""
+    latency = np.array([0.5, 0.3, 0.5])
+    stored = CandidateSet(
+        architectures=np.zeros((3, len(MbconvSpace(ImageShape(8, 1, 10)).decisions)), dtype=int),
+        deployments=np.zeros(3, dtype=int),
+        values={"score": np.array([0.9, 0.8, 0.5]), "latency_ms": latency},
+        uppers={"latency_ms": latency},
+        score_std=np.zeros(3),
+        keeps_limits=np.ones(3, dtype=bool),
+        on_front=np.array([True, True, False]),
+    )
+    revision = searches.add_front(session, search, FRONT)
+    sha256 = FileBlobs(var / "blobs").put_bytes(stored.dump())
+    searches.set_candidates(session, search, revision, sha256, 3)
 
 
 def test_the_page_follows_a_search(browser: Browser, service: Service, var: Path) -> None:
@@ -111,7 +137,7 @@ def test_the_page_follows_a_search(browser: Browser, service: Service, var: Path
 
     database = Database(url)
     with database.session() as session:
-        searches.add_front(session, search, FRONT)
+        _add_front(session, search, var)
     page.wait_for_selector("#front .points path")
     assert page.locator("#front .points path").count() == 3
 

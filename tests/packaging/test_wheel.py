@@ -81,7 +81,7 @@ def test_the_wheel_serves_a_page_outside_the_checkout(
     try:
         page = httpx.get(f"{service.url}/searches", trust_env=False)
         assert page.status_code == 200
-        script = httpx.get(f"{service.url}/static/searches.js", trust_env=False)
+        script = httpx.get(f"{service.url}/static/search.js", trust_env=False)
         assert script.status_code == 200
     finally:
         service.stop()

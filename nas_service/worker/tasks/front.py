@@ -218,7 +218,9 @@ def front_document(
         "predictor": card,
         "hypervolume": round(front.hypervolume, 6),
         "tables": [cost.target.key for cost in problem.costs],
-        "front": [one.as_dict() for one in front.candidates],
+        "front": [
+            {"index": candidates.row(one.genotype), **one.as_dict()} for one in front.candidates
+        ],
         "n_candidates": len(candidates),
         "measured": [],
     }

@@ -1,0 +1,194 @@
+"""Devices: the list, and one with its agent, tables, and how far predictions were off on it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
+
+from lookup_tables.steadiness import TableCard, card_of
+from nas_service.access.identity import Rule
+from nas_service.api import devices as api
+from nas_service.api.access.rules import allow
+from nas_service.api.dependencies import Paging, With
+from nas_service.api.devices import DeviceOut
+from nas_service.dashboard.formats import joined, since, size
+from nas_service.dashboard.rendering import PageRoute, page
+from nas_service.dashboard.search_facts import Fact
+from nas_service.storage import agents, devices, jobs, searches
+from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
+from nas_service.storage.session import now
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+_AWAY_S = 120.0
+_N_SEARCHES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """A device in the list."""
+
+    name: str
+    kind: str
+    model: str
+    by: str
+    state: str
+    good: bool
+    n_tables: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TableLine:
+    """A target with its current table and how well that was measured."""
+
+    target: str
+    precision: str
+    table: StoredTable | None
+    card: TableCard | None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A file that was measured on the device beside what was predicted of it."""
+
+    search_id: str
+    rank: int
+    precision: str
+    predicted_ms: float
+    upper_ms: float
+    measured_ms: float
+
+    @property
+    def off(self) -> float:
+        """By what share of the measurement the prediction was off."""
+        return abs(self.predicted_ms - self.measured_ms) / self.measured_ms
+
+    @property
+    def within(self) -> bool:
+        """Whether the measurement stayed below the bound."""
+        return self.measured_ms <= self.upper_ms
+
+
+@router.get("/devices")
+@allow(Rule.READ)
+def list_devices(request: Request, with_: With, bounds: Paging) -> Response:
+    """All devices, newest first."""
+    with with_.database.session() as session:
+        found = devices.list_devices(session, cursor=bounds.cursor, limit=bounds.limit)
+        machines = set(jobs.machines(session))
+        lines = [_line(session, one, machines) for one in found.items]
+    return page(request, "devices.html", devices=lines, next_cursor=found.next_cursor)
+
+
+@router.get("/devices/{name}")
+@allow(Rule.READ)
+def show(request: Request, name: str, with_: With) -> Response:
+    """One device."""
+    device = api.get_device(name, with_)
+    with with_.database.session() as session:
+        stored = devices.get_device(session, name)
+        unmeasured = agents.why_unmeasured(session, stored)
+        tables = [
+            _table(session, one, device.name) for one in devices.targets_of(session, stored.id)
+        ]
+        points = _points(session, stored.id)
+        line = _line(session, stored, set(jobs.machines(session)))
+    return page(
+        request,
+        "device.html",
+        device=device,
+        facts=list(_facts(device, line)),
+        unmeasured=unmeasured,
+        server=str(request.base_url).rstrip("/"),
+        tables=tables,
+        points=points,
+        within=sum(one.within for one in points),
+        median_off=statistics.median(one.off for one in points) if points else None,
+    )
+
+
+def _line(session: Session, device: StoredDevice, machines: set[str]) -> DeviceLine:
+    if device.machine is not None:
+        alive = device.machine in machines
+        by, state = f"workers on {device.machine}", "ready" if alive else "no worker there"
+    else:
+        agent = agents.get_agent(session, device.id)
+        seen = None if agent is None else agent.seen_at
+        alive = seen is not None and (now() - seen).total_seconds() < _AWAY_S
+        by = "its agent" if agent is not None else "nothing yet"
+        state = "ready" if alive else f"last seen {since(seen)}" if agent else "needs an agent"
+    n_tables = sum(
+        len(devices.tables_of_target(session, one.id))
+        for one in devices.targets_of(session, device.id)
+    )
+    return DeviceLine(
+        name=device.name,
+        kind=str(device.facts.get("kind", "")),
+        model=str(device.facts.get("model") or "unknown"),
+        by=by,
+        state=state,
+        good=alive,
+        n_tables=n_tables,
+        created_at=device.created_at,
+    )
+
+
+def _facts(device: DeviceOut, line: DeviceLine) -> Iterator[Fact]:
+    facts: dict[str, Any] = device.facts
+    yield Fact("State", line.state)
+    yield Fact("Measured by", line.by)
+    yield Fact("Kind", line.kind)
+    yield Fact("Model", line.model)
+    if facts.get("n_cores"):
+        yield Fact("Cores", str(facts["n_cores"]))
+    if facts.get("memory_bytes"):
+        yield Fact("Memory", size(facts["memory_bytes"]))
+    if facts.get("unsupported_operators"):
+        yield Fact("Unsupported operators", joined(facts["unsupported_operators"]))
+    for name, value in (facts.get("labels") or {}).items():
+        yield Fact(name, str(value))
+    agent = device.agent or {}
+    if agent.get("runtimes"):
+        told = (f"{name} {version}" for name, version in agent["runtimes"].items())
+        yield Fact("Runtimes", ", ".join(told))
+    if agent.get("seen_at"):
+        yield Fact("Last seen", since(agent["seen_at"]))
+
+
+def _table(session: Session, target: StoredTarget, device: str) -> TableLine:
+    stored = devices.tables_of_target(session, target.id)
+    newest = stored[0] if stored else None
+    card = None
+    if newest is not None:
+        card = card_of(newest.provenance, newest.calibration, newest.latency_check, device)
+    return TableLine(target.key, target.value.deployment.name, newest, card)
+
+
+def _points(session: Session, device_id: str) -> Sequence[Point]:
+    """Winners' files of searches on the device: every prediction that was put to the test."""
+    found = []
+    newest = searches.list_searches(session, cursor=None, limit=_N_SEARCHES).items
+    for search in (one for one in newest if one.device_id == device_id):
+        for winner in searches.winners_of(session, search.id):
+            for row in winner.results or []:
+                estimate = (row.get("estimates") or {}).get("latency_ms")
+                measured = row.get("measured_latency_ms")
+                if estimate is None or not measured:
+                    continue
+                found.append(
+                    Point(
+                        search.id,
+                        winner.rank,
+                        row["precision"],
+                        estimate["value"],
+                        estimate["upper"],
+                        measured,
+                    )
+                )
+    return found

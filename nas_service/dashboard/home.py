@@ -1,0 +1,72 @@
+"""The first page: what is running, and what needs somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from nas_service.access.identity import Rule
+from nas_service.api import searches
+from nas_service.api.access.rules import allow
+from nas_service.api.dependencies import Bounds, Services, With
+from nas_service.api.schemas import JobOut
+from nas_service.dashboard.rendering import PageRoute, page
+from nas_service.queues import CONCURRENCY
+from nas_service.storage import agents, datasets, devices, jobs
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+_N_NEWEST = 10
+_N_FAILED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that somebody has to do, and where."""
+
+    text: str
+    href: str = ""
+    link: str = ""
+
+
+@router.get("/")
+@allow(Rule.READ)
+def home(request: Request, with_: With) -> Response:
+    """What is running, what needs somebody, and the newest searches."""
+    newest = searches.list_searches(with_, Bounds(None, _N_NEWEST)).items
+    with with_.database.session() as session:
+        running = [JobOut.of(one) for one in jobs.unfinished(session)]
+    return page(
+        request,
+        "home.html",
+        needs=list(_needs(with_)),
+        running=running[:50],
+        searches=newest,
+    )
+
+
+def _needs(with_: Services) -> Iterator[Need]:
+    with with_.database.session() as session:
+        served = {queue for queues in jobs.live_workers(session).values() for queue in queues}
+        known = devices.list_devices(session, cursor=None, limit=200).items
+        has_data = bool(datasets.list_datasets(session, cursor=None, limit=1).items)
+        failed = [
+            one
+            for one in jobs.list_jobs(session, cursor=None, limit=200).items
+            if one.state == "failed" and one.parent is None
+        ][:_N_FAILED]
+        why = {one.name: agents.why_unmeasured(session, one) for one in known}
+    if missing := sorted(set(CONCURRENCY) - served):
+        queues = ", ".join(missing)
+        yield Need(f"No worker serves {queues}: start one with `nas worker`.", "/health", "Health")
+    if not known:
+        yield Need("There is no device: nas devices add this-machine --this-machine")
+    if not has_data:
+        yield Need("There is no data set: nas datasets add NAME PATH")
+    for name, reason in why.items():
+        if reason:
+            yield Need(reason, f"/devices/{name}", name)
+    for one in failed:
+        detail = (one.problem or {}).get("detail", "no reason was given")
+        yield Need(f"{one.kind} failed: {detail}", f"/jobs/{one.id}", "What happened")

@@ -1,0 +1,130 @@
+"""Compressions of models, and what searches have learned: predictors and supernets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from nas_service.access.identity import Rule
+from nas_service.api import compressions, spaces
+from nas_service.api.access.rules import allow
+from nas_service.api.compressions import CompressionOut
+from nas_service.api.dependencies import Paging, With
+from nas_service.dashboard.formats import UNKNOWN, joined, percent, significant, size
+from nas_service.dashboard.rendering import PageRoute, page
+from nas_service.dashboard.search_facts import Fact
+from nas_service.storage.jobs import FINAL
+from nas_service.storage.supernets import StoredPredictor
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLine:
+    """A file that was asked for, beside the original on the same runtime."""
+
+    runtime: str
+    precision: str
+    metric_before: str
+    metric_after: str
+    latency_before: str
+    latency_after: str
+    size_before: str
+    size_after: str
+    published: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorLine:
+    """A predictor with how it does on what it has not seen."""
+
+    id: str
+    name: str
+    space: str
+    n: str
+    kendall: str
+    error: str
+    created_at: datetime
+
+
+@router.get("/models")
+@allow(Rule.READ)
+def list_models(request: Request, with_: With, bounds: Paging) -> Response:
+    """All compressions, newest first."""
+    found = compressions.list_compressions(with_, bounds)
+    return page(request, "models.html", jobs=found.items, next_cursor=found.next_cursor)
+
+
+@router.get("/models/{compression_id}")
+@allow(Rule.READ)
+def show(request: Request, compression_id: str, with_: With) -> Response:
+    """One compression."""
+    found = compressions.get_compression(compression_id, with_)
+    return page(
+        request,
+        "model.html",
+        found=found,
+        ended=found.job.state in FINAL,
+        facts=list(_facts(found)),
+        rows=[_line(row) for row in found.rows],
+    )
+
+
+@router.get("/predictors")
+@allow(Rule.READ)
+def list_predictors(request: Request, with_: With, bounds: Paging) -> Response:
+    """Predictors and supernets, newest first."""
+    found = spaces.list_predictors(with_, bounds)
+    return page(
+        request,
+        "predictors.html",
+        predictors=[_predictor(one) for one in found.items],
+        supernets=spaces.list_supernets(with_, bounds).items,
+    )
+
+
+def _facts(found: CompressionOut) -> Iterator[Fact]:
+    asked: dict[str, Any] = found.request
+    for name in ("reference", "artifact", "winner"):
+        if asked.get(name):
+            yield Fact("Model", str(asked[name]))
+    yield Fact("Data set", str(asked["dataset"]), f"/datasets/{asked['dataset']}")
+    yield Fact("Device", str(asked["device"]), f"/devices/{asked['device']}")
+    yield Fact("Recipe", joined([one["name"] for one in asked.get("recipe") or []]))
+    for note in found.made_ready:
+        yield Fact("Made ready", note)
+
+
+def _line(row: dict[str, Any]) -> ModelLine:
+    before, after = row.get("original") or {}, row.get("compressed") or {}
+    return ModelLine(
+        runtime=row["runtime"],
+        precision=row["precision"],
+        metric_before=percent(before.get("accuracy")),
+        metric_after=percent(after.get("accuracy")),
+        latency_before=significant(before.get("latency_ms")),
+        latency_after=significant(after.get("latency_ms")),
+        size_before=size(before.get("size_bytes")),
+        size_after=size(after.get("size_bytes")),
+        published=bool(row.get("published")),
+        reason=str(row.get("reason") or ""),
+    )
+
+
+def _predictor(one: StoredPredictor) -> PredictorLine:
+    card = one.quality
+    kendall, error = card.get("kendall"), card.get("mean_error")
+    return PredictorLine(
+        one.id,
+        one.name,
+        one.space,
+        str(card.get("n", UNKNOWN)),
+        UNKNOWN if kendall is None else f"{kendall:.2f}",
+        UNKNOWN if error is None else f"{100 * error:.1f}",
+        one.created_at,
+    )
