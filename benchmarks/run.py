@@ -25,6 +25,7 @@ BENCHMARKS = {
     "survey": "reference networks in float, int8 and trained for int8, on every runtime",
     "same": "are results those of an earlier version, to the last digit",
     "structure": "what is counted of the code: cycles, long functions, untested modules",
+    "surface": "polls a second, a page of 50,000 candidates, the look-up of a token",
     "sharing": "accuracy by shared weights against stand-alone training",
 }
 

@@ -89,9 +89,10 @@ class Client:
         import httpx
 
         try:
-            return self._http.get("/readyz").status_code == 200
+            answer = self._http.get("/readyz")
         except httpx.TransportError:
             return False
+        return answer.status_code == 200 and all(answer.json()["workers"].values())
 
     def wait_until_it_answers(self, timeout_s: float = 20.0) -> None:
         """Wait for a service that is being started; raises `Unreachable` where none comes."""

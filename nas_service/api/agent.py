@@ -19,14 +19,15 @@ from starlette.concurrency import run_in_threadpool
 
 from lookup_tables.agent_file import agent_file
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Asking, Services, Strict, With, unaudited
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.storage import agents, certified, devices
 from nas_service.storage.reopening import reopen_for_device
 from nas_service.storage.session import now
 
-router = APIRouter(route_class=GuardedRoute, tags=["agents"])
+router = APIRouter(route_class=RepeatableRoute, tags=["agents"])
 _POLL_S = 0.5
 MAX_SKEW_S = 60.0
 _PERCENTILES = ("p10_ms", "p50_ms", "p90_ms", "p99_ms")

@@ -9,14 +9,15 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Listing, Paging, With, listing
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import Conflict
 from nas_service.storage import artifacts, jobs
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.scope import SERVICE
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["artifacts"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["artifacts"])
 
 
 class Collected(BaseModel):

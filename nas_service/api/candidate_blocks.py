@@ -11,14 +11,15 @@ from pydantic import BaseModel, Field
 from lookup_tables.errors import LookupTableError
 from lookup_tables.table import LookupTable
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.candidates import Opened, opened_search, row_of
 from nas_service.api.dependencies import Services, With
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.space.base import Node
 from nas_service.storage import devices
 from nas_service.storage.reopening import newest_tables
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["candidates"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["candidates"])
 
 
 class BlockOut(BaseModel):

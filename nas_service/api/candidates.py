@@ -14,8 +14,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Services, With
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.plugins import SPACES, load
 from nas_service.search.candidate_set import SCORE, CandidateSet
@@ -25,7 +26,7 @@ from nas_service.storage import datasets, searches
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.searches import StoredSearch
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["candidates"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["candidates"])
 _N_KEPT = 8
 """Sets of candidates that are kept in memory: 50,000 take about 6 MB."""
 Where = Annotated[

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import (
     IdempotencyKey,
     Listing,
@@ -20,6 +20,7 @@ from nas_service.api.dependencies import (
     With,
     remembered,
 )
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.api.uploads import keep_upload
 from nas_service.compilation.forms import ENDINGS as FORMS
@@ -38,7 +39,7 @@ from nas_service.storage.devices import StoredDevice
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["compressions"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["compressions"])
 
 KIND = "compression"
 

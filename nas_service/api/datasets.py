@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from starlette.concurrency import run_in_threadpool
 
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import (
     IdempotencyKey,
     Listing,
@@ -22,6 +22,7 @@ from nas_service.api.dependencies import (
     listing,
     remembered,
 )
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.api.uploads import UNFINISHED, keep_upload, received
 from nas_service.datasets import archives
@@ -35,7 +36,7 @@ from nas_service.storage import datasets, jobs
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.session import new_id
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["data sets"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["data sets"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ENDINGS = (*archives.ENDINGS, ".npz", ".parquet")
 FileName = Annotated[

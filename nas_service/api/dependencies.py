@@ -133,6 +133,14 @@ IdempotencyKey = Annotated[
 ]
 
 
+def _said(body: Any) -> Any:
+    if isinstance(body, BaseModel):
+        return body.model_dump(mode="json", exclude_unset=True)
+    if isinstance(body, tuple):
+        return [_said(one) for one in body]
+    return body
+
+
 class Listing(BaseModel, Generic[T]):
     """A page of a list."""
 
@@ -146,8 +154,13 @@ def listing(page: Page[T]) -> Listing[T]:
 
 
 def remembered(session: Session, key: str | None, scope: str, body: Any, subject: str) -> str:
-    """The subject that this request made before, or `subject` where it is new."""
+    """The subject that this request made before, or `subject` where it is new.
+
+    A request is known by what was said in it, in whatever order, and not by defaults: a new version
+    with another default knows a repeated request still.
+    """
     if key is None:
         return subject
-    request = hashlib.sha256(repr(body).encode()).hexdigest()
+    said = json.dumps(_said(body), sort_keys=True, allow_nan=False)
+    request = hashlib.sha256(said.encode()).hexdigest()
     return jobs.remember(session, f"{scope}:{key}", request, subject)

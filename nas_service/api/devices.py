@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from lookup_tables.target import Device, Target, this_device
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Asking, Listing, Paging, Strict, With, listing
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec
 from nas_service.storage import agents, devices, jobs
 from nas_service.storage.devices import StoredDevice, StoredTarget
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["devices"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["devices"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
 LabelValue = Annotated[str, Field(max_length=200)]
@@ -158,7 +159,7 @@ def get_device(name: str, with_: With) -> DeviceOut:
 
 
 @router.post("/devices/{name}:token", status_code=201)
-@allow(Rule.ADMIN)
+@allow(Rule.ADMIN, secret=True)
 def token(name: Annotated[str, Path()], with_: With, who: Asking, request: Request) -> TokenOut:
     """Make a token for the device's agent; the token before it ends."""
     with with_.database.session() as session:

@@ -12,14 +12,15 @@ from pydantic import BaseModel, Field, field_validator
 
 from nas_service.access.identity import Rule
 from nas_service.addresses import refusal_of_host
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Listing, Paging, Strict, With, listing
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec
 from nas_service.storage import reopening, webhooks
 from nas_service.storage.reopening import Schedule
 from nas_service.storage.webhooks import EVENTS, Delivery, Event, Webhook
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["events"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["events"])
 
 
 class WebhookIn(Strict):
@@ -61,7 +62,7 @@ class ScheduleIn(Strict):
 
 
 @router.post("/webhooks", status_code=201)
-@allow(Rule.WRITE)
+@allow(Rule.WRITE, secret=True)
 def add_webhook(body: WebhookIn, with_: With, response: Response) -> WebhookMade:
     """Register an address; what is sent there is signed with a secret that is shown this once."""
     host = urlsplit(body.url).hostname or ""

@@ -7,13 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Listing, Paging, With
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import JobOut
 from nas_service.storage import jobs
 from nas_service.storage.jobs import JobEvent
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["jobs"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["jobs"])
 
 
 @router.get("/jobs")

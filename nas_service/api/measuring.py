@@ -6,9 +6,10 @@ from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.compressions import job_of
 from nas_service.api.dependencies import With
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.compilation.kept import UNSTEADY
 from nas_service.errors import Conflict
@@ -18,7 +19,7 @@ from nas_service.storage import artifacts, devices, jobs, searches
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["measuring"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["measuring"])
 
 _OPEN = {UNDECIDED, PREDICTED_ONLY}
 """Verdicts that another measurement may settle."""

@@ -78,10 +78,7 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [
-            {"field": ".".join(str(part) for part in one["loc"][1:]) or "body", "error": one["msg"]}
-            for one in error.errors()
-        ]
+        found = [_invalid(one) for one in error.errors()]
         detail = "; ".join(f"{one['field']}: {one['error']}" for one in found[:5])
         return answer(
             problem(
@@ -114,6 +111,15 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
                 request.url.path,
             )
         )
+
+
+def _invalid(error: dict[str, Any]) -> dict[str, str]:
+    """What is wrong with a request and where; of a body that is no JSON, at which character."""
+    if error["type"] == "json_invalid":
+        at, why = error["loc"][-1], error.get("ctx", {}).get("error", error["msg"])
+        return {"field": "body", "error": f"no JSON: {why} at character {at + 1}"}
+    place = ".".join(str(part) for part in error["loc"][1:])
+    return {"field": place or "body", "error": error["msg"]}
 
 
 def _allowed(routes: Sequence[BaseRoute], path: str) -> list[str]:

@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import IdempotencyKey, Services, Strict, With, remembered
 from nas_service.api.deployments import check_deployments
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
-from nas_service.errors import InvalidSpec, Unsupported
+from nas_service.errors import Conflict, InvalidSpec
 from nas_service.jobs.params import DriftJob, KitImportJob, KitJob, ProfileJob
 from nas_service.learning.registry import required_sample
 from nas_service.plugins import SPACES, load
@@ -24,7 +25,7 @@ from nas_service.storage.devices import StoredDevice
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["devices"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["devices"])
 
 
 class ImageIn(Strict):
@@ -145,7 +146,7 @@ def check_drift(
     with with_.database.session() as session:
         device = devices.get_device(session, name)
         if why := agents.why_unmeasured(session, device):
-            raise Unsupported(f"{why}, or upload tables measured on it")
+            raise Conflict(f"{why}, or upload tables measured on it", field="name")
         job = jobs.add_job(
             session,
             new_id("job"),
@@ -200,7 +201,7 @@ def profile(
     with with_.database.session() as session:
         device = devices.get_device(session, name)
         if why := agents.why_unmeasured(session, device):
-            raise Unsupported(f"{why}, or upload tables measured on it")
+            raise Conflict(f"{why}, or upload tables measured on it", field="name")
         sample = _sample(session, body)
         job_id = remembered(session, key, "profile", (name, body), new_id("job"))
         job = jobs.add_job(

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
+from nas_service.api.idempotency import RepeatableRoute
 
-router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+router = APIRouter(route_class=RepeatableRoute, include_in_schema=False)
 
 
 @router.get("/openapi.json", response_class=JSONResponse)

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Services, With
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.storage import removal
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["deletion"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["deletion"])
 Force = Annotated[bool, Query(description="Remove what depends on it, too.")]
 
 

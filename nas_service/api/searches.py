@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from lookup_tables.target import Deployment
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import (
     IdempotencyKey,
     Listing,
@@ -24,6 +24,7 @@ from nas_service.api.dependencies import (
     remembered,
 )
 from nas_service.api.deployments import check_deployments
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.problems import stored_problem
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.compression.searched import recipes_of
@@ -39,7 +40,7 @@ from nas_service.storage.certified import StoredCertificate
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.trail import trails
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["searches"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["searches"])
 
 
 MAX_OBJECTIVES = 4

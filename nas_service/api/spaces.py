@@ -8,15 +8,16 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Listing, Paging, With, listing
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.learning.registry import required_sample
 from nas_service.plugins import GROUPS, SPACES, load, names
 from nas_service.space.base import SearchSpace, digest, n_architectures
 from nas_service.storage import supernets
 from nas_service.storage.supernets import StoredPredictor, StoredSupernet
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["search spaces"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["search spaces"])
 
 
 class SpaceOut(BaseModel):

@@ -16,8 +16,9 @@ from lookup_tables.errors import InvalidTable
 from lookup_tables.plausible import require_plausible
 from lookup_tables.table import LookupTable
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Listing, Paging, Services, Strict, With, listing
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.profiling import ImageIn
 from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
 from nas_service.learning.registry import required_sample
@@ -28,7 +29,7 @@ from nas_service.storage import devices
 from nas_service.storage.devices import StoredTable
 from nas_service.storage.reopening import newest_tables, reopen_for_device
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["lookup tables"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["lookup tables"])
 MAX_RATIO, MIN_COMPARED = 100.0, 5
 """Tables of one device do not differ so much over so many blocks unless their units do."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from nas_service.errors import Conflict, NotFound
+from nas_service.errors import Conflict, InvalidSpec, NotFound
 from nas_service.lineage import lineage
 from nas_service.storage.models import IdempotencyRow, JobEventRow, JobRow, LeaseRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
@@ -256,7 +256,7 @@ def count_by_state(session: Session) -> dict[str, int]:
 
 
 def remember(session: Session, key: str, request: str, subject: str) -> str:
-    """The subject first remembered for `key`; `Conflict` where its request was another."""
+    """The subject first remembered for `key`; `InvalidSpec` where its request was another."""
     scope = scope_of(session)
     if scope != DEFAULT:  # the key is the row's own; those of the one project are as they were
         key = f"{scope.project_id}/{key}"
@@ -265,5 +265,7 @@ def remember(session: Session, key: str, request: str, subject: str) -> str:
     )
     row = session.get_one(IdempotencyRow, key, populate_existing=True)
     if row.request != request:
-        raise Conflict("this Idempotency-Key was used with another request")
+        raise InvalidSpec(
+            "this Idempotency-Key was used with another request", field="Idempotency-Key"
+        )
     return row.subject

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from nas_service.access.identity import Identity, Role
 from nas_service.access.secret import digest_of, new_secret
 from nas_service.errors import Unauthorized
-from nas_service.storage.access_models import LoginRow, MembershipRow, TokenRow, UserRow
+from nas_service.storage.access_models import LoginRow, MembershipRow, UserRow
 from nas_service.storage.session import now
-from nas_service.storage.tokens import identity_of_row
+from nas_service.storage.tokens import identity_of_id
 
 LASTS = timedelta(hours=12)
 
@@ -47,10 +47,10 @@ def identity_of(session: Session, secret: str) -> Identity:
     if row is None or row.expires_at <= now():
         raise Unauthorized("this login has ended")
     if row.token_id is not None:
-        token = session.get(TokenRow, row.token_id)
-        if token is None:
+        found = identity_of_id(session, row.token_id)
+        if found is None:
             raise Unauthorized("the token of this login was removed")
-        return replace(identity_of_row(session, token), by_cookie=True)
+        return replace(found, by_cookie=True)
     return _person(session, row)
 
 

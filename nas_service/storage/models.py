@@ -417,6 +417,19 @@ class LeaseRow(Base):
     expires_at: Mapped[datetime]
 
 
+class AnswerRow(Owned, Base):
+    """What a request was answered that may be sent again; without a status while it is being."""
+
+    __tablename__ = "answers"
+    key: Mapped[str] = mapped_column(String(400), primary_key=True)
+    request: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int | None]
+    location: Mapped[str | None] = mapped_column(Text)
+    content_type: Mapped[str | None] = mapped_column(String(100))
+    body: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class IdempotencyRow(Owned, Base):
     """The answer that a repeated POST with the same key gets again."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.access.identity import Identity, Permission, included
@@ -71,17 +71,38 @@ def identity_of(session: Session, secret: str) -> Identity:
     Raises:
         Unauthorized: nobody has it, or it has expired or was revoked.
     """
-    row = session.scalar(select(TokenRow).where(TokenRow.sha256 == digest_of(secret)))
-    if row is None:
+    found = _identity(session, TokenRow.sha256 == digest_of(secret))
+    if found is None:
         raise Unauthorized(
             "no device has this token, nor anybody else; `nas devices token NAME` or "
             "`nas tokens add` makes one"
         )
-    return identity_of_row(session, row)
+    return found
 
 
-def identity_of_row(session: Session, row: TokenRow) -> Identity:
-    """The identity of a stored token, whose use is noted."""
+def identity_of_id(session: Session, token_id: str) -> Identity | None:
+    """The same of a stored token by its id; None where it was removed."""
+    return _identity(session, TokenRow.id == token_id)
+
+
+_ASKED = (
+    TokenRow.id,
+    TokenRow.name,
+    TokenRow.project_id,
+    TokenRow.permissions,
+    TokenRow.operator,
+    TokenRow.device_id,
+    TokenRow.expires_at,
+    TokenRow.last_used_at,
+    TokenRow.revoked_at,
+)
+
+
+def _identity(session: Session, which: ColumnElement[bool]) -> Identity | None:
+    """Who a token stands for; its use is noted. Columns and no row object: every request asks."""
+    row = session.execute(select(*_ASKED).where(which)).first()
+    if row is None:
+        return None
     at = now()
     if row.revoked_at is not None:
         raise Unauthorized("this token was revoked")

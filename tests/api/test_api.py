@@ -166,7 +166,35 @@ def test_a_repeated_request_with_the_same_key_makes_nothing_new(ready: TestClien
     assert ready.post("/v1/searches", json=SEARCH, headers=headers).json()["id"] == first
     assert len(ready.get("/v1/searches").json()["items"]) == 1
     other = ready.post("/v1/searches", json={**SEARCH, "seed": 4}, headers=headers)
-    _problem(other, 409)
+    assert "another request" in _problem(other, 422)["detail"]
+
+
+def test_a_key_knows_a_request_by_what_it_says(ready: TestClient) -> None:
+    """In whatever order, and whatever defaults a later version adds to it."""
+    headers = {"Idempotency-Key": "k2", "Content-Type": "application/json"}
+    spec = {**SEARCH, "training": {"epochs": 3, "batch": 16}}
+    again = {**dict(reversed(SEARCH.items())), "training": {"batch": 16, "epochs": 3}}
+    first = ready.post("/v1/searches", content=json.dumps(spec), headers=headers).json()["id"]
+    same = ready.post("/v1/searches", content=json.dumps(again, indent=3), headers=headers)
+    assert same.json()["id"] == first
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b'{"name": "a",', "at character 14"),
+        (b"{'name': 1}", "at character 2"),
+        (b"", "body"),
+        (b"[1, 2]", "body"),
+        (b"\xff\xfe", "body"),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_where(api: TestClient, body: bytes, named: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = api.post("/v1/devices", content=body, headers=headers)
+    assert answer.status_code in {400, 422}
+    assert answer.json().get("field", "body") == "body"
+    assert named in answer.json()["detail"]
 
 
 def test_a_cancelled_search_cannot_be_missed(ready: TestClient) -> None:
@@ -311,7 +339,8 @@ def test_an_architecture_with_a_wrong_value_is_named(ready: TestClient) -> None:
 def test_readiness_tells_what_is_lacking(api: TestClient) -> None:
     assert api.get("/healthz").json()["status"] == "ok"
     response = api.get("/readyz")
-    assert response.status_code == 503
+    assert response.status_code == 200  # the API answers; work waits for a worker
+    assert response.json()["ready"] is True
     assert response.json()["workers"] == dict.fromkeys(
         ("control", "cpu", "gpu", "device", "agent"), 0
     )

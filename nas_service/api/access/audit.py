@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from nas_service.access.identity import Rule
-from nas_service.api.access.rules import GuardedRoute, allow
+from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Listing, Paging, With, listing
+from nas_service.api.idempotency import RepeatableRoute
 from nas_service.storage import audit
 from nas_service.storage.audit import AuditEvent
 
-router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["access"])
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["access"])
 
 
 @router.get("/audit-events")

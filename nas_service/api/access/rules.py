@@ -27,21 +27,27 @@ _DECLARED = "__access__"
 class Access:
     """A route's rule; `audited`: what it changes is in the audit log.
 
-    `max_body_bytes` is None where the route streams its body and has a limit of its own.
+    `max_body_bytes` is None where the route streams its body and has a limit of its own; `secret`:
+    its answer is kept nowhere.
     """
 
     rule: Rule
     audited: bool = True
     max_body_bytes: int | None = MAX_BODY_BYTES
+    secret: bool = False
 
 
 def allow(
-    rule: Rule, *, audited: bool = True, max_body_bytes: int | None = MAX_BODY_BYTES
+    rule: Rule,
+    *,
+    audited: bool = True,
+    max_body_bytes: int | None = MAX_BODY_BYTES,
+    secret: bool = False,
 ) -> Callable[[F], F]:
     """Declare who may call the route that this function answers."""
 
     def declare(endpoint: F) -> F:
-        setattr(endpoint, _DECLARED, Access(rule, audited, max_body_bytes))
+        setattr(endpoint, _DECLARED, Access(rule, audited, max_body_bytes, secret))
         return endpoint
 
     return declare

@@ -182,7 +182,7 @@ def test_an_idempotency_key_gives_the_first_subject_again(database: Database) ->
     with database.session() as session:
         assert jobs.remember(session, "k", "r1", "first") == "first"
         assert jobs.remember(session, "k", "r1", "second") == "first"
-        with pytest.raises(Conflict, match="another request"):
+        with pytest.raises(InvalidSpec, match="another request"):
             jobs.remember(session, "k", "r2", "third")
 
 

@@ -1,0 +1,83 @@
+"""Answers to requests that may be sent again: kept under the key that a client gave each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, update
+from sqlalchemy.orm import Session
+
+from nas_service.errors import Conflict, InvalidSpec
+from nas_service.storage.models import AnswerRow
+from nas_service.storage.rows import insert_once
+from nas_service.storage.session import now
+
+KEPT = timedelta(hours=24)
+"""So long the same request is answered with what it was answered first."""
+ABANDONED = timedelta(seconds=60)
+"""After so long a request without an answer counts as cut off, and may be made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request was answered: status, where it says to look, its body but for a secret."""
+
+    status: int
+    location: str | None
+    content_type: str
+    body: str | None
+
+
+def begin(session: Session, key: str, request: str) -> Answer | None:
+    """Note that a request is being answered; gives the answer where it was answered before.
+
+    Raises:
+        InvalidSpec: the key was given to another request.
+        Conflict: the same request is being answered now, or was, with a secret.
+    """
+    at = now()
+    session.execute(delete(AnswerRow).where(AnswerRow.created_at < at - KEPT))
+    row = AnswerRow(key=key, request=request, created_at=at)
+    if insert_once(session, row):
+        return None
+    known = session.get_one(AnswerRow, key, populate_existing=True)
+    if known.request != request:
+        raise InvalidSpec(
+            "this Idempotency-Key was used with another request", field="Idempotency-Key"
+        )
+    if known.status is not None:
+        if known.body is None:
+            raise Conflict(
+                "this was done, and its secret shown, once; make another with another key"
+            )
+        kind = known.content_type or "application/json"
+        return Answer(known.status, known.location, kind, known.body)
+    taken = session.execute(
+        update(AnswerRow)
+        .where(AnswerRow.key == key, AnswerRow.created_at < at - ABANDONED)
+        .values(created_at=at)
+        .returning(AnswerRow.key)
+    )
+    if taken.first() is None:
+        raise Conflict("the same request is being answered; ask again in a moment")
+    return None
+
+
+def finish(session: Session, key: str, answer: Answer) -> None:
+    """Keep what a request was answered."""
+    session.execute(
+        update(AnswerRow)
+        .where(AnswerRow.key == key)
+        .values(
+            status=answer.status,
+            location=answer.location,
+            content_type=answer.content_type,
+            body=answer.body,
+        )
+    )
+
+
+def forget(session: Session, key: str) -> None:
+    """Let a request that could not be answered be made again."""
+    session.execute(delete(AnswerRow).where(AnswerRow.key == key))
