@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -98,6 +99,10 @@ def search(
         typer.Option(help="Devices to search again for: all, name:PATTERN, label:KEY=VALUE."),
     ] = None,
     seed: int = 0,
+    further: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE, any other field of the request, as n_holdout=30."),
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the end.")] = True,
     out: Annotated[Path | None, typer.Option(help="Folder for report and bundle.")] = None,
     server: ServerOption = LOCAL,
@@ -153,6 +158,7 @@ def search(
         if cheap_fidelity is not None:
             request["cheap_fidelity"] = cheap_fidelity
         request["limits"] = limits
+        request |= dict(_field(one) for one in further or [])
         submitted = nas.submit_search(**request)
         search_id = submitted["id"]
         if not as_json:
@@ -168,6 +174,17 @@ def search(
         show_front(nas, search_id, as_json=as_json)
         if out is not None:
             save_result(nas, search_id, out)
+
+
+def _field(text: str) -> tuple[str, Any]:
+    """A field of the request with its value, as JSON where it is that."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InvalidSpec(f"--set: {text!r} is not NAME=VALUE", field="set")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _limit(text: str) -> tuple[str, float]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 
 from nas_service.access.identity import Rule
 from nas_service.api import datasets
@@ -18,6 +19,7 @@ from nas_service.dashboard.search_facts import Fact
 from nas_service.storage.datasets import StoredDataset
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+_FORM_BYTES = 4096
 _PARTS = ("train", "validation", "test")
 
 
@@ -48,6 +50,15 @@ def list_datasets(request: Request, with_: With, bounds: Paging) -> Response:
     found = datasets.list_datasets(with_, bounds)
     lines = [_line(one) for one in found.items]
     return page(request, "datasets.html", datasets=lines, next_cursor=found.next_cursor)
+
+
+@router.post("/datasets")
+@allow(Rule.WRITE, max_body_bytes=_FORM_BYTES)
+def add_digits(with_: With) -> Response:
+    """Import the digits that come with scikit-learn, to try a search on."""
+    body = datasets.DatasetIn(name="digits", builtin="digits")
+    datasets.register(body, with_, Response())
+    return RedirectResponse("/datasets/digits", status_code=303)
 
 
 @router.get("/datasets/{name}")

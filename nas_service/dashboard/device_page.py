@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
 from lookup_tables.steadiness import TableCard, card_of
@@ -26,6 +27,7 @@ from nas_service.storage.session import now
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _AWAY_S = 120.0
+_FORM_BYTES = 4096
 _N_SEARCHES = 200
 
 
@@ -82,8 +84,24 @@ def list_devices(request: Request, with_: With, bounds: Paging) -> Response:
     with with_.database.session() as session:
         found = devices.list_devices(session, cursor=bounds.cursor, limit=bounds.limit)
         machines = set(jobs.machines(session))
-        lines = [_line(session, one, machines) for one in found.items]
-    return page(request, "devices.html", devices=lines, next_cursor=found.next_cursor)
+        lines = [line_of(session, one, machines) for one in found.items]
+    here = any(one.machine == with_.settings.machine for one in found.items)
+    return page(
+        request,
+        "devices.html",
+        devices=lines,
+        has_this_machine=here,
+        next_cursor=found.next_cursor,
+    )
+
+
+@router.post("/devices")
+@allow(Rule.WRITE, max_body_bytes=_FORM_BYTES)
+def add_this_machine(with_: With) -> Response:
+    """Register the service's own machine, under the name that commands take unless told."""
+    body = api.DeviceIn(name="this-machine", this_machine=True)
+    made = api.register(body, with_, Response())
+    return RedirectResponse(f"/devices/{made.name}", status_code=303)
 
 
 @router.get("/devices/{name}")
@@ -98,7 +116,7 @@ def show(request: Request, name: str, with_: With) -> Response:
             _table(session, one, device.name) for one in devices.targets_of(session, stored.id)
         ]
         points = _points(session, stored.id)
-        line = _line(session, stored, set(jobs.machines(session)))
+        line = line_of(session, stored, set(jobs.machines(session)))
     return page(
         request,
         "device.html",
@@ -113,7 +131,8 @@ def show(request: Request, name: str, with_: With) -> Response:
     )
 
 
-def _line(session: Session, device: StoredDevice, machines: set[str]) -> DeviceLine:
+def line_of(session: Session, device: StoredDevice, machines: set[str]) -> DeviceLine:
+    """A device as the list has it."""
     if device.machine is not None:
         alive = device.machine in machines
         by, state = f"workers on {device.machine}", "ready" if alive else "no worker there"

@@ -61,9 +61,9 @@ def _needs(with_: Services) -> Iterator[Need]:
         queues = ", ".join(missing)
         yield Need(f"No worker serves {queues}: start one with `nas worker`.", "/health", "Health")
     if not known:
-        yield Need("There is no device: nas devices add this-machine --this-machine")
+        yield Need("There is no device yet.", "/devices", "Add this machine")
     if not has_data:
-        yield Need("There is no data set: nas datasets add NAME PATH")
+        yield Need("There is no data set yet.", "/datasets", "Add one")
     for name, reason in why.items():
         if reason:
             yield Need(reason, f"/devices/{name}", name)

@@ -15,6 +15,7 @@ from nas_service.dashboard import (
     home,
     login,
     model_page,
+    new_search_page,
     search_page,
     work_page,
 )
@@ -22,6 +23,7 @@ from nas_service.dashboard.rendering import HERE, SECURITY, PageRoute, plotly_sc
 
 _PAGES = (
     home,
+    new_search_page,
     search_page,
     candidate_page,
     device_page,

@@ -141,6 +141,7 @@ def show(request: Request, search_id: str, with_: With) -> Response:
         open_verdicts=_open_verdicts(winners),
         facts=list(facts_of(search)),
         progress=searches.progress(search_id, with_),
+        clone_href=_clone(search.spec),
         scale=scale,
         front_note=_front_note(front),
         card=formats.predictor_card(front.get("predictor")),
@@ -178,6 +179,22 @@ def rerun(search_id: str, with_: With) -> Response:
     known = {name: value for name, value in spec.items() if name in SearchIn.model_fields}
     made = searches.submit(SearchIn.model_validate(known), with_, Response())
     return RedirectResponse(f"/searches/{made.id}", status_code=303)
+
+
+def _clone(spec: dict[str, Any]) -> str:
+    """The form for a search, filled as this one was asked for."""
+    values: dict[str, Any] = {}
+    for name, value in spec.items():
+        if name == "training":
+            values |= {f"training.{key}": one for key, one in value.items() if one is not None}
+        elif name == "limits":
+            values[name] = ",".join(f"{key}={one:g}" for key, one in value.items())
+        elif isinstance(value, list):
+            values[name] = ",".join(map(str, value))
+        elif name in SearchIn.model_fields and value is not None:
+            values[name] = value
+    told = {name: value for name, value in values.items() if value not in ("", False)}
+    return "/searches/new?" + urlencode(told)
 
 
 def _front_note(front: dict[str, Any]) -> str:
