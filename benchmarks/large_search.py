@@ -35,11 +35,11 @@ class LargeSearch:
     candidates: Candidates
 
     def add_front(self, best: float | None = None) -> int:
-        """Store a front and its candidates; with `best`, the first one has that accuracy."""
+        """Store a front and its candidates; with `best`, its best member has that accuracy."""
         found = self.candidates
         if best is not None:
             accuracy = found.accuracy.copy()
-            accuracy[0] = best
+            accuracy[int(np.argmax(np.where(found.keeps_limits, accuracy, 0.0)))] = best
             found = _with(found, accuracy)
         front = front_of(self.problem, found)
         document: dict[str, Any] = {

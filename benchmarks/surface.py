@@ -131,8 +131,8 @@ def _shown_after(page: Page, search: LargeSearch, best: float) -> float:
     """Seconds from the commit of a front until the page has it."""
     revision = search.add_front(best=best)
     began = time.perf_counter()
-    told = "document.getElementById('front-note').textContent"
-    page.wait_for_function(f"{told}.startsWith('Revision {revision}:')")
+    while not page.inner_text("#front-note").startswith(f"Revision {revision}:"):
+        page.wait_for_timeout(20)
     page.wait_for_selector("#front .points path")
     return time.perf_counter() - began
 
