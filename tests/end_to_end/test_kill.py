@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import cluster
 from tests.prepared import copied
 from tests.service import Service
-from tests.tools import lacks
 from tests.toy_search import toy_search
 
 SEARCH = toy_search(
@@ -27,34 +23,8 @@ SEARCH = toy_search(
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    """A PostgreSQL cluster of the test's own, on a free port, as a user other than root."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        lacks("PostgreSQL is not installed (Debian: postgresql)")
-    if os.geteuid() == 0 and shutil.which("runuser") is None:
-        lacks("runuser is not installed; PostgreSQL does not run as root")
-    binaries = found[-1].parent
-    folder = Path("/tmp") / f"nas-postgres-{os.getpid()}"  # noqa: S108  # sockets need a short path
-    folder.mkdir(mode=0o777)
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    data = folder / "data"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
-    start = [binaries / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start"]
-    init = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "nas"]
-    try:
-        subprocess.run([*as_user, *map(str, init)], check=True, capture_output=True, cwd=folder)
-        subprocess.run([*as_user, *map(str, start)], check=True, capture_output=True, cwd=folder)
-        yield f"postgresql://nas@127.0.0.1:{port}/postgres"
-    finally:
-        stop = [binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"]
-        subprocess.run([*as_user, *map(str, stop)], check=False, capture_output=True, cwd=folder)
-        shutil.rmtree(folder, ignore_errors=True)
+    with cluster() as url:
+        yield url
 
 
 @pytest.mark.slow
