@@ -556,3 +556,5 @@ def test_an_open_service_is_open_to_this_machine_alone(tmp_path: Path) -> None:
         wrong = {"Authorization": "Bearer nas_wrong"}
         assert client.get("/v1/devices", headers=wrong).status_code == 401  # said, so judged
         assert client.post("/v1/agent:hello", json={}).status_code == 401  # a device's alone
+        stale = {"Cookie": f"{COOKIE}=nas_of_another_time"}
+        assert client.get("/v1/devices", headers=stale).status_code == 200  # nobody logs in here
