@@ -191,3 +191,11 @@ def list_targets(with_: With, page: Paging) -> Listing[StoredTarget]:
     """Targets, newest first."""
     with with_.database.session() as session:
         return listing(devices.list_targets(session, cursor=page.cursor, limit=page.limit))
+
+
+@router.get("/targets/{target_id}")
+@allow(Rule.READ)
+def get_target(target_id: str, with_: With) -> StoredTarget:
+    """One target."""
+    with with_.database.session() as session:
+        return devices.get_target(session, target_id)

@@ -123,6 +123,14 @@ def list_schedules(with_: With, page: Paging) -> Listing[Schedule]:
         return listing(reopening.list_schedules(session, cursor=page.cursor, limit=page.limit))
 
 
+@router.get("/schedules/{schedule_id}")
+@allow(Rule.READ)
+def get_schedule(schedule_id: str, with_: With) -> Schedule:
+    """One schedule."""
+    with with_.database.session() as session:
+        return reopening.get_schedule(session, schedule_id)
+
+
 @router.delete("/schedules/{schedule_id}", status_code=204)
 @allow(Rule.WRITE)
 def remove_schedule(schedule_id: str, with_: With) -> None:

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from nas_service.api.problems import stored_problem
 from nas_service.storage.jobs import Job
+
+
+class JobState(StrEnum):
+    """Where a job is; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ProblemOut(BaseModel):
+    """Why a job failed, as the API says errors (RFC 9457); kinds have fields of their own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    field: str | None = Field(default=None, description="What of the request it is about.")
 
 
 class JobOut(BaseModel):
@@ -17,11 +41,12 @@ class JobOut(BaseModel):
     id: str
     kind: str
     subject: str
-    state: str
+    state: JobState
     progress: float
     message: str
     eta_s: float | None
-    problem: dict[str, Any] | None
+    problem: ProblemOut | None
+    result: str | None = Field(description="Where what came of it is, once it has succeeded.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -33,19 +58,41 @@ class JobOut(BaseModel):
             id=job.id,
             kind=job.kind,
             subject=job.subject,
-            state=job.state,
+            state=JobState(job.state),
             progress=job.fraction,
             message=job.message,
             eta_s=job.eta_s,
-            problem=stored_problem(job.problem, f"/v1/jobs/{job.id}"),
+            problem=problem_of(job.problem, f"/v1/jobs/{job.id}"),
+            result=_result(job),
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
         )
 
 
+_RESULTS = {
+    "search": "/v1/searches",
+    "dataset": "/v1/datasets",
+    "profile": "/v1/devices",
+    "import_kit": "/v1/devices",
+    "compression": "/v1/compressions",
+    "supernet": "/v1/supernets",
+}
+
+
+def _result(job: Job) -> str | None:
+    place = _RESULTS.get(job.kind)
+    return f"{place}/{job.subject}" if place and job.state == "succeeded" else None
+
+
+def problem_of(stored: dict[str, Any] | None, instance: str) -> ProblemOut | None:
+    """Why something failed, as it was stored with it."""
+    told = stored_problem(stored, instance)
+    return None if told is None else ProblemOut.model_validate(told)
+
+
 class Accepted(BaseModel):
-    """Long work was taken on: where to look at its subject, and at the job."""
+    """Long work was taken on: `Location` is its job, `href` where what it is about can be seen."""
 
     id: str
     href: str

@@ -26,7 +26,7 @@ from nas_service.api.dependencies import (
 from nas_service.api.deployments import check_deployments
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.problems import stored_problem
-from nas_service.api.schemas import Accepted, JobOut
+from nas_service.api.schemas import Accepted, JobOut, ProblemOut, problem_of
 from nas_service.compression.searched import recipes_of
 from nas_service.errors import InvalidSpec
 from nas_service.jobs.params import SearchJob
@@ -147,7 +147,7 @@ class SearchOut(BaseModel):
     revision: int
     reopens: str | None
     facts: dict[str, Any]
-    problem: dict[str, Any] | None
+    problem: ProblemOut | None
     lineage: dict[str, Any]
     created_at: datetime
     finished_at: datetime | None
@@ -162,7 +162,7 @@ class SearchOut(BaseModel):
             revision=stored.revision,
             reopens=stored.reopens,
             facts=stored.facts.as_dict(),
-            problem=stored_problem(stored.problem, f"/v1/searches/{stored.id}"),
+            problem=problem_of(stored.problem, f"/v1/searches/{stored.id}"),
             lineage=stored.lineage,
             created_at=stored.created_at,
             finished_at=stored.finished_at,
@@ -221,7 +221,7 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
         params = SearchJob(search_id=search_id).as_dict()
         job = jobs.add_job(session, search_id, "search", subject=search_id, params=params)
     with_.enqueue(job)
-    response.headers["Location"] = f"/v1/searches/{search_id}"
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
     return Accepted(id=search_id, href=f"/v1/searches/{search_id}", job=JobOut.of(job))
 
 

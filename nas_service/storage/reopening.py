@@ -254,12 +254,21 @@ def list_schedules(session: Session, *, cursor: str | None, limit: int) -> Page[
     )
 
 
+def get_schedule(session: Session, schedule_id: str) -> Schedule:
+    """The schedule of that id."""
+    return value_of(Schedule, _schedule(session, schedule_id))
+
+
 def remove_schedule(session: Session, schedule_id: str) -> None:
     """End a schedule."""
+    session.delete(_schedule(session, schedule_id))
+
+
+def _schedule(session: Session, schedule_id: str) -> ScheduleRow:
     row = session.get(ScheduleRow, schedule_id)
     if row is None:
         raise NotFound(f"no schedule {schedule_id!r}")
-    session.delete(row)
+    return row
 
 
 def due_schedules(session: Session, at: datetime) -> list[tuple[str, Scope]]:

@@ -105,6 +105,7 @@ def _ids(client: TestClient, made: dict[str, str]) -> dict[str, str]:
         "schedule_id": schedule,
         "compression_id": "job_none",
         "index": "0",
+        "target_id": first("/v1/targets"),
         "task_id": "none",
         "sha256": "0" * 64,
         "name": "here",

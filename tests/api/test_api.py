@@ -152,10 +152,12 @@ def test_a_profile_that_cannot_be_is_refused_by_name(
 def test_a_search_is_taken_on_with_its_location(ready: TestClient) -> None:
     response = ready.post("/v1/searches", json=SEARCH)
     assert response.status_code == 202
-    search = ready.get(response.headers["Location"]).json()
+    job = ready.get(response.headers["Location"]).json()
+    assert (job["state"], job["result"]) == ("queued", None)  # there is none before it succeeds
+    search = ready.get(response.json()["href"]).json()
     assert search["state"] == "queued"
     assert search["spec"]["n_queries"] == 40
-    progress = ready.get(response.headers["Location"] + "/progress").json()
+    progress = ready.get(response.json()["href"] + "/progress").json()
     assert progress["progress"] == 0.0
     assert progress["eta_s"] is None
 
