@@ -32,6 +32,11 @@ class Settings(BaseSettings):
         description="Whether a token is needed on a loopback address, too; elsewhere, and where "
         "other hosts are allowed, it always is.",
     )
+    rate_limit: str = Field(
+        default="200/second",
+        description="Requests that a token, or an address without one, may make where others reach "
+        "the service: 200/second;3000/minute. Empty for any number.",
+    )
     outbound_allow: str = Field(
         default="",
         description="Networks beside public ones that webhooks may be sent to, joined by commas: "
@@ -103,6 +108,16 @@ class Settings(BaseSettings):
         scheme = (value or "").partition(":")[0].partition("+")[0]
         if value and scheme not in {"sqlite", "postgresql"}:
             raise ValueError(f"{scheme!r} is none of sqlite, postgresql")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def known_rates(cls, value: str) -> str:
+        """Rates as `limits` reads them."""
+        if value:
+            from limits import parse_many  # only here: settings are read by every command
+
+            parse_many(value)
         return value
 
     @field_validator("outbound_allow")

@@ -37,6 +37,7 @@ from nas_service.api.dependencies import Services
 from nas_service.api.guard import Guard, hosts_for
 from nas_service.api.polling import Fronts, PolledFirst, PolledRoute
 from nas_service.api.problems import MEDIA_TYPE, install
+from nas_service.api.rates import Rates
 from nas_service.api.uploads import sweep
 from nas_service.engine.durable import Client
 from nas_service.settings import Settings
@@ -70,10 +71,12 @@ RESOURCES = (
 class Api(FastAPI):
     """The application behind its guard, which sees every request before any of the framework."""
 
-    def __init__(self, *, hosts: frozenset[str] | None, **options: Any) -> None:
+    def __init__(
+        self, *, hosts: frozenset[str] | None, rates: Rates | None, **options: Any
+    ) -> None:
         super().__init__(**options)
         (polled,) = (one for one in fronts.router.routes if isinstance(one, PolledRoute))
-        self._door = Guard(PolledFirst(super().__call__, self, polled), hosts)
+        self._door = Guard(PolledFirst(super().__call__, self, polled), hosts, rates)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -105,6 +108,7 @@ def create_app(settings: Settings) -> Api:
 
     app = Api(
         hosts=hosts_for(settings.host, settings.allowed_hosts),
+        rates=None if settings.is_open or not settings.rate_limit else Rates(settings.rate_limit),
         title="Hardware-aware neural architecture search",
         version=__version__,
         lifespan=lifespan,

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nas_service.addresses import is_loopback
 from nas_service.api.problems import answer, problem
+from nas_service.api.rates import Rates
 
 _NOT_MODIFIED = int(HTTPStatus.NOT_MODIFIED)
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -44,9 +45,12 @@ def hosts_for(listening_on: str, named: str) -> frozenset[str] | None:
 class Guard:
     """Middleware that answers such requests itself."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: frozenset[str] | None, rates: Rates | None = None
+    ) -> None:
         self._app = app
         self._hosts = hosts
+        self._rates = rates
         self._process = secrets.token_hex(5)
         self._numbers = itertools.count(1)
 
@@ -70,11 +74,13 @@ class Guard:
                 message = {**message, "body": b""}
             await send(message)
 
-        refused = self._refused(scope)
+        wait_s = None if self._rates is None else self._rates.wait_s(scope)
+        refused = self._refused(scope) if wait_s is None else _too_many(wait_s)
         if refused is not None:
             status, detail = refused
             told = problem(status, status.phrase.title().replace(" ", ""), detail, scope["path"])
-            await answer(told)(scope, receive, sent)
+            headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
+            await answer(told, headers)(scope, receive, sent)
             return
         await self._app({**scope, "method": "GET"} if heading else scope, receive, sent)
 
@@ -89,6 +95,10 @@ class Guard:
         if changes and origin is not None and _place(origin) != host.lower():
             return HTTPStatus.FORBIDDEN, f"a page of {origin!r} may change nothing here"
         return None
+
+
+def _too_many(wait_s: int) -> tuple[HTTPStatus, str]:
+    return HTTPStatus.TOO_MANY_REQUESTS, f"too many requests: ask again in {wait_s} s"
 
 
 def _of(scope: Scope, wanted: bytes) -> str | None:

@@ -47,7 +47,7 @@ class Served:
 @contextmanager
 def served(var_dir: Path, **given: object) -> Iterator[Served]:
     """Serve a copy of the prepared folder, closed to who has no token."""
-    options = {"require_token": True, **given}
+    options = {"require_token": True, "rate_limit": "", **given}
     settings = Settings(var_dir=var_dir, data_roots=str(var_dir), **options)  # type: ignore[arg-type]  # of a test
     prepare(settings)
     made = _tokens(settings)

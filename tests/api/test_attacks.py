@@ -547,6 +547,23 @@ def test_a_length_that_is_none_is_refused(service: Served, length: str) -> None:
     assert answer.status_code in {400, 413}
 
 
+def test_who_asks_too_often_is_told_to_wait(tmp_path: Path) -> None:
+    """By token, or by address without one; before a body is read or a token looked up."""
+    settings = Settings(var_dir=tmp_path / "var", require_token=True, rate_limit="5/minute")
+    prepare(settings)
+    with TestClient(create_app(settings), base_url=HERE) as client:
+        told = [client.get("/v1/devices").status_code for _ in range(7)]
+        assert told == [401] * 5 + [429] * 2
+        refused = client.post("/v1/devices", content=b"x" * 100)
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["Retry-After"]) <= 60
+        assert refused.headers["content-type"] == "application/problem+json"
+        token = {"Authorization": "Bearer nas_another"}
+        assert client.get("/v1/devices", headers=token).status_code == 401  # counted by itself
+    with pytest.raises(ValueError, match="rate limit"):
+        Settings(rate_limit="often")
+
+
 def test_an_open_service_is_open_to_this_machine_alone(tmp_path: Path) -> None:
     settings = Settings(var_dir=tmp_path / "var")
     prepare(settings)
