@@ -13,6 +13,7 @@ from nas_service import __version__
 from nas_service.api import (
     agent,
     artifacts,
+    audit,
     candidate_blocks,
     candidates,
     compressions,
@@ -29,8 +30,8 @@ from nas_service.api import (
     searches,
     spaces,
     tables,
+    tokens,
 )
-from nas_service.api.access import audit, tokens
 from nas_service.api.access.identities import Identities
 from nas_service.api.access.rules import GuardedRoute, action_of, seal
 from nas_service.api.dependencies import Services

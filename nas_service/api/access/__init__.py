@@ -1,1 +1,1 @@
-"""Who may call what: rules of routes, who asks, tokens and the audit log."""
+"""Who may call what: rules of routes, who asks, how much of a request is read."""
