@@ -29,6 +29,33 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _FORM_BYTES = 64 * 1024
 _LISTS = {"precisions", "objectives", "follows", "also_devices"}
 _N_OFFERED = 200
+_FIELDS = frozenset(
+    {
+        "dataset",
+        "device",
+        "space",
+        "max_latency_ms",
+        "precisions",
+        "metric",
+        "n_queries",
+        "n_winners",
+        "training.epochs",
+        "seed",
+        "objectives",
+        "limits",
+        "sampler",
+        "predictor",
+        "evaluator",
+        "limit_on",
+        "n_initial",
+        "n_holdout",
+        "batch",
+        "measuring_budget",
+        "profile_budget_s",
+        "follows",
+    }
+)
+"""What the form has a field for; what else an address asks for goes along unseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +154,7 @@ def _form(
         "new_search.html",
         status=422 if errors and request.method == "POST" else 200,
         values=values,
+        unshown={name: text for name, text in values.items() if name not in _FIELDS},
         defaults=_defaults(),
         errors=errors or {},
         problem=problem or (first if errors else None),
@@ -221,8 +249,12 @@ def as_cli(asked: Mapping[str, Any]) -> str:
     parts = ["nas search"]
     for name, value in asked.items():
         if name == "training":
-            for key, one in value.items():
-                parts.append(_option(f"training.{key}", one))
+            switched_off = {key for key, one in value.items() if one is False}
+            parts += [
+                _option(f"training.{key}", one)
+                for key, one in value.items()
+                if key not in switched_off
+            ]
         elif name == "limits":
             parts += [f"--limit {_quoted(f'{key}={one}')}" for key, one in value.items()]
         elif name in _LISTS:

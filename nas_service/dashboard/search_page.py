@@ -85,7 +85,7 @@ class View:
             "scale": self.scale,
             "feasible": "1" if self.feasible else "",
             "sort": self.sort,
-            **{f"max.{name}": f"{value:g}" for name, value in self.limits.items()},
+            **{f"max.{name}": repr(value) for name, value in self.limits.items()},
             **changed,
         }
         return "?" + urlencode({name: value for name, value in values.items() if value != ""})
@@ -141,7 +141,7 @@ def show(request: Request, search_id: str, with_: With) -> Response:
         open_verdicts=_open_verdicts(winners),
         facts=list(facts_of(search)),
         progress=searches.progress(search_id, with_),
-        clone_href=_clone(search.spec),
+        clone_href=clone_href(search.spec),
         scale=scale,
         front_note=_front_note(front),
         card=formats.predictor_card(front.get("predictor")),
@@ -181,20 +181,20 @@ def rerun(search_id: str, with_: With) -> Response:
     return RedirectResponse(f"/searches/{made.id}", status_code=303)
 
 
-def _clone(spec: dict[str, Any]) -> str:
+def clone_href(spec: dict[str, Any]) -> str:
     """The form for a search, filled as this one was asked for."""
     values: dict[str, Any] = {}
     for name, value in spec.items():
         if name == "training":
             values |= {f"training.{key}": one for key, one in value.items() if one is not None}
         elif name == "limits":
-            values[name] = ",".join(f"{key}={one:g}" for key, one in value.items())
+            values[name] = ",".join(f"{key}={one!r}" for key, one in value.items())
         elif isinstance(value, list):
             values[name] = ",".join(map(str, value))
         elif name in SearchIn.model_fields and value is not None:
             values[name] = value
-    told = {name: value for name, value in values.items() if value not in ("", False)}
-    return "/searches/new?" + urlencode(told)
+    given = {name: value for name, value in values.items() if value != "" and value is not False}
+    return "/searches/new?" + urlencode(given)
 
 
 def _front_note(front: dict[str, Any]) -> str:

@@ -6,11 +6,14 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from nas_service.api.searches import SearchIn
 from nas_service.dashboard.new_search_page import as_cli, as_python, request_of
+from nas_service.dashboard.search_page import View, clone_href
 from tests.browser import chromium
 from tests.service import Service
 
@@ -101,6 +104,10 @@ def test_a_stranger_gets_a_bundle_without_a_command_line(
 
 
 def test_what_cannot_be_is_said_at_its_field(browser: Browser, service: Service) -> None:
+    nas = service.client
+    if not nas.get("/v1/devices")["items"]:  # where this test runs alone
+        nas.add_device("this-machine", this_machine=True)
+        nas.wait(nas.add_dataset("digits", builtin="digits")["job"]["id"], timeout_s=120)
     for scripts in (True, False):
         page = browser.new_context(java_script_enabled=scripts).new_page()
         page.goto(f"{service.url}/searches/new")
@@ -139,3 +146,27 @@ def test_the_same_request_is_a_command_and_a_program() -> None:
         "--limit size_bytes=5000 --epochs 3 --set n_holdout=9"
     )
     compile(as_python(asked), "request", "exec")
+
+
+def test_a_search_that_is_changed_and_run_loses_nothing_on_the_way() -> None:
+    """Zeros, limits of many digits and what the form has no field for are in the link."""
+    asked = SearchIn.model_validate(
+        {
+            "dataset": "d",
+            "space": "mbconv",
+            "device": "x",
+            "measuring_budget": 0,
+            "seed": 0,
+            "limits": {"size_bytes": 3360659.0},
+            "also_devices": ["y"],
+            "limit_probability": 0.9,
+            "training": {"flip": True, "batch": 16, "learning_rate": 0.0123456789},
+        }
+    )
+    link = clone_href(asked.model_dump(mode="json"))
+    values = dict(parse_qsl(link.partition("?")[2]))
+    assert SearchIn.model_validate(request_of(values)) == asked
+    command = as_cli({"training": {"flip": False, "epochs": 3}})
+    assert "--flip" not in command
+    shown = View.of({"max.size_bytes": "3360659"}).href()
+    assert View.of(dict(parse_qsl(shown[1:]))).limits == {"size_bytes": 3360659.0}
