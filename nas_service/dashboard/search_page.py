@@ -30,6 +30,7 @@ from nas_service.dashboard.search_facts import (
 )
 from nas_service.search.candidate_set import SCORE
 from nas_service.search.certificate import PREDICTED_ONLY, UNDECIDED
+from nas_service.search.selection import KEEPS_LIMITS
 from nas_service.storage import artifacts
 from nas_service.storage.searches import FINAL
 
@@ -73,8 +74,9 @@ class View:
 
     @property
     def where(self) -> list[str]:
-        """The limits as conditions."""
-        return [f"{name}<={value!r}" for name, value in self.limits.items()]
+        """What the view leaves out, as conditions: files of it have the same candidates."""
+        limits = [f"{name}<={value!r}" for name, value in self.limits.items()]
+        return [*limits, *([f"{KEEPS_LIMITS}=True"] if self.feasible else [])]
 
     def href(self, **changed: Any) -> str:
         """The address of the same view with something changed."""
@@ -232,8 +234,6 @@ def _candidates(opened: Opened, view: View) -> dict[str, Any]:
     found, columns = opened.candidates, opened.columns
     quantities = [name for name in found.values if name != SCORE]
     among = columns.matching(view.where)
-    if view.feasible:
-        among = among & found.keeps_limits
     rows = columns.ordered(among.nonzero()[0], view.sort)
     part = rows[view.start : view.start + ROWS]
     heads = [_head(view, "candidate", "index", number=False), Head("precision", "?", False, None)]

@@ -15,6 +15,7 @@ from nas_service.search.pareto import BoolArray
 from nas_service.space.base import Decision, FloatArray, IntArray
 
 DEPLOYMENT = "precision"
+KEEPS_LIMITS = "keeps_limits"
 _UPPER = "upper."
 _CONDITION = re.compile(r"^([^<>=!]+?)\s*(<=|>=|!=|=|<|>)\s*(.+)$")
 
@@ -67,6 +68,9 @@ class Columns:
         by_name = {one.name: i for i, one in enumerate(self.decisions)}
         if name == DEPLOYMENT:
             return _chosen(self.candidates.deployments, self.deployments, name, sign, value)
+        if name == KEEPS_LIMITS:
+            kept = self.candidates.keeps_limits.astype(np.int64)
+            return _chosen(kept, ("False", "True"), name, sign, value)
         if name in by_name:
             position = by_name[name]
             texts = [str(one) for one in self.decisions[position].values]

@@ -45,6 +45,7 @@ COLUMNS = Columns(FIVE, DECISIONS, ("fp32", "int8", "fp16"))
         (["precision=int8"], [1, 4]),
         (["precision!=fp32"], [1, 2, 4]),
         (["width=24"], [1, 3]),
+        (["keeps_limits=True", "score<0.9"], [0, 2]),
         (["se=True", "width=16"], [2]),
     ],
 )
