@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks.large_search import LargeSearch, large_search
 from benchmarks.polling import N_CLIENTS, polls
 from benchmarks.rows import Row, parser, report
+from benchmarks.serving import api_service, free_port
 from nas_service.access.identity import Permission
 from nas_service.cli.serve import prepare
 from nas_service.client import Client
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(var_dir=Path(folder) / "var")
         prepare(settings)
-        with _service(settings) as url, Client(url) as nas:
+        with api_service(settings) as url, Client(url) as nas:
             nas.add_device("here", this_machine=True)
             began = time.monotonic()
             search = large_search(settings.var_dir, given.candidates, given.seed)
@@ -70,7 +71,7 @@ def _row(case: str, method: str, metric: str, n: int, value: float) -> Row:
 
 
 def _polled(url: str, search: LargeSearch, seconds: float) -> list[Row]:
-    port, bare_port = int(url.rpartition(":")[2]), _free_port()
+    port, bare_port = int(url.rpartition(":")[2]), free_port()
     path = f"/v1/searches/{search.search_id}/front"
     tag = httpx.get(url + path, trust_env=False).headers["ETag"]
     rows = []
@@ -158,30 +159,6 @@ def _tokens(settings: Settings) -> list[Row]:
         _row("token", "look-up", "p50, ms", N_TOKENS, float(np.percentile(late, 50))),
         _row("token", "look-up", "p99, ms", N_TOKENS, float(np.percentile(late, 99))),
     ]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _service(settings: Settings) -> Iterator[str]:
-    """The API in a process of its own, without a worker."""
-    port = _free_port()
-    env = {**os.environ, "NAS_VAR_DIR": str(settings.var_dir), "NAS_PORT": str(port)}
-    command = [sys.executable, "-m", "nas_service.cli", "serve", "--api-only"]
-    process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        with Client(url := f"http://127.0.0.1:{port}") as nas:
-            nas.wait_until_it_answers(60)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @contextlib.contextmanager

@@ -18,9 +18,12 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from lookup_tables.agent_file import agent_file
+from lookup_tables.measuring.timing import Protocol
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Asking, Services, Strict, With, unaudited
+from nas_service.api.documents.base import Own
+from nas_service.api.documents.devices import ReferenceState, TargetFacts
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.storage import agents, certified, devices
@@ -60,7 +63,7 @@ class HelloIn(Strict):
     runtimes: dict[str, str]
     operating_point: str = Field(default="", max_length=80)
     measures_energy: bool = False
-    conditions: dict[str, Any] = Field(default_factory=dict)
+    conditions: Own = Field(default_factory=dict)
 
 
 class HelloOut(BaseModel):
@@ -83,14 +86,14 @@ class TaskOut(BaseModel):
 
     id: str
     lease: str
-    target: dict[str, Any]
+    target: TargetFacts
     models: dict[str, str]
-    protocol: dict[str, Any]
+    protocol: Protocol
     seed: int
     budget_s: float | None
     inputs: str | None
     outputs_of: list[str]
-    references: dict[str, Any] = Field(default_factory=dict)
+    references: dict[str, ReferenceState] = Field(default_factory=dict)
     relearn: bool = False
     watch_s: float = 0.0
 
@@ -192,7 +195,7 @@ class FinishIn(Strict):
     lease: Lease
     timings: dict[str, TimingIn] = Field(default_factory=dict)
     outputs: dict[str, OutputsIn] = Field(default_factory=dict)
-    conditions: dict[str, Any] = Field(default_factory=dict)
+    conditions: Own = Field(default_factory=dict)
     runtime_version: str = Field(default="", max_length=80)
     machine: MachineIn | None = None
     problem: str | None = Field(default=None, max_length=4000)

@@ -69,6 +69,9 @@ RESOURCES = (
 )
 
 
+_PROBLEM = {"$ref": "#/components/schemas/ProblemOut"}
+
+
 class Api(FastAPI):
     """The application behind its guard, which sees every request before any of the framework."""
 
@@ -118,13 +121,18 @@ def create_app(settings: Settings) -> Api:
         redoc_url=None,
         generate_unique_id_function=action_of,
         responses={
-            status: {"description": text, "content": {MEDIA_TYPE: {}}}
+            status: {"description": text, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
             for status, text in {
+                400: "No JSON that can be read",
                 401: "No token, or one that is worth nothing",
                 403: "A token that may not do this",
                 404: "Not found",
                 409: "Conflict",
+                413: "Longer than the route takes",
                 422: "The request says something that cannot be",
+                429: "Too many requests; Retry-After says for how long",
+                500: "A fault of the service; its log says more",
+                501: "Not on this device or machine",
                 503: "Not now",
             }.items()
         },

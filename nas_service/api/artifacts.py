@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
@@ -10,11 +10,15 @@ from pydantic import BaseModel
 
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
-from nas_service.api.dependencies import Listing, Paging, With, listing
+from nas_service.api.dependencies import Listing, Paging, With, listing_of
+from nas_service.api.documents.models import (
+    ArtifactOut,
+    ArtifactWithMeasurements,
+    FileMeasurement,
+)
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import Conflict
 from nas_service.storage import artifacts, jobs
-from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.scope import SERVICE
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["artifacts"])
@@ -32,32 +36,23 @@ def list_artifacts(
     with_: With,
     page: Paging,
     owner: Annotated[str | None, Query(description="A search or a winner.")] = None,
-) -> Listing[StoredArtifact]:
+) -> Listing[ArtifactOut]:
     """Artifacts, newest first."""
     with with_.database.session() as session:
-        return listing(
-            artifacts.list_artifacts(session, owner=owner, cursor=page.cursor, limit=page.limit)
-        )
+        found = artifacts.list_artifacts(session, owner=owner, cursor=page.cursor, limit=page.limit)
+    return listing_of(found, ArtifactOut.of)
 
 
 @router.get("/artifacts/{artifact_id}")
 @allow(Rule.READ)
-def get_artifact(artifact_id: str, with_: With) -> dict[str, Any]:
+def get_artifact(artifact_id: str, with_: With) -> ArtifactWithMeasurements:
     """One artifact with its lineage and measurements."""
     with with_.database.session() as session:
         found = artifacts.get_artifact(session, artifact_id)
         measured = artifacts.measurements_of(session, artifact_id)
-    return {
-        "id": found.id,
-        "owner": found.owner,
-        "name": found.name,
-        "kind": found.kind,
-        "sha256": found.sha256,
-        "size_bytes": found.size_bytes,
-        "lineage": found.lineage,
-        "created_at": found.created_at,
-        "measurements": measured,
-    }
+    told = ArtifactWithMeasurements.of(found)
+    told.measurements = [FileMeasurement.model_validate(one) for one in measured]
+    return told
 
 
 @router.get("/artifacts/{artifact_id}/content", response_class=FileResponse)

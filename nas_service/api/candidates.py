@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Services, With
+from nas_service.api.documents.base import Decisions, Estimate
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.plugins import SPACES, load
@@ -35,22 +36,15 @@ Where = Annotated[
 ]
 
 
-class EstimateOut(BaseModel):
-    """An expected value, and what the measured one stays below with the limit's probability."""
-
-    value: float
-    upper: float
-
-
 class CandidateOut(BaseModel):
     """An architecture in one deployment with what is expected of it; nothing here was measured."""
 
     index: int = Field(description="Its number in the search, which it keeps.")
-    architecture: dict[str, Any] = Field(description="Values by decision.")
+    architecture: Decisions = Field(description="Values by decision.")
     precision: str
     score: float = Field(description="Predicted; the accuracy itself where that is the metric.")
     score_std: float
-    estimates: dict[str, EstimateOut]
+    estimates: dict[str, Estimate]
     keeps_limits: bool
     on_front: bool
     winner: int | None = Field(description="Its rank, where it was taken as a winner.")
@@ -129,7 +123,7 @@ class Opened:
             score=float(found.values[SCORE][row]),
             score_std=float(found.score_std[row]),
             estimates={
-                name: EstimateOut(value=float(found.values[name][row]), upper=float(upper[row]))
+                name: Estimate(value=float(found.values[name][row]), upper=float(upper[row]))
                 for name, upper in found.uppers.items()
             },
             keeps_limits=bool(found.keeps_limits[row]),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -20,9 +20,11 @@ from nas_service.api.dependencies import (
     With,
     remembered,
 )
+from nas_service.api.documents.base import Own
+from nas_service.api.documents.models import ArtifactOut, AskedModel, CompressionReport
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
-from nas_service.api.uploads import keep_upload
+from nas_service.api.uploads import keep_upload, sent_as
 from nas_service.compilation.forms import ENDINGS as FORMS
 from nas_service.compilation.forms import ONNX, why_not_read
 from nas_service.compilation.uploads.refusal import MAX_BYTES
@@ -44,7 +46,7 @@ router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["compression
 KIND = "compression"
 
 
-class ReferenceIn(Strict):
+class ReferenceNetworkIn(Strict):
     """A reference network, to be trained on the data set first."""
 
     name: str
@@ -74,8 +76,8 @@ class CompressionIn(Strict):
         description="Channels, height and width for a graph whose sizes are open.",
     )
     winner: str | None = Field(default=None, description="Winner of a search.")
-    reference: ReferenceIn | None = None
-    recipe: list[str | dict[str, dict[str, Any]]] = Field(default_factory=list, max_length=20)
+    reference: ReferenceNetworkIn | None = None
+    recipe: list[str | dict[str, Own]] = Field(default_factory=list, max_length=20)
     targets: list[TargetIn] = Field(
         default=[TargetIn(runtime="onnxruntime", precision="int8")], min_length=1, max_length=20
     )
@@ -106,25 +108,22 @@ class CompressionIn(Strict):
         return self
 
 
-class CompressionOut(BaseModel):
+class CompressionOut(CompressionReport):
     """A compression: its job, what was asked for, and rows of what came of it."""
 
     id: str
     job: JobOut
-    request: dict[str, Any]
-    made_ready: list[str] = Field(description="What was changed in an upload first.")
-    passes: list[dict[str, Any]]
-    rows: list[dict[str, Any]]
-    artifacts: list[StoredArtifact]
+    request: AskedModel
+    artifacts: list[ArtifactOut]
 
 
-@router.post("/models:upload", status_code=201)
+@router.post("/models:upload", status_code=201, openapi_extra=sent_as("application/octet-stream"))
 @allow(Rule.WRITE, max_body_bytes=None)
 async def upload_model(
     request: Request,
     with_: With,
     filename: Annotated[str, Query(max_length=200, description="Its ending says what it is.")],
-) -> StoredArtifact:
+) -> ArtifactOut:
     """Store an ONNX file or an exported torch program (.pt2); it is checked before it is used."""
     ending = Path(filename).suffix.lower()
     if ending not in FORMS:
@@ -134,9 +133,9 @@ async def upload_model(
     limit = min(with_.settings.max_upload_bytes, MAX_BYTES)
     sha256 = await keep_upload(request, with_, ending, limit)
 
-    def keep() -> StoredArtifact:  # reads all of it once more
+    def keep() -> ArtifactOut:  # reads all of it once more
         with with_.database.session() as session, with_.blobs.local(sha256) as path:
-            return artifacts.add_artifact(
+            added = artifacts.add_artifact(
                 session,
                 with_.blobs,
                 path,
@@ -145,6 +144,7 @@ async def upload_model(
                 kind="model",
                 lineage={},
             )
+        return ArtifactOut.of(added)
 
     return await run_in_threadpool(keep)
 
@@ -195,10 +195,7 @@ def get_compression(compression_id: str, with_: With) -> CompressionOut:
     with with_.database.session() as session:
         job = job_of(session, compression_id)
         files = artifacts.artifacts_of(session, compression_id)
-    report: dict[str, Any] = {"made_ready": [], "passes": [], "rows": []}
-    for one in files:
-        if one.name == "report.json":
-            report |= with_.document(one.sha256)
+    reports = [with_.document(one.sha256) for one in files if one.name == "report.json"]
     hidden = {
         "device_queue",
         "remote",
@@ -210,8 +207,14 @@ def get_compression(compression_id: str, with_: With) -> CompressionOut:
     }
     hidden |= {"again"}
     request = {k: v for k, v in job.params.items() if k not in hidden}
-    return CompressionOut(
-        id=compression_id, job=JobOut.of(job), request=request, artifacts=files, **report
+    return CompressionOut.model_validate(
+        {
+            **(reports[0] if reports else {}),
+            "id": compression_id,
+            "job": JobOut.of(job),
+            "request": request,
+            "artifacts": files,
+        }
     )
 
 

@@ -19,12 +19,13 @@ from nas_service.api.dependencies import (
     Services,
     Strict,
     With,
-    listing,
+    listing_of,
     remembered,
 )
+from nas_service.api.documents.datasets import DatasetOut, Report
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
-from nas_service.api.uploads import UNFINISHED, keep_upload, received
+from nas_service.api.uploads import UNFINISHED, keep_upload, received, sent_as
 from nas_service.datasets import archives
 from nas_service.datasets.answers import MAX_SIZE, MIN_SIZE, Answers, parse
 from nas_service.datasets.inspection import inspect
@@ -33,7 +34,6 @@ from nas_service.jobs.params import DatasetJob
 from nas_service.learning.registry import DEFAULT
 from nas_service.plugins import LEARNING_TASKS, check
 from nas_service.storage import datasets, jobs
-from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.session import new_id
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["data sets"])
@@ -143,19 +143,20 @@ def register(
 
 @router.post("/datasets:inspect")
 @allow(Rule.WRITE)
-def look_at(body: SourceIn, with_: With) -> dict[str, Any]:
+def look_at(body: SourceIn, with_: With) -> Report:
     """What an import would understand of a path on the server: the report, with its questions."""
     path = _allowed(with_, body.path)
-    return inspect(path, body.parsed(), within=with_.settings.roots).report.as_dict()
+    found = inspect(path, body.parsed(), within=with_.settings.roots).report
+    return Report.model_validate(found.as_dict())
 
 
-@router.post("/datasets:inspect-upload")
+@router.post("/datasets:inspect-upload", openapi_extra=sent_as("application/octet-stream"))
 @allow(Rule.WRITE, max_body_bytes=None)
 async def look_at_upload(
     request: Request,
     with_: With,
     query: Annotated[FileIn, Query()],
-) -> dict[str, Any]:
+) -> Report:
     """The same for a file that is sent; nothing of it is kept."""
     ending = _ending(query.filename)
     given = query.parsed()
@@ -163,7 +164,7 @@ async def look_at_upload(
         return await run_in_threadpool(_looked_at, file, given)
 
 
-@router.post("/datasets:upload", status_code=202)
+@router.post("/datasets:upload", status_code=202, openapi_extra=sent_as("application/octet-stream"))
 @allow(Rule.WRITE, max_body_bytes=None)
 async def upload(
     request: Request,
@@ -187,18 +188,19 @@ async def upload(
 
 @router.get("/datasets")
 @allow(Rule.READ)
-def list_datasets(with_: With, page: Paging) -> Listing[StoredDataset]:
+def list_datasets(with_: With, page: Paging) -> Listing[DatasetOut]:
     """Data sets, newest first."""
     with with_.database.session() as session:
-        return listing(datasets.list_datasets(session, cursor=page.cursor, limit=page.limit))
+        found = datasets.list_datasets(session, cursor=page.cursor, limit=page.limit)
+    return listing_of(found, DatasetOut.of)
 
 
 @router.get("/datasets/{name}")
 @allow(Rule.READ)
-def get_dataset(name: str, with_: With) -> StoredDataset:
+def get_dataset(name: str, with_: With) -> DatasetOut:
     """One data set, by name or id; it has a digest once it is imported."""
     with with_.database.session() as session:
-        return datasets.get_dataset(session, name)
+        return DatasetOut.of(datasets.get_dataset(session, name))
 
 
 def _task(name: str) -> dict[str, str]:
@@ -217,10 +219,11 @@ def _ending(filename: str) -> str:
     )
 
 
-def _looked_at(file: Path, answered: Answers) -> dict[str, Any]:
+def _looked_at(file: Path, answered: Answers) -> Report:
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=UNFINISHED) as folder:
         unpacked = archives.unpack(file, Path(folder))
-        return inspect(unpacked, answered, within=[file.parent]).report.as_dict()
+        found = inspect(unpacked, answered, within=[file.parent]).report
+        return Report.model_validate(found.as_dict())
 
 
 def _allowed(with_: Services, path: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -26,6 +27,7 @@ from nas_service.storage.scope import SERVICE, Scope
 from nas_service.storage.session import Database
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,11 @@ class Listing(BaseModel, Generic[T]):
 def listing(page: Page[T]) -> Listing[T]:
     """A page as it is sent."""
     return Listing(items=page.items, next_cursor=page.next_cursor)
+
+
+def listing_of(page: Page[S], made: Callable[[S], T]) -> Listing[T]:
+    """A page of rows, each made into what is sent of it."""
+    return Listing(items=[made(one) for one in page.items], next_cursor=page.next_cursor)
 
 
 def remembered(session: Session, key: str | None, scope: str, body: Any, subject: str) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field, field_validator
@@ -14,11 +13,11 @@ from sqlalchemy.orm import Session
 from lookup_tables.target import Device, Target, this_device
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
-from nas_service.api.dependencies import Asking, Listing, Paging, Strict, With, listing
+from nas_service.api.dependencies import Asking, Listing, Paging, Strict, With, listing_of
+from nas_service.api.documents.devices import DeviceOut, DeviceWithAgent, TargetOut
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec
 from nas_service.storage import agents, devices, jobs
-from nas_service.storage.devices import StoredDevice, StoredTarget
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["devices"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -93,21 +92,9 @@ class TokenOut(BaseModel):
     command: str
 
 
-class DeviceOut(BaseModel):
-    """A device, and its agent where it has one."""
-
-    id: str
-    name: str
-    facts: dict[str, Any]
-    local: bool
-    lineage: dict[str, Any]
-    created_at: datetime
-    agent: dict[str, Any] | None
-
-
 @router.post("/devices", status_code=201)
 @allow(Rule.WRITE)
-def register(body: DeviceIn, with_: With, response: Response) -> StoredDevice:
+def register(body: DeviceIn, with_: With, response: Response) -> DeviceOut:
     """Register a device; this machine comes with ONNX Runtime targets in fp32 and int8."""
     with with_.database.session() as session:
         own = with_.settings.machine
@@ -122,7 +109,7 @@ def register(body: DeviceIn, with_: With, response: Response) -> StoredDevice:
                 target = Target(added.name, "onnxruntime", runtime, precision)
                 devices.add_target(session, added.id, target)
     response.headers["Location"] = f"/v1/devices/{added.name}"
-    return added
+    return DeviceOut.of(added)
 
 
 def _worker_machine(session: Session, name: str) -> tuple[Device, str]:
@@ -139,23 +126,21 @@ def _worker_machine(session: Session, name: str) -> tuple[Device, str]:
 
 @router.get("/devices")
 @allow(Rule.READ)
-def list_devices(with_: With, page: Paging) -> Listing[StoredDevice]:
+def list_devices(with_: With, page: Paging) -> Listing[DeviceOut]:
     """Devices, newest first."""
     with with_.database.session() as session:
-        return listing(devices.list_devices(session, cursor=page.cursor, limit=page.limit))
+        found = devices.list_devices(session, cursor=page.cursor, limit=page.limit)
+    return listing_of(found, DeviceOut.of)
 
 
 @router.get("/devices/{name}")
 @allow(Rule.READ)
-def get_device(name: str, with_: With) -> DeviceOut:
+def get_device(name: str, with_: With) -> DeviceWithAgent:
     """One device, by name or id, with what its agent last said."""
     with with_.database.session() as session:
         found = devices.get_device(session, name)
         agent = agents.get_agent(session, found.id)
-    told = None if agent is None else {"seen_at": agent.seen_at, **agent.facts}
-    return DeviceOut(
-        **{k: getattr(found, k) for k in DeviceOut.model_fields if k != "agent"}, agent=told
-    )
+    return DeviceWithAgent.with_agent(found, agent)
 
 
 @router.post("/devices/{name}:token", status_code=201)
@@ -179,23 +164,25 @@ def token(name: Annotated[str, Path()], with_: With, who: Asking, request: Reque
 
 @router.get("/devices/{name}/targets")
 @allow(Rule.READ)
-def targets_of(name: str, with_: With) -> list[StoredTarget]:
+def targets_of(name: str, with_: With) -> list[TargetOut]:
     """A device's targets."""
     with with_.database.session() as session:
-        return devices.targets_of(session, devices.get_device(session, name).id)
+        found = devices.targets_of(session, devices.get_device(session, name).id)
+    return [TargetOut.of(one) for one in found]
 
 
 @router.get("/targets")
 @allow(Rule.READ)
-def list_targets(with_: With, page: Paging) -> Listing[StoredTarget]:
+def list_targets(with_: With, page: Paging) -> Listing[TargetOut]:
     """Targets, newest first."""
     with with_.database.session() as session:
-        return listing(devices.list_targets(session, cursor=page.cursor, limit=page.limit))
+        found = devices.list_targets(session, cursor=page.cursor, limit=page.limit)
+    return listing_of(found, TargetOut.of)
 
 
 @router.get("/targets/{target_id}")
 @allow(Rule.READ)
-def get_target(target_id: str, with_: With) -> StoredTarget:
+def get_target(target_id: str, with_: With) -> TargetOut:
     """One target."""
     with with_.database.session() as session:
-        return devices.get_target(session, target_id)
+        return TargetOut.of(devices.get_target(session, target_id))

@@ -13,12 +13,13 @@ from pydantic import BaseModel, Field, field_validator
 from nas_service.access.identity import Rule
 from nas_service.addresses import refusal_of_host
 from nas_service.api.access.rules import allow
-from nas_service.api.dependencies import Listing, Paging, Strict, With, listing
+from nas_service.api.dependencies import Listing, Paging, Strict, With, listing, listing_of
+from nas_service.api.documents.base import Document, Sent
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec
 from nas_service.storage import reopening, webhooks
 from nas_service.storage.reopening import Schedule
-from nas_service.storage.webhooks import EVENTS, Delivery, Event, Webhook
+from nas_service.storage.webhooks import EVENTS, Event
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["events"])
 
@@ -42,6 +43,35 @@ class WebhookIn(Strict):
         if parts.username or parts.password:
             raise ValueError("an address with a user's name or password; what is sent is signed")
         return url
+
+
+class WebhookOut(Sent):
+    """An address and the events it asks for."""
+
+    id: str
+    url: str
+    events: list[Event]
+    created_at: datetime
+
+
+class EventBody(Document):
+    """What an address is told: an event, whom it is about, and what the event says."""
+
+    event: Event
+    subject: str
+
+
+class DeliveryOut(Sent):
+    """One event on its way."""
+
+    id: str
+    webhook_id: str
+    event: Event
+    body: EventBody
+    state: str
+    attempts: int
+    answer: str | None
+    created_at: datetime
 
 
 class WebhookMade(BaseModel):
@@ -76,27 +106,28 @@ def add_webhook(body: WebhookIn, with_: With, response: Response) -> WebhookMade
 
 @router.get("/webhooks/{webhook_id}")
 @allow(Rule.READ)
-def get_webhook(webhook_id: str, with_: With) -> Webhook:
+def get_webhook(webhook_id: str, with_: With) -> WebhookOut:
     """One address."""
     with with_.database.session() as session:
-        return webhooks.get_webhook(session, webhook_id)
+        return WebhookOut.of(webhooks.get_webhook(session, webhook_id))
 
 
 @router.get("/webhooks")
 @allow(Rule.READ)
-def list_webhooks(with_: With, page: Paging) -> Listing[Webhook]:
+def list_webhooks(with_: With, page: Paging) -> Listing[WebhookOut]:
     """Addresses, newest first."""
     with with_.database.session() as session:
-        return listing(webhooks.list_webhooks(session, cursor=page.cursor, limit=page.limit))
+        found = webhooks.list_webhooks(session, cursor=page.cursor, limit=page.limit)
+    return listing_of(found, WebhookOut.of)
 
 
 @router.get("/webhooks/{webhook_id}/deliveries")
 @allow(Rule.READ)
-def deliveries(webhook_id: str, with_: With, page: Paging) -> Listing[Delivery]:
+def deliveries(webhook_id: str, with_: With, page: Paging) -> Listing[DeliveryOut]:
     """What was sent to an address, or waits to be."""
     with with_.database.session() as session:
         found = webhooks.deliveries_of(session, webhook_id, cursor=page.cursor, limit=page.limit)
-    return listing(found)
+    return listing_of(found, DeliveryOut.of)
 
 
 @router.delete("/webhooks/{webhook_id}", status_code=204)

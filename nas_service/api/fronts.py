@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Response
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import With
+from nas_service.api.documents.winners import FrontOut
 from nas_service.api.polling import NO_FRONT, PolledRoute
 from nas_service.errors import NotFound
 from nas_service.storage import searches
@@ -19,7 +20,7 @@ router = APIRouter(route_class=PolledRoute, prefix="/v1", tags=["searches"])
 @router.get(
     "/searches/{search_id}/front",
     response_class=Response,
-    responses={200: {"content": {"application/json": {}}}, 304: {"description": "Not changed"}},
+    responses={200: {"model": FrontOut}, 304: {"description": "Not changed"}},
 )
 @allow(Rule.READ)
 def front(

@@ -118,8 +118,16 @@ def _invalid(error: dict[str, Any]) -> dict[str, str]:
     if error["type"] == "json_invalid":
         at, why = error["loc"][-1], error.get("ctx", {}).get("error", error["msg"])
         return {"field": "body", "error": f"no JSON: {why} at character {at + 1}"}
-    place = ".".join(str(part) for part in error["loc"][1:])
-    return {"field": place or "body", "error": error["msg"]}
+    where, *places = map(str, error["loc"])
+    told = {"field": ".".join(places) or "body", "error": error["msg"]}
+    if where == "body":
+        told["pointer"] = "#" + "".join(f"/{_escaped(one)}" for one in places)
+    return told
+
+
+def _escaped(part: str) -> str:
+    """A part of a JSON pointer (RFC 6901)."""
+    return part.replace("~", "~0").replace("/", "~1")
 
 
 def _allowed(routes: Sequence[BaseRoute], path: str) -> list[str]:

@@ -22,8 +22,18 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Fault(BaseModel):
+    """One thing that is wrong with a request."""
+
+    model_config = ConfigDict(extra="allow")
+
+    field: str
+    error: str
+    pointer: str | None = Field(default=None, description="JSON pointer into the body.")
+
+
 class ProblemOut(BaseModel):
-    """Why a job failed, as the API says errors (RFC 9457); kinds have fields of their own."""
+    """Why something failed, as the API says errors (RFC 9457); kinds have fields of their own."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -33,6 +43,7 @@ class ProblemOut(BaseModel):
     detail: str
     instance: str
     field: str | None = Field(default=None, description="What of the request it is about.")
+    errors: list[Fault] | None = Field(default=None, description="Everything that is wrong.")
 
 
 class JobOut(BaseModel):

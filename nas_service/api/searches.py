@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
@@ -20,12 +19,14 @@ from nas_service.api.dependencies import (
     Services,
     Strict,
     With,
-    listing,
     remembered,
 )
 from nas_service.api.deployments import check_deployments
+from nas_service.api.documents.base import Architecture, Lineage
+from nas_service.api.documents.certificates import CertificateOut
+from nas_service.api.documents.searches import FactsOut, SearchState, SpecOut
+from nas_service.api.documents.winners import FrontOut, Trail, WinnerOut
 from nas_service.api.idempotency import RepeatableRoute
-from nas_service.api.problems import stored_problem
 from nas_service.api.schemas import Accepted, JobOut, ProblemOut, problem_of
 from nas_service.compression.searched import recipes_of
 from nas_service.errors import InvalidSpec
@@ -36,7 +37,6 @@ from nas_service.search.reopen import check_follows
 from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.space.base import SearchSpace, describe
 from nas_service.storage import certified, datasets, devices, jobs, searches
-from nas_service.storage.certified import StoredCertificate
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.trail import trails
 
@@ -142,13 +142,13 @@ class SearchOut(BaseModel):
     """A search."""
 
     id: str
-    state: str
-    spec: dict[str, Any]
+    state: SearchState
+    spec: SpecOut
     revision: int
     reopens: str | None
-    facts: dict[str, Any]
+    facts: FactsOut
     problem: ProblemOut | None
-    lineage: dict[str, Any]
+    lineage: Lineage
     created_at: datetime
     finished_at: datetime | None
 
@@ -157,13 +157,13 @@ class SearchOut(BaseModel):
         """The search as it is sent."""
         return cls(
             id=stored.id,
-            state=stored.state,
-            spec=stored.spec,
+            state=SearchState(stored.state),
+            spec=SpecOut.model_validate(stored.spec),
             revision=stored.revision,
             reopens=stored.reopens,
-            facts=stored.facts.as_dict(),
+            facts=FactsOut.model_validate(stored.facts.as_dict()),
             problem=problem_of(stored.problem, f"/v1/searches/{stored.id}"),
-            lineage=stored.lineage,
+            lineage=Lineage.model_validate(stored.lineage),
             created_at=stored.created_at,
             finished_at=stored.finished_at,
         )
@@ -172,7 +172,7 @@ class SearchOut(BaseModel):
 class Progress(BaseModel):
     """How far a search is: itself, and the jobs that it waits for."""
 
-    state: str
+    state: SearchState
     progress: float
     message: str
     eta_s: float | None
@@ -184,7 +184,7 @@ class Evaluated(BaseModel):
 
     number: int
     batch: int
-    architecture: dict[str, Any]
+    architecture: Architecture
     precision: str
     accuracy: float
 
@@ -251,7 +251,7 @@ def progress(search_id: str, with_: With) -> Progress:
         job = jobs.get_job(session, search_id)
         below = jobs.children_of(session, search_id)
     return Progress(
-        state=search.state,
+        state=SearchState(search.state),
         progress=job.fraction,
         message=job.message,
         eta_s=job.eta_s,
@@ -280,7 +280,7 @@ def evaluations(
         Evaluated(
             number=one.number,
             batch=one.batch,
-            architecture=describe(space, one.genotype.row),
+            architecture=Architecture.model_validate(describe(space, one.genotype.row)),
             precision=search.value.deployments[one.genotype.deployment].name,
             accuracy=one.accuracy,
         )
@@ -289,54 +289,45 @@ def evaluations(
     return Listing(items=items, next_cursor=str(start + limit) if more else None)
 
 
-def newest_front(with_: Services, search_id: str) -> dict[str, Any]:
-    """The newest front's document, empty before the first."""
+def newest_front(with_: Services, search_id: str) -> FrontOut:
+    """The newest front, an empty one before the first."""
     with with_.database.session() as session:
         revision = searches.revision_of(session, search_id)
         body = searches.front_body(session, search_id, revision)
-    found: dict[str, Any] = json.loads(body) if body else {}
-    return found
+    return FrontOut.model_validate_json(body) if body else FrontOut()
 
 
 @router.get("/searches/{search_id}/winners")
 @allow(Rule.READ)
-def winners(search_id: str, with_: With) -> list[dict[str, Any]]:
+def winners(search_id: str, with_: With) -> list[WinnerOut]:
     """The search's winners: estimates, measurements, verdicts."""
     with with_.database.session() as session:
         searches.get_search(session, search_id)
         found = searches.winners_of(session, search_id)
-    return [
-        {
-            "id": one.id,
-            "rank": one.rank,
-            "state": one.state,
-            "estimates": one.estimates,
-            "artifacts": one.compressed or {},
-            "results": one.results or [],
-            "problem": stored_problem(one.problem, f"/v1/searches/{search_id}/winners"),
-        }
-        for one in found
-    ]
+    return [WinnerOut.of(one) for one in found]
 
 
 @router.get("/searches/{search_id}/lineage")
 @allow(Rule.READ)
-def lineage_of(search_id: str, with_: With) -> list[dict[str, Any]]:
+def lineage_of(search_id: str, with_: With) -> list[Trail]:
     """Each winner's deployments from front point to certificate: which stages are done, by what."""
     with with_.database.session() as session:
-        return trails(session, searches.get_search(session, search_id))
+        found = trails(session, searches.get_search(session, search_id))
+    return [Trail.model_validate(one) for one in found]
 
 
 @router.get("/searches/{search_id}/certificates")
 @allow(Rule.READ)
-def certificates(search_id: str, with_: With, page: Paging) -> Listing[StoredCertificate]:
+def certificates(search_id: str, with_: With, page: Paging) -> Listing[CertificateOut]:
     """Certificates of the search's files, newest first; stale ones say why."""
     with with_.database.session() as session:
         searches.get_search(session, search_id)
         found = certified.list_certificates(
             session, search_id, cursor=page.cursor, limit=page.limit
         )
-    return listing(found)
+    return Listing(
+        items=[CertificateOut.of(one) for one in found.items], next_cursor=found.next_cursor
+    )
 
 
 @router.get("/searches/{search_id}/again")

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
-from nas_service.api.dependencies import Listing, Paging, With, listing
+from nas_service.api.dependencies import Listing, Paging, With, listing_of
+from nas_service.api.documents.base import Choice
+from nas_service.api.documents.models import PredictorOut, SupernetOut
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.learning.registry import required_sample
 from nas_service.plugins import GROUPS, SPACES, load, names
 from nas_service.space.base import SearchSpace, digest, n_architectures
 from nas_service.storage import supernets
-from nas_service.storage.supernets import StoredPredictor, StoredSupernet
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["search spaces"])
+
+
+class DecisionOut(BaseModel):
+    """What is chosen, and the values that it can take."""
+
+    name: str
+    values: list[Choice]
 
 
 class SpaceOut(BaseModel):
@@ -27,7 +35,7 @@ class SpaceOut(BaseModel):
     digest: str
     n_genotypes: float
     has_supernet: bool
-    decisions: list[dict[str, Any]]
+    decisions: list[DecisionOut]
 
 
 @router.get("/search-spaces")
@@ -54,40 +62,42 @@ def get_space(
         digest=digest(space),
         n_genotypes=float(n_architectures(space)),
         has_supernet=space.has_supernet,
-        decisions=[{"name": d.name, "values": list(d.values)} for d in space.decisions],
+        decisions=[DecisionOut(name=d.name, values=list(d.values)) for d in space.decisions],
     )
 
 
 @router.get("/supernets")
 @allow(Rule.READ)
-def list_supernets(with_: With, page: Paging) -> Listing[StoredSupernet]:
+def list_supernets(with_: With, page: Paging) -> Listing[SupernetOut]:
     """Supernets, newest first."""
     with with_.database.session() as session:
-        return listing(supernets.list_supernets(session, cursor=page.cursor, limit=page.limit))
+        found = supernets.list_supernets(session, cursor=page.cursor, limit=page.limit)
+    return listing_of(found, SupernetOut.of)
 
 
 @router.get("/supernets/{supernet_id}")
 @allow(Rule.READ)
-def get_supernet(supernet_id: str, with_: With) -> StoredSupernet:
+def get_supernet(supernet_id: str, with_: With) -> SupernetOut:
     """One supernet."""
     with with_.database.session() as session:
-        return supernets.get_supernet(session, supernet_id)
+        return SupernetOut.of(supernets.get_supernet(session, supernet_id))
 
 
 @router.get("/predictors")
 @allow(Rule.READ)
-def list_predictors(with_: With, page: Paging) -> Listing[StoredPredictor]:
+def list_predictors(with_: With, page: Paging) -> Listing[PredictorOut]:
     """Accuracy predictors, newest first."""
     with with_.database.session() as session:
-        return listing(supernets.list_predictors(session, cursor=page.cursor, limit=page.limit))
+        found = supernets.list_predictors(session, cursor=page.cursor, limit=page.limit)
+    return listing_of(found, PredictorOut.of)
 
 
 @router.get("/predictors/{predictor_id}")
 @allow(Rule.READ)
-def get_predictor(predictor_id: str, with_: With) -> StoredPredictor:
+def get_predictor(predictor_id: str, with_: With) -> PredictorOut:
     """One accuracy predictor with its quality on held-out subnets."""
     with with_.database.session() as session:
-        return supernets.get_predictor(session, predictor_id)
+        return PredictorOut.of(supernets.get_predictor(session, predictor_id))
 
 
 @router.get("/plugins")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
@@ -17,16 +17,18 @@ from lookup_tables.plausible import require_plausible
 from lookup_tables.table import LookupTable
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
-from nas_service.api.dependencies import Listing, Paging, Services, Strict, With, listing
+from nas_service.api.dependencies import Listing, Paging, Services, Strict, With, listing_of
+from nas_service.api.documents.base import Decisions
+from nas_service.api.documents.tables import TableOut
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.profiling import ImageIn
+from nas_service.api.uploads import sent_as
 from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
 from nas_service.learning.registry import required_sample
 from nas_service.plugins import SPACES, load
 from nas_service.search.cost import CostModel, StructureModel
 from nas_service.space.base import SearchSpace, parse
 from nas_service.storage import devices
-from nas_service.storage.devices import StoredTable
 from nas_service.storage.reopening import newest_tables, reopen_for_device
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["lookup tables"])
@@ -40,7 +42,7 @@ class PriceIn(Strict):
     device: str
     space: str
     image: ImageIn
-    decisions: dict[str, Any]
+    decisions: Decisions
     probability: float = Field(default=0.9, gt=0.5, lt=1)
 
 
@@ -57,9 +59,9 @@ class Price(BaseModel):
     parameters: int
 
 
-@router.post("/lookup-tables", status_code=201)
+@router.post("/lookup-tables", status_code=201, openapi_extra=sent_as("application/octet-stream"))
 @allow(Rule.WRITE, max_body_bytes=None)
-async def upload(request: Request, with_: With, response: Response) -> StoredTable:
+async def upload(request: Request, with_: With, response: Response) -> TableOut:
     """Add a table in the documented file format; all of it or, with every problem named, none."""
     content = bytearray()
     async for chunk in request.stream():
@@ -69,7 +71,7 @@ async def upload(request: Request, with_: With, response: Response) -> StoredTab
     return await run_in_threadpool(_add, bytes(content), with_, response)
 
 
-def _add(content: bytes, with_: Services, response: Response) -> StoredTable:
+def _add(content: bytes, with_: Services, response: Response) -> TableOut:
     try:
         table = files.parse(content.decode())
         require_plausible(table)
@@ -86,7 +88,7 @@ def _add(content: bytes, with_: Services, response: Response) -> StoredTable:
     for job in again:
         with_.enqueue(job)
     response.headers["Location"] = f"/v1/lookup-tables/{added.id}"
-    return added
+    return TableOut.of(added)
 
 
 def _check_units(session: Session, with_: Services, device_id: str, table: LookupTable) -> None:
@@ -112,21 +114,21 @@ def list_tables(
     with_: With,
     page: Paging,
     target_id: Annotated[str | None, Query(description="Of one target.")] = None,
-) -> Listing[StoredTable]:
+) -> Listing[TableOut]:
     """Lookup tables, newest first."""
     with with_.database.session() as session:
         found = devices.list_tables(
             session, target_id=target_id, cursor=page.cursor, limit=page.limit
         )
-    return listing(found)
+    return listing_of(found, TableOut.of)
 
 
 @router.get("/lookup-tables/{table_id}")
 @allow(Rule.READ)
-def get_table(table_id: str, with_: With) -> StoredTable:
+def get_table(table_id: str, with_: With) -> TableOut:
     """What is known of a table, by id or version."""
     with with_.database.session() as session:
-        return devices.get_table(session, table_id)
+        return TableOut.of(devices.get_table(session, table_id))
 
 
 @router.get("/lookup-tables/{table_id}/content", response_class=FileResponse)
@@ -143,18 +145,18 @@ def content(table_id: str, with_: With) -> Response:
 
 @router.post("/lookup-tables/{table_id}:retire")
 @allow(Rule.WRITE)
-def retire(table_id: str, with_: With) -> StoredTable:
+def retire(table_id: str, with_: With) -> TableOut:
     """Take a table out of use: the one before it prices the searches that follow."""
     with with_.database.session() as session:
-        return devices.retire_table(session, table_id)
+        return TableOut.of(devices.retire_table(session, table_id))
 
 
 @router.post("/lookup-tables/{table_id}:use")
 @allow(Rule.WRITE)
-def use(table_id: str, with_: With) -> StoredTable:
+def use(table_id: str, with_: With) -> TableOut:
     """Make a table the current one of its target."""
     with with_.database.session() as session:
-        return devices.use_table(session, table_id)
+        return TableOut.of(devices.use_table(session, table_id))
 
 
 @router.post("/prices")

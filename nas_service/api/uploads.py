@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -30,6 +31,12 @@ def sweep(scratch: Path) -> None:
                     shutil.rmtree(one, ignore_errors=True)
                 else:
                     one.unlink()
+
+
+def sent_as(media_type: str) -> dict[str, Any]:
+    """What the OpenAPI document says of a body that is read as it comes."""
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 async def keep_upload(request: Request, with_: Services, ending: str, limit: int) -> str:

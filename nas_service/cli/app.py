@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from nas_service.cli import (
     inspect_model,
     measure,
     output,
+    pages,
     remove,
     searches,
     tables,
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rendering help with rich takes as long as everything else
     help="Hardware-aware neural architecture search: fronts that were measured on the device.",
@@ -71,6 +72,7 @@ for _command in (
     waiting.show,
 ):
     app.command()(_command)
+app.command("open")(pages.open_)
 
 
 def _print_version(asked: bool) -> None:
@@ -188,6 +190,21 @@ def migrate(
         output.show_json({"migrated": shown})
     else:
         print(f"migrated {shown}")
+
+
+@app.command()
+def openapi(
+    out: Annotated[Path | None, typer.Option(help="File to write; printed unless given.")] = None,
+) -> None:
+    """Print what the REST API is as an OpenAPI document: clients are generated from it."""
+    from nas_service.api.app import create_app
+
+    document = create_app(_settings()).openapi()
+    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text)
 
 
 @app.command()

@@ -158,7 +158,7 @@ class SearchProgress(ProgressLine):
             if not error.away:
                 raise
             return  # whoever called waits for a service that starts again
-        if cards is not None:
+        if cards:
             self._warned = True
             for line in steadiness_lines(cards):
                 print(f"\n{line}" if self._terminal else line, file=sys.stderr, flush=True)

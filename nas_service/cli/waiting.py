@@ -37,7 +37,7 @@ def wait(name: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -
     """Wait for a search, a compression, a data set or any job, across restarts of the service."""
     with Client(server) as nas:
         nas.wait_until_it_answers()
-        job = _job_of(nas, name)
+        job = job_of(nas, name)
         if job["kind"] == "search":
             line: Any = output.SearchProgress(nas, job["id"], quiet=as_json)
         else:
@@ -59,7 +59,7 @@ def fetch(
     """Save what a search or a compression gave: report, bundle, files. Waits where it goes on."""
     with Client(server) as nas:
         nas.wait_until_it_answers()
-        job = _job_of(nas, name)
+        job = job_of(nas, name)
         if job["state"] in {"queued", "running"}:
             wait_for(nas, job["id"], output.ProgressLine(job["kind"]), name=name)
         elif job["state"] != "succeeded":
@@ -70,7 +70,7 @@ def fetch(
 def show(name: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
     """Show how a search, a compression, a data set or a job stands, and why it failed if it did."""
     with Client(server) as nas:
-        job = _job_of(nas, name)
+        job = job_of(nas, name)
         steps = list(nas.every("/v1/jobs", parent=job["id"])) if job["kind"] == "search" else []
     if as_json:
         output.show_json({**job, "steps": steps})
@@ -92,7 +92,7 @@ def why_not(thing: dict[str, Any]) -> str:
     return str(problem.get("detail") or problem.get("title")) if problem else ""
 
 
-def _job_of(nas: Client, name: str) -> dict[str, Any]:
+def job_of(nas: Client, name: str) -> dict[str, Any]:
     """The job of that id, or the newest one about the thing of that id or name."""
     try:
         return nas.job(name)

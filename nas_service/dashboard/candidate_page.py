@@ -97,13 +97,13 @@ def show(request: Request, search_id: str, index: int, with_: With) -> Response:
     row = row_of(opened, index)
     candidate = opened.out(row)
     told = searches.get_search(search_id, with_)
-    scale = Scale.of(searches.newest_front(with_, search_id).get("metric_scale"))
+    scale = Scale.of(searches.newest_front(with_, search_id).metric_scale)
     winners = searches.winners(search_id, with_)
     lines = {(one.rank, one.precision): one for one in winner_lines(winners, scale)}
     blocks = blocks_at(with_, opened, row)
     own = [one.share for one in blocks.costs if one.precision == candidate.precision]
     share = own[0] if own else blocks.costs[0].share if blocks.costs else None
-    name = formats.metric_name(told.spec["metric"])
+    name = formats.metric_name(told.spec.metric)
     return page(
         request,
         "candidate.html",

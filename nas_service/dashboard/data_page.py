@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -14,9 +13,9 @@ from nas_service.access.identity import Rule
 from nas_service.api import datasets
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Paging, With
+from nas_service.api.documents.datasets import DatasetFacts, DatasetOut, Report
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import Fact
-from nas_service.storage.datasets import StoredDataset
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _FORM_BYTES = 4096
@@ -66,47 +65,52 @@ def add_digits(with_: With) -> Response:
 def show(request: Request, name: str, with_: With) -> Response:
     """One data set."""
     found = datasets.get_dataset(name, with_)
-    report: dict[str, Any] = found.facts.get("report") or {}
-    counts = report.get("counts") or {}
+    report = found.facts.report or Report()
     return page(
         request,
         "dataset.html",
         name=found.name,
         ready=found.digest is not None,
         facts=list(_facts(found)),
-        reading=report.get("reading") or [],
-        notes=report.get("notes") or [],
+        reading=report.reading,
+        notes=report.notes,
         classes=[
-            ClassCount(one, tuple(int(counts.get(part, {}).get(one, 0)) for part in _PARTS))
-            for one in found.facts.get("classes") or []
+            ClassCount(one, tuple(report.counts.get(part, {}).get(one, 0) for part in _PARTS))
+            for one in found.facts.classes or []
         ],
-        aside=report.get("set_aside") or [],
+        aside=report.set_aside,
     )
 
 
-def _line(found: StoredDataset) -> DatasetLine:
+def _line(found: DatasetOut) -> DatasetLine:
     facts = found.facts
-    layout = (facts.get("report") or {}).get("layout")
+    layout = None if facts.report is None else facts.report.layout
     return DatasetLine(
         name=found.name,
         layout=layout or ("unknown" if found.digest else "being imported"),
-        n_classes=str(len(facts["classes"])) if facts.get("classes") else "",
-        side=str(facts.get("size", "")),
-        sizes=tuple(str(facts.get(f"n_{part}", "")) for part in _PARTS),
+        n_classes=str(len(facts.classes)) if facts.classes else "",
+        side="" if facts.size is None else str(facts.size),
+        sizes=tuple("" if one is None else str(one) for one in _sizes(facts)),
         imported_at=found.created_at if found.digest else None,
     )
 
 
-def _facts(found: StoredDataset) -> Iterator[Fact]:
+def _facts(found: DatasetOut) -> Iterator[Fact]:
     facts = found.facts
-    yield Fact("Layout", (facts.get("report") or {}).get("layout") or "unknown")
-    if "size" in facts:
-        colours = "grey" if facts.get("channels") == 1 else "RGB"
-        yield Fact("Stored", f"{facts['size']}x{facts['size']} pixels, {colours}")
+    yield Fact("Layout", (facts.report.layout if facts.report else "") or "unknown")
+    if facts.size is not None:
+        colours = "grey" if facts.channels == 1 else "RGB"
+        yield Fact("Stored", f"{facts.size}x{facts.size} pixels, {colours}")
     if found.digest:
-        sizes = (f"{facts.get(f'n_{part}', 'unknown')} {_NAMES[part]}" for part in _PARTS)
-        yield Fact("Samples", ", ".join(sizes))
+        sizes = zip(_PARTS, _sizes(facts), strict=True)
+        told = (f"{'unknown' if n is None else n} {_NAMES[part]}" for part, n in sizes)
+        yield Fact("Samples", ", ".join(told))
         yield Fact("Digest", found.digest)
+
+
+def _sizes(facts: DatasetFacts) -> tuple[int | None, ...]:
+    """Of the parts, in the order of `_PARTS`."""
+    return facts.n_train, facts.n_validation, facts.n_test
 
 
 _NAMES = {"train": "training", "validation": "validation", "test": "test"}

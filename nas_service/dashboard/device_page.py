@@ -6,7 +6,6 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -17,7 +16,7 @@ from nas_service.access.identity import Rule
 from nas_service.api import devices as api
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Paging, With
-from nas_service.api.devices import DeviceOut
+from nas_service.api.documents.devices import DeviceWithAgent
 from nas_service.dashboard.formats import joined, since, size
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import Fact
@@ -158,26 +157,26 @@ def line_of(session: Session, device: StoredDevice, machines: set[str]) -> Devic
     )
 
 
-def _facts(device: DeviceOut, line: DeviceLine) -> Iterator[Fact]:
-    facts: dict[str, Any] = device.facts
+def _facts(device: DeviceWithAgent, line: DeviceLine) -> Iterator[Fact]:
+    facts = device.facts
     yield Fact("State", line.state)
     yield Fact("Measured by", line.by)
     yield Fact("Kind", line.kind)
     yield Fact("Model", line.model)
-    if facts.get("n_cores"):
-        yield Fact("Cores", str(facts["n_cores"]))
-    if facts.get("memory_bytes"):
-        yield Fact("Memory", size(facts["memory_bytes"]))
-    if facts.get("unsupported_operators"):
-        yield Fact("Unsupported operators", joined(facts["unsupported_operators"]))
-    for name, value in (facts.get("labels") or {}).items():
-        yield Fact(name, str(value))
-    agent = device.agent or {}
-    if agent.get("runtimes"):
-        told = (f"{name} {version}" for name, version in agent["runtimes"].items())
+    if facts.n_cores:
+        yield Fact("Cores", str(facts.n_cores))
+    if facts.memory_bytes:
+        yield Fact("Memory", size(facts.memory_bytes))
+    if facts.unsupported_operators:
+        yield Fact("Unsupported operators", joined(facts.unsupported_operators))
+    for name, value in facts.labels.items():
+        yield Fact(name, value)
+    agent = device.agent
+    if agent is not None and agent.runtimes:
+        told = (f"{name} {version}" for name, version in agent.runtimes.items())
         yield Fact("Runtimes", ", ".join(told))
-    if agent.get("seen_at"):
-        yield Fact("Last seen", since(agent["seen_at"]))
+    if agent is not None and agent.seen_at is not None:
+        yield Fact("Last seen", since(agent.seen_at))
 
 
 def _table(session: Session, target: StoredTarget, device: str) -> TableLine:

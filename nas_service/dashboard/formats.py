@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from nas_service.api.documents.winners import FrontPredictor, MetricScale
 
 UNKNOWN = "unknown"
 
@@ -79,11 +81,11 @@ class Scale:
     worst: float = 0.0
 
     @classmethod
-    def of(cls, told: Mapping[str, Any] | None) -> Scale:
+    def of(cls, told: MetricScale | None) -> Scale:
         """Of a front's `metric_scale`."""
-        if not told:
+        if told is None:
             return cls()
-        return cls(told["name"], told["unit"], told["best"], told["worst"])
+        return cls(told.name, told.unit, told.best, told.worst)
 
     def text(self, score: float | None) -> str:
         """A score as a value of the metric."""
@@ -104,18 +106,18 @@ class Scale:
         return f"{score * (self.best - self.worst):+.3g} {self.unit}"
 
 
-def predictor_card(card: Mapping[str, Any] | None) -> str:
+def predictor_card(card: FrontPredictor | None) -> str:
     """How a predictor does on networks that it has not seen, in a sentence."""
-    if not card:
+    if card is None or card.name is None:
         return ""
-    tau = UNKNOWN if card["kendall"] is None else f"{card['kendall']:.2f}"
-    error = UNKNOWN if card["mean_error"] is None else f"{100 * card['mean_error']:.1f} points"
+    tau = UNKNOWN if card.kendall is None else f"{card.kendall:.2f}"
+    error = UNKNOWN if card.mean_error is None else f"{100 * card.mean_error:.1f} points"
     held = ", ".join(
         f"{100 * float(level):.0f} % intervals held {percent(share, 0)}"
-        for level, share in card["coverage"].items()
+        for level, share in card.coverage.items()
     )
     return (
-        f"Predictor {card['name']} on {card['n']} networks, each predicted without its fold: "
+        f"Predictor {card.name} on {card.n} networks, each predicted without its fold: "
         f"Kendall's tau {tau}, mean error {error}, {held}."
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -14,11 +13,11 @@ from nas_service.api import compressions, spaces
 from nas_service.api.access.rules import allow
 from nas_service.api.compressions import CompressionOut
 from nas_service.api.dependencies import Paging, With
+from nas_service.api.documents.models import ComparedFile, CompressedRow, PredictorOut
 from nas_service.dashboard.formats import UNKNOWN, joined, percent, significant, size
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import Fact
 from nas_service.storage.jobs import FINAL
-from nas_service.storage.supernets import StoredPredictor
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -89,42 +88,43 @@ def list_predictors(request: Request, with_: With, bounds: Paging) -> Response:
 
 
 def _facts(found: CompressionOut) -> Iterator[Fact]:
-    asked: dict[str, Any] = found.request
-    for name in ("reference", "artifact", "winner"):
-        if asked.get(name):
-            yield Fact("Model", str(asked[name]))
-    yield Fact("Data set", str(asked["dataset"]), f"/datasets/{asked['dataset']}")
-    yield Fact("Device", str(asked["device"]), f"/devices/{asked['device']}")
-    yield Fact("Recipe", joined([one["name"] for one in asked.get("recipe") or []]))
+    asked = found.request
+    name = None if asked.reference is None else asked.reference.get("name")
+    for model in (name, asked.artifact, asked.winner):
+        if model:
+            yield Fact("Model", str(model))
+    yield Fact("Data set", asked.dataset or UNKNOWN, f"/datasets/{asked.dataset}")
+    yield Fact("Device", asked.device or UNKNOWN, f"/devices/{asked.device}")
+    yield Fact("Recipe", joined([name for one in asked.recipe for name in one]))
     for note in found.made_ready:
         yield Fact("Made ready", note)
 
 
-def _line(row: dict[str, Any]) -> ModelLine:
-    before, after = row.get("original") or {}, row.get("compressed") or {}
+def _line(row: CompressedRow) -> ModelLine:
+    before, after = row.original or ComparedFile(), row.compressed or ComparedFile()
     return ModelLine(
-        runtime=row["runtime"],
-        precision=row["precision"],
-        metric_before=percent(before.get("accuracy")),
-        metric_after=percent(after.get("accuracy")),
-        latency_before=significant(before.get("latency_ms")),
-        latency_after=significant(after.get("latency_ms")),
-        size_before=size(before.get("size_bytes")),
-        size_after=size(after.get("size_bytes")),
-        published=bool(row.get("published")),
-        reason=str(row.get("reason") or ""),
+        runtime=row.runtime,
+        precision=row.precision,
+        metric_before=percent(before.accuracy),
+        metric_after=percent(after.accuracy),
+        latency_before=significant(before.latency_ms),
+        latency_after=significant(after.latency_ms),
+        size_before=size(before.size_bytes),
+        size_after=size(after.size_bytes),
+        published=row.published,
+        reason=row.reason,
     )
 
 
-def _predictor(one: StoredPredictor) -> PredictorLine:
+def _predictor(one: PredictorOut) -> PredictorLine:
     card = one.quality
-    kendall, error = card.get("kendall"), card.get("mean_error")
+    error = card.mean_abs_error
     return PredictorLine(
         one.id,
         one.name,
         one.space,
-        str(card.get("n", UNKNOWN)),
-        UNKNOWN if kendall is None else f"{kendall:.2f}",
+        UNKNOWN if card.n_holdout is None else str(card.n_holdout),
+        UNKNOWN if card.kendall is None else f"{card.kendall:.2f}",
         UNKNOWN if error is None else f"{100 * error:.1f}",
         one.created_at,
     )

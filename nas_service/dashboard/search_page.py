@@ -16,6 +16,8 @@ from nas_service.api import measuring, searches
 from nas_service.api.access.rules import allow
 from nas_service.api.candidates import Opened
 from nas_service.api.dependencies import Paging, With
+from nas_service.api.documents.searches import SpecOut
+from nas_service.api.documents.winners import FrontOut, WinnerOut
 from nas_service.api.searches import SearchIn
 from nas_service.dashboard import formats
 from nas_service.dashboard.formats import Scale
@@ -130,11 +132,11 @@ def show(request: Request, search_id: str, with_: With) -> Response:
     trails = searches.lineage_of(search_id, with_)
     opened = of_candidates.opened_search(with_, search_id)
     front = searches.newest_front(with_, search_id)
-    scale = Scale.of(front.get("metric_scale"))
+    scale = Scale.of(front.metric_scale)
     view = _known(View.of(dict(request.query_params)), opened)
     with with_.database.session() as session:
         kept = artifacts.artifacts_of(session, search_id)
-    name = formats.metric_name(search.spec["metric"])
+    name = formats.metric_name(search.spec.metric)
     return page(
         request,
         "search.html",
@@ -146,13 +148,13 @@ def show(request: Request, search_id: str, with_: With) -> Response:
         clone_href=clone_href(search.spec),
         scale=scale,
         front_note=_front_note(front),
-        card=formats.predictor_card(front.get("predictor")),
+        card=formats.predictor_card(front.predictor),
         winners=list(winner_lines(winners, scale)),
         quantity_lines=list(quantity_lines(winners)),
         classes=list(class_lines(winners)),
         metric=name[0].upper() + name[1:],
         downloads=[Download(one.name, one.id) for one in kept],
-        trails=[{**one, "cells": stage_cells(one, scale)} for one in trails],
+        trails=[(one, stage_cells(one, scale)) for one in trails],
         **_candidates(opened, view),
     )
 
@@ -177,40 +179,44 @@ def measure(search_id: str, with_: With) -> Response:
 @allow(Rule.WRITE, max_body_bytes=_FORM_BYTES)
 def rerun(search_id: str, with_: With) -> Response:
     """Start the same search again, and show the new one."""
-    spec = searches.get_search(search_id, with_).spec
-    known = {name: value for name, value in spec.items() if name in SearchIn.model_fields}
+    known = _asked(searches.get_search(search_id, with_).spec)
     made = searches.submit(SearchIn.model_validate(known), with_, Response())
     return RedirectResponse(f"/searches/{made.id}", status_code=303)
 
 
-def clone_href(spec: dict[str, Any]) -> str:
+def _asked(spec: SpecOut) -> dict[str, Any]:
+    """A request as a new search is asked for."""
+    return spec.model_dump(include=set(SearchIn.model_fields))
+
+
+def clone_href(spec: SpecOut) -> str:
     """The form for a search, filled as this one was asked for."""
     values: dict[str, Any] = {}
-    for name, value in spec.items():
+    for name, value in _asked(spec).items():
         if name == "training":
             values |= {f"training.{key}": one for key, one in value.items() if one is not None}
         elif name == "limits":
             values[name] = ",".join(f"{key}={one!r}" for key, one in value.items())
         elif isinstance(value, list):
             values[name] = ",".join(map(str, value))
-        elif name in SearchIn.model_fields and value is not None:
+        elif value is not None:
             values[name] = value
     given = {name: value for name, value in values.items() if value != "" and value is not False}
     return "/searches/new?" + urlencode(given)
 
 
-def _front_note(front: dict[str, Any]) -> str:
-    if not front:
+def _front_note(front: FrontOut) -> str:
+    if not front.revision:
         return "No points yet."
     return (
-        f"Revision {front['revision']}: {len(front['front'])} predicted front points of "
-        f"{front['n_evaluations']} queries, {len(front['measured'])} measured files."
+        f"Revision {front.revision}: {len(front.front)} predicted front points of "
+        f"{front.n_evaluations} queries, {len(front.measured)} measured files."
     )
 
 
-def _open_verdicts(winners: Sequence[dict[str, Any]]) -> bool:
-    rows = [row for one in winners for row in one["results"]]
-    return any(row.get("verdict") in {UNDECIDED, PREDICTED_ONLY} for row in rows)
+def _open_verdicts(winners: Sequence[WinnerOut]) -> bool:
+    rows = [row for one in winners for row in one.results]
+    return any(row.verdict in {UNDECIDED, PREDICTED_ONLY} for row in rows)
 
 
 def _known(view: View, opened: Opened) -> View:

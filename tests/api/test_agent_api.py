@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from lookup_tables.target import Target
 from nas_service.api.app import create_app
 from nas_service.engine import durable
 from nas_service.settings import Settings
@@ -49,7 +50,7 @@ class World:
             device = devices.get_device(session, "board")
             jobs.add_job(session, "job_1", "profile", subject=device.id, params={})
             payload = {
-                "target": {},
+                "target": Target("board", "onnxruntime", "1", "fp32").as_dict(),
                 "models": {"a": self.sha256},
                 "protocol": {},
                 "seed": 0,

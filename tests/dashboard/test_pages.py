@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,6 +214,18 @@ def test_a_search_is_cancelled_and_run_again_from_its_page(browser: Browser, sit
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#state")).to_have_text("cancelled", timeout=30_000)
     assert complaints == []
+
+
+def test_the_command_line_names_the_page_of_whatever_it_is_given(site: Site) -> None:
+    for name, path in ((site.search, "/searches/{search}"), ("here", "/devices/here"), ("", "/")):
+        command = [sys.executable, "-m", "nas_service.cli", "open", *([name] if name else [])]
+        done = subprocess.run(
+            [*command, "--print", "--server", site.service.url],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == site.at(path)
 
 
 def test_what_is_not_there_is_said_on_a_page(browser: Browser, site: Site) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from nas_service.api.documents.searches import SpecOut
 from nas_service.api.searches import SearchIn
 from nas_service.dashboard.new_search_page import as_cli, as_python, request_of
 from nas_service.dashboard.search_page import View, clone_href
@@ -163,7 +164,7 @@ def test_a_search_that_is_changed_and_run_loses_nothing_on_the_way() -> None:
             "training": {"flip": True, "batch": 16, "learning_rate": 0.0123456789},
         }
     )
-    link = clone_href(asked.model_dump(mode="json"))
+    link = clone_href(SpecOut.model_validate(asked.model_dump(mode="json")))
     values = dict(parse_qsl(link.partition("?")[2]))
     assert SearchIn.model_validate(request_of(values)) == asked
     command = as_cli({"training": {"flip": False, "epochs": 3}})

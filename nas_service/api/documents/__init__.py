@@ -1,0 +1,1 @@
+"""What is stored as JSON, in the shapes that the API sends it in."""
