@@ -115,6 +115,10 @@ class Client:
         """Any POST, for what has no method here."""
         return self._post(path, body)
 
+    def put(self, path: str, body: Json) -> Json:
+        """Any PUT, for what has no method here."""
+        return self._object(self._send("PUT", path, json=body).json())
+
     def delete(self, path: str) -> Json | None:
         """Any DELETE, for what has no method here; None where the answer says nothing."""
         response = self._send("DELETE", path)

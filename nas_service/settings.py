@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from nas_service.access.groups import parse_group_roles
 from nas_service.addresses import Network, is_loopback, parse_networks
 from nas_service.queues import THIS_MACHINE
 
@@ -36,6 +38,25 @@ class Settings(BaseSettings):
         default="200/second",
         description="Requests that a token, or an address without one, may make where others reach "
         "the service: 200/second;3000/minute. Empty for any number.",
+    )
+    public_url: str = Field(
+        default="",
+        description="Address that browsers have of the service, where a proxy is in front: "
+        "https://nas.example.",
+    )
+    oidc_issuer: str = Field(
+        default="", description="An identity provider (OpenID Connect) that people log in with."
+    )
+    oidc_client_id: str = Field(default="", description="This service's name at the provider.")
+    oidc_client_secret: str = Field(
+        default="", repr=False, description="Its secret there; PKCE alone where none is set."
+    )
+    oidc_groups: str = Field(
+        default="",
+        description="What groups of the provider are here: ml=editor@default,ops=admin@default.",
+    )
+    oidc_groups_claim: str = Field(
+        default="groups", description="Claim of the provider's ID token that has the groups."
     )
     outbound_allow: str = Field(
         default="",
@@ -118,6 +139,25 @@ class Settings(BaseSettings):
             from limits import parse_many  # only here: settings are read by every command
 
             parse_many(value)
+        return value
+
+    @field_validator("oidc_issuer", "public_url")
+    @classmethod
+    def safe_address(cls, value: str) -> str:
+        """Over https, or on this machine."""
+        parts = urlsplit(value)
+        safe = parts.scheme == "https" or (
+            parts.scheme == "http" and is_loopback(parts.hostname or "")
+        )
+        if value and not (safe and parts.hostname):
+            raise ValueError(f"{value!r} is no https address")
+        return value
+
+    @field_validator("oidc_groups")
+    @classmethod
+    def known_roles(cls, value: str) -> str:
+        """Groups with roles that there are."""
+        parse_group_roles(value)
         return value
 
     @field_validator("outbound_allow")

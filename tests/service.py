@@ -18,7 +18,14 @@ from nas_service.client import Client
 class Service:
     """`nas serve` on a folder and a free port, in a process group of its own."""
 
-    def __init__(self, var_dir: Path, *, database_url: str | None = None, **env: str) -> None:
+    def __init__(
+        self,
+        var_dir: Path,
+        *,
+        database_url: str | None = None,
+        token: str | None = None,
+        **env: str,
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -37,7 +44,7 @@ class Service:
         if database_url:
             self._env["NAS_DATABASE_URL"] = database_url
         self._process: subprocess.Popen[bytes] | None = None
-        self.client = Client(self.url)
+        self.client = Client(self.url, token=token)
 
     def start(self) -> None:
         with self._log.open("ab") as log:

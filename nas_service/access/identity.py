@@ -105,6 +105,16 @@ class Identity:
         return Permission(rule) in self.permissions
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody as their provider knows them."""
+
+    issuer: str
+    subject: str
+    name: str
+    groups: frozenset[str]
+
+
 def local(project_id: str) -> Identity:
     """Whoever reaches a service that listens on this machine's own address alone."""
     everything = included(frozenset({Permission.ADMIN}))

@@ -24,6 +24,7 @@ from nas_service.api import (
     health,
     jobs,
     measuring,
+    members,
     profiling,
     reference,
     removal,
@@ -64,6 +65,7 @@ RESOURCES = (
     events,
     health,
     tokens,
+    members,
     audit,
     reference,
 )

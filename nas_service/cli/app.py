@@ -20,6 +20,7 @@ from nas_service.cli import (
     events,
     inspect_model,
     measure,
+    members,
     output,
     pages,
     remove,
@@ -51,6 +52,8 @@ for _name, _group in (
     ("tokens", tokens),
 ):
     app.add_typer(_group.commands, name=_name)
+app.add_typer(members.projects, name="projects")
+app.add_typer(members.members, name="members")
 app.add_typer(events.webhooks, name="webhooks")
 app.add_typer(events.schedules, name="schedules")
 for _command in (

@@ -38,6 +38,7 @@ def add(
         bool,
         typer.Option("--local", help="Write to the database of NAS_VAR_DIR or NAS_DATABASE_URL."),
     ] = False,
+    project: Annotated[str, typer.Option(help="Its project, with --local.")] = "default",
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,7 +48,7 @@ def add(
     """
     permissions = may or (["admin"] if operator else ["read", "write"])
     if local:
-        made = _written(name, permissions, days, operator=operator)
+        made = _written(name, permissions, days, project, operator=operator)
     else:
         body = {"name": name, "permissions": permissions, "days": days, "operator": operator}
         with Client(server) as nas:
@@ -57,21 +58,25 @@ def add(
     output.tell(text, made, as_json=as_json)
 
 
-def _written(name: str, permissions: list[str], days: float | None, *, operator: bool) -> Any:
+def _written(
+    name: str, permissions: list[str], days: float | None, project: str, *, operator: bool
+) -> Any:
     """A token written to the database itself: for whoever may read and write that anyway."""
     from pydantic import TypeAdapter
 
     from nas_service.access.identity import parse_permissions
     from nas_service.cli.serve import prepare
     from nas_service.settings import Settings
-    from nas_service.storage import tokens
+    from nas_service.storage import tokens, users
+    from nas_service.storage.scope import Scope
     from nas_service.storage.session import Database, now
 
     settings = Settings()
     prepare(settings)
-    database = Database(settings.url)
+    database = Database(settings.url, Scope(project))
     try:
         with database.session() as session:
+            users.require_project(session, project)
             token, secret = tokens.add_token(
                 session,
                 name,

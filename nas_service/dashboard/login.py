@@ -25,7 +25,7 @@ Next = Annotated[str, Query(alias="next", max_length=2000)]
 @allow(Rule.OPEN)
 def ask(request: Request, then: Next = "/") -> Response:
     """A form for a token."""
-    return page(request, "login.html", then=own_path(then), problem=None)
+    return page(request, "login.html", then=own_path(then), problem=None, sso=_sso(request))
 
 
 @router.post("/login")
@@ -42,7 +42,14 @@ async def log_in(
         secret = await run_in_threadpool(_log_in, services, token.strip())
     except Unauthorized as error:
         problem = error.detail
-        return page(request, "login.html", status=401, then=own_path(then), problem=problem)
+        return page(
+            request,
+            "login.html",
+            status=401,
+            then=own_path(then),
+            problem=problem,
+            sso=_sso(request),
+        )
     response = RedirectResponse(own_path(then), status_code=303)
     set_cookie(response, secret)
     return response
@@ -58,6 +65,11 @@ async def log_out(request: Request) -> Response:
     response = RedirectResponse("/login", status_code=303)
     response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="strict")
     return response
+
+
+def _sso(request: Request) -> bool:
+    """Whether people can log in with an identity provider."""
+    return bool(request.app.state.services.settings.oidc_issuer)
 
 
 def set_cookie(response: Response, secret: str) -> None:

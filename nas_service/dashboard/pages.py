@@ -17,6 +17,8 @@ from nas_service.dashboard import (
     model_page,
     new_search_page,
     search_page,
+    settings_page,
+    sso,
     work_page,
 )
 from nas_service.dashboard.rendering import HERE, SECURITY, PageRoute, plotly_script
@@ -31,6 +33,8 @@ _PAGES = (
     model_page,
     work_page,
     login,
+    sso,
+    settings_page,
 )
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

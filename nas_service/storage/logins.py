@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.access.identity import Identity, Role
@@ -65,6 +65,13 @@ def _person(session: Session, row: LoginRow) -> Identity:
         raise Unauthorized("this login's person is no member of its project any more")
     permissions = Role(role).permissions
     return Identity("user", user.id, user.name, row.project_id, permissions, by_cookie=True)
+
+
+def move(session: Session, secret: str, project_id: str) -> None:
+    """Have a login go on in another project."""
+    session.execute(
+        update(LoginRow).where(LoginRow.sha256 == digest_of(secret)).values(project_id=project_id)
+    )
 
 
 def end_login(session: Session, secret: str) -> None:

@@ -62,6 +62,10 @@ class Database:
         other._info = info or {}
         return other
 
+    def seeing(self, scope: Scope) -> Database:
+        """The same database within another scope, for those who listen to it here."""
+        return self.of(scope, self._info)
+
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session that commits at the end, or rolls back where something was raised.

@@ -109,4 +109,5 @@ def _ids(client: TestClient, made: dict[str, str]) -> dict[str, str]:
         "task_id": "none",
         "sha256": "0" * 64,
         "name": "here",
+        "user_id": "usr_none",
     }

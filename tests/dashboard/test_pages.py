@@ -33,6 +33,7 @@ PAGES = (
     "/jobs/{search}",
     "/health",
     "/login",
+    "/settings",
 )
 SERIOUS = {"serious", "critical"}
 
