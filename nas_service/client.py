@@ -303,6 +303,32 @@ class Client:
         """The bytes of any GET."""
         return self._send("GET", path).content
 
+    def suggest(
+        self, search_id: str, *, trainer: str = "", lease_s: float = 600.0, wait_s: float = 20.0
+    ) -> Json | None:
+        """Lease an architecture to train for a search; None where there is none now.
+
+        Raises:
+            ApiError: the search has ended (its problem's status is 409), or has no trainers.
+        """
+        asked = {"trainer": trainer, "lease_s": lease_s, "wait_s": wait_s}
+        path = f"/v1/searches/{search_id}/trials:suggest"
+        response = self._send("POST", path, json=asked)
+        return self._object(response.json()) if response.content else None
+
+    def complete(
+        self, trial: Json, *, value: float | None = None, problem: str | None = None
+    ) -> Json:
+        """Report a trial: the metric's value on validation data, or why there is none."""
+        said: Json = {"lease": trial["lease"]}
+        said |= {"problem": problem} if problem is not None else {"value": value}
+        return self._post(_of_trial(trial, "complete"), said)
+
+    def keep(self, trial: Json, fraction: float, *, lease_s: float = 600.0) -> bool:
+        """Prolong a trial's lease; False says to stop training it."""
+        said = {"lease": trial["lease"], "fraction": fraction, "lease_s": lease_s}
+        return not self._post(_of_trial(trial, "keep"), said)["cancelled"]
+
     def delete_artifact(self, artifact_id: str) -> None:
         """Delete an artifact."""
         self._send("DELETE", f"/v1/artifacts/{artifact_id}")
@@ -349,6 +375,10 @@ class Client:
     def _object(value: Any) -> Json:
         assert isinstance(value, dict)
         return value
+
+
+def _of_trial(trial: Json, verb: str) -> str:
+    return f"/v1/searches/{trial['search_id']}/trials/{trial['id']}:{verb}"
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from nas_service import __version__
 from nas_service.api import (
+    again,
     agent,
     artifacts,
     audit,
@@ -32,6 +33,7 @@ from nas_service.api import (
     spaces,
     tables,
     tokens,
+    trials,
 )
 from nas_service.api.access.identities import Identities
 from nas_service.api.access.rules import GuardedRoute, action_of, seal
@@ -50,6 +52,7 @@ RESOURCES = (
     fronts,  # first: asked most often by far
     devices,
     profiling,
+    again,
     agent,
     tables,
     datasets,
@@ -65,6 +68,7 @@ RESOURCES = (
     events,
     health,
     tokens,
+    trials,
     members,
     audit,
     reference,

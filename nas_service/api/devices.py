@@ -143,6 +143,23 @@ def get_device(name: str, with_: With) -> DeviceWithAgent:
     return DeviceWithAgent.with_agent(found, agent)
 
 
+class DeviceChanges(Strict):
+    """What is to be otherwise: the rest stays, as tables hold for the hardware."""
+
+    labels: dict[Label, LabelValue] | None = Field(default=None, max_length=32)
+
+
+@router.patch("/devices/{name}")
+@allow(Rule.WRITE)
+def change_device(name: str, body: DeviceChanges, with_: With) -> DeviceOut:
+    """Change a device's labels: all of them, those of its machine stay."""
+    with with_.database.session() as session:
+        device = devices.get_device(session, name)
+        if body.labels is not None:
+            device = devices.set_labels(session, device.id, body.labels)
+    return DeviceOut.of(device)
+
+
 @router.post("/devices/{name}:token", status_code=201)
 @allow(Rule.ADMIN, secret=True)
 def token(name: Annotated[str, Path()], with_: With, who: Asking, request: Request) -> TokenOut:

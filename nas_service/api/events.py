@@ -121,6 +121,20 @@ def list_webhooks(with_: With, page: Paging) -> Listing[WebhookOut]:
     return listing_of(found, WebhookOut.of)
 
 
+class WebhookChanges(Strict):
+    """The events that an address is to be told of from now on."""
+
+    events: tuple[Event, ...] = Field(min_length=1)
+
+
+@router.patch("/webhooks/{webhook_id}")
+@allow(Rule.WRITE)
+def change_webhook(webhook_id: str, body: WebhookChanges, with_: With) -> WebhookOut:
+    """Change what an address is told of; another address is another webhook with its own secret."""
+    with with_.database.session() as session:
+        return WebhookOut.of(webhooks.set_events(session, webhook_id, list(body.events)))
+
+
 @router.get("/webhooks/{webhook_id}/deliveries")
 @allow(Rule.READ)
 def deliveries(webhook_id: str, with_: With, page: Paging) -> Listing[DeliveryOut]:
@@ -160,6 +174,20 @@ def get_schedule(schedule_id: str, with_: With) -> Schedule:
     """One schedule."""
     with with_.database.session() as session:
         return reopening.get_schedule(session, schedule_id)
+
+
+class ScheduleChanges(Strict):
+    """Other times."""
+
+    cron: Annotated[str, Field(max_length=200)]
+
+
+@router.patch("/schedules/{schedule_id}")
+@allow(Rule.WRITE)
+def change_schedule(schedule_id: str, body: ScheduleChanges, with_: With) -> Schedule:
+    """Have a search opened again at other times."""
+    with with_.database.session() as session:
+        return reopening.set_cron(session, schedule_id, body.cron)
 
 
 @router.delete("/schedules/{schedule_id}", status_code=204)

@@ -21,7 +21,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from nas_service.access.identity import Identity, Rule
-from nas_service.api.access.rules import GuardedRoute, action_of
+from nas_service.api.access.rules import action_of
+from nas_service.api.tags import TaggedRoute
 from nas_service.errors import InvalidSpec
 from nas_service.storage import answers
 from nas_service.storage.answers import Answer
@@ -41,7 +42,7 @@ _DESCRIBED = {
 }
 
 
-class RepeatableRoute(GuardedRoute):
+class RepeatableRoute(TaggedRoute):
     """A route whose POSTs may be sent again under a key."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:

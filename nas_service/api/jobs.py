@@ -10,7 +10,7 @@ from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Listing, Paging, With
 from nas_service.api.idempotency import RepeatableRoute
-from nas_service.api.schemas import JobOut
+from nas_service.api.schemas import JobOut, JobState
 from nas_service.storage import jobs
 from nas_service.storage.jobs import JobEvent
 
@@ -20,11 +20,24 @@ router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["jobs"])
 @router.get("/jobs")
 @allow(Rule.READ)
 def list_jobs(
-    with_: With, page: Paging, subject: Annotated[str | None, Query()] = None
+    with_: With,
+    page: Paging,
+    subject: Annotated[str | None, Query(description="What it is about: an id.")] = None,
+    kind: Annotated[str | None, Query(max_length=40, description="search, profile, ...")] = None,
+    state: Annotated[JobState | None, Query()] = None,
+    parent: Annotated[str | None, Query(description="The job that waits for it.")] = None,
 ) -> Listing[JobOut]:
-    """Jobs, latest id first."""
+    """Jobs, latest id first: those of a subject, a kind, a state, a parent where they are named."""
     with with_.database.session() as session:
-        found = jobs.list_jobs(session, subject=subject, cursor=page.cursor, limit=page.limit)
+        found = jobs.list_jobs(
+            session,
+            subject=subject,
+            kind=kind,
+            state=state,
+            parent=parent,
+            cursor=page.cursor,
+            limit=page.limit,
+        )
     return Listing(items=[JobOut.of(one) for one in found.items], next_cursor=found.next_cursor)
 
 

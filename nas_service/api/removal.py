@@ -66,6 +66,13 @@ def remove_supernet(supernet_id: str, with_: With) -> Removed:
     return _remove(with_, "supernet", supernet_id, force=False)
 
 
+@router.delete("/compressions/{compression_id}")
+@allow(Rule.WRITE)
+def remove_compression(compression_id: str, with_: With) -> Removed:
+    """Remove a compressed model with its files; what was uploaded for it stays."""
+    return _remove(with_, "compression", compression_id, force=False)
+
+
 def _remove(with_: Services, kind: str, name: str, *, force: bool) -> Removed:
     with with_.database.session() as session:
         gone = removal.remove(session, kind, name, force=force)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
@@ -138,6 +139,12 @@ class SearchIn(Strict):
         return SearchSpec(**values, deployments=deployments, training=training)
 
 
+def asked_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a stored search was asked, as the fields of a new one."""
+    known = SpecOut.model_validate(spec)
+    return known.model_dump(include=set(SearchIn.model_fields))
+
+
 class SearchOut(BaseModel):
     """A search."""
 
@@ -227,10 +234,23 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
 
 @router.get("/searches")
 @allow(Rule.READ)
-def list_searches(with_: With, page: Paging) -> Listing[SearchOut]:
-    """Searches, newest first."""
+def list_searches(
+    with_: With,
+    page: Paging,
+    state: Annotated[SearchState | None, Query()] = None,
+    device: Annotated[str | None, Query(description="A device's name or id.")] = None,
+    dataset: Annotated[str | None, Query(description="A data set's name or id.")] = None,
+) -> Listing[SearchOut]:
+    """Searches, newest first: those of a state, a device, a data set where they are named."""
     with with_.database.session() as session:
-        found = searches.list_searches(session, cursor=page.cursor, limit=page.limit)
+        found = searches.list_searches(
+            session,
+            state=state,
+            device_id=None if device is None else devices.get_device(session, device).id,
+            dataset_id=None if dataset is None else datasets.get_dataset(session, dataset).id,
+            cursor=page.cursor,
+            limit=page.limit,
+        )
     return Listing(items=[SearchOut.of(one) for one in found.items], next_cursor=found.next_cursor)
 
 

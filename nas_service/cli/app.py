@@ -62,6 +62,8 @@ for _command in (
     searches.front,
     searches.lineage,
     searches.again,
+    searches.extend,
+    searches.clone,
     searches.cancel,
     tables.price,
     compress.compress,

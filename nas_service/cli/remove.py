@@ -17,6 +17,7 @@ _ROUTES = {
     "table": "lookup-tables",
     "search": "searches",
     "supernet": "supernets",
+    "compression": "compressions",
     "model": "artifacts",
 }
 
@@ -26,7 +27,7 @@ Force = Annotated[bool, typer.Option("--force", help="Remove what depends on it,
 
 
 def remove(
-    kind: Annotated[str, typer.Argument(help="dataset, device, table, search, supernet or model.")],
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(_ROUTES)}.")],
     name: Annotated[str, typer.Argument(help="Its name or id.")],
     force: Force = False,
     server: ServerOption = LOCAL,

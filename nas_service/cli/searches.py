@@ -32,7 +32,9 @@ def search(
         typer.Option(help="fp32, int8, openvino:bf16 ...; fp32 and int8 unless given."),
     ] = None,
     sampler: Annotated[str, typer.Option(help="guided, random, tpe, nsga2, nsga3 ...")] = "guided",
-    evaluator: Annotated[str, typer.Option(help="supernet or standalone.")] = "supernet",
+    evaluator: Annotated[
+        str, typer.Option(help="supernet, standalone, or outside: trainers of your own.")
+    ] = "supernet",
     metric: Annotated[
         str | None,
         typer.Option(
@@ -335,6 +337,33 @@ def _changes(diff: dict[str, Any]) -> dict[str, Any]:
         "stayed": diff["stayed"],
         "gain_points": None if gain is None else round(100 * gain, 2),
     }
+
+
+def extend(
+    search_id: str,
+    queries: Annotated[int, typer.Option(help="More queries to spend.")],
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a search that has ended, in a new one that knows all that it was told."""
+    with Client(server) as nas:
+        made = nas.post(f"/v1/searches/{search_id}:extend", {"n_queries": queries})
+    output.tell(made["id"], made, as_json=as_json)
+
+
+def clone(
+    search_id: str,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of what is to be otherwise; VALUE as in JSON."),
+    ] = None,
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a search again with some things changed."""
+    with Client(server) as nas:
+        made = nas.post(f"/v1/searches/{search_id}:clone", dict(map(_field, changes or [])))
+    output.tell(made["id"], made, as_json=as_json)
 
 
 def cancel(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from nas_service.access.identity import Rule
+from nas_service.api import again, measuring, searches
 from nas_service.api import candidates as of_candidates
-from nas_service.api import measuring, searches
 from nas_service.api.access.rules import allow
+from nas_service.api.again import ExtendIn
 from nas_service.api.candidates import Opened
 from nas_service.api.dependencies import Paging, With
 from nas_service.api.documents.searches import SpecOut
 from nas_service.api.documents.winners import FrontOut, WinnerOut
-from nas_service.api.searches import SearchIn
+from nas_service.api.searches import asked_of
 from nas_service.dashboard import formats
 from nas_service.dashboard.formats import Scale
 from nas_service.dashboard.rendering import PageRoute, page
@@ -179,20 +180,24 @@ def measure(search_id: str, with_: With) -> Response:
 @allow(Rule.WRITE, max_body_bytes=_FORM_BYTES)
 def rerun(search_id: str, with_: With) -> Response:
     """Start the same search again, and show the new one."""
-    known = _asked(searches.get_search(search_id, with_).spec)
-    made = searches.submit(SearchIn.model_validate(known), with_, Response())
+    made = again.clone(search_id, with_, Response())
     return RedirectResponse(f"/searches/{made.id}", status_code=303)
 
 
-def _asked(spec: SpecOut) -> dict[str, Any]:
-    """A request as a new search is asked for."""
-    return spec.model_dump(include=set(SearchIn.model_fields))
+@router.post("/searches/{search_id}/extend")
+@allow(Rule.WRITE, max_body_bytes=_FORM_BYTES)
+def extend(
+    search_id: str, with_: With, n_queries: Annotated[int, Form(ge=1, le=10_000)]
+) -> Response:
+    """Spend more queries, and show the search that does."""
+    made = again.extend(search_id, ExtendIn(n_queries=n_queries), with_, Response())
+    return RedirectResponse(f"/searches/{made.id}", status_code=303)
 
 
 def clone_href(spec: SpecOut) -> str:
     """The form for a search, filled as this one was asked for."""
     values: dict[str, Any] = {}
-    for name, value in _asked(spec).items():
+    for name, value in asked_of(spec.model_dump()).items():
         if name == "training":
             values |= {f"training.{key}": one for key, one in value.items() if one is not None}
         elif name == "limits":

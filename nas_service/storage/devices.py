@@ -101,6 +101,16 @@ def add_device(session: Session, device: Device, *, machine: str | None = None) 
     return value_of(StoredDevice, row)
 
 
+def set_labels(session: Session, device_id: str, labels: dict[str, str]) -> StoredDevice:
+    """Give a device these labels; what its machine says of itself stays."""
+    row = session.get_one(DeviceRow, device_id)
+    known = row.facts.get("labels", {})
+    said = {name: known[name] for name in ("machine", "system") if name in known}
+    row.facts = {**row.facts, "labels": {**said, **labels}}
+    session.flush()
+    return value_of(StoredDevice, row)
+
+
 def get_device(session: Session, name_or_id: str) -> StoredDevice:
     """The device of that name or id; `NotFound` lists the known names."""
     query = select(DeviceRow).where((DeviceRow.name == name_or_id) | (DeviceRow.id == name_or_id))

@@ -90,11 +90,17 @@ def list_jobs(
     *,
     subject: str | None = None,
     kind: str | None = None,
+    state: str | None = None,
+    parent: str | None = None,
     cursor: str | None,
     limit: int,
 ) -> Page[Job]:
     """Jobs, newest first."""
     query = select(JobRow)
+    if state is not None:
+        query = query.where(JobRow.state == state)
+    if parent is not None:
+        query = query.where(JobRow.parent == parent)
     if kind is not None:
         query = query.where(JobRow.kind == kind)
     if subject is not None:

@@ -243,6 +243,30 @@ class EvaluationRow(Base):
     created_at: Mapped[datetime]
 
 
+class TrialRow(Base):
+    """An architecture that a trainer outside is to teach; `score` is what came of it."""
+
+    __tablename__ = "trials"
+    __table_args__ = (UniqueConstraint("search_id", "key"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    search_id: Mapped[str] = mapped_column(
+        ForeignKey("searches.id", ondelete="CASCADE"), index=True
+    )
+    key: Mapped[str] = mapped_column(String(64))
+    genotype: Mapped[list[Any]]
+    fidelity: Mapped[float] = mapped_column(Float)
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    attempts: Mapped[int]
+    trainer: Mapped[str | None] = mapped_column(String(100))
+    lease: Mapped[str | None] = mapped_column(String(40))
+    lease_expires_at: Mapped[datetime | None]
+    fraction: Mapped[float] = mapped_column(Float)
+    score: Mapped[float | None] = mapped_column(Float)
+    problem: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
 class FrontRow(Base):
     """A front revision, immutable: the JSON that clients poll, whole."""
 

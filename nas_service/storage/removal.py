@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from nas_service.errors import Conflict, InvalidSpec
+from nas_service.errors import Conflict, InvalidSpec, NotFound
 from nas_service.storage import datasets, devices, jobs, searches, supernets
 from nas_service.storage.models import (
     ArtifactRow,
@@ -112,8 +112,11 @@ def _delete(session: Session, item: Item) -> None:
             row.reopens = None
     if item.kind == "dataset":  # those of supernets go with the supernets
         session.execute(delete(PredictorRow).where(PredictorRow.dataset_id == item.id))
+    if item.kind == "compression":  # a job and its files
+        session.execute(delete(ArtifactRow).where(ArtifactRow.owner == item.id))
     session.flush()
-    session.execute(delete(_ROWS[item.kind]).where(_ROWS[item.kind].id == item.id))
+    if item.kind in _ROWS:
+        session.execute(delete(_ROWS[item.kind]).where(_ROWS[item.kind].id == item.id))
     session.execute(delete(JobRow).where(JobRow.subject.in_(subjects)))
 
 
@@ -137,6 +140,13 @@ def _search(session: Session, name: str) -> Item:
     return Item("search", found.id, found.id)
 
 
+def _compression(session: Session, name: str) -> Item:
+    found = jobs.list_jobs(session, subject=name, kind="compression", cursor=None, limit=1).items
+    if not found:
+        raise NotFound(f"no compression {name!r}")
+    return Item("compression", name, name)
+
+
 def _supernet(session: Session, name: str) -> Item:
     found = supernets.get_supernet(session, name)
     return Item("supernet", found.id, found.id)
@@ -148,6 +158,7 @@ _FIND: dict[str, Callable[[Session, str], Item]] = {
     "table": _table,
     "search": _search,
     "supernet": _supernet,
+    "compression": _compression,
 }
 _ROWS: dict[str, Any] = {
     "dataset": DatasetRow,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from croniter import CroniterError, croniter
@@ -201,15 +201,26 @@ def catch_up(session: Session, blobs: BlobStore, search: StoredSearch) -> list[J
 
 
 def open_again(
-    session: Session, search: StoredSearch, device: StoredDevice, reason: str
+    session: Session,
+    search: StoredSearch,
+    device: StoredDevice,
+    reason: str,
+    *,
+    n_queries: int | None = None,
 ) -> Job | None:
-    """A new search that answers the same question on a device; None where it was opened before."""
+    """A new search that answers the same question on a device; None where it was opened before.
+
+    It spends `n_queries`, a quarter of the search's own unless given.
+    """
+    spec = reopened(search.value, device.name)
+    if n_queries is not None:
+        spec = replace(spec, n_queries=n_queries)
     digest = hashlib.sha256(f"{search.id}:{reason}".encode()).hexdigest()[:24]
     search_id = f"sea_again_{digest}"
     try:
         searches.add_search(
             session,
-            reopened(search.value, device.name),
+            spec,
             device_id=device.id,
             dataset_id=search.dataset_id,
             data_digest=search.lineage.get("data"),
@@ -226,10 +237,7 @@ def open_again(
 def add_schedule(session: Session, search_id: str, cron: str) -> Schedule:
     """Have a search opened again by the clock; `cron` has five fields, in UTC."""
     searches.get_search(session, search_id)
-    fields = cron.upper().split()
-    random = any(field.startswith(("R", "H")) for field in fields)  # another time each time
-    if len(fields) != 5 or random or not croniter.is_valid(cron):
-        raise InvalidSpec(f"cron: {cron!r} is not minute hour day month weekday", field="cron")
+    _require_times(cron)
     row = ScheduleRow(
         id=new_id("sch"),
         search_id=search_id,
@@ -240,6 +248,22 @@ def add_schedule(session: Session, search_id: str, cron: str) -> Schedule:
     session.add(row)
     session.flush()
     return value_of(Schedule, row)
+
+
+def set_cron(session: Session, schedule_id: str, cron: str) -> Schedule:
+    """Have a schedule come at other times."""
+    _require_times(cron)
+    row = _schedule(session, schedule_id)
+    row.cron, row.next_at = cron, _after(cron, now())
+    session.flush()
+    return value_of(Schedule, row)
+
+
+def _require_times(cron: str) -> None:
+    fields = cron.upper().split()
+    random = any(field.startswith(("R", "H")) for field in fields)  # another time each time
+    if len(fields) != 5 or random or not croniter.is_valid(cron):
+        raise InvalidSpec(f"cron: {cron!r} is not minute hour day month weekday", field="cron")
 
 
 def list_schedules(session: Session, *, cursor: str | None, limit: int) -> Page[Schedule]:

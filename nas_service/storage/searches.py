@@ -131,11 +131,26 @@ def get_search(session: Session, search_id: str) -> StoredSearch:
     return _search(row)
 
 
-def list_searches(session: Session, *, cursor: str | None, limit: int) -> Page[StoredSearch]:
-    """Searches, newest first."""
+def list_searches(
+    session: Session,
+    *,
+    state: str | None = None,
+    device_id: str | None = None,
+    dataset_id: str | None = None,
+    cursor: str | None,
+    limit: int,
+) -> Page[StoredSearch]:
+    """Searches, newest first; those of a state, a device, a data set where they are named."""
+    query = select(SearchRow)
+    for column, wanted in (
+        (SearchRow.state, state),
+        (SearchRow.device_id, device_id),
+        (SearchRow.dataset_id, dataset_id),
+    ):
+        query = query if wanted is None else query.where(column == wanted)
     return page_of(
         session,
-        select(SearchRow),
+        query,
         SearchRow.id,
         lambda row: _search(row),
         cursor=cursor,

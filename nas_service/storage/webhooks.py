@@ -63,6 +63,14 @@ def add_webhook(session: Session, url: str, events: list[str]) -> tuple[Webhook,
     return value_of(Webhook, row), secret
 
 
+def set_events(session: Session, webhook_id: str, events: list[str]) -> Webhook:
+    """Have an address told of these events."""
+    row = _webhook(session, webhook_id)
+    row.events = events
+    session.flush()
+    return value_of(Webhook, row)
+
+
 def remove_webhook(session: Session, webhook_id: str) -> None:
     """Forget an address and what was on its way to it."""
     session.delete(_webhook(session, webhook_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,11 +30,16 @@ def validation_part(data: Data, fidelity: float = 1.0) -> Split:
     return data.validation.first(n)
 
 
+AskTrainers = Callable[[IntArray, float], FloatArray]
+"""Scores `(n,)` of genotypes `(n, d)` at a fidelity; comes back when all are there."""
+
+
 @dataclass(frozen=True)
 class EvaluatorContext:
     """All that an evaluator may use; every one is made from this.
 
-    `supernet` is there, trained, where the search has one. `metric` is the name of the learning
+    `supernet` is there, trained, where the search has one; `ask_trainers` has networks taught by
+    whoever asks the service for them. `metric` is the name of the learning
     task's metric whose scores stand for accuracy.
     """
 
@@ -42,6 +48,7 @@ class EvaluatorContext:
     recipe: TrainRecipe
     metric: str
     supernet: Supernet | None = None
+    ask_trainers: AskTrainers | None = None
 
 
 def supernet(context: EvaluatorContext) -> SupernetEvaluator:
@@ -58,6 +65,29 @@ def supernet(context: EvaluatorContext) -> SupernetEvaluator:
 def standalone(context: EvaluatorContext) -> StandaloneEvaluator:
     """Accuracy after training each network by itself."""
     return StandaloneEvaluator(context.space, context.data, context.recipe, metric=context.metric)
+
+
+def outside(context: EvaluatorContext) -> OutsideEvaluator:
+    """Accuracy as trainers outside the service report it.
+
+    Raises:
+        InvalidSpec: there is nobody to ask.
+    """
+    if context.ask_trainers is None:
+        raise InvalidSpec("there is nobody to ask for accuracies here", field="evaluator")
+    return OutsideEvaluator(context.ask_trainers)
+
+
+class OutsideEvaluator:
+    """Accuracy after training by somebody else; fidelity is the share of their usual effort."""
+
+    def __init__(self, ask: AskTrainers) -> None:
+        self._ask = ask
+
+    def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
+        """See `AccuracyEvaluator.evaluate`; seeds are the trainers' business."""
+        del seed
+        return self._ask(genotypes, fidelity)
 
 
 class SupernetEvaluator:

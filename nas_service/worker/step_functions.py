@@ -111,6 +111,14 @@ def check_feasible(context: Context, job: SearchJob, report: Progress) -> None:
     tables.check_feasible(context, job, report)
 
 
+@step(SearchJob, Uses.NOTHING)
+def run_search_outside(context: Context, job: SearchJob, report: Progress) -> None:
+    """The same where others train: it mostly waits for them, and measures nothing."""
+    from nas_service.worker.tasks import search
+
+    search.run_search(context, job, report)
+
+
 @step(SearchJob, Uses.PROCESSOR)
 def run_search(context: Context, job: SearchJob, report: Progress) -> None:
     """Query the evaluator under the sampler's guidance."""

@@ -199,7 +199,10 @@ class Workflows:
         self._state(search_id, "training")
         self._train(job_id, search_id)
         self._state(search_id, "searching")
-        step(job_id, "search", steps_of.run_search, params, (_TRAINED, _SEARCHED))
+        with self._database.session() as session:
+            outside = searches.get_search(session, search_id).value.evaluator == "outside"
+        run = steps_of.run_search_outside if outside else steps_of.run_search
+        step(job_id, "search", run, params, (_TRAINED, _SEARCHED))
         self._state(search_id, "certifying")
         task = SearchJob(search_id=search_id, device_queue=found.device_queue).as_dict()
         span = (_SEARCHED, _CERTIFIED)

@@ -107,6 +107,7 @@ def _ids(client: TestClient, made: dict[str, str]) -> dict[str, str]:
         "index": "0",
         "target_id": first("/v1/targets"),
         "task_id": "none",
+        "trial_id": "tri_none",
         "sha256": "0" * 64,
         "name": "here",
         "user_id": "usr_none",

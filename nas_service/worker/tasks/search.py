@@ -30,6 +30,7 @@ from nas_service.worker.tasks.front import (
 )
 from nas_service.worker.tasks.supernet import open_supernet
 from nas_service.worker.tasks.tables import open_problem
+from nas_service.worker.trainers import Trainers
 
 CARD_GROWTH = 1.25
 """The predictor is examined anew when the data has grown by this factor, and at the end."""
@@ -46,7 +47,8 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
     problem = open_problem(context, search)
     space = problem.space.architectures
     known = evaluated_before(context, search, space)
-    evaluator = _evaluator(context, search, space)
+    trainers = Trainers(context.database, search.id, report)
+    evaluator = _evaluator(context, search, space, trainers)
     make = load(PREDICTORS, spec.predictor)
     plan = Plan(
         sampler=load(SAMPLERS, spec.sampler),
@@ -73,7 +75,8 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
             searches.add_evaluations(session, search.id, batch)
             document = front_document(problem, metric, candidates, len(told), card)
             store_front(context, session, search.id, document, candidates)
-        report(len(told) / spec.n_queries, f"{len(told)} of {spec.n_queries} queries")
+        trainers.done = len(told) / spec.n_queries
+        report(trainers.done, f"{len(told)} of {spec.n_queries} queries")
         return True
 
     run(problem, plan, done=done, on_batch=on_batch)
@@ -91,7 +94,9 @@ def _promotion(spec: SearchSpec, names: Sequence[str]) -> Promotion | None:
     )
 
 
-def _evaluator(context: Context, search: StoredSearch, space: SearchSpace) -> AccuracyEvaluator:
+def _evaluator(
+    context: Context, search: StoredSearch, space: SearchSpace, trainers: Trainers
+) -> AccuracyEvaluator:
     spec: SearchSpec = search.value
     with context.database.session() as session:
         dataset = datasets.get_dataset(session, search.dataset_id)
@@ -107,6 +112,6 @@ def _evaluator(context: Context, search: StoredSearch, space: SearchSpace) -> Ac
         data = open_data(context, dataset, spec.training.max_train_images)
     recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
     made: AccuracyEvaluator = load(EVALUATORS, spec.evaluator)(
-        EvaluatorContext(space, data, recipe, spec.metric, supernet)
+        EvaluatorContext(space, data, recipe, spec.metric, supernet, trainers.ask)
     )
     return made

@@ -1,0 +1,178 @@
+"""Architectures that trainers outside are to teach: offered, leased, reported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from nas_service.errors import Conflict, NotFound
+from nas_service.storage.models import TrialRow
+from nas_service.storage.rows import Page, insert_once, page_of, value_of
+from nas_service.storage.session import new_id, now
+
+MAX_ATTEMPTS = 3
+"""After so many trainers that vanished or failed over it, a trial has failed."""
+_OPEN = ("waiting", "leased")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An architecture to train at a share of the usual effort; `score` is 1 at best."""
+
+    id: str
+    search_id: str
+    key: str
+    genotype: list[int]
+    fidelity: float
+    state: str
+    attempts: int
+    trainer: str | None
+    lease: str | None
+    lease_expires_at: datetime | None
+    fraction: float
+    score: float | None
+    problem: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+def offer(session: Session, search_id: str, genotype: Sequence[int], fidelity: float) -> str:
+    """Have a genotype trained, once however often it is offered; gives the trial's key."""
+    said = json.dumps([list(genotype), fidelity])
+    key = hashlib.sha256(said.encode()).hexdigest()
+    row = TrialRow(
+        id=new_id("tri"),
+        search_id=search_id,
+        key=key,
+        genotype=list(genotype),
+        fidelity=fidelity,
+        state="waiting",
+        attempts=0,
+        fraction=0.0,
+        created_at=now(),
+    )
+    insert_once(session, row)
+    return key
+
+
+def by_key(session: Session, search_id: str, keys: Sequence[str]) -> Mapping[str, Trial]:
+    """Trials of a search by their keys."""
+    query = select(TrialRow).where(TrialRow.search_id == search_id, TrialRow.key.in_(keys))
+    found = session.scalars(query, execution_options={"populate_existing": True})
+    return {row.key: value_of(Trial, row) for row in found}
+
+
+def list_trials(session: Session, search_id: str, *, cursor: str | None, limit: int) -> Page[Trial]:
+    """A search's trials, newest first."""
+    return page_of(
+        session,
+        select(TrialRow).where(TrialRow.search_id == search_id),
+        TrialRow.id,
+        lambda row: value_of(Trial, row),
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+def get_trial(session: Session, search_id: str, trial_id: str) -> Trial:
+    """The trial of that id, of that search."""
+    row = session.get(TrialRow, trial_id, populate_existing=True)
+    if row is None or row.search_id != search_id:
+        raise NotFound(f"search {search_id} has no trial {trial_id!r}")
+    return value_of(Trial, row)
+
+
+def take(session: Session, search_id: str, trainer: str, lease_s: float) -> Trial | None:
+    """Lease the oldest trial that nobody has; None where there is none now."""
+    at = now()
+    free = or_(
+        TrialRow.state == "waiting",
+        and_(TrialRow.state == "leased", TrialRow.lease_expires_at <= at),
+    )
+    query = (
+        select(TrialRow)
+        .where(TrialRow.search_id == search_id, free)
+        .order_by(TrialRow.created_at, TrialRow.id)
+        .limit(64)
+    )
+    for row in session.scalars(query).all():
+        if row.attempts >= MAX_ATTEMPTS:
+            problem = row.problem or f"{row.attempts} trainers vanished over it"
+            _set(session, row.id, state="failed", problem=problem, finished_at=at)
+            continue
+        taken = session.execute(
+            update(TrialRow)
+            .where(
+                TrialRow.id == row.id,
+                TrialRow.attempts == row.attempts,
+                TrialRow.state.in_(_OPEN),
+            )
+            .values(
+                state="leased",
+                trainer=trainer,
+                lease=secrets.token_hex(16),
+                lease_expires_at=at + timedelta(seconds=lease_s),
+                attempts=row.attempts + 1,
+                fraction=0.0,
+            )
+            .returning(TrialRow.id)
+        )
+        if taken.first() is not None:
+            return get_trial(session, search_id, row.id)
+    return None
+
+
+def keep(session: Session, trial: Trial, lease: str, fraction: float, lease_s: float) -> bool:
+    """Prolong a lease; False where it has gone to another trainer, or the trial has ended."""
+    if trial.state != "leased" or trial.lease != lease:
+        return False
+    until = now() + timedelta(seconds=lease_s)
+    _set(session, trial.id, lease_expires_at=until, fraction=fraction)
+    return True
+
+
+def complete(session: Session, trial: Trial, lease: str, score: float) -> None:
+    """Store what came of a trial; the same report again changes nothing.
+
+    Raises:
+        Conflict: another trainer has the trial, or another value was reported.
+    """
+    if trial.lease != lease:
+        raise Conflict(f"trial {trial.id} was given to another trainer", field="lease")
+    if trial.state == "done":
+        if trial.score != score:
+            raise Conflict(f"trial {trial.id} was reported with another value", field="value")
+        return
+    if trial.state != "leased":
+        raise Conflict(f"trial {trial.id} is {trial.state}", field="lease")
+    _set(session, trial.id, state="done", score=score, fraction=1.0, finished_at=now())
+
+
+def fail(session: Session, trial: Trial, lease: str, problem: str) -> None:
+    """Note that a trainer failed; the trial is offered again until it has failed too often.
+
+    Raises:
+        Conflict: another trainer has the trial, or it has ended.
+    """
+    if trial.lease != lease or trial.state != "leased":
+        raise Conflict(f"trial {trial.id} is not yours any more", field="lease")
+    ended = trial.attempts >= MAX_ATTEMPTS
+    _set(
+        session,
+        trial.id,
+        state="failed" if ended else "waiting",
+        problem=problem,
+        finished_at=now() if ended else None,
+    )
+
+
+def _set(session: Session, trial_id: str, **values: Any) -> None:
+    session.execute(update(TrialRow).where(TrialRow.id == trial_id).values(**values))

@@ -1,0 +1,113 @@
+"""Searches from searches, lists that are narrowed and not sent twice, and what can be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.api.served import Served, served
+from tests.prepared import copied
+
+
+@pytest.fixture(scope="module")
+def service(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = copied(prepared, tmp_path_factory.mktemp("again") / "var")
+    with served(folder, require_token=False) as made:
+        yield made
+
+
+@pytest.fixture
+def api(service: Served) -> TestClient:
+    return service.client
+
+
+def test_a_clone_is_the_same_question_but_for_what_is_changed(
+    service: Served, api: TestClient
+) -> None:
+    first = service.ids["search_id"]
+    asked = api.get(f"/v1/searches/{first}").json()["spec"]
+    changes = {"seed": 77, "max_latency_ms": 2.5, "training": {"epochs": 3}}
+    answer = api.post(f"/v1/searches/{first}:clone", json=changes)
+    assert answer.status_code == 202, answer.text
+    made = api.get(answer.json()["href"]).json()
+    spec = made["spec"]
+    assert (spec["seed"], spec["max_latency_ms"], spec["training"]["epochs"]) == (77, 2.5, 3)
+    changed = {"seed", "max_latency_ms", "training"}
+    assert {k: v for k, v in spec.items() if k not in changed} == {
+        k: v for k, v in asked.items() if k not in changed
+    }
+    assert made["reopens"] is None
+    plain = api.post(f"/v1/searches/{first}:clone")
+    assert api.get(plain.json()["href"]).json()["spec"] == asked
+    wrong = api.post(f"/v1/searches/{first}:clone", json={"sede": 1})
+    assert wrong.status_code == 422
+    assert wrong.json()["errors"][0]["pointer"] == "#/sede"
+    assert api.post(f"/v1/searches/{first}:clone", json={"space": "none"}).status_code == 422
+
+
+def test_an_extension_goes_on_from_what_was_told(service: Served, api: TestClient) -> None:
+    first = service.ids["search_id"]
+    answer = api.post(f"/v1/searches/{first}:extend", json={"n_queries": 3})
+    assert answer.status_code == 202, answer.text
+    made = api.get(answer.json()["href"]).json()
+    assert made["reopens"] == first
+    assert made["spec"]["n_queries"] == 3
+    assert made["facts"]["opened_because"].startswith("3 more queries")
+    again = api.post(f"/v1/searches/{first}:extend", json={"n_queries": 3}).json()
+    assert again["id"] != made["id"]  # as often as it is asked for
+    waiting = api.post(f"/v1/searches/{made['id']}:extend", json={"n_queries": 3})
+    assert waiting.status_code == 409
+    assert api.post(f"/v1/searches/{first}:extend", json={"n_queries": 0}).status_code == 422
+
+
+def test_lists_are_narrowed(service: Served, api: TestClient) -> None:
+    first = service.ids["search_id"]
+    done = api.get("/v1/searches?state=succeeded&device=here&dataset=toy").json()["items"]
+    assert [one["id"] for one in done] == [first]
+    assert api.get("/v1/searches?device=phone").json()["items"] == []
+    assert api.get("/v1/searches?device=nobody").status_code == 404
+    assert api.get("/v1/searches?state=lost").status_code == 422
+    kinds = {one["kind"] for one in api.get("/v1/jobs?kind=profile").json()["items"]}
+    assert kinds == {"profile"}
+    below = api.get(f"/v1/jobs?parent={first}").json()["items"]
+    assert {one["id"] for one in below} >= {f"{first}-profile", f"{first}-certify"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/devices", "/v1/datasets/toy", "/v1/searches/{search_id}/winners", "/v1/lookup-tables"],
+)
+def test_what_is_known_is_not_sent_again(service: Served, api: TestClient, path: str) -> None:
+    first = api.get(service.fill(path))
+    tag = first.headers["ETag"]
+    again = api.get(service.fill(path), headers={"If-None-Match": f'"x", {tag}'})
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+    other = api.get(service.fill(path), headers={"If-None-Match": '"x"'})
+    assert (other.status_code, other.json()) == (200, first.json())
+
+
+def test_a_list_has_another_tag_when_something_came(api: TestClient) -> None:
+    tag = api.get("/v1/devices").headers["ETag"]
+    assert api.post("/v1/devices", json={"name": "new", "kind": "board"}).status_code == 201
+    assert api.get("/v1/devices", headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_labels_events_and_times_are_changed(service: Served, api: TestClient) -> None:
+    labels = {"room": "2", "machine": "mine"}
+    changed = api.patch("/v1/devices/phone", json={"labels": labels}).json()
+    assert changed["facts"]["labels"] == labels
+    here = api.patch("/v1/devices/here", json={"labels": {"room": "2"}}).json()
+    assert {"room", "machine", "system"} == set(here["facts"]["labels"])
+    assert api.patch("/v1/devices/here", json={"name": "other"}).status_code == 422
+    hook, times = service.ids["webhook_id"], service.ids["schedule_id"]
+    told = api.patch(f"/v1/webhooks/{hook}", json={"events": ["search.failed"]}).json()
+    assert told["events"] == ["search.failed"]
+    assert api.patch(f"/v1/webhooks/{hook}", json={"events": []}).status_code == 422
+    before = api.get(f"/v1/schedules/{times}").json()
+    after = api.patch(f"/v1/schedules/{times}", json={"cron": "30 4 1 1 *"}).json()
+    assert after["cron"] == "30 4 1 1 *"
+    assert after["next_at"] != before["next_at"]
+    assert api.patch(f"/v1/schedules/{times}", json={"cron": "often"}).status_code == 422
