@@ -109,7 +109,8 @@ class Client:
 
     def get(self, path: str, **query: Any) -> Any:
         """Any GET, for what has no method here."""
-        return self._call("GET", path, params={k: v for k, v in query.items() if v is not None})
+        given = {k: v for k, v in query.items() if v is not None}
+        return self._call("GET", path, **({"params": given} if given else {}))  # or lose path's own
 
     def post(self, path: str, body: Json | None = None) -> Json:
         """Any POST, for what has no method here."""

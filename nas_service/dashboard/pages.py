@@ -9,7 +9,9 @@ from nas_service import __version__
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import OpenFiles, allow
 from nas_service.dashboard import (
+    axes_page,
     candidate_page,
+    compare_page,
     data_page,
     device_page,
     home,
@@ -28,6 +30,8 @@ _PAGES = (
     new_search_page,
     search_page,
     candidate_page,
+    compare_page,
+    axes_page,
     device_page,
     data_page,
     model_page,

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from nas_service.access.identity import Rule
-from nas_service.api import again, measuring, searches
+from nas_service.api import again, insights, measuring, searches
 from nas_service.api import candidates as of_candidates
 from nas_service.api.access.rules import allow
 from nas_service.api.again import ExtendIn
@@ -19,8 +19,10 @@ from nas_service.api.candidates import Opened
 from nas_service.api.dependencies import Paging, With
 from nas_service.api.documents.searches import SpecOut
 from nas_service.api.documents.winners import FrontOut, WinnerOut
+from nas_service.api.insights import DecisionImportance
 from nas_service.api.searches import asked_of
 from nas_service.dashboard import formats
+from nas_service.dashboard.curve import curve_of
 from nas_service.dashboard.formats import Scale
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import (
@@ -41,6 +43,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 ROWS = 50
 """Candidates that a page shows at once."""
 _FORM_BYTES = 64 * 1024
+_N_IMPORTANT = 8
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,8 @@ def show(request: Request, search_id: str, with_: With) -> Response:
         classes=list(class_lines(winners)),
         metric=name[0].upper() + name[1:],
         downloads=[Download(one.name, one.id) for one in kept],
+        curve=curve_of(insights.history(search_id, with_)),
+        importance=_importance(opened),
         trails=[(one, stage_cells(one, scale)) for one in trails],
         **_candidates(opened, view),
     )
@@ -208,6 +213,15 @@ def clone_href(spec: SpecOut) -> str:
             values[name] = value
     given = {name: value for name, value in values.items() if value != "" and value is not False}
     return "/searches/new?" + urlencode(given)
+
+
+def _importance(opened: Opened) -> list[tuple[DecisionImportance, float]]:
+    """The decisions that matter most to the score, each with its share for latency."""
+    if not len(opened.candidates):
+        return []
+    cost = {one.name: one.share for one in insights.important(opened, "latency_ms").decisions}
+    most = insights.important(opened, SCORE).decisions[:_N_IMPORTANT]
+    return [(one, cost[one.name]) for one in most]
 
 
 def _front_note(front: FrontOut) -> str:

@@ -294,6 +294,16 @@ def front_body(session: Session, search_id: str, revision: int) -> str | None:
     return session.scalar(query)
 
 
+def front_bodies(session: Session, search_id: str) -> list[tuple[str, datetime]]:
+    """The stored JSON of every front of a search with when it came, oldest first."""
+    query = (
+        select(FrontRow.body, FrontRow.created_at)
+        .where(FrontRow.search_id == search_id)
+        .order_by(FrontRow.revision)
+    )
+    return [(row.body, row.created_at) for row in session.execute(query)]
+
+
 def add_winner(
     session: Session, search_id: str, rank: int, genotype: Genotype, estimates: dict[str, Any]
 ) -> StoredWinner:

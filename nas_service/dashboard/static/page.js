@@ -31,7 +31,10 @@ export async function refresh() {
     if (!next) continue;
     localTimes(next);
     keepOpen(next, names);
-    if (next.innerHTML !== part.innerHTML) part.innerHTML = next.innerHTML;
+    if (next.innerHTML === part.innerHTML) continue;
+    const ticked = new Set([...part.querySelectorAll("input:checked")].map((one) => one.value));
+    part.innerHTML = next.innerHTML;
+    for (const one of part.querySelectorAll('input[type="checkbox"]')) one.checked ||= ticked.has(one.value);
   }
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   const main = fresh.querySelector("main");

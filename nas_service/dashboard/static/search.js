@@ -61,7 +61,7 @@ function choose(index) {
 
 document.getElementById("candidates-section").addEventListener("click", (event) => {
   const row = event.target.closest("tr[data-index]");
-  if (row && !event.target.closest("a")) choose(Number(row.dataset.index));
+  if (row && !event.target.closest("a, input")) choose(Number(row.dataset.index));
 });
 
 // Limits as sliders, from the least to the greatest there is, by powers.
