@@ -10,10 +10,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH_BUILD ?= auto
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
-.PHONY: demo toolchains lint test test-all check format clean
+.PHONY: demo docs toolchains lint test test-all check format clean
 
 demo: $(INSTALLED)
 	$(BIN)/nas demo
+
+# the documents as a site, docs/_build/index.html; a broken link or heading fails
+docs: $(INSTALLED)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
 # compilers whose packages need an environment of their own; tests of them skip without it
 toolchains: $(INSTALLED)
