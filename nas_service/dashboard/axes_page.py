@@ -22,7 +22,8 @@ from nas_service.space.base import FloatArray, IntArray
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 MOST_LINES = 400
 _N_DECISIONS = 8
-_ACROSS, _TOP, _TALL, _SIDE = 110, 40, 300, 60
+_BY_POWERS = 8.0
+_ACROSS, _TOP, _TALL, _SIDE = 110, 54, 300, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,22 @@ class Axis:
     high_text: str
     least: float | None
     most: float | None
+    log: bool
+    """By powers, where quantities are of several orders."""
+
+    @property
+    def heading(self) -> tuple[str, str]:
+        """The name in two lines: decisions are named by where they are, and what they are."""
+        before, _, after = self.name.rpartition(".")
+        return before, after
 
     def y_of(self, values: FloatArray) -> FloatArray:
         """Where values are drawn: the highest on top."""
-        span = self.high - self.low
-        share = (values - self.low) / span if span > 0 else np.full(len(values), 0.5)
-        return np.asarray(_TOP + (1.0 - share) * _TALL)
+        if self.high <= self.low:
+            return np.full(len(values), _TOP + 0.5 * _TALL)
+        ends = np.array([self.low, self.high])
+        shown, (low, high) = (np.log(values), np.log(ends)) if self.log else (values, ends)
+        return np.asarray(_TOP + (high - shown) / (high - low) * _TALL)
 
     def takes(self, values: FloatArray) -> FloatArray:
         """Which values are within the interval."""
@@ -128,6 +139,7 @@ def _axis(
         high_text=text(high) if len(column) else "",
         least=_number(asked.get(f"least.{name}", "")),
         most=_number(asked.get(f"most.{name}", "")),
+        log=texts is None and low > 0.0 and high > _BY_POWERS * low,
     )
 
 

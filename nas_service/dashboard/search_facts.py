@@ -57,13 +57,21 @@ def facts_of(search: SearchOut) -> Iterator[Fact]:
         lacking = ", ".join(check.unsupported_operators)
         yield Fact("Operator check", f"{dropped} of the space needs {lacking}: dropped")
     yield Fact("Tables", joined(facts.tables, "none yet"))
-    for card in facts.steadiness:
-        mend = f". Mend it with: {card.mend}" if card.mend else ""
-        yield Fact(f"Table {card.precision}: {card.verdict}", card.text + mend)
     if facts.test_part is not None and facts.test_part.text:
         yield Fact("Test part", facts.test_part.text)
     if search.reopens:
         yield Fact("Re-run of", search.reopens, f"/searches/{search.reopens}")
+
+
+def steadiness_of(search: SearchOut) -> list[Fact]:
+    """How steadily each table was measured, and what would mend it: a sentence or two each."""
+    return [
+        Fact(
+            f"Table {card.precision}: {card.verdict}",
+            card.text + (f". Mend it with: {card.mend}" if card.mend else ""),
+        )
+        for card in search.facts.steadiness
+    ]
 
 
 def _certification(found: CertificationFacts | None) -> str:

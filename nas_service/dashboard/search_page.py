@@ -31,6 +31,7 @@ from nas_service.dashboard.search_facts import (
     facts_of,
     quantity_lines,
     stage_cells,
+    steadiness_of,
     winner_lines,
 )
 from nas_service.search.candidate_set import SCORE
@@ -148,6 +149,7 @@ def show(request: Request, search_id: str, with_: With) -> Response:
         ended=search.state in FINAL,
         open_verdicts=_open_verdicts(winners),
         facts=list(facts_of(search)),
+        steadiness=steadiness_of(search),
         progress=searches.progress(search_id, with_),
         clone_href=clone_href(search.spec),
         scale=scale,

@@ -247,8 +247,9 @@ def test_the_page_says_how_steady_the_device_was_and_which_winners_are_ties(
     page = browser.new_page()
     page.goto(f"{service.url}/searches/{search}")
     facts = page.locator("#facts")
-    expect(facts).to_contain_text("Table fp32: rough", timeout=20_000)
-    expect(facts).to_contain_text(f"Mend it with: {command}")
+    steadiness = page.locator("#steadiness")
+    expect(steadiness.locator("summary")).to_contain_text("Table fp32: rough", timeout=20_000)
+    expect(steadiness).to_contain_text(f"Mend it with: {command}")
     expect(facts).to_contain_text("p50 in the device's reference state")
     expect(facts).to_contain_text("710 test images tell accuracies apart")
     # asked until they are there: a poll replaces the whole table

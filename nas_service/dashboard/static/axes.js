@@ -7,6 +7,7 @@ const axes = [...picture.querySelectorAll("g[data-axis]")].map((group) => ({
   name: group.dataset.axis,
   low: Number(group.dataset.low),
   high: Number(group.dataset.high),
+  powers: "log" in group.dataset,
   brush: group.querySelector(".brush"),
   grip: group.querySelector(".grip"),
 }));
@@ -21,8 +22,17 @@ const tall = Number(axes[0]?.grip.getAttribute("height") ?? 1);
 const NEAR = 4;
 
 const field = (end, axis) => form.elements.namedItem(`${end}.${axis.name}`);
-const heightOf = (axis, value) => top + (axis.high > axis.low ? (axis.high - value) / (axis.high - axis.low) : 0.5) * tall;
-const valueAt = (axis, y) => axis.high - ((y - top) / tall) * (axis.high - axis.low);
+
+function heightOf(axis, value) {
+  if (!(axis.high > axis.low)) return top + 0.5 * tall;
+  if (!axis.powers) return top + ((axis.high - value) / (axis.high - axis.low)) * tall;
+  return value > 0 ? top + (Math.log(axis.high / value) / Math.log(axis.high / axis.low)) * tall : top + 2 * tall;
+}
+
+function valueAt(axis, y) {
+  const share = (y - top) / tall;
+  return axis.powers ? axis.high * (axis.low / axis.high) ** share : axis.high - share * (axis.high - axis.low);
+}
 
 // Highest and lowest place on an axis that lets through, from the numbers of the form.
 function interval(axis) {

@@ -1,0 +1,99 @@
+"""A search as it goes on, as server-sent events: for who would rather be told than ask."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from nas_service.access.identity import Rule
+from nas_service.api.access.rules import allow
+from nas_service.api.dependencies import Services, With
+from nas_service.api.idempotency import RepeatableRoute
+from nas_service.api.searches import progress
+from nas_service.errors import Forbidden, Unauthorized
+from nas_service.storage import searches
+from nas_service.storage.searches import FINAL
+
+router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["searches"])
+_LOOK_EVERY_S = 1.0
+_ALIVE_EVERY_S = 15.0
+
+
+@router.get(
+    "/searches/{search_id}/events",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Events `progress` (as GET .../progress has it), `front` (a revision) "
+            "and, last, `end`",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
+)
+@allow(Rule.READ)
+async def events(
+    search_id: str,
+    with_: With,
+    request: Request,
+    most_s: Annotated[float, Query(ge=0, le=86_400, description="End after so long.")] = 3600.0,
+) -> StreamingResponse:
+    """What changes about a search, until it ends or whoever asked may not see it any more."""
+    with with_.database.session() as session:
+        searches.get_search(session, search_id)
+    return StreamingResponse(
+        _told(search_id, with_, request, time.monotonic() + most_s),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _told(
+    search_id: str, with_: Services, request: Request, until: float
+) -> AsyncIterator[str]:
+    known: dict[str, str] = {}
+    alive = time.monotonic()
+    while True:
+        try:
+            await with_.identities.of(request.scope, Rule.READ)
+        except (Unauthorized, Forbidden):
+            yield _event("end", json.dumps({"reason": "you may not see this any more"}))
+            return
+        state, found = await run_in_threadpool(_look, search_id, with_)
+        for name, text in found:
+            if known.get(name) != text:
+                known[name] = text
+                alive = time.monotonic()
+                yield _event(name, text)
+        if state in FINAL:
+            yield _event("end", json.dumps({"reason": state}))
+            return
+        if time.monotonic() >= until or await request.is_disconnected():
+            return
+        if time.monotonic() - alive > _ALIVE_EVERY_S:
+            alive = time.monotonic()
+            yield ": still here\n\n"
+        await asyncio.sleep(min(_LOOK_EVERY_S, max(0.0, until - time.monotonic())))
+
+
+def _look(search_id: str, with_: Services) -> tuple[str, list[tuple[str, str]]]:
+    told = progress(search_id, with_)
+    with with_.database.session() as session:
+        revision = searches.revision_of(session, search_id)
+    return told.state, list(_events(told.model_dump_json(), revision))
+
+
+def _events(progress_json: str, revision: int) -> Iterator[tuple[str, str]]:
+    yield "progress", progress_json
+    if revision:
+        yield "front", json.dumps({"revision": revision})
+
+
+def _event(name: str, text: str) -> str:
+    return f"event: {name}\ndata: {text}\n\n"
