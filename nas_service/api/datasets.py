@@ -29,11 +29,11 @@ from nas_service.api.uploads import UNFINISHED, keep_upload, received, sent_as
 from nas_service.datasets import archives
 from nas_service.datasets.answers import MAX_SIZE, MIN_SIZE, Answers, parse
 from nas_service.datasets.inspection import inspect
-from nas_service.errors import InvalidSpec
+from nas_service.errors import InvalidSpec, NotFound
 from nas_service.jobs.params import DatasetJob
 from nas_service.learning.registry import DEFAULT
 from nas_service.plugins import LEARNING_TASKS, check
-from nas_service.storage import datasets, jobs
+from nas_service.storage import artifacts, datasets, jobs
 from nas_service.storage.session import new_id
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["data sets"])
@@ -201,6 +201,25 @@ def get_dataset(name: str, with_: With) -> DatasetOut:
     """One data set, by name or id; it has a digest once it is imported."""
     with with_.database.session() as session:
         return DatasetOut.of(datasets.get_dataset(session, name))
+
+
+@router.get(
+    "/datasets/{name}/preview",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {"schema": {"type": "string"}}}}},
+)
+@allow(Rule.READ)
+def preview(name: str, with_: With) -> Response:
+    """Some of its samples as a picture (PNG): of images a row a class."""
+    with with_.database.session() as session:
+        dataset = datasets.get_dataset(session, name)
+        kept = {one.name: one for one in artifacts.artifacts_of(session, dataset.id)}
+    found = kept.get(datasets.PREVIEW)
+    if found is None:
+        raise NotFound(f"data set {name!r} has no picture of its samples")
+    with with_.blobs.open(found.sha256) as stream:
+        content = stream.read()
+    return Response(content, media_type="image/png", headers={"ETag": f'"{found.sha256}"'})
 
 
 def _task(name: str) -> dict[str, str]:

@@ -16,6 +16,8 @@ from nas_service.api.dependencies import Paging, With
 from nas_service.api.documents.datasets import DatasetFacts, DatasetOut, Report
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import Fact
+from nas_service.storage import artifacts
+from nas_service.storage.datasets import PREVIEW
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _FORM_BYTES = 4096
@@ -66,11 +68,14 @@ def show(request: Request, name: str, with_: With) -> Response:
     """One data set."""
     found = datasets.get_dataset(name, with_)
     report = found.facts.report or Report()
+    with with_.database.session() as session:
+        files = [one.name for one in artifacts.artifacts_of(session, found.id)]
     return page(
         request,
         "dataset.html",
         name=found.name,
         ready=found.digest is not None,
+        shown=PREVIEW in files,
         facts=list(_facts(found)),
         reading=report.reading,
         notes=report.notes,

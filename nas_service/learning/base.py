@@ -137,6 +137,11 @@ class LearningTask(ABC):
     metrics: ClassVar[Sequence[Metric]]
     """What a search may maximise; the first unless it says otherwise."""
 
+    def preview(self, path: Path) -> bytes | None:
+        """A picture (PNG) of some of the samples that are stored at `path`; None: it has none."""
+        del path
+        return None
+
     def metric(self, name: str = "") -> Metric:
         """The metric of that name, the first one without.
 

@@ -18,6 +18,9 @@ from nas_service.storage.models import DatasetRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.session import new_id, now
 
+PREVIEW = "preview.png"
+"""The artifact of a data set that shows some of its samples."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredDataset:

@@ -112,7 +112,7 @@ def _delete(session: Session, item: Item) -> None:
             row.reopens = None
     if item.kind == "dataset":  # those of supernets go with the supernets
         session.execute(delete(PredictorRow).where(PredictorRow.dataset_id == item.id))
-    if item.kind == "compression":  # a job and its files
+    if item.kind in {"compression", "dataset"}:  # their files
         session.execute(delete(ArtifactRow).where(ArtifactRow.owner == item.id))
     session.flush()
     if item.kind in _ROWS:

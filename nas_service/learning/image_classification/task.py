@@ -61,6 +61,12 @@ class ImageClassification(LearningTask):
 
         return load(path, max_train=max_train, device=device)
 
+    def preview(self, path: Path) -> bytes | None:
+        """See `LearningTask.preview`: some images of each class."""
+        from nas_service.learning.image_classification.preview import sheet
+
+        return sheet(path)
+
     def loss(self, outputs: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
         """See `LearningTask.loss`: cross entropy."""
         from torch.nn import functional

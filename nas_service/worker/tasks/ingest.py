@@ -14,8 +14,10 @@ from nas_service.engine.child import Progress
 from nas_service.jobs.params import DatasetJob
 from nas_service.learning.base import Ingested, LearningTask
 from nas_service.learning.registry import DEFAULT, learning_task
-from nas_service.storage import datasets
+from nas_service.lineage import lineage
+from nas_service.storage import artifacts, datasets
 from nas_service.storage.blobs import require_space
+from nas_service.storage.datasets import StoredDataset
 from nas_service.worker.context import Context
 
 _NICENESS = 10
@@ -37,11 +39,31 @@ def import_dataset(context: Context, job: DatasetJob, report: Progress) -> None:
         require_space(folder, 2 * found.nbytes + context.settings.min_free_bytes)
         found.save(packed)
         sha256 = context.blobs.put(packed)
+        _show(context, stored, learning_task(task), packed)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     facts = {**found.facts(), **({} if task == DEFAULT else {"task": task})}
     with context.database.session() as session:
         datasets.set_imported(session, stored.id, digest=found.digest, sha256=sha256, facts=facts)
+
+
+def _show(context: Context, stored: StoredDataset, task: LearningTask, packed: Path) -> None:
+    """Keep a picture of some samples, where the task makes one."""
+    content = task.preview(packed)
+    if content is None:
+        return
+    file = packed.with_name(datasets.PREVIEW)
+    file.write_bytes(content)
+    with context.database.session() as session:
+        artifacts.add_artifact(
+            session,
+            context.blobs,
+            file,
+            owner=stored.id,
+            name=file.name,
+            kind="preview",
+            lineage=lineage(data=stored.name),
+        )
 
 
 def _read(
