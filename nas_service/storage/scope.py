@@ -36,6 +36,10 @@ SERVICE = Scope(None)
 """For what workers and the API do for everybody: leases, schedules, webhooks, cleaning up."""
 
 
+class Ours:
+    """What every row of the service is: others may use SQLAlchemy in the same process."""
+
+
 class Owned:
     """A row that belongs to a project."""
 
@@ -72,13 +76,19 @@ def take_over(session: Session, row: object) -> None:
 
 @event.listens_for(Session, "do_orm_execute")
 def _within(state: ORMExecuteState) -> None:
-    """Restrict every statement to the scope of its session."""
+    """Restrict every statement to the scope of its session; other people's are their business."""
+    if _KEY not in state.session.info and not _is_of_ours(state):
+        return
     own = scope_of(state.session).project_id
     if own is None or state.is_column_load or state.is_relationship_load:
         return
     state.statement = state.statement.options(
         with_loader_criteria(Owned, lambda kind: kind.project_id == own, include_aliases=True)
     )
+
+
+def _is_of_ours(state: ORMExecuteState) -> bool:
+    return any(issubclass(one.class_, Ours) for one in state.all_mappers)
 
 
 @event.listens_for(Session, "before_flush")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from nas_service.cli.study import write_study
 from tests.api.served import Served, served
 from tests.prepared import copied
 
@@ -74,6 +75,21 @@ def test_lists_are_narrowed(service: Served, api: TestClient) -> None:
     assert kinds == {"profile"}
     below = api.get(f"/v1/jobs?parent={first}").json()["items"]
     assert {one["id"] for one in below} >= {f"{first}-profile", f"{first}-certify"}
+
+
+def test_a_search_is_an_optuna_study(service: Served, api: TestClient, tmp_path: Path) -> None:
+    import optuna
+
+    first = service.ids["search_id"]
+    search = api.get(f"/v1/searches/{first}").json()
+    queries = api.get(f"/v1/searches/{first}/evaluations").json()["items"]
+    assert write_study(tmp_path / "study.db", search, queries) == len(queries)
+    study = optuna.load_study(study_name=first, storage=f"sqlite:///{tmp_path / 'study.db'}")
+    assert study.best_value == max(one["accuracy"] for one in queries)
+    assert [trial.value for trial in study.trials] == [one["accuracy"] for one in queries]
+    for trial, one in zip(study.trials, queries, strict=True):
+        assert trial.params == one["architecture"]["decisions"] | {"precision": one["precision"]}
+    assert study.user_attrs["device"] == "here"
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_the_metric_of_a_search_is_what_is_predicted_measured_and_shown(
         nas.wait(search, timeout_s=400)
         found = nas.search(search)
         assert found["spec"]["metric"] == "balanced_accuracy"
-        assert "notes" not in found["facts"]
+        assert found["facts"]["notes"] == []
         assert "values of balanced accuracy" in found["facts"]["test_part"]["text"]
         front = nas.front(search)
         assert front["metric"] == "balanced_accuracy"
