@@ -12,6 +12,7 @@ import binascii
 import hmac
 import json
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,6 +29,9 @@ ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "RS384", "RS512", "PS384", "PS
 _LEEWAY_S = 60
 _TIMEOUT_S = 10.0
 _MAX_NAME = 100
+_NOT_OURS = "this login was not begun here; begin again"
+_DESCRIBED_S = 300.0
+_descriptions: dict[str, tuple[float, dict[str, Any]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,12 @@ class Begun:
     def parse(cls, text: str) -> Begun:
         """The inverse of `as_text`; `Unauthorized` for what this service did not write."""
         try:
-            return cls(**json.loads(base64.urlsafe_b64decode(text.encode())))
+            begun = cls(**json.loads(base64.urlsafe_b64decode(text.encode())))
         except (ValueError, TypeError, binascii.Error) as error:
-            raise Unauthorized("this login was not begun here; begin again") from error
+            raise Unauthorized(_NOT_OURS) from error
+        if not all(isinstance(one, str) for one in asdict(begun).values()):
+            raise Unauthorized(_NOT_OURS)
+        return begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +98,16 @@ class Provider:
             Unauthorized: the answer is not one to this login, or says nothing that counts.
             Unavailable: the provider does not answer.
         """
-        from authlib.integrations.base_client import OAuthError
-
         if not hmac.compare_digest(answer.state.encode(), begun.state.encode()):
             raise Unauthorized("the provider's answer is to another login; begin again")
         if answer.error:
             raise Unauthorized(f"the provider refuses: {answer.error}")
         described = self._described()
+        client = self._client(redirect_uri)
+        from authlib.integrations.base_client import OAuthError
+
         try:
-            with self._client(redirect_uri) as client:
+            with client:
                 given = client.fetch_token(
                     described["token_endpoint"], code=answer.code, code_verifier=begun.verifier
                 )
@@ -141,6 +149,15 @@ class Provider:
         )
 
     def _described(self) -> dict[str, Any]:
+        """What the provider says of itself: asked for every few minutes, not by every visitor."""
+        at = time.monotonic()
+        known = _descriptions.get(self.issuer)
+        if known is None or known[0] < at:
+            known = (at + _DESCRIBED_S, self._asked())
+            _descriptions[self.issuer] = known
+        return known[1]
+
+    def _asked(self) -> dict[str, Any]:
         found: dict[str, Any] = self._get(
             self.issuer.rstrip("/") + "/.well-known/openid-configuration"
         )

@@ -55,11 +55,16 @@ def clone(
     response: Response,
     body: SearchChanges | None = None,  # type: ignore[valid-type]  # made of the fields of another
 ) -> Accepted:
-    """Start the same search with some things changed; from the beginning."""
+    """Start the same search with some things changed; from the beginning.
+
+    Of `training` what is named is changed; `limits` are replaced as a whole.
+    """
     with with_.database.session() as session:
         known = asked_of(searches.get_search(session, search_id).spec)
     given: Any = body
     changes = {} if given is None else given.model_dump(exclude_unset=True)
+    if isinstance(changes.get("training"), dict):
+        changes["training"] = {**known["training"], **changes["training"]}
     try:
         asked = SearchIn.model_validate(known | changes)
     except ValidationError as error:

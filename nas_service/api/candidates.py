@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
@@ -137,7 +137,6 @@ class Opened:
 def list_candidates(
     search_id: str,
     with_: With,
-    response: Response,
     where: Where = [],  # noqa: B006  # FastAPI copies it
     sort: Annotated[str, Query(max_length=64, description="A column; -column: highest first.")] = (
         "index"
@@ -153,7 +152,6 @@ def list_candidates(
     start = cursor or 0
     part = rows[start : start + limit]
     more = start + limit < len(rows)
-    response.headers["ETag"] = f'"{opened.sha256[:20]}"'
     return CandidatesOut(
         revision=opened.revision,
         n_candidates=len(opened.candidates),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import OrderedDict
 from datetime import datetime
 from typing import Annotated
 
@@ -21,7 +23,11 @@ from nas_service.errors import InvalidSpec
 from nas_service.search.candidate_set import SCORE
 from nas_service.search.importance import main_effects, means_by_value
 from nas_service.search.reopen import front_diff
+from nas_service.search.spec import SearchSpec
 from nas_service.storage import searches
+
+_N_KEPT = 64
+"""Searches whose moments are kept in memory: they are asked for with each refresh of a page."""
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["candidates"])
 
@@ -61,14 +67,27 @@ class ImportanceOut(BaseModel):
     decisions: list[DecisionImportance]
 
 
+_moments: OrderedDict[str, list[FrontMoment]] = OrderedDict()
+_lock = threading.Lock()
+
+
 @router.get("/searches/{search_id}/history")
 @allow(Rule.READ)
 def history(search_id: str, with_: With) -> list[FrontMoment]:
     """The fronts of a search, oldest first: its hypervolume over queries."""
+    with _lock:
+        known = _moments.get(search_id, [])
     with with_.database.session() as session:
         searches.get_search(session, search_id)
-        bodies = searches.front_bodies(session, search_id)
-    return [_moment(body, at) for body, at in bodies]
+        after = known[-1].revision if known else 0
+        bodies = searches.front_bodies(session, search_id, after=after)
+    found = [*known, *(_moment(body, at) for body, at in bodies)]
+    with _lock:  # a stored front never changes
+        _moments[search_id] = found
+        _moments.move_to_end(search_id)
+        while len(_moments) > _N_KEPT:
+            _moments.popitem(last=False)
+    return found
 
 
 @router.get("/searches/{search_id}/importance")
@@ -85,7 +104,10 @@ def importance(
 @router.get("/searches/{search_id}/differences/{other_id}")
 @allow(Rule.READ)
 def differences(search_id: str, other_id: str, with_: With) -> FrontDiff:
-    """What is on the front of `other_id` and not of `search_id`, and the other way round."""
+    """What is on the front of `other_id` and not of `search_id`, and the other way round.
+
+    Gains are null where they are of other data, metrics, devices, objectives or limits.
+    """
     first, second = (_document(with_, one) for one in (search_id, other_id))
     with with_.database.session() as session:
         one, other = (searches.get_search(session, name) for name in (search_id, other_id))
@@ -94,8 +116,12 @@ def differences(search_id: str, other_id: str, with_: With) -> FrontDiff:
             f"searches of {one.value.space} and of {other.value.space} have no networks in common",
             field="other_id",
         )
-    same = one.device_id == other.device_id
-    return FrontDiff.model_validate(front_diff(first, second, same))
+    found = front_diff(first, second, _alike(one.value, other.value))
+    if (one.dataset_id, one.value.metric) != (other.dataset_id, other.value.metric):
+        found["best_accuracy_gain"] = None  # scores of something else
+    if one.device_id != other.device_id or one.dataset_id != other.dataset_id:
+        found["hypervolume_gain"] = None
+    return FrontDiff.model_validate(found)
 
 
 def important(opened: Opened, of: str) -> ImportanceOut:
@@ -117,6 +143,14 @@ def important(opened: Opened, of: str) -> ImportanceOut:
             )
         )
     return ImportanceOut(of=of, n_candidates=len(found), decisions=told)
+
+
+def _alike(one: SearchSpec, other: SearchSpec) -> bool:
+    """Whether hypervolumes are of the same space: of equal metrics, objectives and limits."""
+    return all(
+        getattr(one, name) == getattr(other, name)
+        for name in ("metric", "objectives", "limits", "max_latency_ms", "limit_on")
+    )
 
 
 def _moment(body: str, at: datetime) -> FrontMoment:

@@ -43,7 +43,9 @@ class ProblemOut(BaseModel):
     detail: str
     instance: str
     field: str | None = Field(default=None, description="What of the request it is about.")
-    errors: list[Fault] | None = Field(default=None, description="Everything that is wrong.")
+    errors: list[Fault] = Field(
+        default_factory=list, description="Everything that is wrong with a body, where that is it."
+    )
 
 
 class JobOut(BaseModel):

@@ -30,7 +30,7 @@ from nas_service.api.documents.winners import FrontOut, Trail, WinnerOut
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut, ProblemOut, problem_of
 from nas_service.compression.searched import recipes_of
-from nas_service.errors import InvalidSpec
+from nas_service.errors import Conflict, InvalidSpec
 from nas_service.jobs.params import SearchJob
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load
 from nas_service.search.quantities.registry import QuantityAt
@@ -46,6 +46,10 @@ router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["searches"])
 
 MAX_OBJECTIVES = 4
 """Beside accuracy: the time of an exact hypervolume grows by a power with each further one."""
+
+
+MAX_OUTSIDE = 4
+"""Searches of a project that wait for trainers at once: each has a place in a worker meanwhile."""
 
 
 class TrainingIn(Strict):
@@ -209,6 +213,12 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
                 raise InvalidSpec(f"{other!r} is the search's own device", field="also_devices")
         if not dataset.ready:
             raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
+        if spec.evaluator == "outside" and searches.n_outside(session) >= MAX_OUTSIDE:
+            raise Conflict(
+                f"{MAX_OUTSIDE} searches of this project wait for trainers already; a worker has "
+                "room for few that wait",
+                field="evaluator",
+            )
         metric = dataset.task.metric(spec.metric)
         spec = replace(spec, metric=metric.name)
         space: SearchSpace = load(SPACES, spec.space)(dataset.sample)

@@ -12,12 +12,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from nas_service.access.identity import Rule
+from nas_service.access.identity import Identity, Rule
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Services, With
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.searches import progress
-from nas_service.errors import Forbidden, Unauthorized
+from nas_service.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from nas_service.storage import searches
 from nas_service.storage.searches import FINAL
 
@@ -59,13 +59,18 @@ async def _told(
 ) -> AsyncIterator[str]:
     known: dict[str, str] = {}
     alive = time.monotonic()
-    while True:
+    while request.method == "GET":  # HEAD is answered by the same function
         try:
-            await with_.identities.of(request.scope, Rule.READ)
-        except (Unauthorized, Forbidden):
-            yield _event("end", json.dumps({"reason": "you may not see this any more"}))
+            if not await _may_still(with_, request):
+                yield _event("end", json.dumps({"reason": "you may not see this any more"}))
+                return
+            state, found = await run_in_threadpool(_look, search_id, with_)
+        except NotFound:
+            yield _event("end", json.dumps({"reason": "removed"}))
             return
-        state, found = await run_in_threadpool(_look, search_id, with_)
+        except Unavailable:  # a database that is busy will answer again
+            await asyncio.sleep(_LOOK_EVERY_S)
+            continue
         for name, text in found:
             if known.get(name) != text:
                 known[name] = text
@@ -80,6 +85,16 @@ async def _told(
             alive = time.monotonic()
             yield ": still here\n\n"
         await asyncio.sleep(min(_LOOK_EVERY_S, max(0.0, until - time.monotonic())))
+
+
+async def _may_still(with_: Services, request: Request) -> bool:
+    """Whether who began to listen may still read, in the project that they began in."""
+    began: Identity = request.state.identity
+    try:
+        who = await with_.identities.of(request.scope, Rule.READ)
+    except (Unauthorized, Forbidden):
+        return False
+    return who is not None and who.project_id == began.project_id and who.may(Rule.READ)
 
 
 def _look(search_id: str, with_: Services) -> tuple[str, list[tuple[str, str]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -32,39 +32,48 @@ class TaggedRoute(GuardedRoute):
 
 
 class _Tagging:
-    """Holds an answer back until all of it is there, and sends it or that it is known."""
+    """Sends an answer, or that it is known: JSON is held back until its tag can be told."""
 
     def __init__(self, send: Send, known: str) -> None:
         self._send = send
         self._known = known
         self._start: Message | None = None
         self._body = bytearray()
+        self._ended = False
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _is_ours(message):
-            self._start = message
-        elif self._start is None:
+        if self._ended:
+            return
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            headers = Headers(raw=list(message["headers"]))
+            own = headers.get("etag")
+            if own is not None and own in self._known:
+                await self._unchanged(message, own)
+                return
+            if own is None and headers.get("content-type", "").startswith("application/json"):
+                self._start = message
+                return
+        if self._start is None:
             await self._send(message)
-        else:
-            self._body += message.get("body", b"")
-            if not message.get("more_body", False):
-                await self._sent(self._start)
+            return
+        self._body += message.get("body", b"")
+        if not message.get("more_body", False):
+            await self._tagged(self._start)
 
-    async def _sent(self, start: Message) -> None:
+    async def _tagged(self, start: Message) -> None:
         tag = f'W/"{hashlib.sha256(self._body).hexdigest()[:24]}"'
+        if tag in self._known:
+            await self._unchanged(start, tag)
+            return
         headers = MutableHeaders(raw=list(start["headers"]))
         headers["ETag"] = tag
-        same = tag in self._known
-        if same:
-            del headers["content-length"]
-        status = 304 if same else start["status"]
-        body = b"" if same else bytes(self._body)
-        await self._send({**start, "status": status, "headers": headers.raw})
-        await self._send({"type": "http.response.body", "body": body})
+        await self._send({**start, "headers": headers.raw})
+        await self._send({"type": "http.response.body", "body": bytes(self._body)})
 
-
-def _is_ours(start: Message) -> bool:
-    raw: Sequence[tuple[bytes, bytes]] = start["headers"]
-    headers = Headers(raw=list(raw))
-    plain = headers.get("content-type", "").startswith("application/json")
-    return start["status"] == 200 and plain and "etag" not in headers
+    async def _unchanged(self, start: Message, tag: str) -> None:
+        headers = MutableHeaders(raw=list(start["headers"]))
+        headers["ETag"] = tag
+        del headers["content-length"]
+        self._ended = True
+        await self._send({**start, "status": 304, "headers": headers.raw})
+        await self._send({"type": "http.response.body", "body": b""})

@@ -27,7 +27,7 @@ _OPTION_OF = {
 
 def in_options(text: str, problem: Mapping[str, Any], typed: Sequence[str]) -> str:
     """An error that begins with a field of the API, with the option that was typed for it."""
-    named = [problem.get("field"), *(one.get("field") for one in problem.get("errors", ()))]
+    named = [problem.get("field"), *(one.get("field") for one in problem.get("errors") or ())]
     for field in {str(one) for one in named if one}:
         last = field.rpartition(".")[2].replace("_", "-")
         option = _OPTION_OF.get(field, f"--{last}")

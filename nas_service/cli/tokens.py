@@ -10,6 +10,7 @@ import typer
 from nas_service.cli import output
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
 from nas_service.client import Client
+from nas_service.errors import InvalidSpec
 
 commands = typer.Typer(no_args_is_help=True, help="Tokens: who may do what.")
 _COLUMNS = [
@@ -38,7 +39,9 @@ def add(
         bool,
         typer.Option("--local", help="Write to the database of NAS_VAR_DIR or NAS_DATABASE_URL."),
     ] = False,
-    project: Annotated[str, typer.Option(help="Its project, with --local.")] = "default",
+    project: Annotated[
+        str | None, typer.Option(help="Its project, with --local; default unless given.")
+    ] = None,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,9 +49,14 @@ def add(
 
     The first one is made with --local, on the service's machine. Clients read NAS_TOKEN.
     """
+    if project is not None and not local:
+        raise InvalidSpec(
+            "--project goes with --local; elsewhere a token is of the project of who makes it",
+            field="project",
+        )
     permissions = may or (["admin"] if operator else ["read", "write"])
     if local:
-        made = _written(name, permissions, days, project, operator=operator)
+        made = _written(name, permissions, days, project or "default", operator=operator)
     else:
         body = {"name": name, "permissions": permissions, "days": days, "operator": operator}
         with Client(server) as nas:

@@ -40,6 +40,8 @@ class Axis:
     most: float | None
     log: bool
     """By powers, where quantities are of several orders."""
+    texts: tuple[str, ...] = ()
+    """Of a decision: its values, at the positions 0, 1, ... of its axis."""
 
     @property
     def heading(self) -> tuple[str, str]:
@@ -140,6 +142,7 @@ def _axis(
         least=_number(asked.get(f"least.{name}", "")),
         most=_number(asked.get(f"most.{name}", "")),
         log=texts is None and low > 0.0 and high > _BY_POWERS * low,
+        texts=() if texts is None else tuple(texts),
     )
 
 

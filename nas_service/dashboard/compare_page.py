@@ -150,7 +150,6 @@ def _fronts(request: Request, with_: With, names: Sequence[str]) -> Response:
         gain="unknown" if gain is None else scale.gain(gain),
         entered=[_member(one, scale) for one in found.entered],
         left=[_member(one, scale) for one in found.left],
-        histories=[(one.id, insights.history(one.id, with_)) for one in (first, second)],
     )
 
 

@@ -6,20 +6,22 @@ import re
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from plotly.offline import get_plotlyjs
+from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from nas_service import __version__
 from nas_service.api.access.rules import GuardedRoute
 from nas_service.dashboard import formats
-from nas_service.errors import NasError, Unauthorized
+from nas_service.errors import InvalidSpec, NasError, Unauthorized
 
+M = TypeVar("M", bound=BaseModel)
 HERE = Path(__file__).parent
 SECURITY = {
     "Content-Security-Policy": (
@@ -81,6 +83,17 @@ class PageRoute(GuardedRoute):
         """An error as a page, which says what it is as the API does."""
         title = HTTPStatus(status).phrase
         return page(request, "problem.html", status=status, title=title, detail=error.detail)
+
+
+def given(kind: type[M], **values: Any) -> M:
+    """What a form says as a request; raises `InvalidSpec` with the first thing that is wrong."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "form"
+        why = str(first["msg"]).removeprefix("Value error, ")
+        raise InvalidSpec(f"{field}: {why}", field=field) from error
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

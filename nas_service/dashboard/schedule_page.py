@@ -13,7 +13,7 @@ from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Bounds, With
 from nas_service.api.events import ScheduleIn, WebhookIn
 from nas_service.api.searches import SearchOut
-from nas_service.dashboard.rendering import PageRoute, page
+from nas_service.dashboard.rendering import PageRoute, given, page
 from nas_service.storage import searches
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -36,7 +36,7 @@ def add(
     cron: Annotated[str, Form(max_length=200)],
 ) -> Response:
     """Have a search run again by the clock."""
-    events.add_schedule(ScheduleIn(search_id=search_id.strip(), cron=cron), with_)
+    events.add_schedule(given(ScheduleIn, search_id=search_id.strip(), cron=cron), with_)
     return RedirectResponse("/schedules", status_code=303)
 
 
@@ -54,7 +54,7 @@ def add_webhook(
     request: Request, with_: With, url: Annotated[str, Form(max_length=2000)]
 ) -> Response:
     """Have an address told of all events; its secret is shown this once."""
-    made = events.add_webhook(WebhookIn(url=url), with_, Response())
+    made = events.add_webhook(given(WebhookIn, url=url), with_, Response())
     return _shown(request, with_, secret=made.secret)
 
 

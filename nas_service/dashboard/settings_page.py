@@ -13,7 +13,7 @@ from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Asking, Bounds, With
 from nas_service.api.members import MemberIn
 from nas_service.api.tokens import TokenIn
-from nas_service.dashboard.rendering import PageRoute, page
+from nas_service.dashboard.rendering import PageRoute, given, page
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _FORM_BYTES = 4096
@@ -43,9 +43,7 @@ def add_token(
     days: Annotated[str, Form(max_length=8)] = "90",
 ) -> Response:
     """Make a token, and show it this once."""
-    body = TokenIn.model_validate(
-        {"name": name, "permissions": _PERMISSIONS[may], "days": float(days) if days else None}
-    )
+    body = given(TokenIn, name=name, permissions=_PERMISSIONS[may], days=days or None)
     made = tokens.add_token(body, with_, who, Response())
     return _shown(request, with_, who, secret=made.secret)
 

@@ -159,6 +159,12 @@ def list_searches(
     )
 
 
+def n_outside(session: Session) -> int:
+    """How many searches that have not ended leave the training to trainers outside."""
+    specs = session.scalars(select(SearchRow.spec).where(SearchRow.state.not_in(FINAL)))
+    return sum(one.get("evaluator") == "outside" for one in specs)
+
+
 def set_state(
     session: Session, search_id: str, state: str, *, problem: dict[str, Any] | None = None
 ) -> None:
@@ -294,11 +300,11 @@ def front_body(session: Session, search_id: str, revision: int) -> str | None:
     return session.scalar(query)
 
 
-def front_bodies(session: Session, search_id: str) -> list[tuple[str, datetime]]:
-    """The stored JSON of every front of a search with when it came, oldest first."""
+def front_bodies(session: Session, search_id: str, *, after: int = 0) -> list[tuple[str, datetime]]:
+    """The stored JSON of each front after a revision with when it came, oldest first."""
     query = (
         select(FrontRow.body, FrontRow.created_at)
-        .where(FrontRow.search_id == search_id)
+        .where(FrontRow.search_id == search_id, FrontRow.revision > after)
         .order_by(FrontRow.revision)
     )
     return [(row.body, row.created_at) for row in session.execute(query)]

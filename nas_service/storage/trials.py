@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound
@@ -20,7 +20,6 @@ from nas_service.storage.session import new_id, now
 
 MAX_ATTEMPTS = 3
 """After so many trainers that vanished or failed over it, a trial has failed."""
-_OPEN = ("waiting", "leased")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +104,14 @@ def take(session: Session, search_id: str, trainer: str, lease_s: float) -> Tria
     )
     for row in session.scalars(query).all():
         if row.attempts >= MAX_ATTEMPTS:
-            problem = row.problem or f"{row.attempts} trainers vanished over it"
-            _set(session, row.id, state="failed", problem=problem, finished_at=at)
+            give_up(session, search_id)
             continue
         taken = session.execute(
             update(TrialRow)
             .where(
                 TrialRow.id == row.id,
                 TrialRow.attempts == row.attempts,
-                TrialRow.state.in_(_OPEN),
+                free,
             )
             .values(
                 state="leased",
@@ -130,13 +128,29 @@ def take(session: Session, search_id: str, trainer: str, lease_s: float) -> Tria
     return None
 
 
+def give_up(session: Session, search_id: str) -> None:
+    """Fail the trials that every trainer who was to have them has vanished over."""
+    at = now()
+    session.execute(
+        update(TrialRow)
+        .where(
+            TrialRow.search_id == search_id,
+            TrialRow.state == "leased",
+            TrialRow.lease_expires_at <= at,
+            TrialRow.attempts >= MAX_ATTEMPTS,
+        )
+        .values(
+            state="failed",
+            problem=func.coalesce(TrialRow.problem, f"{MAX_ATTEMPTS} trainers vanished over it"),
+            finished_at=at,
+        )
+    )
+
+
 def keep(session: Session, trial: Trial, lease: str, fraction: float, lease_s: float) -> bool:
     """Prolong a lease; False where it has gone to another trainer, or the trial has ended."""
-    if trial.state != "leased" or trial.lease != lease:
-        return False
     until = now() + timedelta(seconds=lease_s)
-    _set(session, trial.id, lease_expires_at=until, fraction=fraction)
-    return True
+    return _while_leased(session, trial, lease, lease_expires_at=until, fraction=fraction)
 
 
 def complete(session: Session, trial: Trial, lease: str, score: float) -> None:
@@ -145,15 +159,17 @@ def complete(session: Session, trial: Trial, lease: str, score: float) -> None:
     Raises:
         Conflict: another trainer has the trial, or another value was reported.
     """
-    if trial.lease != lease:
-        raise Conflict(f"trial {trial.id} was given to another trainer", field="lease")
-    if trial.state == "done":
-        if trial.score != score:
-            raise Conflict(f"trial {trial.id} was reported with another value", field="value")
+    if _while_leased(
+        session, trial, lease, state="done", score=score, fraction=1.0, finished_at=now()
+    ):
         return
-    if trial.state != "leased":
-        raise Conflict(f"trial {trial.id} is {trial.state}", field="lease")
-    _set(session, trial.id, state="done", score=score, fraction=1.0, finished_at=now())
+    found = get_trial(session, trial.search_id, trial.id)
+    if found.lease != lease:
+        raise Conflict(f"trial {trial.id} was given to another trainer", field="lease")
+    if found.state != "done":
+        raise Conflict(f"trial {trial.id} is {found.state}", field="lease")
+    if found.score != score:
+        raise Conflict(f"trial {trial.id} was reported with another value", field="value")
 
 
 def fail(session: Session, trial: Trial, lease: str, problem: str) -> None:
@@ -162,17 +178,22 @@ def fail(session: Session, trial: Trial, lease: str, problem: str) -> None:
     Raises:
         Conflict: another trainer has the trial, or it has ended.
     """
-    if trial.lease != lease or trial.state != "leased":
-        raise Conflict(f"trial {trial.id} is not yours any more", field="lease")
     ended = trial.attempts >= MAX_ATTEMPTS
-    _set(
-        session,
-        trial.id,
-        state="failed" if ended else "waiting",
-        problem=problem,
-        finished_at=now() if ended else None,
+    values = {
+        "state": "failed" if ended else "waiting",
+        "problem": problem,
+        "finished_at": now() if ended else None,
+    }
+    if not _while_leased(session, trial, lease, **values):
+        raise Conflict(f"trial {trial.id} is not yours any more", field="lease")
+
+
+def _while_leased(session: Session, trial: Trial, lease: str, **values: Any) -> bool:
+    """Change a trial in one statement, if it is still under this lease; says whether it was."""
+    done = session.execute(
+        update(TrialRow)
+        .where(TrialRow.id == trial.id, TrialRow.lease == lease, TrialRow.state == "leased")
+        .values(**values)
+        .returning(TrialRow.id)
     )
-
-
-def _set(session: Session, trial_id: str, **values: Any) -> None:
-    session.execute(update(TrialRow).where(TrialRow.id == trial_id).values(**values))
+    return done.first() is not None

@@ -87,13 +87,21 @@ def logged_in(session: Session, person: Person, roles: Mapping[str, Role]) -> Us
 
     What an admin said of them stays. Roles in projects that there are not are passed over.
     """
-    row = session.scalar(
-        select(UserRow).where(UserRow.issuer == person.issuer, UserRow.subject == person.subject)
+    which = select(UserRow).where(
+        UserRow.issuer == person.issuer, UserRow.subject == person.subject
     )
+    row = session.scalar(which)
     at = now()
     if row is None:
-        row = UserRow(id=new_id("usr"), issuer=person.issuer, subject=person.subject, created_at=at)
-        session.add(row)
+        made = UserRow(
+            id=new_id("usr"),
+            issuer=person.issuer,
+            subject=person.subject,
+            name=person.name,
+            created_at=at,
+        )
+        insert_once(session, made)  # two windows may come back at once
+        row = session.scalars(which).one()
     row.name, row.seen_at = person.name, at
     session.flush()
     kept = {
@@ -106,7 +114,7 @@ def logged_in(session: Session, person: Person, roles: Mapping[str, Role]) -> Us
             if kept[project_id].by_group:
                 kept[project_id].role = role
         elif project_id in there:
-            session.add(_membership(row.id, role, project_id, by_group=True))
+            insert_once(session, _membership(row.id, role, project_id, at, by_group=True))
     for project_id, one in kept.items():
         if one.by_group and project_id not in roles:
             session.delete(one)
@@ -115,12 +123,16 @@ def logged_in(session: Session, person: Person, roles: Mapping[str, Role]) -> Us
 
 
 def roles_of(session: Session, user_id: str) -> dict[str, Role]:
-    """What somebody is, by project, the highest first: in the service's scope."""
-    query = select(MembershipRow.project_id, MembershipRow.role).where(
-        MembershipRow.user_id == user_id
+    """What somebody is, by project, in the service's scope: the one that they are in longest first.
+
+    Whoever is taken into another project does not find themselves there unasked.
+    """
+    query = select(MembershipRow).where(MembershipRow.user_id == user_id)
+    rows = sorted(
+        session.scalars(query),
+        key=lambda row: (row.created_at, _RANK[Role(row.role)], row.project_id),
     )
-    found = [(project, Role(role)) for project, role in session.execute(query)]
-    return dict(sorted(found, key=lambda one: (_RANK[one[1]], one[0])))
+    return {row.project_id: Role(row.role) for row in rows}
 
 
 def list_users(session: Session, *, cursor: str | None, limit: int) -> Page[User]:
@@ -153,10 +165,11 @@ def set_member(session: Session, user_id: str, role: Role) -> Member:
     user = session.get(UserRow, user_id)
     if user is None:
         raise NotFound(f"nobody {user_id!r} has logged in here")
-    row = session.scalar(select(MembershipRow).where(MembershipRow.user_id == user_id))
+    query = select(MembershipRow).where(MembershipRow.user_id == user_id)
+    row = session.scalar(query)
     if row is None:
-        row = _membership(user_id, role, None, by_group=False)
-        session.add(row)
+        insert_once(session, _membership(user_id, role, None, now(), by_group=False))
+        row = session.scalars(query).one()
     row.role, row.by_group = role, False
     session.flush()
     return _member(session, row)
@@ -174,10 +187,10 @@ def remove_member(session: Session, user_id: str) -> None:
 
 
 def _membership(
-    user_id: str, role: Role, project_id: str | None, *, by_group: bool
+    user_id: str, role: Role, project_id: str | None, at: datetime, *, by_group: bool
 ) -> MembershipRow:
     row = MembershipRow(
-        id=new_id("mem"), user_id=user_id, role=role, by_group=by_group, created_at=now()
+        id=new_id("mem"), user_id=user_id, role=role, by_group=by_group, created_at=at
     )
     if project_id is not None:  # else that of the session
         row.project_id = project_id

@@ -36,6 +36,7 @@ class Trainers:
         said = ""
         while True:
             with self._database.session() as session:
+                trials.give_up(session, self._search_id)
                 found = trials.by_key(session, self._search_id, keys)
             failed = [one for one in found.values() if one.state == "failed"]
             if failed:

@@ -31,11 +31,13 @@ def test_a_clone_is_the_same_question_but_for_what_is_changed(
     first = service.ids["search_id"]
     asked = api.get(f"/v1/searches/{first}").json()["spec"]
     changes = {"seed": 77, "max_latency_ms": 2.5, "training": {"epochs": 3}}
+    assert asked["training"]["batch"] != 32  # the default
     answer = api.post(f"/v1/searches/{first}:clone", json=changes)
     assert answer.status_code == 202, answer.text
     made = api.get(answer.json()["href"]).json()
     spec = made["spec"]
     assert (spec["seed"], spec["max_latency_ms"], spec["training"]["epochs"]) == (77, 2.5, 3)
+    assert spec["training"] == {**asked["training"], "epochs": 3}
     changed = {"seed", "max_latency_ms", "training"}
     assert {k: v for k, v in spec.items() if k not in changed} == {
         k: v for k, v in asked.items() if k not in changed

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.contract import HERE as ASKED
 from benchmarks.contract import explore
+from nas_service.api.documents.tables import Provenance
 from tests.api.served import HERE, Served, served
 from tests.prepared import copied
 
@@ -93,3 +94,26 @@ def test_every_answer_is_as_the_document_says(service: Served) -> None:
     assert found.n >= N_CASES
     assert {200, 201, 202, 404, 422} <= set(found.statuses)
     assert not found.faults, "\n".join(f"{k}: {v[0]}" for k, v in found.faults.items())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"protocol": "my script"},
+        {"threads": "all"},
+        {"references": None},
+        {"calibration_networks": None},
+        {"steadiness": {"n_files": 12.5, "n_stable": 3}},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+def test_a_table_of_somebody_s_own_keeps_no_list_from_being_read(said: dict[str, Any]) -> None:
+    """Provenance is any JSON; what is not as ours is null, and all else of it stays."""
+    found = Provenance.model_validate({"space": "mbconv", "fill": {"n_filled": 1}, **said})
+    assert (found.space, found.fill) == ("mbconv", {"n_filled": 1})
+    (name,) = said
+    if name == "steadiness":
+        assert found.steadiness is not None
+        assert (found.steadiness.n_files, found.steadiness.n_stable) == (None, 3)
+    else:
+        assert not getattr(found, name)

@@ -185,6 +185,8 @@ def test_an_answer_counts_once_and_where_it_was_begun(service: Served, idp: Test
     path = _consent(address)
     _refused(service.client.get(path), "not begun here")
     _refused(_finish(service, path, "bm90IGpzb24="), "not begun here")
+    numbers = b'{"state": 1, "nonce": 2, "verifier": 3, "then": 4}'
+    _refused(_finish(service, path, base64.urlsafe_b64encode(numbers).decode()), "not begun here")
     _refused(_finish(service, path, other), "to another login")
     state = parse_qs(urlsplit(_begin(service)[0]).query)["state"][0]
     stolen = f"{path.partition('state=')[0]}state={state}"

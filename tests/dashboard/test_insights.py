@@ -134,6 +134,15 @@ def test_an_axis_narrows_the_lines(browser: Browser, site: Site) -> None:
     kept = sum(one >= least for one in latencies)
     expect(page.locator("#axes polyline:not(.off)")).to_have_count(kept)
     assert 0 < kept < n_all
+    page.locator("input[name='least.latency_ms']").fill("")
+    resolutions = [one["architecture"]["resolution"] for one in items]
+    page.goto(address)
+    name = "resolution"
+    if page.locator(f"select[name='least.{name}']").count():  # among those that matter most
+        page.locator(f"select[name='least.{name}']").select_option(label=str(max(resolutions)))
+        expect(page.locator("#axes polyline:not(.off)")).to_have_count(
+            resolutions.count(max(resolutions))
+        )
     found = Axe().run(page).response["violations"]
     assert not [one["id"] for one in found if one["impact"] in SERIOUS]
     assert complaints == []

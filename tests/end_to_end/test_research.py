@@ -147,4 +147,6 @@ def _certificates_are_of_the_files(nas: Any, search: str) -> None:
     for row in certified:
         bound = row["certificate"]["measured_interval_ms"]
         assert bound[0] <= row["measured_latency_ms"] <= bound[1] <= 5.0
-        assert row["certificate"]["n_sessions"] >= 3
+        # in three sessions of the reference state, or far below it in all that there were
+        held = row["certificate"]
+        assert held["n_sessions"] >= 3 or held["at_most_ms"] <= held["limit_ms"] / 2

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 
 Choice = bool | int | float | str
 """A value of a decision."""
@@ -15,9 +23,24 @@ Own = dict[str, JsonValue]
 
 
 class Document(BaseModel):
-    """A part of what is stored as JSON; a field that was not stored is null."""
+    """A part of what is stored as JSON; a field that was not stored is null.
+
+    So is one that was stored as something else: files from outside and plug-ins write documents,
+    too, and one of them must not keep a whole list from being read.
+    """
 
     model_config = ConfigDict(extra="allow", from_attributes=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _what_fits(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            if not isinstance(value, dict):
+                raise
+            wrong = {one["loc"][0] for one in error.errors() if one["loc"]}
+            return handler({name: one for name, one in value.items() if name not in wrong})
 
 
 class Sent(BaseModel):

@@ -8,6 +8,7 @@ const axes = [...picture.querySelectorAll("g[data-axis]")].map((group) => ({
   low: Number(group.dataset.low),
   high: Number(group.dataset.high),
   powers: "log" in group.dataset,
+  steps: "steps" in group.dataset,
   brush: group.querySelector(".brush"),
   grip: group.querySelector(".grip"),
 }));
@@ -33,6 +34,9 @@ function valueAt(axis, y) {
   const share = (y - top) / tall;
   return axis.powers ? axis.high * (axis.low / axis.high) ** share : axis.high - share * (axis.high - axis.low);
 }
+
+// A decision's axis has places for its values alone.
+const shown = (axis, value, whole) => (axis.steps ? whole(value) : Number(value.toPrecision(6)));
 
 // Highest and lowest place on an axis that lets through, from the numbers of the form.
 function interval(axis) {
@@ -89,8 +93,8 @@ for (const axis of axes) {
     if (began === null) return;
     const [upper, lower] = [began, at(event)].sort((a, b) => a - b);
     // up to an end is without an end: no candidate there is cut off by a pixel
-    field("most", axis).value = upper - top < NEAR ? "" : Number(valueAt(axis, upper).toPrecision(6));
-    field("least", axis).value = top + tall - lower < NEAR ? "" : Number(valueAt(axis, lower).toPrecision(6));
+    field("most", axis).value = upper - top < NEAR ? "" : shown(axis, valueAt(axis, upper), Math.floor);
+    field("least", axis).value = top + tall - lower < NEAR ? "" : shown(axis, valueAt(axis, lower), Math.ceil);
     show();
   });
   axis.grip.addEventListener("pointerup", (event) => {
