@@ -7,7 +7,8 @@ release = version = __version__
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
-html_theme = "furo"
+html_theme = "alabaster"
+html_theme_options = {"page_width": "76rem", "sidebar_width": "15rem", "fixed_sidebar": True}
 html_title = f"NAS service {__version__}"
 myst_heading_anchors = 3
 myst_links_external_new_tab = True
