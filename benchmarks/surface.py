@@ -117,7 +117,7 @@ def _in_a_browser(url: str, search: LargeSearch) -> list[Row]:
         began = time.perf_counter()
         page.goto(f"{url}/searches/{search.search_id}")
         page.wait_for_selector("#front .points path")
-        page.locator("#candidates tbody tr[data-index] td:nth-child(2)").first.click()
+        page.locator("#candidates tbody tr[data-index] td:nth-child(3)").first.click()
         page.wait_for_selector("#chosen a")
         interactive = time.perf_counter() - began
         shown = max(_shown_after(page, search, 0.9995 + 1e-5 * i) for i in range(5))

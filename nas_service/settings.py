@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nas_service.access.groups import parse_group_roles
-from nas_service.addresses import Network, is_loopback, parse_networks
+from nas_service.addresses import Network, is_loopback, is_safe, parse_networks
 from nas_service.queues import THIS_MACHINE
 
 
@@ -145,11 +144,7 @@ class Settings(BaseSettings):
     @classmethod
     def safe_address(cls, value: str) -> str:
         """Over https, or on this machine."""
-        parts = urlsplit(value)
-        safe = parts.scheme == "https" or (
-            parts.scheme == "http" and is_loopback(parts.hostname or "")
-        )
-        if value and not (safe and parts.hostname):
+        if value and not is_safe(value):
             raise ValueError(f"{value!r} is no https address")
         return value
 

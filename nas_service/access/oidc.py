@@ -14,15 +14,14 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from nas_service.access.identity import Person
-from nas_service.addresses import is_loopback
-from nas_service.errors import InvalidSpec, Unauthorized, Unavailable, Unsupported
+from nas_service.addresses import is_safe
+from nas_service.errors import Unauthorized, Unavailable, Unsupported
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "RS384", "RS512", "PS384", "PS512", "EdDSA")
 """Never `none`, and none whose key the provider shares with who asks it."""
@@ -31,7 +30,6 @@ _TIMEOUT_S = 10.0
 _MAX_NAME = 100
 _NOT_OURS = "this login was not begun here; begin again"
 _DESCRIBED_S = 300.0
-_descriptions: dict[str, tuple[float, dict[str, Any]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,31 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Description:
+    """Where a provider is asked for what, as it says itself (OpenID Connect Discovery)."""
+
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+
+    @classmethod
+    def of(cls, issuer: str, told: Any) -> Description:
+        """From the provider's document; `Unavailable` where it is not one of this provider."""
+        said = told if isinstance(told, dict) else {}
+        if said.get("issuer") != issuer:
+            raise Unavailable(f"the identity provider calls itself {said.get('issuer')!r}")
+        places = {one.name: str(said.get(one.name, "")) for one in fields(cls)}
+        for name, address in places.items():
+            if not is_safe(address):
+                raise Unavailable(f"the identity provider's {name} is no https address")
+        return cls(**places)
+
+
+_descriptions: dict[str, tuple[float, Description]] = {}
+"""By issuer, each with when it is to be asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """An identity provider, and this service as its client. `open_client` makes HTTP clients."""
 
@@ -84,7 +107,7 @@ class Provider:
         begun = Begun(state, nonce, verifier, then)
         with self._client(redirect_uri) as client:
             address, _ = client.create_authorization_url(
-                self._described()["authorization_endpoint"],
+                self._described().authorization_endpoint,
                 state=begun.state,
                 nonce=begun.nonce,
                 code_verifier=begun.verifier,
@@ -109,13 +132,13 @@ class Provider:
         try:
             with client:
                 given = client.fetch_token(
-                    described["token_endpoint"], code=answer.code, code_verifier=begun.verifier
+                    described.token_endpoint, code=answer.code, code_verifier=begun.verifier
                 )
         except OAuthError as error:
             raise Unauthorized(f"the provider refuses: {error.error}") from error
-        except Exception as error:  # of whichever HTTP library authlib has found
+        except _no_answer() as error:
             raise Unavailable(f"the identity provider does not answer: {error}") from error
-        return self._person(str(given.get("id_token", "")), described["jwks_uri"], begun.nonce)
+        return self._person(str(given.get("id_token", "")), described.jwks_uri, begun.nonce)
 
     def _person(self, id_token: str, jwks_uri: str, nonce: str) -> Person:
         from joserfc import jwt
@@ -148,24 +171,15 @@ class Provider:
             groups=frozenset(map(str, groups if isinstance(groups, list) else [groups])),
         )
 
-    def _described(self) -> dict[str, Any]:
+    def _described(self) -> Description:
         """What the provider says of itself: asked for every few minutes, not by every visitor."""
         at = time.monotonic()
         known = _descriptions.get(self.issuer)
         if known is None or known[0] < at:
-            known = (at + _DESCRIBED_S, self._asked())
+            place = self.issuer.rstrip("/") + "/.well-known/openid-configuration"
+            known = (at + _DESCRIBED_S, Description.of(self.issuer, self._get(place)))
             _descriptions[self.issuer] = known
         return known[1]
-
-    def _asked(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._get(
-            self.issuer.rstrip("/") + "/.well-known/openid-configuration"
-        )
-        if found.get("issuer") != self.issuer:
-            raise Unavailable(f"the identity provider calls itself {found.get('issuer')!r}")
-        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-            require_safe(str(found.get(name, "")), name)
-        return found
 
     def _get(self, address: str) -> Any:
         try:
@@ -193,9 +207,13 @@ class Provider:
         )
 
 
-def require_safe(address: str, name: str) -> None:
-    """Raise `InvalidSpec` for an address that is neither https nor on this machine."""
-    parts = urlsplit(address)
-    host = parts.hostname or ""
-    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host))):
-        raise InvalidSpec(f"{name}: {address!r} is no https address", field=name)
+def _no_answer() -> tuple[type[Exception], ...]:
+    """What is raised where no answer, or none that can be read, comes to what authlib asks.
+
+    It speaks HTTP with httpx2 where that is there, with httpx elsewhere.
+    """
+    try:
+        from httpx2 import HTTPError
+    except ImportError:
+        return ValueError, httpx.HTTPError
+    return ValueError, httpx.HTTPError, HTTPError

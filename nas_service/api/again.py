@@ -14,7 +14,7 @@ from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Strict, With
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
-from nas_service.api.searches import SearchIn, asked_of
+from nas_service.api.searches import SearchIn, asked_of, require_room
 from nas_service.errors import Conflict
 from nas_service.storage import devices, reopening, searches
 from nas_service.storage.searches import FINAL
@@ -86,6 +86,7 @@ def extend(search_id: str, body: ExtendIn, with_: With, response: Response) -> A
         search = searches.get_search(session, search_id)
         if search.state not in FINAL:
             raise Conflict(f"search {search_id} is {search.state}: it can be extended when it ends")
+        require_room(session, search.value)
         device = devices.get_device(session, search.device_id)
         why = f"{body.n_queries} more queries ({new_id('ext')})"
         job = reopening.open_again(session, search, device, why, n_queries=body.n_queries)

@@ -19,11 +19,12 @@ from starlette.concurrency import run_in_threadpool
 
 from lookup_tables.agent_file import agent_file
 from lookup_tables.measuring.timing import Protocol
+from lookup_tables.target import Target
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Asking, Services, Strict, With, unaudited
 from nas_service.api.documents.base import Own
-from nas_service.api.documents.devices import ReferenceState, TargetFacts
+from nas_service.api.documents.devices import ReferenceState
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.storage import agents, certified, devices
@@ -86,7 +87,7 @@ class TaskOut(BaseModel):
 
     id: str
     lease: str
-    target: TargetFacts
+    target: Target
     models: dict[str, str]
     protocol: Protocol
     seed: int

@@ -67,7 +67,8 @@ class ImportanceOut(BaseModel):
     decisions: list[DecisionImportance]
 
 
-_moments: OrderedDict[str, list[FrontMoment]] = OrderedDict()
+_moments: OrderedDict[tuple[str, datetime], list[FrontMoment]] = OrderedDict()
+"""By a search's id and when it began: one that is opened again has the id of one removed."""
 _lock = threading.Lock()
 
 
@@ -75,16 +76,16 @@ _lock = threading.Lock()
 @allow(Rule.READ)
 def history(search_id: str, with_: With) -> list[FrontMoment]:
     """The fronts of a search, oldest first: its hypervolume over queries."""
-    with _lock:
-        known = _moments.get(search_id, [])
     with with_.database.session() as session:
-        searches.get_search(session, search_id)
+        key = (search_id, searches.get_search(session, search_id).created_at)
+        with _lock:
+            known = _moments.get(key, [])
         after = known[-1].revision if known else 0
         bodies = searches.front_bodies(session, search_id, after=after)
     found = [*known, *(_moment(body, at) for body, at in bodies)]
     with _lock:  # a stored front never changes
-        _moments[search_id] = found
-        _moments.move_to_end(search_id)
+        _moments[key] = found
+        _moments.move_to_end(key)
         while len(_moments) > _N_KEPT:
             _moments.popitem(last=False)
     return found

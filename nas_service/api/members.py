@@ -12,7 +12,7 @@ from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Asking, Listing, Paging, Strict, With, listing
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.storage import tokens, users
-from nas_service.storage.scope import SERVICE, Scope
+from nas_service.storage.scope import SERVICE
 from nas_service.storage.tokens import Token
 from nas_service.storage.users import Member, Project, User
 
@@ -46,9 +46,12 @@ def add_project(body: ProjectIn, with_: With, who: Asking) -> ProjectMade:
     """Make a project, and a token of its own admin."""
     with with_.database.seeing(SERVICE).session() as session:
         made = users.add_project(session, body.name)
-    with with_.database.of(Scope(made.id)).session() as session:
         token, secret = tokens.add_token(
-            session, "admin", [Permission.ADMIN], created_by=f"{who.kind} {who.id}"
+            session,
+            "admin",
+            [Permission.ADMIN],
+            created_by=f"{who.kind} {who.id}",
+            project_id=made.id,
         )
     return ProjectMade(project=made, token=token, secret=secret)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
 from lookup_tables.target import Deployment
 from nas_service.access.identity import Rule
@@ -143,6 +144,16 @@ class SearchIn(Strict):
         return SearchSpec(**values, deployments=deployments, training=training)
 
 
+def require_room(session: Session, spec: SearchSpec) -> None:
+    """Raise `Conflict` where too many searches of the project wait for trainers already."""
+    if spec.evaluator == "outside" and searches.n_outside(session) >= MAX_OUTSIDE:
+        raise Conflict(
+            f"{MAX_OUTSIDE} searches of this project wait for trainers already; a worker has "
+            "room for few that wait",
+            field="evaluator",
+        )
+
+
 def asked_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What a stored search was asked, as the fields of a new one."""
     known = SpecOut.model_validate(spec)
@@ -213,12 +224,7 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
                 raise InvalidSpec(f"{other!r} is the search's own device", field="also_devices")
         if not dataset.ready:
             raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
-        if spec.evaluator == "outside" and searches.n_outside(session) >= MAX_OUTSIDE:
-            raise Conflict(
-                f"{MAX_OUTSIDE} searches of this project wait for trainers already; a worker has "
-                "room for few that wait",
-                field="evaluator",
-            )
+        require_room(session, spec)
         metric = dataset.task.metric(spec.metric)
         spec = replace(spec, metric=metric.name)
         space: SearchSpace = load(SPACES, spec.space)(dataset.sample)

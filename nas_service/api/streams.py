@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -24,6 +26,9 @@ from nas_service.storage.searches import FINAL
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["searches"])
 _LOOK_EVERY_S = 1.0
 _ALIVE_EVERY_S = 15.0
+MOST_A_CALLER = 16
+"""Each looks every second: more would keep others waiting."""
+_open: Counter[tuple[str, str]] = Counter()
 
 
 @router.get(
@@ -45,18 +50,34 @@ async def events(
     most_s: Annotated[float, Query(ge=0, le=86_400, description="End after so long.")] = 3600.0,
 ) -> StreamingResponse:
     """What changes about a search, until it ends or whoever asked may not see it any more."""
+    who: Identity = request.state.identity
+    if _open[who.kind, who.id] >= MOST_A_CALLER:
+        raise Unavailable(f"{MOST_A_CALLER} streams are open for {who.name}; close one first")
     with with_.database.session() as session:
         searches.get_search(session, search_id)
     return StreamingResponse(
-        _told(search_id, with_, request, time.monotonic() + most_s),
+        _counted(who, _told(search_id, with_, request, time.monotonic() + most_s)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
 
 
+async def _counted(who: Identity, told: AsyncGenerator[str]) -> AsyncIterator[str]:
+    """The same events, counted as one of the caller's streams while they are read."""
+    _open[who.kind, who.id] += 1
+    try:
+        async with aclosing(told):
+            async for one in told:
+                yield one
+    finally:
+        _open[who.kind, who.id] -= 1
+        if not _open[who.kind, who.id]:
+            del _open[who.kind, who.id]
+
+
 async def _told(
     search_id: str, with_: Services, request: Request, until: float
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     known: dict[str, str] = {}
     alive = time.monotonic()
     while request.method == "GET":  # HEAD is answered by the same function

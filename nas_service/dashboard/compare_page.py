@@ -61,7 +61,10 @@ def compare(
     """Candidates as `c=SEARCH:INDEX`, or the fronts of two searches as `front=SEARCH`."""
     if fronts:
         return _fronts(request, with_, fronts)
-    columns = [_column(with_, one) for one in dict.fromkeys(candidates or [])]
+    named = list(dict.fromkeys(candidates or []))
+    if len(named) > MOST:
+        raise InvalidSpec(f"c: at most {MOST} candidates, not {len(named)}", field="c")
+    columns = [_column(with_, one) for one in named]
     lines = list(_lines(columns))
     return page(
         request,
@@ -90,9 +93,6 @@ def _column(with_: Services, text: str) -> Column:
 
 
 def _lines(columns: Sequence[Column]) -> Iterator[Line]:
-    if len(columns) > MOST:
-        raise InvalidSpec(f"c: at most {MOST} candidates, not {len(columns)}", field="c")
-
     def line(name: str, text: Callable[[Column], str]) -> Line:
         return Line(name, tuple(map(text, columns)))
 

@@ -46,8 +46,12 @@ def add_token(
     expires_at: datetime | None = None,
     device_id: str | None = None,
     operator: bool = False,
+    project_id: str | None = None,
 ) -> tuple[Token, str]:
-    """A new token of the session's project, and its secret, which is kept nowhere."""
+    """A new token of the session's project, and its secret, which is kept nowhere.
+
+    In the service's own scope `project_id` says whose it is.
+    """
     secret = new_secret()
     row = TokenRow(
         id=new_id("tok"),
@@ -59,6 +63,7 @@ def add_token(
         created_by=created_by,
         created_at=now(),
         expires_at=expires_at,
+        **({} if project_id is None else {"project_id": project_id}),
     )
     session.add(row)
     session.flush()

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from nas_service.api import streams
+from nas_service.api.searches import MAX_OUTSIDE
 from nas_service.cli.study import write_study
+from nas_service.storage import searches
 from tests.api.served import Served, served
 from tests.prepared import copied
 
@@ -129,3 +132,61 @@ def test_labels_events_and_times_are_changed(service: Served, api: TestClient) -
     assert after["cron"] == "30 4 1 1 *"
     assert after["next_at"] != before["next_at"]
     assert api.patch(f"/v1/schedules/{times}", json={"cron": "often"}).status_code == 422
+
+
+def test_a_search_of_the_same_id_has_its_own_history(service: Served, api: TestClient) -> None:
+    """Ids of searches that are opened again are made of why: one that was removed comes back."""
+    database = service.database()
+
+    def made(hypervolume: float) -> None:
+        with database.session() as session:
+            known = searches.get_search(session, service.ids["search_id"])
+            searches.add_search(
+                session,
+                known.value,
+                device_id=known.device_id,
+                dataset_id=known.dataset_id,
+                data_digest=None,
+                search_id="sea_again_same",
+            )
+            front = {"hypervolume": hypervolume, "n_evaluations": 8, "front": []}
+            searches.add_front(session, "sea_again_same", front)
+
+    for hypervolume in (0.25, 0.5):
+        made(hypervolume)
+        told = api.get("/v1/searches/sea_again_same/history").json()
+        assert [one["hypervolume"] for one in told] == [hypervolume]
+        assert api.delete("/v1/searches/sea_again_same").status_code == 200
+    database.close()
+
+
+def test_a_caller_has_so_many_streams(
+    service: Served, api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/v1/searches/{service.ids['search_id']}/events"
+    assert api.get(path).text.endswith('"succeeded"}\n\n')
+    assert not streams._open  # counted down when it ended
+    monkeypatch.setattr(streams, "MOST_A_CALLER", 0)
+    refused = api.get(path)
+    assert refused.status_code == 503
+    assert "streams are open for this machine" in refused.json()["detail"]
+
+
+def test_few_searches_wait_for_trainers_at_once(service: Served, api: TestClient) -> None:
+    """Each has a place in a worker: however they are started."""
+    first = service.ids["search_id"]
+    changes = {"evaluator": "outside"}
+    made = [
+        api.post(f"/v1/searches/{first}:clone", json={**changes, "seed": seed})
+        for seed in range(MAX_OUTSIDE + 1)
+    ]
+    assert [one.status_code for one in made] == [*[202] * MAX_OUTSIDE, 409]
+    ended = made[0].json()["id"]
+    database = service.database()
+    with database.session() as session:
+        searches.set_state(session, ended, "failed")
+    assert api.post(f"/v1/searches/{first}:clone", json=changes).status_code == 202
+    more = api.post(f"/v1/searches/{ended}:extend", json={"n_queries": 3})
+    assert more.status_code == 409
+    assert "wait for trainers already" in more.json()["detail"]
+    database.close()

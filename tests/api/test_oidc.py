@@ -17,7 +17,9 @@ from joserfc.jwk import RSAKey
 
 from nas_service.access.groups import parse_group_roles, roles_of
 from nas_service.access.identity import Role
+from nas_service.access.oidc import Description
 from nas_service.dashboard.sso import BEGUN
+from nas_service.errors import Unavailable
 from tests.api.provider import CLIENT_ID, Claims, TestProvider, plain, provider
 from tests.api.served import Served, served
 from tests.prepared import copied
@@ -305,3 +307,23 @@ def test_groups_are_read_as_they_are_written() -> None:
     for bad in ("a", "a=owner@p", "=viewer@p"):
         with pytest.raises(ValueError, match="GROUP=ROLE@PROJECT"):
             parse_group_roles(bad)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        {},
+        {"issuer": "https://another.example"},
+        {"issuer": "https://id.example", "authorization_endpoint": "https://id.example/a"},
+        {
+            "issuer": "https://id.example",
+            "authorization_endpoint": "http://id.example/a",
+            "token_endpoint": "https://id.example/t",
+            "jwks_uri": "https://id.example/k",
+        },
+    ],
+)
+def test_a_provider_that_does_not_describe_itself_is_not_used(told: Any) -> None:
+    with pytest.raises(Unavailable, match="the identity provider"):
+        Description.of("https://id.example", told)

@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field
 
+from lookup_tables.target import Target
 from nas_service.api.documents.base import Document, Lineage, Own, Sent
 from nas_service.storage.agents import Agent
 from nas_service.storage.devices import StoredDevice
@@ -89,18 +90,6 @@ class DeviceWithAgent(DeviceOut):
         return told
 
 
-class TargetFacts(Document):
-    """A device with everything that changes what running a network on it costs."""
-
-    device: str
-    runtime: str
-    runtime_version: str
-    precision: str
-    threads: int = 1
-    batch: int = 1
-    operating_point: str = ""
-
-
 class TargetOut(Sent):
     """A registered target."""
 
@@ -108,5 +97,5 @@ class TargetOut(Sent):
     device_id: str
     key: str
     precision: str
-    facts: TargetFacts
+    facts: Target
     created_at: datetime
