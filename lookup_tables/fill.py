@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 MIN_MEASURED = 8
 """Fewer measured blocks of a kind than this cannot stand for the others."""
 
-ABSURD = 10.0
-"""A block so many times off what its sizes ask for is set aside."""
-
 
 @dataclass(frozen=True, slots=True)
 class FillReport:
@@ -129,36 +126,6 @@ def _energies(
     return [float(one) for one in np.exp(model.predict(block_features(wanted)))]
 
 
-def absurd_entries(table: LookupTable) -> dict[str, float]:
-    """Measured blocks ten times off what others of their kind say of them: key and measured ms.
-
-    A result that no block like it supports is more likely a slip of the device than a fact. The
-    others speak through a linear trend of log latency over sizes, fitted again without those that
-    are far from it.
-    """
-    found = {}
-    for kind in sorted({entry.block.kind for entry in table.entries}):
-        known = [e for e in table.entries if e.block.kind == kind and e.source == MEASURED]
-        if len(known) < MIN_MEASURED:
-            continue
-        features = block_features([entry.block for entry in known])
-        spread = features.std(axis=0)
-        scaled = features[:, spread > 0] / spread[spread > 0]
-        logs = np.log([entry.p10_ms for entry in known])
-        design_matrix = np.column_stack([np.ones(len(scaled)), scaled])
-        usual = np.abs(logs - np.median(logs)) <= 3.0 * np.median(np.abs(logs - np.median(logs)))
-        for _ in range(3):
-            if usual.sum() < MIN_MEASURED:
-                break
-            off = logs - design_matrix @ _ridge(scaled[usual], logs[usual])
-            usual = np.abs(off) <= 0.5 * np.log(ABSURD)
-        off = logs - design_matrix @ _ridge(scaled[usual], logs[usual])
-        for entry, one in zip(known, off, strict=True):
-            if abs(one) > np.log(ABSURD):
-                found[entry.block.key] = entry.p10_ms
-    return found
-
-
 class _Regression:
     """A Gaussian process over a linear trend, on log latency."""
 
@@ -182,7 +149,7 @@ class _Regression:
     def _fit(
         self, process: GaussianProcessRegressor, features: FloatArray, logs: FloatArray
     ) -> None:
-        self._trend = _ridge(self._normal(features), logs)
+        self._trend = ridge(self._normal(features), logs)
         process.fit(self._normal(features), logs - self._linear(features))
         self._process = process
 
@@ -215,7 +182,8 @@ class _Regression:
         )
 
 
-def _ridge(features: FloatArray, values: FloatArray) -> FloatArray:
+def ridge(features: FloatArray, values: FloatArray) -> FloatArray:
+    """Offset and slopes `(1 + f,)` of `values`, `(n,)`, over `features`, `(n, f)`."""
     design_matrix = np.column_stack([np.ones(len(features)), features])
     gram = design_matrix.T @ design_matrix + 1e-3 * np.eye(design_matrix.shape[1])
     return np.asarray(np.linalg.solve(gram, design_matrix.T @ values), dtype=np.float64)

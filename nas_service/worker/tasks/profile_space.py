@@ -14,10 +14,11 @@ import numpy as np
 
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import fit_calibration
-from lookup_tables.fill import MIN_MEASURED, FillReport, absurd_entries, design, fill
+from lookup_tables.fill import MIN_MEASURED, FillReport, design, fill
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.timing import Protocol, Timing
+from lookup_tables.outliers import absurd_entries, replaceable
 from lookup_tables.profile import LocalProfiler, Profiler, references_as_dict
 from lookup_tables.ratio import MIN_NETWORKS
 from lookup_tables.runtimes.registry import measured_together
@@ -47,6 +48,8 @@ BLOCKS, FIT, CHECK = "blocks", "fit", "check"
 """What files are for: the first part of their names."""
 _BUILT, _MEASURED = 0.45, 0.97
 """Parts of the progress by which files are built, and measured."""
+_AGAIN_SHARE = 0.1
+"""Of the budget, beside it: at most this long are blocks that nobody believes measured again."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,18 @@ def profile_space(
     timings = measure_files(
         profiler, files, targets, clock.left(1.0), seed, on_progress=on_progress
     )
+    steadiness = profiler.steadiness
+    doubtful = _doubtful(plan, targets, files, timings)
+    if doubtful[BLOCKS]:
+        n_doubtful = len(doubtful[BLOCKS])
+        report(_MEASURED, f"measuring {n_doubtful} blocks again that others do not support")
+        again_s = _AGAIN_SHARE * budget_s
+        timings = timings | measure_files(profiler, doubtful, targets, again_s, seed + 1)
     report(_MEASURED, "fitting")
-    return [_table_of(space, target, plan, files, timings, profiler, clock) for target in targets]
+    return [
+        _table_of(space, target, plan, files, timings, profiler, steadiness, clock)
+        for target in targets
+    ]
 
 
 Files = Mapping[str, Mapping[int, Mapping[str, Path]]]
@@ -145,13 +158,31 @@ def _files(
 def _filled(
     target: Target, blocks: Sequence[Entry], plan: ProfilePlan
 ) -> tuple[LookupTable, FillReport, dict[str, float]]:
-    """A table of all blocks, without those that blocks like them call absurd, which come beside."""
-    table, filled = fill(LookupTable(target, tuple(blocks)), plan.everything)
-    absurd = absurd_entries(table)
-    if absurd:
-        kept = tuple(one for one in blocks if one.block.key not in absurd)
-        table, filled = fill(LookupTable(target, kept), plan.everything)
-    return table, filled, absurd
+    """A table of all blocks, without those that blocks like them call absurd, which come beside.
+
+    Absurd ones that nothing else can stand for stay, marked as unstable.
+    """
+    absurd = absurd_entries(blocks)
+    aside = replaceable(blocks, absurd)
+    kept = tuple(
+        replace(one, stable=one.stable and one.block.key not in absurd)
+        for one in blocks
+        if one.block.key not in aside
+    )
+    table, filled = fill(LookupTable(target, kept), plan.everything)
+    return table, filled, {key: absurd[key] for key in sorted(aside)}
+
+
+def _doubtful(
+    plan: ProfilePlan, targets: Sequence[Target], files: Files, timings: Mapping[str, Timing]
+) -> Files:
+    """The files of blocks that come out absurd on one of the targets."""
+    found: set[str] = set()
+    for target in targets:
+        name = target.deployment.name
+        measured = {i: timings[f"{BLOCKS}/{name}/{i}"] for i in files[BLOCKS]}
+        found |= absurd_entries(_entries(plan.blocks, measured)).keys()
+    return {BLOCKS: {i: one for i, one in files[BLOCKS].items() if plan.blocks[i].key in found}}
 
 
 def _told(filled: FillReport) -> dict[str, Any]:
@@ -186,6 +217,7 @@ def _table_of(
     files: Files,
     timings: Mapping[str, Timing],
     profiler: Profiler,
+    steadiness: Steadiness | None,
     clock: Clock,
 ) -> tuple[LookupTable, dict[str, Any]]:
     """One target's table with its check."""
@@ -221,7 +253,7 @@ def _table_of(
     provenance = {
         **_asked_of(space, target),
         "references": references_as_dict(profiler.references),
-        "steadiness": steadiness_of(everything, profiler.steadiness),
+        "steadiness": steadiness_of(everything, steadiness),
         "n_unstable_left_out": len(measured_blocks) - len(blocks),
         "quarantined": absurd,
         "fill": _told(filled),
