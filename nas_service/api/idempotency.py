@@ -48,9 +48,10 @@ class RepeatableRoute(TaggedRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         keeps = _OWN in inspect.signature(endpoint).parameters
-        whole = self.access.max_body_bytes is not None  # streamed bodies are not kept
+        whole = self.access.max_body_bytes is not None  # streamed bodies are not kept in memory
         ours = "POST" in (self.methods or ()) and self.access.rule is not Rule.DEVICE
-        self._repeatable = ours and whole and not keeps
+        self._repeatable = ours and not keeps
+        self._streams = not whole
         if self._repeatable:
             self.openapi_extra = {**(self.openapi_extra or {}), "parameters": [_DESCRIBED]}
 
@@ -64,20 +65,39 @@ class RepeatableRoute(TaggedRoute):
             raise InvalidSpec(f"{HEADER}: 1 to {MAX_LENGTH} characters", field=HEADER)
         who: Identity = scope["state"]["identity"]
         key = f"{who.project_id}/{action_of(self)}/{given}"
-        body = await _whole(receive)
         database: Database = scope["app"].state.services.database
         kept = _Kept(database.of(ProjectScope(who.project_id)), key)
+        if self._streams:
+            await self._answer_stream(scope, receive, send, kept)
+            return
+        body = await _whole(receive)
         known = await run_in_threadpool(kept.begin, _digest(scope, body))
         if known is not None:
-            headers = {"Location": known.location} if known.location else {}
-            again = Response(
-                known.body or "", known.status, media_type=known.content_type, headers=headers
-            )
-            await again(scope, receive, send)
-            return
-        await self._answer_first(scope, body, send, kept)
+            await _response(known)(scope, receive, send)
+        else:
+            await self._answer_first(scope, _again(body), send, kept)
 
-    async def _answer_first(self, scope: Scope, body: bytes, send: Send, kept: _Kept) -> None:
+    async def _answer_stream(self, scope: Scope, receive: Receive, send: Send, kept: _Kept) -> None:
+        """The same for a body that is not kept: what it was is known once it was read."""
+        hashing = _Hashing(scope, receive)
+        before = await run_in_threadpool(kept.answered)
+        if before is None:
+            await run_in_threadpool(kept.begin, answers.STREAMED)
+            await self._answer_first(scope, hashing, send, kept, hashing)
+            return
+        await hashing.read(scope["app"].state.services.settings.max_upload_bytes)
+        if hashing.request() != before[0]:
+            raise InvalidSpec(f"this {HEADER} was used with another request", field=HEADER)
+        await _response(before[1])(scope, receive, send)
+
+    async def _answer_first(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        kept: _Kept,
+        hashing: _Hashing | None = None,
+    ) -> None:
         seen: list[Message] = []
 
         async def noted(message: Message) -> None:
@@ -85,7 +105,7 @@ class RepeatableRoute(TaggedRoute):
             await send(message)
 
         try:
-            await super().answer(scope, _again(body), noted)
+            await super().answer(scope, receive, noted)
         except BaseException:
             await run_in_threadpool(kept.forget)
             raise
@@ -94,7 +114,36 @@ class RepeatableRoute(TaggedRoute):
             await run_in_threadpool(kept.forget)
         else:
             told = replace(answer, body=None) if self.access.secret else answer
-            await run_in_threadpool(kept.finish, told)
+            await run_in_threadpool(kept.finish, told, hashing.request() if hashing else None)
+
+
+class _Hashing:
+    """A body's digest, taken while it streams by."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self._hash = hashlib.sha256(_place(scope))
+        self._n_bytes = 0
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        part = message.get("body", b"")
+        self._hash.update(part)
+        self._n_bytes += len(part)
+        return message
+
+    async def read(self, most_bytes: int) -> None:
+        """Read all of it, for its digest alone."""
+        more = True
+        while more:
+            message = await self()
+            more = message["type"] == "http.request" and message.get("more_body", False)
+            if self._n_bytes > most_bytes:
+                raise InvalidSpec(f"an upload has at most {most_bytes:,} bytes", field="body")
+
+    def request(self) -> str:
+        """What the request says, as far as it was read."""
+        return self._hash.hexdigest()
 
 
 class _Kept:
@@ -108,13 +157,22 @@ class _Kept:
         with self._database.session() as session:
             return answers.begin(session, self._key, request)
 
-    def finish(self, answer: Answer) -> None:
+    def answered(self) -> tuple[str, Answer] | None:
         with self._database.session() as session:
-            answers.finish(session, self._key, answer)
+            return answers.answered(session, self._key)
+
+    def finish(self, answer: Answer, request: str | None) -> None:
+        with self._database.session() as session:
+            answers.finish(session, self._key, answer, request)
 
     def forget(self) -> None:
         with self._database.session() as session:
             answers.forget(session, self._key)
+
+
+def _response(known: Answer) -> Response:
+    headers = {"Location": known.location} if known.location else {}
+    return Response(known.body or "", known.status, media_type=known.content_type, headers=headers)
 
 
 async def _whole(receive: Receive) -> bytes:
@@ -139,8 +197,11 @@ def _digest(scope: Scope, body: bytes) -> str:
         said = json.dumps(json.loads(body), sort_keys=True).encode()
     except ValueError:
         said = body
-    place = f"{scope['path']}?{scope['query_string'].decode('latin-1')}".encode()
-    return hashlib.sha256(place + b"\n" + said).hexdigest()
+    return hashlib.sha256(_place(scope) + said).hexdigest()
+
+
+def _place(scope: Scope) -> bytes:
+    return f"{scope['path']}?{scope['query_string'].decode('latin-1')}\n".encode()
 
 
 def _answer_of(seen: list[Message]) -> Answer | None:

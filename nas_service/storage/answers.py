@@ -19,6 +19,10 @@ ABANDONED = timedelta(seconds=60)
 """After so long a request without an answer counts as cut off, and may be made again."""
 
 
+STREAMED = ""
+"""Stands for a request whose body is not known before it has been answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a request was answered: status, where it says to look, its body but for a secret."""
@@ -29,8 +33,18 @@ class Answer:
     body: str | None
 
 
+def answered(session: Session, key: str) -> tuple[str, Answer] | None:
+    """The request that was answered under a key within a day, and its answer."""
+    known = session.get(AnswerRow, key)
+    if known is None or known.status is None or known.created_at < now() - KEPT:
+        return None
+    return known.request, _answer(known)
+
+
 def begin(session: Session, key: str, request: str) -> Answer | None:
     """Note that a request is being answered; gives the answer where it was answered before.
+
+    `STREAMED` requests learn what they were at the end; see `answered` for the second time.
 
     Raises:
         InvalidSpec: the key was given to another request.
@@ -42,7 +56,9 @@ def begin(session: Session, key: str, request: str) -> Answer | None:
     if insert_once(session, row):
         return None
     known = session.get_one(AnswerRow, key, populate_existing=True)
-    if known.request != request:
+    if STREAMED in (request, known.request) and known.status is None and known.request != request:
+        raise Conflict("another request under this key is being answered; ask again in a moment")
+    if request != STREAMED and known.request != request:
         raise InvalidSpec(
             "this Idempotency-Key was used with another request", field="Idempotency-Key"
         )
@@ -51,8 +67,9 @@ def begin(session: Session, key: str, request: str) -> Answer | None:
             raise Conflict(
                 "this was done, and its secret shown, once; make another with another key"
             )
-        kind = known.content_type or "application/json"
-        return Answer(known.status, known.location, kind, known.body)
+        if request == STREAMED:  # by another one, since `answered` was asked
+            raise Conflict("the same request was answered just now; ask again")
+        return _answer(known)
     taken = session.execute(
         update(AnswerRow)
         .where(AnswerRow.key == key, AnswerRow.created_at < at - ABANDONED)
@@ -64,8 +81,14 @@ def begin(session: Session, key: str, request: str) -> Answer | None:
     return None
 
 
-def finish(session: Session, key: str, answer: Answer) -> None:
-    """Keep what a request was answered."""
+def _answer(row: AnswerRow) -> Answer:
+    kind = row.content_type or "application/json"
+    return Answer(row.status or 200, row.location, kind, row.body)
+
+
+def finish(session: Session, key: str, answer: Answer, request: str | None = None) -> None:
+    """Keep what a request was answered, and what a streamed one turned out to be."""
+    streamed = {} if request is None else {"request": request}
     session.execute(
         update(AnswerRow)
         .where(AnswerRow.key == key)
@@ -74,6 +97,7 @@ def finish(session: Session, key: str, answer: Answer) -> None:
             location=answer.location,
             content_type=answer.content_type,
             body=answer.body,
+            **streamed,
         )
     )
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
@@ -16,7 +17,7 @@ from nas_service.api.app import create_app
 from nas_service.api.idempotency import HEADER
 from nas_service.cli.serve import prepare
 from nas_service.settings import Settings
-from nas_service.storage.answers import ABANDONED, KEPT
+from nas_service.storage.answers import ABANDONED, KEPT, STREAMED
 from nas_service.storage.models import AnswerRow
 from nas_service.storage.session import Database, now
 
@@ -125,7 +126,45 @@ def test_a_secret_is_shown_once_under_a_key_too(api: TestClient, settings: Setti
     assert not [one for one in files if made.json()["secret"].encode() in one.read_bytes()]
 
 
-def test_every_post_takes_a_key_but_agents_and_uploads(api: TestClient) -> None:
+def test_an_upload_under_a_key_is_kept_once(api: TestClient) -> None:
+    def sent(content: bytes, name: str = "a.onnx") -> Any:
+        at = f"/v1/models:upload?filename={name}"
+        return api.post(at, content=iter([content[:5], content[5:]]), headers=KEY)
+
+    first, again = sent(b"0123456789"), sent(b"0123456789")
+    assert first.status_code == again.status_code == 201
+    assert again.json() == first.json()
+    assert len(api.get("/v1/artifacts").json()["items"]) == 1
+    for other in (sent(b"0123456780"), sent(b"0123456789", "b.onnx")):
+        assert (other.status_code, other.json()["field"]) == (422, HEADER)
+    assert len(api.get("/v1/artifacts").json()["items"]) == 1
+
+
+def test_an_upload_that_was_refused_may_be_mended_under_its_key(api: TestClient) -> None:
+    for _ in range(2):
+        assert api.post("/v1/lookup-tables", content=b"{", headers=KEY).status_code == 422
+    at = "/v1/models:upload?filename="
+    assert api.post(f"{at}a.exe", content=b"x", headers=KEY).json()["field"] == "filename"
+    assert api.post(f"{at}a.onnx", content=b"x", headers=KEY).status_code == 201
+
+
+def test_an_upload_that_is_being_answered_is_not_made_again(
+    api: TestClient, settings: Settings
+) -> None:
+    at = "/v1/models:upload?filename=a.onnx"
+    assert api.post(at, content=b"x", headers=KEY).status_code == 201
+    database = Database(settings.url)
+    with database.session() as session:  # as if its answer had not come yet
+        row = session.query(AnswerRow).one()
+        row.status, row.request = None, STREAMED
+    busy = api.post(at, content=b"x", headers=KEY)
+    assert busy.status_code == 409
+    assert "being answered" in busy.json()["detail"]
+    assert len(api.get("/v1/artifacts").json()["items"]) == 1
+    database.close()
+
+
+def test_every_post_takes_a_key_but_agents(api: TestClient) -> None:
     """As the document says it, so that generated clients can send one."""
     document = api.get("/openapi.json").json()["paths"]
     without = set()
@@ -134,8 +173,4 @@ def test_every_post_takes_a_key_but_agents_and_uploads(api: TestClient) -> None:
             told = document[route.path]["post"].get("parameters", [])
             if HEADER not in {one["name"] for one in told}:
                 without.add(route.path)
-    assert {one for one in without if not one.startswith("/v1/agent")} == {
-        "/v1/models:upload",
-        "/v1/datasets:inspect-upload",
-        "/v1/lookup-tables",
-    }
+    assert [one for one in without if not one.startswith("/v1/agent")] == []
