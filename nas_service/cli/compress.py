@@ -108,7 +108,7 @@ def _show(told: dict[str, Any]) -> None:
     title = f"compression {told['id']}"
     output.show(told["rows"], output.COMPRESSION_COLUMNS, as_json=False, title=title)
     for row in told["rows"]:
-        if "shares" in row:
+        if row.get("shares"):
             larger = f"; larger than in fp32: {', '.join(row['grown'])}" if row.get("grown") else ""
             print(f"{row['runtime']} {row['precision']}: {row['shares']['text']}{larger}")
     if any(row.get("kept") == UNSTEADY for row in told["rows"]):

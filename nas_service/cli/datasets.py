@@ -103,10 +103,10 @@ def datasets_add(
         output.show_json(dataset)
         return
     facts = dataset["facts"]
-    if "report" in facts:
+    if facts.get("report"):
         show_report(facts["report"])
-    classes = f"{len(facts['classes'])} classes, " if "classes" in facts else ""
-    what = "samples" if "task" in facts else "images"
+    classes = f"{len(facts['classes'])} classes, " if facts.get("classes") else ""
+    what = "samples" if facts.get("task") else "images"
     print(
         f"added data set {name}: {classes}{facts['n_train']} training, "
         f"{facts['n_validation']} validation and {facts['n_test']} test {what}"
@@ -120,7 +120,7 @@ def datasets_show(name: str, server: ServerOption = LOCAL, as_json: JsonOption =
         dataset = nas.get(f"/v1/datasets/{name}")
     if as_json:
         output.show_json(dataset)
-    elif "report" in dataset["facts"]:
+    elif dataset["facts"].get("report"):
         show_report(dataset["facts"]["report"])
     else:
         print(

@@ -37,7 +37,7 @@ def devices_list(server: ServerOption = LOCAL, as_json: JsonOption = False) -> N
 
 def _machine(device: dict[str, Any]) -> str | None:
     """The machine whose workers measure on a device; None where an agent does."""
-    return device["facts"].get("machine", THIS_MACHINE) if device["local"] else None
+    return (device["facts"].get("machine") or THIS_MACHINE) if device["local"] else None
 
 
 @commands.command("add")
@@ -95,11 +95,35 @@ def _label(text: str) -> tuple[str, str]:
 
 
 @commands.command("show")
-def devices_show(name: str, server: ServerOption = LOCAL) -> None:
-    """Print a device and its targets as JSON."""
+def devices_show(name: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Show what is known of a device, and its targets; --json has its reference states, too."""
     with Client(server) as nas:
         found = nas.get(f"/v1/devices/{name}")
-        output.show_json({**found, "targets": nas.get(f"/v1/devices/{name}/targets")})
+        targets = nas.get(f"/v1/devices/{name}/targets")
+    if as_json:
+        output.show_json({**found, "targets": targets})
+        return
+    facts = {k: v for k, v in found["facts"].items() if not isinstance(v, dict)}
+    labels = [f"{key}={value}" for key, value in found["facts"]["labels"].items()]
+    rows = [{"what": k, "value": v} for k, v in {**facts, "labels": labels}.items() if v]
+    columns = [("what is known", "what"), ("value", "value")]
+    output.show(rows, columns, as_json=False, title=found["name"])
+    columns = [("target", "key"), ("precision", "precision")]
+    output.show(targets, columns, as_json=False, title="targets")
+
+
+@commands.command("label")
+def devices_label(
+    name: str,
+    label: Annotated[list[str], typer.Argument(help="KEY=VALUE; all others go.")],
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a device other labels, in place of those that it has."""
+    with Client(server) as nas:
+        changes = {"labels": dict(_label(one) for one in label)}
+        changed = nas.call("PATCH", f"/v1/devices/{name}", changes)
+    output.tell(f"{name}: {', '.join(label)}", changed, as_json=as_json)
 
 
 @commands.command("token")

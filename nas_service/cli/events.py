@@ -51,6 +51,19 @@ def webhooks_deliveries(
     output.show(found, columns, as_json=as_json, title="deliveries")
 
 
+@webhooks.command("change")
+def webhooks_change(
+    webhook: str,
+    event: Annotated[list[str], typer.Option(help="The events that it is told of from now on.")],
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell an address of other events."""
+    with Client(server) as nas:
+        changed = nas.call("PATCH", f"/v1/webhooks/{webhook}", {"events": event})
+    output.tell(f"{webhook}: {', '.join(event)}", changed, as_json=as_json)
+
+
 @webhooks.command("remove")
 def webhooks_remove(
     webhook: str, server: ServerOption = LOCAL, as_json: JsonOption = False
@@ -82,6 +95,19 @@ def schedules_list(server: ServerOption = LOCAL, as_json: JsonOption = False) ->
         found = list(nas.every("/v1/schedules"))
     columns = [("id", "id"), ("search", "search_id"), ("cron", "cron"), ("next at", "next_at")]
     output.show(found, columns, as_json=as_json, title="schedules")
+
+
+@schedules.command("change")
+def schedules_change(
+    schedule: str,
+    cron: Annotated[str, typer.Argument(help="Minute hour day month weekday, in UTC.")],
+    server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Open a search again at other times."""
+    with Client(server) as nas:
+        changed = nas.call("PATCH", f"/v1/schedules/{schedule}", {"cron": cron})
+    output.tell(f"{schedule}, next at {changed['next_at']}", changed, as_json=as_json)
 
 
 @schedules.command("remove")

@@ -165,7 +165,7 @@ def search(
         search_id = submitted["id"]
         if not as_json:
             print(f"search {search_id}: {nas.url}/searches/{search_id}")
-            for note in nas.search(search_id)["facts"].get("notes", []):
+            for note in nas.search(search_id)["facts"].get("notes") or []:
                 print(f"note: {note}")
         if not wait:
             if as_json:
@@ -175,7 +175,9 @@ def search(
         wait_for(nas, search_id, watched, name=search_id)
         show_front(nas, search_id, as_json=as_json)
         if out is not None:
-            save_result(nas, search_id, out)
+            saved = save_result(nas, search_id, out)
+            if not as_json:  # which is one document
+                print("\n".join(f"wrote {file}" for file in saved))
 
 
 def _field(text: str) -> tuple[str, Any]:
@@ -297,12 +299,17 @@ def _told(stage: dict[str, Any]) -> str:
     """A stage in a few characters: the digest of its file, or what was found."""
     if stage["state"] != "done":
         return str(stage["state"])
-    if "sha256" in stage:
+    if stage["sha256"]:
         return f"{stage['name']} {stage['sha256'][:8]}"
     if stage["stage"] == "certified":
         return str(stage["stale"] or stage["verdict"])
     kind = "predicted_" if stage["stage"] == "front" else ""
-    return f"{100 * stage[kind + 'accuracy']:.1f} %, {stage[kind + 'latency_ms']:.3g} ms"
+    accuracy, latency_ms = stage[kind + "accuracy"], stage[kind + "latency_ms"]
+    said = [
+        None if accuracy is None else f"{100 * accuracy:.1f} %",
+        None if latency_ms is None else f"{latency_ms:.3g} ms",
+    ]
+    return ", ".join(one for one in said if one) or "unknown"
 
 
 def again(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:

@@ -55,6 +55,7 @@ def fetch(
     name: str,
     out: Annotated[Path, typer.Option(help="Folder to save to.")],
     server: ServerOption = LOCAL,
+    as_json: JsonOption = False,
 ) -> None:
     """Save what a search or a compression gave: report, bundle, files. Waits where it goes on."""
     with Client(server) as nas:
@@ -64,7 +65,9 @@ def fetch(
             wait_for(nas, job["id"], output.ProgressLine(job["kind"]), name=name)
         elif job["state"] != "succeeded":
             raise ApiError(job["problem"] or {"detail": f"{name} was {job['state']}"})
-        save_result(nas, job["subject"], out)
+        saved = save_result(nas, job["subject"], out)
+    text = "\n".join(f"wrote {file}" for file in saved) or "there are no files"
+    output.tell(text, {"wrote": [str(file) for file in saved]}, as_json=as_json)
 
 
 def show(name: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
@@ -120,7 +123,7 @@ def show_front(nas: Client, search_id: str, *, as_json: bool) -> None:
     if search["problem"]:
         print(f"search {search_id} {search['state']}: {why_not(search)}")
     if rows:
-        columns = output.winner_columns(search["spec"].get("metric", "accuracy"), rows)
+        columns = output.winner_columns(search["spec"].get("metric") or "accuracy", rows)
         title = f"front of {search_id}, limit {facts['limit_ms']:g} ms"
         output.show(output.winner_rows(rows), columns, as_json=False, title=title)
         if text := (facts.get("test_part") or {}).get("text"):
@@ -133,7 +136,7 @@ def show_front(nas: Client, search_id: str, *, as_json: bool) -> None:
         nas.front(search_id)["front"],
         [
             ("precision", "precision"),
-            (f"{search['spec'].get('metric', 'accuracy')} predicted", "predicted_accuracy"),
+            (f"{search['spec'].get('metric') or 'accuracy'} predicted", "predicted_accuracy"),
             ("ms predicted", "predicted_latency_ms"),
             ("size bytes", "size_bytes"),
         ],
@@ -142,10 +145,12 @@ def show_front(nas: Client, search_id: str, *, as_json: bool) -> None:
     )
 
 
-def save_result(nas: Client, owner: str, folder: Path) -> None:
+def save_result(nas: Client, owner: str, folder: Path) -> list[Path]:
     """Save the files that belong to a search or a compression itself: report, bundle, compiled."""
     folder.mkdir(parents=True, exist_ok=True)
+    saved = []
     for artifact in nas.every("/v1/artifacts", owner=owner):
         if artifact["owner"] == owner:
             nas.download(artifact["id"], folder / artifact["name"])
-            print(f"wrote {folder / artifact['name']}")
+            saved.append(folder / artifact["name"])
+    return saved

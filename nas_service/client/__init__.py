@@ -125,6 +125,15 @@ class Client:
         response = self._send("DELETE", path)
         return self._object(response.json()) if response.content else None
 
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Any call; None where the answer says nothing.
+
+        Raises:
+            ApiError: the service refused, or what it answers is not JSON.
+        """
+        response = self._send(method, path, **({} if body is None else {"json": body}))
+        return self._json(response) if response.content else None
+
     def every(self, path: str, **query: Any) -> Iterator[Json]:
         """All items of a list, page by page."""
         cursor = None
@@ -342,7 +351,9 @@ class Client:
         return self._object(self._call("POST", path, json=body))
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        response = self._send(method, path, **options)
+        return self._json(self._send(method, path, **options))
+
+    def _json(self, response: httpx.Response) -> Any:
         try:
             return response.json()
         except ValueError as error:
