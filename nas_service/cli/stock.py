@@ -86,8 +86,8 @@ def predictors(server: ServerOption = LOCAL, as_json: JsonOption = False) -> Non
 
 def compressions(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
     """List models that were compressed."""
-    columns = [("id", "id"), ("state", "job.state"), ("recipe", "request.recipe")]
-    columns += [("device", "request.device"), ("why", "job.problem.detail")]
+    columns = [("id", "subject"), ("job", "id"), ("state", "state"), ("progress", "progress")]
+    columns += [("message", "message"), ("why", "problem.detail")]
     _list("/v1/compressions", columns, server, as_json=as_json, title="compressed models")
 
 

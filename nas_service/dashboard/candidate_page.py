@@ -14,6 +14,7 @@ from nas_service.access.identity import Rule
 from nas_service.api import searches
 from nas_service.api.access.rules import allow
 from nas_service.api.candidate_blocks import blocks_at
+from nas_service.api.candidate_devices import costs_on_devices
 from nas_service.api.candidates import (
     CandidateOut,
     Opened,
@@ -117,6 +118,7 @@ def show(request: Request, search_id: str, index: int, with_: With) -> Response:
             for one in _variants(opened, row)
         ],
         blocks=blocks,
+        elsewhere=costs_on_devices(with_, opened, row),
         diagram=diagram_of(blocks.blocks, share),
         nearest=_nearest(opened, row),
     )

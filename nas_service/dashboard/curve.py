@@ -1,4 +1,4 @@
-"""A curve as a drawing that the server makes: what a page shows without scripts, too."""
+"""The hypervolume of a front over queries, as a curve."""
 
 from __future__ import annotations
 
@@ -6,21 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_service.api.insights import FrontMoment
-
-WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 640, 180, 60, 26, 12
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A number at an axis, and where."""
-
-    at: float
-    text: str
+from nas_service.dashboard.drawing import Mark, Span, across, line, upwards
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A line as SVG points, the numbers at its axes, and its last value."""
+    """A line as SVG points, the numbers at its axes."""
 
     points: str
     across: tuple[Mark, ...]
@@ -37,19 +28,10 @@ def curve_of(moments: Sequence[FrontMoment]) -> Curve | None:
     if len({x for x, _ in found}) < 2:
         return None
     xs, ys = [x for x, _ in found], [y for _, y in found]
-    low, high = min(ys), max(ys)
-    if high - low < 1e-9:
-        low, high = low - 0.5 * abs(low or 1.0), high + 0.5 * abs(high or 1.0)
-    first, last = min(xs), max(xs)
-
-    def x_of(value: float) -> float:
-        return round(LEFT + (value - first) / (last - first) * (WIDTH - LEFT - 10), 1)
-
-    def y_of(value: float) -> float:
-        return round(ABOVE + (high - value) / (high - low) * (HEIGHT - ABOVE - BELOW), 1)
-
+    width, height = Span(min(xs), max(xs)), Span.of(ys)
+    x_of, y_of = across(width), upwards(height)
     return Curve(
-        points=" ".join(f"{x_of(x)},{y_of(y)}" for x, y in found),
-        across=tuple(Mark(x_of(x), f"{x:g}") for x in (first, last)),
-        up=tuple(Mark(y_of(y), f"{y:.3g}") for y in (low, high)),
+        points=line(xs, ys, x_of, y_of),
+        across=tuple(Mark(x_of(x), f"{x:g}") for x in (width.low, width.high)),
+        up=tuple(Mark(y_of(y), f"{y:.3g}") for y in (height.low, height.high)),
     )

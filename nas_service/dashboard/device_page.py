@@ -14,10 +14,12 @@ from sqlalchemy.orm import Session
 from lookup_tables.steadiness import TableCard, card_of
 from nas_service.access.identity import Rule
 from nas_service.api import devices as api
+from nas_service.api import profiling
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Paging, With
 from nas_service.api.documents.devices import DeviceWithAgent
 from nas_service.dashboard.formats import joined, since, size
+from nas_service.dashboard.reliability import COVERAGE_SIDE, Prediction, coverage_of, drift_history
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import Fact
 from nas_service.storage import agents, devices, jobs, searches
@@ -64,6 +66,12 @@ class Point:
     predicted_ms: float
     upper_ms: float
     measured_ms: float
+    probability: float
+
+    @property
+    def prediction(self) -> Prediction:
+        """The same without where it came from."""
+        return Prediction(self.predicted_ms, self.upper_ms, self.probability, self.measured_ms)
 
     @property
     def off(self) -> float:
@@ -116,9 +124,14 @@ def show(request: Request, name: str, with_: With) -> Response:
         ]
         points = _points(session, stored.id)
         line = line_of(session, stored, set(jobs.machines(session)))
+    known = device.facts
+    checks = known.drift_checks or ([known.drift] if known.drift is not None else [])
     return page(
         request,
         "device.html",
+        coverage=coverage_of([one.prediction for one in points]),
+        coverage_side=COVERAGE_SIDE,
+        drift=drift_history(checks),
         device=device,
         facts=list(_facts(device, line)),
         unmeasured=unmeasured,
@@ -128,6 +141,14 @@ def show(request: Request, name: str, with_: With) -> Response:
         within=sum(one.within for one in points),
         median_off=statistics.median(one.off for one in points) if points else None,
     )
+
+
+@router.post("/devices/{name}/check-drift")
+@allow(Rule.WRITE, max_body_bytes=_FORM_BYTES)
+def check(name: str, with_: With) -> Response:
+    """Look whether the device has moved, and show how far that is."""
+    made = profiling.check_drift(name, profiling.DriftIn(), with_, Response())
+    return RedirectResponse(f"/jobs/{made.job.id}", status_code=303)
 
 
 def line_of(session: Session, device: StoredDevice, machines: set[str]) -> DeviceLine:
@@ -207,6 +228,7 @@ def _points(session: Session, device_id: str) -> Sequence[Point]:
                         estimate["value"],
                         estimate["upper"],
                         measured,
+                        search.value.limit_probability,
                     )
                 )
     return found

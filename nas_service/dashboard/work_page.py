@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from nas_service.access.identity import Rule
+from nas_service.api import job_retries
 from nas_service.api import jobs as api
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Paging, With
@@ -45,6 +46,14 @@ _SHOWN = {"type", "title", "status", "detail", "instance", "field", "output", "l
 
 
 @dataclass(frozen=True, slots=True)
+class JobLine:
+    """A job, and whether it can be run again."""
+
+    job: JobOut
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StepLine:
     """A step: how often it was begun, and how it ended."""
 
@@ -69,8 +78,13 @@ class QueueLine:
 @allow(Rule.READ)
 def list_jobs(request: Request, with_: With, bounds: Paging) -> Response:
     """All jobs, newest first."""
-    found = api.list_jobs(with_, bounds)
-    return page(request, "jobs.html", jobs=found.items, next_cursor=found.next_cursor)
+    with with_.database.session() as session:
+        found = jobs.list_jobs(session, subject=None, cursor=bounds.cursor, limit=bounds.limit)
+    lines = [
+        JobLine(JobOut.of(one), again=job_retries.repeatable(one, parent=one.parent))
+        for one in found.items
+    ]
+    return page(request, "jobs.html", lines=lines, next_cursor=found.next_cursor)
 
 
 @router.get("/jobs/{job_id:path}")
@@ -89,6 +103,7 @@ def show(request: Request, job_id: str, with_: With) -> Response:
         "job.html",
         job=JobOut.of(stored),
         ended=stored.state in FINAL,
+        again=job_retries.repeatable(stored, parent=stored.parent),
         parent=stored.parent,
         children=children,
         steps=steps,
@@ -105,6 +120,14 @@ def cancel(job_id: str, with_: With) -> Response:
     """Ask a job to end, and show it."""
     api.cancel(job_id, with_)
     return RedirectResponse(f"/jobs/{job_id}", status_code=303)
+
+
+@router.post("/jobs/{job_id}/retry")
+@allow(Rule.WRITE, max_body_bytes=_FORM_BYTES)
+def retry(job_id: str, with_: With) -> Response:
+    """Do the work of a job once more, and show the new one."""
+    made = job_retries.retry(job_id, with_, Response())
+    return RedirectResponse(f"/jobs/{made.job.id}", status_code=303)
 
 
 @router.get("/health")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -129,6 +130,18 @@ def note_fact(session: Session, device_id: str, name: str, value: Any) -> None:
     """Note what was found out about a device."""
     row = session.get_one(DeviceRow, device_id)
     row.facts = {**row.facts, name: value}
+
+
+_MOST_CHECKS = 200
+"""Drift checks that are kept with a device: half a year of one a day."""
+
+
+def note_drift(session: Session, device_id: str, check: Mapping[str, Any]) -> None:
+    """Note what a drift check came to, beside the ones before it."""
+    row = session.get_one(DeviceRow, device_id)
+    before = row.facts.get("drift_checks") or []
+    checks = [*before, dict(check)][-_MOST_CHECKS:]
+    row.facts = {**row.facts, "drift": dict(check), "drift_checks": checks}
 
 
 def list_devices(session: Session, *, cursor: str | None, limit: int) -> Page[StoredDevice]:

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from nas_service.api import streams
 from nas_service.api.searches import MAX_OUTSIDE
 from nas_service.cli.study import write_study
-from nas_service.storage import searches
+from nas_service.storage import jobs, searches
 from tests.api.served import Served, served
 from tests.prepared import copied
 
@@ -52,6 +52,57 @@ def test_a_clone_is_the_same_question_but_for_what_is_changed(
     assert wrong.status_code == 422
     assert wrong.json()["errors"][0]["pointer"] == "#/sede"
     assert api.post(f"/v1/searches/{first}:clone", json={"space": "none"}).status_code == 422
+
+
+def test_a_job_that_has_ended_is_run_again_as_it_was(service: Served, api: TestClient) -> None:
+    first = service.ids["search_id"]
+    drift = api.post("/v1/devices/here:check-drift", json={"seed": 5, "profile_budget_s": 9.0})
+    job = drift.json()["job"]["id"]
+    waiting = api.post(f"/v1/jobs/{job}:retry")
+    assert waiting.status_code == 409
+    assert "when it has ended" in waiting.json()["detail"]
+    api.post(f"/v1/jobs/{job}:cancel")
+    made = api.post(f"/v1/jobs/{job}:retry")
+    assert made.status_code == 202, made.text
+    assert made.headers["Location"] == f"/v1/jobs/{made.json()['job']['id']}"
+    with service.database().session() as session:
+        before, after = jobs.get_job(session, job), jobs.get_job(session, made.json()["job"]["id"])
+    assert after.id != before.id
+    assert (after.kind, after.subject, after.params) == ("drift", before.subject, before.params)
+    again = api.post(f"/v1/jobs/{first}:retry").json()
+    told = [api.get(f"/v1/searches/{one}").json()["spec"] for one in (first, again["id"])]
+    assert told[0] == told[1]
+    assert again["id"] != first
+
+
+def test_what_cannot_be_run_again_says_what_to_do(service: Served, api: TestClient) -> None:
+    listed = api.get("/v1/jobs?kind=dataset").json()["items"][0]["id"]
+    said = api.post(f"/v1/jobs/{listed}:retry")
+    assert (said.status_code, "import it again" in said.json()["detail"]) == (409, True)
+    below = api.get(f"/v1/jobs?parent={service.ids['search_id']}").json()["items"][0]["id"]
+    said = api.post(f"/v1/jobs/{below}:retry")
+    assert (said.status_code, "run that again" in said.json()["detail"]) == (409, True)
+    assert api.post("/v1/jobs/job_none:retry").status_code == 404
+
+
+def test_a_candidate_is_priced_on_every_device_that_has_tables(
+    service: Served, api: TestClient
+) -> None:
+    """As `POST /v1/prices` prices the same decisions, and by hand: its slowest block."""
+    search = service.ids["search_id"]
+    at = f"/v1/searches/{search}/candidates/0"
+    found = api.get(f"{at}/devices").json()
+    one, blocks = api.get(at).json(), api.get(f"{at}/blocks").json()
+    assert {each["device"] for each in found} == {"here"}  # the phone has no tables
+    asked = {"space": "mbconv", "device": "here", "decisions": one["architecture"]}
+    asked |= {"image": {"size": 8, "channels": 1, "n_classes": 2}, "probability": 0.95}
+    prices = {p["precision"]: p for p in api.post("/v1/prices", json=asked).json()}
+    for each in found:
+        price = prices[each["precision"]]
+        assert each["latency_ms"] == pytest.approx(price["estimated_latency_ms"], abs=1e-5)
+        assert each["latency_upper_ms"] == pytest.approx(price["latency_upper_ms"], abs=2e-5)
+        (cost,) = (c for c in blocks["costs"] if c["precision"] == each["precision"])
+        assert each["slowest_block"] == cost["latency_ms"].index(max(cost["latency_ms"]))
 
 
 def test_an_extension_goes_on_from_what_was_told(service: Served, api: TestClient) -> None:

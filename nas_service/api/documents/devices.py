@@ -29,6 +29,25 @@ class ReferenceState(Document):
     confirmed_at: str = ""
 
 
+class DriftTold(Document):
+    """Whether a target has moved away from its table; `moved` is null where nothing tells."""
+
+    moved: bool | None = None
+    shift: float | None = Field(default=None, description="Share slower (positive) or faster.")
+    interval: tuple[float, float] | None = Field(default=None, description="Of the shift, 95 %.")
+    p_value: float | None = None
+    n_probes: int | None = None
+    table: str | None = None
+    reason: str | None = None
+
+
+class DriftCheck(Document):
+    """One look at a device: its targets by key."""
+
+    checked_at: datetime | None = None
+    targets: dict[str, DriftTold] = {}
+
+
 class DeviceFacts(Document):
     """What is known of a device's hardware; null is unknown, never a guess."""
 
@@ -45,6 +64,8 @@ class DeviceFacts(Document):
     labels: dict[str, str] = {}
     machine: str | None = Field(default=None, description="Whose workers measure on it.")
     references: dict[str, ReferenceState] = {}
+    drift: DriftCheck | None = Field(default=None, description="The newest check.")
+    drift_checks: list[DriftCheck] = Field(default=[], description="Oldest first.")
 
 
 class AgentFacts(Document):

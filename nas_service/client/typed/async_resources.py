@@ -482,6 +482,18 @@ class AsyncJobs:
             idempotency_key=idempotency_key,
         )
 
+    async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> models.Accepted:
+        """Do the work of a job that has ended once more, in a new one, from the beginning.
+
+        `POST /v1/jobs/{job_id}:retry`
+        """
+        return await self._sender.value(
+            "POST",
+            path("/v1/jobs/{}:retry", job_id),
+            models.Accepted,
+            idempotency_key=idempotency_key,
+        )
+
 
 class AsyncLookupTables:
     """What `/v1/lookup-tables` can do."""
@@ -916,6 +928,17 @@ class AsyncSearches:
         """
         return await self._sender.value(
             "GET", path("/v1/searches/{}/candidates/{}/blocks", search_id, index), models.BlocksOut
+        )
+
+    async def candidate_devices(self, search_id: str, index: int) -> list[models.DeviceCost]:
+        """A candidate's expected latency on every device that has tables of all of its blocks.
+
+        `GET /v1/searches/{search_id}/candidates/{index}/devices`
+        """
+        return await self._sender.value(
+            "GET",
+            path("/v1/searches/{}/candidates/{}/devices", search_id, index),
+            list[models.DeviceCost],
         )
 
     def certificates(

@@ -225,6 +225,23 @@ class DeviceChanges(Value):
     labels: dict[str, str] | None = None
 
 
+class DeviceCost(Value):
+    """
+    A candidate's architecture on one target, as the newest calibrated table there prices it.
+    """
+
+    device: str
+    latency_ms: float
+    latency_upper_ms: Annotated[
+        float, Field(description="Kept with the probability of the search's limit.")
+    ]
+    precision: str
+    slowest_block: Annotated[int, Field(description="Its number among the candidate's blocks.")]
+    slowest_share: Annotated[float, Field(description="Its share of the sum of all blocks.")]
+    table_version: str
+    target: str
+
+
 class DeviceIn(Value):
     """
     A device: this machine, one that workers run on, or another one as described.
@@ -274,6 +291,23 @@ class DriftIn(Value):
     )
     profile_budget_s: float = 60.0
     seed: int = 0
+
+
+class DriftTold(Value):
+    """
+    Whether a target has moved away from its table; `moved` is null where nothing tells.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    interval: Annotated[list[Any] | None, Field(description="Of the shift, 95 %.")] = None
+    moved: bool | None = None
+    n_probes: int | None = None
+    p_value: float | None = None
+    reason: str | None = None
+    shift: Annotated[float | None, Field(description="Share slower (positive) or faster.")] = None
+    table: str | None = None
 
 
 class Estimate(Value):
@@ -2114,54 +2148,16 @@ class DeliveryOut(Value):
     webhook_id: str
 
 
-class DeviceFacts(Value):
+class DriftCheck(Value):
     """
-    What is known of a device's hardware; null is unknown, never a guess.
+    One look at a device: its targets by key.
     """
 
     model_config = ConfigDict(
         extra="allow",
     )
-    bandwidth_bytes_per_s: float | None = None
-    instruction_sets: list[str] = []
-    kind: str = ""
-    labels: dict[str, str] = {}
-    machine: Annotated[str | None, Field(description="Whose workers measure on it.")] = None
-    memory_bytes: int | None = None
-    model: str | None = None
-    n_cores: int | None = None
-    name: str | None = None
-    operating_points: list[str] = []
-    peak_macs_per_s: float | None = None
-    references: Annotated[dict[str, ReferenceState], Field(validate_default=True)] = {}
-    unsupported_operators: list[str] = []
-
-
-class DeviceOut(Value):
-    """
-    A device; `local` where workers on it measure, and no agent.
-    """
-
-    created_at: AwareDatetime
-    facts: DeviceFacts
-    id: str
-    lineage: Lineage
-    local: bool
-    name: str
-
-
-class DeviceWithAgent(Value):
-    """
-    A device, and its agent where it has one.
-    """
-
-    agent: AgentFacts | None = None
-    created_at: AwareDatetime
-    facts: DeviceFacts
-    id: str
-    lineage: Lineage
-    local: bool
-    name: str
+    checked_at: AwareDatetime | None = None
+    targets: Annotated[dict[str, DriftTold], Field(validate_default=True)] = {}
 
 
 class FactsOut(Value):
@@ -2254,11 +2250,6 @@ class ListingCertificateOut(Value):
 
 class ListingDeliveryOut(Value):
     items: list[DeliveryOut]
-    next_cursor: str | None
-
-
-class ListingDeviceOut(Value):
-    items: list[DeviceOut]
     next_cursor: str | None
 
 
@@ -2431,29 +2422,6 @@ class ProjectMade(Value):
     project: Project
     secret: str
     token: Token
-
-
-class Provenance(Value):
-    """
-    Where a table's entries came from; an uploaded table says what its file says.
-    """
-
-    model_config = ConfigDict(
-        extra="allow",
-    )
-    budget_s: float | None = None
-    calibration_networks: Annotated[list[MeasuredNetwork], Field(validate_default=True)] = []
-    device_facts: DeviceFacts | None = None
-    fill: dict[str, Any] | None = None
-    n_unstable_left_out: int | None = None
-    profiled_s: float | None = None
-    protocol: dict[str, Any] | None = None
-    quarantined: dict[str, Any] = {}
-    references: Annotated[dict[str, ReferenceState], Field(validate_default=True)] = {}
-    runtime: str | None = None
-    space: str | None = None
-    steadiness: TableSteadiness | None = None
-    threads: int | None = None
 
 
 class Removed(Value):
@@ -2646,28 +2614,6 @@ class SupernetOut(Value):
     space_digest: str
 
 
-class TableOut(Value):
-    """
-    What is known of a lookup table besides its entries.
-    """
-
-    calibration: Calibration | None
-    created_at: AwareDatetime
-    id: str
-    latency_check: LatencyCheck | None
-    lineage: Lineage
-    n_entries: int
-    n_measured: int
-    provenance: Provenance
-    ratios: dict[str, Ratio] | None
-    retired_at: AwareDatetime | None
-    sha256: str
-    spaces: Annotated[list[str], Field(description="Digests of the spaces that it prices.")]
-    target_id: str
-    used_from: AwareDatetime | None
-    version: str
-
-
 class Accepted(Value):
     """
     Long work was taken on: `Location` is its job, `href` where what it is about can be seen.
@@ -2728,6 +2674,60 @@ class DatasetOut(Value):
     source: DatasetSource
 
 
+class DeviceFacts(Value):
+    """
+    What is known of a device's hardware; null is unknown, never a guess.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    bandwidth_bytes_per_s: float | None = None
+    drift: Annotated[DriftCheck | None, Field(description="The newest check.")] = None
+    drift_checks: Annotated[
+        list[DriftCheck], Field(description="Oldest first.", validate_default=True)
+    ] = []
+    instruction_sets: list[str] = []
+    kind: str = ""
+    labels: dict[str, str] = {}
+    machine: Annotated[str | None, Field(description="Whose workers measure on it.")] = None
+    memory_bytes: int | None = None
+    model: str | None = None
+    n_cores: int | None = None
+    name: str | None = None
+    operating_points: list[str] = []
+    peak_macs_per_s: float | None = None
+    references: Annotated[dict[str, ReferenceState], Field(validate_default=True)] = {}
+    unsupported_operators: list[str] = []
+
+
+class DeviceOut(Value):
+    """
+    A device; `local` where workers on it measure, and no agent.
+    """
+
+    created_at: AwareDatetime
+    facts: DeviceFacts
+    id: str
+    lineage: Lineage
+    local: bool
+    name: str
+
+
+class DeviceWithAgent(Value):
+    """
+    A device, and its agent where it has one.
+    """
+
+    agent: AgentFacts | None = None
+    created_at: AwareDatetime
+    facts: DeviceFacts
+    id: str
+    lineage: Lineage
+    local: bool
+    name: str
+
+
 class FinishIn(Value):
     """
     A report: timings and outputs, or the problem that prevented them.
@@ -2773,6 +2773,11 @@ class ListingDatasetOut(Value):
     next_cursor: str | None
 
 
+class ListingDeviceOut(Value):
+    items: list[DeviceOut]
+    next_cursor: str | None
+
+
 class ListingPredictorOut(Value):
     items: list[PredictorOut]
     next_cursor: str | None
@@ -2783,9 +2788,27 @@ class ListingSupernetOut(Value):
     next_cursor: str | None
 
 
-class ListingTableOut(Value):
-    items: list[TableOut]
-    next_cursor: str | None
+class Provenance(Value):
+    """
+    Where a table's entries came from; an uploaded table says what its file says.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    budget_s: float | None = None
+    calibration_networks: Annotated[list[MeasuredNetwork], Field(validate_default=True)] = []
+    device_facts: DeviceFacts | None = None
+    fill: dict[str, Any] | None = None
+    n_unstable_left_out: int | None = None
+    profiled_s: float | None = None
+    protocol: dict[str, Any] | None = None
+    quarantined: dict[str, Any] = {}
+    references: Annotated[dict[str, ReferenceState], Field(validate_default=True)] = {}
+    runtime: str | None = None
+    space: str | None = None
+    steadiness: TableSteadiness | None = None
+    threads: int | None = None
 
 
 class SearchOut(Value):
@@ -2818,6 +2841,33 @@ class SearchOut(Value):
     )
 
 
+class TableOut(Value):
+    """
+    What is known of a lookup table besides its entries.
+    """
+
+    calibration: Calibration | None
+    created_at: AwareDatetime
+    id: str
+    latency_check: LatencyCheck | None
+    lineage: Lineage
+    n_entries: int
+    n_measured: int
+    provenance: Provenance
+    ratios: dict[str, Ratio] | None
+    retired_at: AwareDatetime | None
+    sha256: str
+    spaces: Annotated[list[str], Field(description="Digests of the spaces that it prices.")]
+    target_id: str
+    used_from: AwareDatetime | None
+    version: str
+
+
 class ListingSearchOut(Value):
     items: list[SearchOut]
+    next_cursor: str | None
+
+
+class ListingTableOut(Value):
+    items: list[TableOut]
     next_cursor: str | None

@@ -478,6 +478,18 @@ class Jobs:
             idempotency_key=idempotency_key,
         )
 
+    def retry(self, job_id: str, *, idempotency_key: str | None = None) -> models.Accepted:
+        """Do the work of a job that has ended once more, in a new one, from the beginning.
+
+        `POST /v1/jobs/{job_id}:retry`
+        """
+        return self._sender.value(
+            "POST",
+            path("/v1/jobs/{}:retry", job_id),
+            models.Accepted,
+            idempotency_key=idempotency_key,
+        )
+
 
 class LookupTables:
     """What `/v1/lookup-tables` can do."""
@@ -900,6 +912,17 @@ class Searches:
         """
         return self._sender.value(
             "GET", path("/v1/searches/{}/candidates/{}/blocks", search_id, index), models.BlocksOut
+        )
+
+    def candidate_devices(self, search_id: str, index: int) -> list[models.DeviceCost]:
+        """A candidate's expected latency on every device that has tables of all of its blocks.
+
+        `GET /v1/searches/{search_id}/candidates/{index}/devices`
+        """
+        return self._sender.value(
+            "GET",
+            path("/v1/searches/{}/candidates/{}/devices", search_id, index),
+            list[models.DeviceCost],
         )
 
     def certificates(self, search_id: str, *, limit: int = 50) -> Iterator[models.CertificateOut]:

@@ -83,7 +83,7 @@ def check_drift(context: Context, job: DriftJob, report: Progress) -> DriftFound
     shutil.rmtree(folder, ignore_errors=True)
     checked_at = now().isoformat(timespec="seconds")
     with context.database.session() as session:
-        devices.note_fact(session, device.id, "drift", {"checked_at": checked_at, "targets": found})
+        devices.note_drift(session, device.id, {"checked_at": checked_at, "targets": found})
         for table, reason in moved:
             certified.make_stale(session, table.target_id, f"drift: {reason}")
         if moved:
