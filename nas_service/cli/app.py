@@ -20,8 +20,10 @@ from nas_service.cli import (
     events,
     insights,
     inspect_model,
+    mcp_server,
     measure,
     members,
+    mlflow_runs,
     output,
     pages,
     remove,
@@ -66,6 +68,7 @@ for _command in (
     searches.lineage,
     searches.again,
     study.study,
+    mlflow_runs.mlflow,
     insights.candidates,
     insights.candidate,
     insights.advice,
@@ -96,6 +99,7 @@ for _command in (
 ):
     app.command()(_command)
 app.command("open")(pages.open_)
+app.command("mcp")(mcp_server.mcp)
 
 
 def _print_version(asked: bool) -> None:

@@ -167,7 +167,7 @@ def _form(
         dataset=None if chosen is None else _card(chosen),
         device=device,
         as_cli=as_cli(asked),
-        as_python=as_python(asked),
+        as_python=as_python(asked, str(request.base_url)),
         as_curl=as_curl(asked, str(request.base_url)),
     )
 
@@ -272,12 +272,12 @@ def _option(name: str, value: Any) -> str:
     return f"--set {_quoted(f'{name}={json.dumps(value)}')}"
 
 
-def as_python(asked: Mapping[str, Any]) -> str:
+def as_python(asked: Mapping[str, Any], base: str) -> str:
     """The request as a program."""
-    lines = ",\n    ".join(f"{name}={value!r}" for name, value in asked.items())
+    lines = "".join(f"        {name}={value!r},\n" for name, value in asked.items())
     return (
-        "from nas_service.client import Client\n\nwith Client() as nas:\n"
-        f"    search = nas.submit_search(\n    {lines},\n    )"
+        f"from nas_service.client import Client\n\nwith Client({base.rstrip('/')!r}) as nas:\n"
+        f"    search = nas.submit_search(\n{lines}    )\n"
     )
 
 

@@ -17,7 +17,7 @@ from nas_service.client import Client
 from tests.prepared import copied
 from tests.service import Service
 
-GO_ON = {"serve", "worker", "agent", "bench"}
+GO_ON = {"serve", "worker", "agent", "mcp", "bench"}
 """Commands that end with what they serve or measure; a benchmark's tables are its own."""
 ARE_JSON = {"openapi", "api"}
 
