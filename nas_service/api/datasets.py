@@ -31,14 +31,14 @@ from nas_service.datasets.answers import MAX_SIZE, MIN_SIZE, Answers, parse
 from nas_service.datasets.inspection import inspect
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.jobs.params import DatasetJob
-from nas_service.learning.registry import DEFAULT
+from nas_service.learning.registry import DEFAULT, learning_task
 from nas_service.plugins import LEARNING_TASKS, check
 from nas_service.storage import artifacts, datasets, jobs
 from nas_service.storage.session import new_id
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["data sets"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-ENDINGS = (*archives.ENDINGS, ".npz", ".parquet")
+ENDINGS = (*archives.ENDINGS, ".npz", ".parquet", ".csv")
 FileName = Annotated[
     str, Field(min_length=1, max_length=200, description="Its ending says what it is.")
 ]
@@ -78,9 +78,23 @@ class AnswersIn(Strict):
         default=None, max_length=200, description="Pictures with equal values stay on one side."
     )
 
+    time_column: str | None = Field(
+        default=None, max_length=200, description="Of signals: seconds, or timestamps."
+    )
+    window: int | None = Field(
+        default=None, ge=8, le=65536, description="Of signals in tables: steps of a window."
+    )
+    hop: int | None = Field(
+        default=None, ge=1, le=65536, description="Steps to the next window; a window unless given."
+    )
+
+    def given(self) -> dict[str, Any]:
+        """What was answered, by name."""
+        return self.model_dump(include=set(AnswersIn.model_fields), exclude_none=True)
+
     def parsed(self) -> Answers:
-        """As a value; text that cannot be is refused."""
-        return parse(self.model_dump(include=set(AnswersIn.model_fields), exclude_none=True))
+        """As a value, of pictures; text that cannot be is refused."""
+        return parse(self.given())
 
 
 class SourceIn(AnswersIn):
@@ -129,15 +143,15 @@ def register(
     body: DatasetIn, with_: With, response: Response, key: IdempotencyKey = None
 ) -> Accepted:
     """Import a built-in data set, or one below the folders that NAS_DATA_ROOTS names."""
-    answered = body.parsed()
     check(LEARNING_TASKS, body.task)
+    answered = learning_task(body.task).answers(body.given())
     if body.builtin:
-        if answered != Answers():
+        if answered:
             raise InvalidSpec("a built-in data set is read in one way", field="builtin")
         source: dict[str, Any] = {"builtin": body.builtin}
     else:
         path = str(_allowed(with_, body.path or ""))
-        source = {"path": path, "answers": answered.as_dict(), **_task(body.task)}
+        source = {"path": path, "answers": answered, **_task(body.task)}
     return _import(with_, response, body.name, source, key)
 
 
@@ -173,15 +187,15 @@ async def upload(
     query: Annotated[UploadIn, Query()],
     key: IdempotencyKey = None,
 ) -> Accepted:
-    """Import an uploaded file: an archive of folders or Parquet files, an .npz, a .parquet."""
+    """Import an uploaded file: an archive of folders or tables, an .npz, a .parquet, a .csv."""
     ending = _ending(query.filename)
-    given = query.parsed()
     check(LEARNING_TASKS, query.task)
+    given = learning_task(query.task).answers(query.given())
     if key is None:  # said before gigabytes are sent
         with with_.database.session() as session:
             datasets.require_free(session, query.name)
     sha256 = await keep_upload(request, with_, ending, with_.settings.max_upload_bytes)
-    source = {"sha256": sha256, "filename": f"upload{ending}", "answers": given.as_dict()}
+    source = {"sha256": sha256, "filename": f"upload{ending}", "answers": given}
     source |= _task(query.task)
     return await run_in_threadpool(_import, with_, response, query.name, source, key)
 

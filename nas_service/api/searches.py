@@ -33,7 +33,8 @@ from nas_service.api.schemas import Accepted, JobOut, ProblemOut, problem_of
 from nas_service.compression.searched import recipes_of
 from nas_service.errors import Conflict, InvalidSpec
 from nas_service.jobs.params import SearchJob
-from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load
+from nas_service.learning.base import LearningTask
+from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load, names
 from nas_service.search.quantities.registry import QuantityAt
 from nas_service.search.reopen import check_follows
 from nas_service.search.spec import SearchSpec, TrainingSpec
@@ -68,7 +69,11 @@ class SearchIn(Strict):
     """A search request."""
 
     dataset: str
-    space: str
+    space: str = Field(
+        default="",
+        max_length=64,
+        description="The usual one of the data set's learning task unless given.",
+    )
     device: str
     max_latency_ms: float | None = Field(default=None, gt=0, le=1e6)
     limit_probability: float = Field(default=0.95, gt=0.5, lt=1)
@@ -118,7 +123,8 @@ class SearchIn(Strict):
 
     def to_spec(self) -> SearchSpec:
         """The request as a value; raises where it names what is not there."""
-        check(SPACES, self.space)
+        if self.space:
+            check(SPACES, self.space)
         check(SAMPLERS, self.sampler)
         check(EVALUATORS, self.evaluator)
         check(PREDICTORS, self.predictor)
@@ -227,6 +233,7 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
         require_room(session, spec)
         metric = dataset.task.metric(spec.metric)
         spec = replace(spec, metric=metric.name)
+        spec = replace(spec, space=spec.space or _usual_space(dataset.task))
         space: SearchSpace = load(SPACES, spec.space)(dataset.sample)
         if spec.evaluator == "supernet" and not space.has_supernet:
             raise InvalidSpec(
@@ -246,6 +253,17 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return Accepted(id=search_id, href=f"/v1/searches/{search_id}", job=JobOut.of(job))
+
+
+def _usual_space(task: LearningTask) -> str:
+    if not task.usual_space:
+        known = names(SPACES)
+        raise InvalidSpec(
+            f"space: {task.label} has no usual space; give one of {', '.join(known)}",
+            field="space",
+            known_names=known,
+        )
+    return task.usual_space
 
 
 @router.get("/searches")

@@ -13,10 +13,11 @@ from nas_service.api.dependencies import Listing, Paging, With, listing_of
 from nas_service.api.documents.base import Choice
 from nas_service.api.documents.models import PredictorOut, SupernetOut
 from nas_service.api.idempotency import RepeatableRoute
+from nas_service.errors import InvalidSpec
 from nas_service.learning.registry import required_sample
 from nas_service.plugins import GROUPS, SPACES, load, names
 from nas_service.space.base import SearchSpace, digest, n_architectures
-from nas_service.storage import supernets
+from nas_service.storage import datasets, supernets
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["search spaces"])
 
@@ -29,7 +30,7 @@ class DecisionOut(BaseModel):
 
 
 class SpaceOut(BaseModel):
-    """A search space for images of one shape."""
+    """A search space for samples of one shape."""
 
     name: str
     digest: str
@@ -49,14 +50,26 @@ def list_spaces() -> list[str]:
 @allow(Rule.READ)
 def get_space(
     name: str,
+    with_: With,
+    dataset: Annotated[
+        str | None,
+        Query(description="A data set whose samples it is to take; or an image's shape."),
+    ] = None,
     size: Annotated[int, Query(ge=8, le=512)] = 32,
     channels: Annotated[int, Query(ge=1, le=3)] = 3,
     n_classes: Annotated[int, Query(ge=2, le=100_000)] = 10,
 ) -> SpaceOut:
-    """A space's decisions for images of the given shape."""
-    space: SearchSpace = load(SPACES, name)(
-        required_sample({"image": {"size": size, "channels": channels, "n_classes": n_classes}})
+    """A space's decisions for samples of a data set, or for images of the given shape."""
+    sample = required_sample(
+        {"image": {"size": size, "channels": channels, "n_classes": n_classes}}
     )
+    if dataset is not None:
+        with with_.database.session() as session:
+            found = datasets.get_dataset(session, dataset)
+            if not found.ready:
+                raise InvalidSpec(f"data set {found.name!r} is not imported yet", field="dataset")
+            sample = found.sample
+    space: SearchSpace = load(SPACES, name)(sample)
     return SpaceOut(
         name=space.name,
         digest=digest(space),

@@ -16,7 +16,7 @@ from nas_service.datasets.report import SetAside
 from nas_service.datasets.walking import files_below
 from nas_service.errors import InvalidData
 
-READY = (*ENDINGS, ".npz", ".parquet")
+READY = (*ENDINGS, ".npz", ".parquet", ".csv")
 
 
 def content_digest(file: Path, answers: Mapping[str, Any]) -> str:

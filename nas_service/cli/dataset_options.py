@@ -39,6 +39,13 @@ _OPTIONS: dict[str, Any] = {
     "group_column": Annotated[
         str | None, typer.Option(help="Column of groups (patient, video) that stay on one side.")
     ],
+    "time_column": Annotated[
+        str | None, typer.Option(help="Of signals in tables: the column of seconds or timestamps.")
+    ],
+    "window": Annotated[int | None, typer.Option(help="Of signals in tables: steps of a window.")],
+    "hop": Annotated[
+        int | None, typer.Option(help="Steps to the next window; a window's unless given.")
+    ],
 }
 
 

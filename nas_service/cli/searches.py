@@ -21,7 +21,9 @@ from nas_service.errors import InvalidSpec
 
 def search(
     dataset: Annotated[str, typer.Option(help="Name of a data set, or PATH of one to upload.")],
-    space: Annotated[str, typer.Option(help="Search space.")] = "mbconv",
+    space: Annotated[
+        str | None, typer.Option(help="Search space; the usual one of the data set's task.")
+    ] = None,
     device: Annotated[str, typer.Option(help="Device to search for.")] = "this-machine",
     max_latency_ms: Annotated[
         float | None,
@@ -123,7 +125,7 @@ def search(
         name = have_dataset(nas, dataset, image_size, quiet=as_json)
         request: dict[str, Any] = {
             "dataset": name,
-            "space": space,
+            **({} if space is None else {"space": space}),
             "device": device,
             "max_latency_ms": max_latency_ms,
             "sampler": sampler,

@@ -36,6 +36,9 @@ def jobs(
 
 def spaces(
     name: Annotated[str | None, typer.Argument(help="A space; none lists them.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="The data set that it is for; small images unless given.")
+    ] = None,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
@@ -50,11 +53,11 @@ def spaces(
                 title="search spaces",
             )
             return
-        found = nas.get(f"/v1/search-spaces/{name}")
+        found = nas.get(f"/v1/search-spaces/{name}", dataset=dataset)
     if as_json:
         output.show_json(found)
         return
-    columns = [("decision", "name"), ("choices", "choices")]
+    columns = [("decision", "name"), ("values", "values")]
     output.show(found["decisions"], columns, as_json=False, title=found["name"])
     print(f"{found['n_genotypes']:.3g} networks")
 

@@ -16,6 +16,7 @@ from nas_service.api.dependencies import Paging, With
 from nas_service.api.documents.datasets import DatasetFacts, DatasetOut, Report
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import Fact
+from nas_service.learning.registry import DEFAULT, learning_task
 from nas_service.storage import artifacts
 from nas_service.storage.datasets import PREVIEW
 
@@ -103,9 +104,10 @@ def _line(found: DatasetOut) -> DatasetLine:
 def _facts(found: DatasetOut) -> Iterator[Fact]:
     facts = found.facts
     yield Fact("Layout", (facts.report.layout if facts.report else "") or "unknown")
+    task = learning_task(found.source.task or DEFAULT)
+    yield Fact("Learning task", task.label)
     if facts.size is not None:
-        colours = "grey" if facts.channels == 1 else "RGB"
-        yield Fact("Stored", f"{facts.size}x{facts.size} pixels, {colours}")
+        yield Fact("Stored", task.stored(facts.model_dump()))
     if found.digest:
         sizes = zip(_PARTS, _sizes(facts), strict=True)
         told = (f"{'unknown' if n is None else n} {_NAMES[part]}" for part, n in sizes)

@@ -140,14 +140,15 @@ def _form(
     values = {
         "dataset": next(iter(by_name), ""),
         "device": next(iter(lines), ""),
-        "space": "mbconv",
         **values,
     }
+    chosen: StoredDataset | None = by_name.get(values["dataset"])
+    usual = "" if chosen is None else chosen.task.usual_space
+    values = {"space": usual or "mbconv", **values}
     asked = _typed(request_of(values))
     if errors is None and request.query_params:
         errors = _checked(asked)
     first = next(iter((errors or {}).values()), None)
-    chosen: StoredDataset | None = by_name.get(values["dataset"])
     device: DeviceLine | None = lines.get(values["device"])
     return page(
         request,

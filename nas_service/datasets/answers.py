@@ -18,6 +18,7 @@ LEAF, TOP, GROUPS, PATH, FLAT = NESTED = ("leaf", "top", "groups", "path", "flat
 (`groups`: below it are groups that stay on one side), by both; `flat`: names that sound like
 parts are classes."""
 MIN_SIZE, MAX_SIZE = 8, 1024
+_OF_SIGNALS = ("time_column", "window", "hop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ def parse(values: Mapping[str, Any]) -> Answers:
     Raises:
         InvalidSpec: names the field whose value cannot be.
     """
+    for name in _OF_SIGNALS:
+        if values.get(name) is not None:
+            raise InvalidSpec(f"{name}: pictures are read without it", field=name)
     size = values.get("image_size")
     if size is not None and not MIN_SIZE <= int(size) <= MAX_SIZE:
         raise InvalidSpec(

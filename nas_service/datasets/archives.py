@@ -30,7 +30,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     Raises:
         InvalidData: it is damaged, encrypted, too large, has a link, or a name leads out of it.
     """
-    if archive.suffix.lower() in {".npz", ".parquet"}:
+    if archive.suffix.lower() in {".npz", ".parquet", ".csv"}:
         return archive
     if zipfile.is_zipfile(archive):
         _unpack_zip(archive, folder)

@@ -134,6 +134,8 @@ class LearningTask(ABC):
     """`Sample.name` of its samples."""
     samples: ClassVar[str] = "samples"
     """What one says of several of them, as `images`."""
+    usual_space: ClassVar[str] = ""
+    """The search space of searches that name none; empty where each has to."""
     metrics: ClassVar[Sequence[Metric]]
     """What a search may maximise; the first unless it says otherwise."""
 
@@ -159,6 +161,14 @@ class LearningTask(ABC):
             )
         return known[name]
 
+    def answers(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What a user says about a source, checked before anything is read, as `ingest` takes it.
+
+        Raises:
+            InvalidSpec: names the field that this task does not have, or whose value cannot be.
+        """
+        return dict(values)
+
     @abstractmethod
     def ingest(
         self,
@@ -174,6 +184,11 @@ class LearningTask(ABC):
         Raises:
             InvalidData: says which file, row or field is at fault.
         """
+
+    def stored(self, facts: Mapping[str, Any]) -> str:
+        """A sample's shape as one says it, as `6 channels of 100 steps`."""
+        sample = self.sample(facts)
+        return " x ".join(str(one) for one in sample.input_shape(sample.size)[1:])
 
     @abstractmethod
     def sample(self, facts: Mapping[str, Any]) -> Sample:

@@ -63,7 +63,7 @@ class DatasetFacts(Document):
     n_train: int | None = None
     n_validation: int | None = None
     n_test: int | None = None
-    size: int | None = Field(default=None, description="Pixels a side.")
+    size: int | None = Field(default=None, description="Pixels a side, or steps of a window.")
     channels: int | None = None
     classes: list[str] | None = None
     report: Report | None = None

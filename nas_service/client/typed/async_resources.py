@@ -213,6 +213,9 @@ class AsyncDatasets:
         image_column: str | None = None,
         label_column: str | None = None,
         group_column: str | None = None,
+        time_column: str | None = None,
+        window: int | None = None,
+        hop: int | None = None,
         idempotency_key: str | None = None,
     ) -> models.Report:
         """The same for a file that is sent; nothing of it is kept.
@@ -234,6 +237,9 @@ class AsyncDatasets:
                 "image_column": image_column,
                 "label_column": label_column,
                 "group_column": group_column,
+                "time_column": time_column,
+                "window": window,
+                "hop": hop,
                 "filename": filename,
             },
             content=content,
@@ -256,11 +262,14 @@ class AsyncDatasets:
         image_column: str | None = None,
         label_column: str | None = None,
         group_column: str | None = None,
+        time_column: str | None = None,
+        window: int | None = None,
+        hop: int | None = None,
         task: str = "image_classification",
         idempotency_key: str | None = None,
     ) -> models.Accepted:
-        """Import an uploaded file: an archive of folders or Parquet files, an .npz, a
-        .parquet.
+        """Import an uploaded file: an archive of folders or tables, an .npz, a .parquet, a
+        .csv.
 
         `POST /v1/datasets:upload`
         """
@@ -279,6 +288,9 @@ class AsyncDatasets:
                 "image_column": image_column,
                 "label_column": label_column,
                 "group_column": group_column,
+                "time_column": time_column,
+                "window": window,
+                "hop": hop,
                 "filename": filename,
                 "name": name,
                 "task": task,
@@ -792,9 +804,15 @@ class AsyncSearchSpaces:
         return await self._sender.value("GET", "/v1/search-spaces", list[str])
 
     async def get(
-        self, name: str, *, size: int = 32, channels: int = 3, n_classes: int = 10
+        self,
+        name: str,
+        *,
+        dataset: str | None = None,
+        size: int = 32,
+        channels: int = 3,
+        n_classes: int = 10,
     ) -> models.SpaceOut:
-        """A space's decisions for images of the given shape.
+        """A space's decisions for samples of a data set, or for images of the given shape.
 
         `GET /v1/search-spaces/{name}`
         """
@@ -802,7 +820,7 @@ class AsyncSearchSpaces:
             "GET",
             path("/v1/search-spaces/{}", name),
             models.SpaceOut,
-            query={"size": size, "channels": channels, "n_classes": n_classes},
+            query={"dataset": dataset, "size": size, "channels": channels, "n_classes": n_classes},
         )
 
 

@@ -183,6 +183,10 @@ class DatasetIn(Value):
     group_column: Annotated[
         str | None, Field(description="Pictures with equal values stay on one side.")
     ] = None
+    hop: Annotated[
+        int | None,
+        Field(description="Steps to the next window; a window unless given."),
+    ] = None
     image_column: str | None = None
     image_size: Annotated[
         int | None, Field(description="Pixels a side; their median, up to 224.")
@@ -200,9 +204,15 @@ class DatasetIn(Value):
     task: Annotated[str, Field(description="The learning task that networks are taught on it.")] = (
         "image_classification"
     )
+    time_column: Annotated[str | None, Field(description="Of signals: seconds, or timestamps.")] = (
+        None
+    )
     value_range: Annotated[
         str | None, Field(description="LOW,HIGH: black and white beyond 8 bits.")
     ] = None
+    window: Annotated[int | None, Field(description="Of signals in tables: steps of a window.")] = (
+        None
+    )
 
 
 class DecisionOut(Value):
@@ -1262,6 +1272,10 @@ class SourceIn(Value):
     group_column: Annotated[
         str | None, Field(description="Pictures with equal values stay on one side.")
     ] = None
+    hop: Annotated[
+        int | None,
+        Field(description="Steps to the next window; a window unless given."),
+    ] = None
     image_column: str | None = None
     image_size: Annotated[
         int | None, Field(description="Pixels a side; their median, up to 224.")
@@ -1275,14 +1289,20 @@ class SourceIn(Value):
             description="NAME=PART, joined by commas: what part a folder, file or value is (train, validation, test, ignore); or `draw`."
         ),
     ] = None
+    time_column: Annotated[str | None, Field(description="Of signals: seconds, or timestamps.")] = (
+        None
+    )
     value_range: Annotated[
         str | None, Field(description="LOW,HIGH: black and white beyond 8 bits.")
     ] = None
+    window: Annotated[int | None, Field(description="Of signals in tables: steps of a window.")] = (
+        None
+    )
 
 
 class SpaceOut(Value):
     """
-    A search space for images of one shape.
+    A search space for samples of one shape.
     """
 
     decisions: list[DecisionOut]
@@ -2498,7 +2518,10 @@ class SearchChanges(Value):
     profile_budget_s: float | None = None
     sampler: str | None = None
     seed: int | None = None
-    space: str | None = None
+    space: Annotated[
+        str | None,
+        Field(description="The usual one of the data set's learning task unless given."),
+    ] = None
     sustained_s: float | None = None
     training: TrainingIn | None = None
 
@@ -2552,7 +2575,10 @@ class SearchIn(Value):
     profile_budget_s: float = 60.0
     sampler: str = "guided"
     seed: int = 0
-    space: str
+    space: Annotated[
+        str,
+        Field(description="The usual one of the data set's learning task unless given."),
+    ] = ""
     sustained_s: float = 120.0
     training: TrainingIn | None = None
 
@@ -2656,7 +2682,7 @@ class DatasetFacts(Value):
     n_validation: int | None = None
     reading: dict[str, Any] | None = None
     report: Report | None = None
-    size: Annotated[int | None, Field(description="Pixels a side.")] = None
+    size: Annotated[int | None, Field(description="Pixels a side, or steps of a window.")] = None
 
 
 class DatasetOut(Value):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
 
-from nas_service.learning.image_classification.classes import Classification
+from nas_service.learning.classification.classes import Classification
 
 
 def test_a_model_that_names_the_common_class_alone_has_chance_in_balance() -> None:

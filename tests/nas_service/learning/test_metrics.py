@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from nas_service.errors import InvalidSpec
-from nas_service.learning.image_classification.classes import Classification
-from nas_service.learning.image_classification.metrics import unequal
+from nas_service.learning.classification.classes import Classification
+from nas_service.learning.classification.metrics import unequal
 from nas_service.learning.registry import learning_task
 
 TASK = learning_task("image_classification")

@@ -12,7 +12,7 @@ from nas_service.compilation.parity import Parity
 from nas_service.delivery.measured import Measured
 from nas_service.delivery.verdict import OF_SEARCHES, Verdict, held, judge
 from nas_service.errors import Infeasible, MissingBlocks
-from nas_service.learning.image_classification.metrics import share_error
+from nas_service.learning.classification.metrics import share_error
 from nas_service.plugins import SAMPLERS, load
 from nas_service.search import winners
 from nas_service.search.candidates import candidates_of, front_of

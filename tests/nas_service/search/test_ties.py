@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_service.learning.image_classification.metrics import share_error
+from nas_service.learning.classification.metrics import share_error
 from nas_service.learning.registry import learning_task
 from nas_service.search.candidates import Candidate, ParetoFront
 from nas_service.search.spec import FP32_AND_INT8

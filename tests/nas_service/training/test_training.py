@@ -16,7 +16,7 @@ from nas_service.compression.recipe import Recipe, Step
 from nas_service.datasets import ingest
 from nas_service.errors import Unsupported
 from nas_service.learning.base import Data, Split
-from nas_service.learning.image_classification.classes import Classification
+from nas_service.learning.classification.classes import Classification
 from nas_service.learning.image_classification.data import load
 from nas_service.learning.registry import learning_task
 from nas_service.networks.build import build

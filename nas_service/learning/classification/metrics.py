@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nas_service.learning.image_classification.classes import Classification
+from nas_service.learning.classification.classes import Classification
 from nas_service.learning.metric import Metric
 
 UNEQUAL = 10.0

@@ -1,0 +1,1 @@
+"""What learning tasks with one of several classes a sample share."""

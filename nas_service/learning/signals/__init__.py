@@ -1,0 +1,1 @@
+"""Learning tasks on signals: windows of several channels over time."""

@@ -1,0 +1,100 @@
+"""Signals in an `.npz`: `x` (n, channels, steps), `y` (n,); groups and parts where there are."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_service.datasets.names import PARTS
+from nas_service.errors import InvalidData
+from nas_service.learning.signals.read import DRAWN, IntArray, Windows, require_finite
+
+_KNOWN = ("x", "y", "groups", "split", "channel_names", "rate_hz")
+_LEAST_STEPS = 8
+
+
+def read_arrays(path: Path) -> Windows:
+    """Read the windows of an `.npz`; nothing in it is unpickled.
+
+    Raises:
+        InvalidData: says which array, and where in it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files if name in _KNOWN}
+            others = sorted(set(arrays.files) - set(_KNOWN))
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise InvalidData(f"{path.name} cannot be read: {error}") from error
+    for name in ("x", "y"):
+        if name not in found:
+            raise InvalidData(f"{path.name} has no array {name}; x (n, channels, steps) and y (n,)")
+    inputs = _inputs(found["x"])
+    labels = found["y"]
+    if labels.shape != (len(inputs),):
+        raise InvalidData(f"y is {labels.shape}, x has {len(inputs)} windows: (n,) is needed")
+    groups = None
+    if "groups" in found:
+        groups = _numbered("groups", found["groups"], len(inputs))
+    part = np.full(len(inputs), DRAWN, dtype=np.int64)
+    if "split" in found:
+        part = _parts(found["split"], len(inputs))
+    names = tuple(str(one) for one in found.get("channel_names", ()))
+    if names and len(names) != inputs.shape[1]:
+        raise InvalidData(f"channel_names has {len(names)} names for {inputs.shape[1]} channels")
+    notes = [f"arrays that are not read: {', '.join(others)}"] if others else []
+    if inputs.shape[2] < inputs.shape[1]:
+        notes.append(
+            f"x is read as {inputs.shape[1]} channels of {inputs.shape[2]} steps; if it is the "
+            "other way round, swap its last two axes"
+        )
+    rate = float(found["rate_hz"]) if "rate_hz" in found else None
+    return Windows(
+        inputs,
+        labels,
+        groups,
+        part,
+        layout="arrays",
+        channel_names=names or tuple(f"channel {n}" for n in range(inputs.shape[1])),
+        rate_hz=rate,
+        notes=notes,
+    )
+
+
+def _inputs(x: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    if x.ndim == 2:
+        x = x[:, None, :]
+    if x.ndim != 3 or 0 in x.shape:
+        raise InvalidData(f"x is {x.shape}; windows are (n, channels, steps)", field="x")
+    if not np.issubdtype(x.dtype, np.number) or np.issubdtype(x.dtype, np.complexfloating):
+        raise InvalidData(f"x has {x.dtype}; numbers are needed", field="x")
+    if x.shape[2] < _LEAST_STEPS:
+        raise InvalidData(
+            f"x has windows of {x.shape[2]} steps, at least {_LEAST_STEPS} are needed", field="x"
+        )
+    inputs = np.ascontiguousarray(x, dtype=np.float32)
+    require_finite(inputs, "x")
+    return inputs
+
+
+def _numbered(name: str, values: npt.NDArray[np.generic], n: int) -> IntArray:
+    if values.shape != (n,):
+        raise InvalidData(f"{name} is {values.shape}, x has {n} windows", field=name)
+    numbers = np.unique(values, return_inverse=True)[1]
+    return np.asarray(numbers.ravel(), dtype=np.int64)
+
+
+def _parts(values: npt.NDArray[np.generic], n: int) -> IntArray:
+    if values.shape != (n,):
+        raise InvalidData(f"split is {values.shape}, x has {n} windows", field="split")
+    texts = values.astype(str)
+    unknown = sorted(set(texts) - set(PARTS))
+    if unknown:
+        raise InvalidData(
+            f"split has {str(unknown[0])!r} in window "
+            f"{int(np.flatnonzero(texts == unknown[0])[0])}; parts are {', '.join(PARTS)}",
+            field="split",
+        )
+    return np.array([PARTS.index(one) for one in texts], dtype=np.int64)

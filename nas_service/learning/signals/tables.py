@@ -1,0 +1,310 @@
+"""Signals in CSV or Parquet tables, a row a moment: one file, or a folder of recordings.
+
+Rows of one recording (a value of the group column, or a file) follow each other in time. Windows
+are cut from stretches without a gap, and one whose label changes is set aside.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as parquet
+
+from nas_service.datasets.names import PARTS, belongs_to_the_system, part_of
+from nas_service.errors import InvalidData, InvalidSpec
+from nas_service.learning.signals.answers import SignalAnswers
+from nas_service.learning.signals.read import DRAWN, IntArray, Windows
+
+ENDINGS = (".csv", ".parquet")
+_TIMES = ("time", "timestamp", "t", "time_s", "datetime", "date")
+_LABELS = ("label", "class", "target", "y", "activity")
+_GAP = 1.5
+"""A step so many times the usual one is a gap."""
+_UNEVEN, _SHARE = 0.2, 0.05
+"""Steps this far off the usual one, in more than this share of rows, are another rate."""
+_RATES_APART = 0.05
+_EMPTY_IS_NULL = csv.ConvertOptions(strings_can_be_null=True)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Rows of one recording in time: signals `(steps, channels)`, labels, seconds if known."""
+
+    place: str
+    rows: IntArray
+    """Their numbers in the file, from 1."""
+    values: npt.NDArray[np.float32]
+    labels: npt.NDArray[Any]
+    times: npt.NDArray[np.float64] | None
+    part: int
+
+
+def read_tables(
+    source: Path, answers: SignalAnswers, *, numbers: bool, within: Sequence[Path] = ()
+) -> Windows:
+    """Read the windows of a table or of a folder of them; labels are `numbers` for regression.
+
+    Raises:
+        InvalidSpec: an answer is missing; names it.
+        InvalidData: says which file, row and column.
+    """
+    if answers.window is None:
+        raise InvalidSpec(
+            "window: how many steps of a table make a window? Answer with --window STEPS",
+            field="window",
+        )
+    files = _files(source, within)
+    recordings: list[Recording] = []
+    names: tuple[str, ...] = ()
+    for path in files:
+        table = _table(path)
+        columns = _columns(table, answers, path.name)
+        if names and columns.signals != names:
+            raise InvalidData(
+                f"{path.name} has the signals {', '.join(columns.signals)}, {files[0].name} has "
+                f"{', '.join(names)}"
+            )
+        names = columns.signals
+        part = _part_of(path, source)
+        recordings += _recordings(table, columns, path.name, part, numbers=numbers)
+    steps_s = [_usual_step(one) for one in recordings if one.times is not None]
+    _require_one_rate(recordings)
+    hop = answers.hop or answers.window
+    aside: Counter[str] = Counter()
+    cut = [
+        (number, window, label)
+        for number, one in enumerate(recordings)
+        for window, label in _windows(one, answers.window, hop, aside, numbers=numbers)
+    ]
+    if not cut:
+        raise InvalidData(
+            f"no window of {answers.window} steps fits: the longest recording has "
+            f"{max(len(one.values) for one in recordings)} steps"
+        )
+    owners = np.array([number for number, _, _ in cut], dtype=np.int64)
+    return Windows(
+        np.stack([window for _, window, _ in cut]),
+        np.array([label for _, _, label in cut]),
+        owners,
+        np.array([recordings[number].part for number in owners], dtype=np.int64),
+        layout="table" if source.is_file() else "recordings",
+        channel_names=names,
+        rate_hz=round(1.0 / float(np.median(steps_s)), 6) if steps_s else None,
+        reading=[
+            f"windows of {answers.window} steps, one every {hop}",
+            f"{len(recordings)} recordings of {len(files)} files; each stays on one side",
+        ],
+        set_aside=[{"reason": reason, "n": n, "names": []} for reason, n in aside.most_common()],
+    )
+
+
+def _files(source: Path, within: Sequence[Path]) -> list[Path]:
+    """The tables of a folder; links out of the folders `within` are not followed."""
+    if source.is_file():
+        return [source]
+    allowed = [one.resolve() for one in (source, *within)]
+    found = sorted(
+        one
+        for one in source.rglob("*")
+        if one.suffix.lower() in ENDINGS
+        and not any(belongs_to_the_system(part) for part in one.relative_to(source).parts)
+        and any(one.resolve().is_relative_to(folder) for folder in allowed)
+    )
+    if not found:
+        raise InvalidData(f"there is no CSV and no Parquet file in {source.name}")
+    return found
+
+
+def _part_of(path: Path, source: Path) -> int:
+    """The part that a folder's name says; drawn where none does."""
+    for folder in path.relative_to(source).parts[:-1] if path != source else ():
+        named = part_of(folder)
+        if named in PARTS:
+            return PARTS.index(named)
+    return DRAWN
+
+
+def _table(path: Path) -> pa.Table:
+    try:
+        found = (
+            parquet.read_table(path)
+            if path.suffix.lower() == ".parquet"
+            else csv.read_csv(path, convert_options=_EMPTY_IS_NULL)
+        )
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InvalidData(f"{path.name} cannot be read: {error}") from error
+    if found.num_rows == 0:
+        raise InvalidData(f"{path.name} has no rows")
+    return found
+
+
+@dataclass(frozen=True)
+class _Columns:
+    signals: tuple[str, ...]
+    label: str
+    time: str | None
+    group: str | None
+
+
+def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
+    there = table.column_names
+    for field in ("time_column", "label_column", "group_column"):
+        asked = getattr(answers, field)
+        if asked is not None and asked not in there:
+            raise InvalidData(
+                f"{field}: {name} has no column {asked!r}; it has {', '.join(there)}", field=field
+            )
+    label = answers.label_column or _first(_LABELS, there)
+    if label is None:
+        raise InvalidData(
+            f"which column of {name} is the label? It has {', '.join(there)}: answer with "
+            "--label-column NAME",
+            field="label_column",
+        )
+    time = answers.time_column or _first(_TIMES, there)
+    others = {label, time, answers.group_column}
+    signals = tuple(
+        one
+        for one in there
+        if one not in others
+        and (pa.types.is_integer(table[one].type) or pa.types.is_floating(table[one].type))
+    )
+    if not signals:
+        raise InvalidData(f"{name} has no column of numbers beside time, label and group")
+    return _Columns(signals, label, time, answers.group_column)
+
+
+def _first(names: Sequence[str], there: Sequence[str]) -> str | None:
+    lower = {one.lower(): one for one in there}
+    return next((lower[name] for name in names if name in lower), None)
+
+
+def _recordings(
+    table: pa.Table, columns: _Columns, name: str, part: int, *, numbers: bool
+) -> Iterator[Recording]:
+    """A file's recordings, in the order in which their groups begin."""
+    _require_full(table, (columns.label, columns.group, *columns.signals), name)
+    values = np.column_stack([table[one].to_numpy() for one in columns.signals])
+    values = values.astype(np.float32)
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        row, column = (int(one[0]) for one in np.nonzero(wrong))
+        raise InvalidData(
+            f"{name}, row {row + 1}, column {columns.signals[column]!r} is not a number; signals "
+            "are read without gaps: fill or cut them first"
+        )
+    labels = np.array(table[columns.label].to_pylist())
+    if numbers and not np.issubdtype(labels.dtype, np.number):
+        raise InvalidData(f"{name}: column {columns.label!r} has text; numbers are needed")
+    times = None if columns.time is None else _seconds(table[columns.time], name, columns.time)
+    keys = np.zeros(len(values), dtype=np.int64)
+    if columns.group is not None:
+        keys = np.unique(
+            np.array(table[columns.group].to_pylist()).astype(str), return_inverse=True
+        )[1]
+    for key in dict.fromkeys(keys.tolist()):
+        rows = np.flatnonzero(keys == key)
+        yield Recording(
+            name,
+            rows + 1,
+            values[rows],
+            labels[rows],
+            None if times is None else times[rows],
+            part,
+        )
+
+
+def _require_full(table: pa.Table, names: Sequence[str | None], file: str) -> None:
+    for name in names:
+        if name is None or table[name].null_count == 0:
+            continue
+        row = table[name].is_null().to_pylist().index(True)
+        raise InvalidData(
+            f"{file}: column {name!r} is empty in {table[name].null_count} of {table.num_rows} "
+            f"rows, first in row {row + 1}"
+        )
+
+
+def _seconds(column: pa.ChunkedArray, file: str, name: str) -> npt.NDArray[np.float64]:
+    """A time column in seconds."""
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        nanoseconds = column.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy()
+        return np.asarray(nanoseconds, dtype=np.float64) / 1e9
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return np.asarray(column.to_numpy(), dtype=np.float64)
+    raise InvalidData(
+        f"{file}: column {name!r} is {column.type}; times are numbers of seconds or timestamps",
+        field="time_column",
+    )
+
+
+def _usual_step(one: Recording) -> float:
+    assert one.times is not None
+    return float(np.median(np.diff(one.times))) if len(one.times) > 1 else np.nan
+
+
+def _require_one_rate(recordings: Sequence[Recording]) -> None:
+    """Time goes forward, by the same step within a recording and over all of them."""
+    first: tuple[float, Recording] | None = None
+    for one in recordings:
+        if one.times is None or len(one.times) < 2:
+            continue
+        steps = np.diff(one.times)
+        if (back := np.flatnonzero(steps <= 0)).size:
+            raise InvalidData(
+                f"{one.place}, row {one.rows[int(back[0]) + 1]}: time does not go forward; "
+                "rows of one recording have to follow each other (is a group column missing?)"
+            )
+        usual = _usual_step(one)
+        off = np.abs(steps / usual - 1.0) > _UNEVEN
+        if off.mean() > _SHARE:
+            row = one.rows[int(np.flatnonzero(off)[0]) + 1]
+            raise InvalidData(
+                f"{one.place}, row {row}: the sampling rate changes, from {1.0 / usual:.4g} Hz to "
+                f"{1.0 / steps[off][0]:.4g} Hz; bring the recording to one rate first"
+            )
+        if first is None:
+            first = usual, one
+        elif abs(usual / first[0] - 1.0) > _RATES_APART:
+            raise InvalidData(
+                f"{one.place} was sampled at {1.0 / usual:.4g} Hz, {first[1].place} at "
+                f"{1.0 / first[0]:.4g} Hz; bring all recordings to one rate first"
+            )
+
+
+def _windows(
+    one: Recording, window: int, hop: int, aside: Counter[str], *, numbers: bool
+) -> Iterator[tuple[npt.NDArray[np.float32], Any]]:
+    """Windows `(channels, steps)` with their labels; of numbers the mean."""
+    for start, end in _stretches(one):
+        if end - start < window:
+            aside["stretches shorter than a window"] += 1
+        for begin in range(start, end - window + 1, hop):
+            labels = one.labels[begin : begin + window]
+            if numbers:
+                label = float(labels.mean())
+            elif (labels == labels[0]).all():
+                label = labels[0]
+            else:
+                aside["windows in which the label changes"] += 1
+                continue
+            yield np.ascontiguousarray(one.values[begin : begin + window].T), label
+
+
+def _stretches(one: Recording) -> Iterator[tuple[int, int]]:
+    """Rows between gaps in time."""
+    if one.times is None:
+        yield 0, len(one.values)
+        return
+    gaps = np.flatnonzero(np.diff(one.times) > _GAP * _usual_step(one)) + 1
+    edges = [0, *gaps.tolist(), len(one.values)]
+    yield from pairwise(edges)

@@ -1,0 +1,34 @@
+"""What enters and leaves a network on signals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SIGNAL = "signal"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A `Sample`: steps of time, channels, and numbers that a network gives."""
+
+    size: int
+    channels: int
+    outputs: int
+
+    @property
+    def name(self) -> str:
+        """See `Sample.name`."""
+        return SIGNAL
+
+    @property
+    def n_outputs(self) -> int:
+        """See `Sample.n_outputs`."""
+        return self.outputs
+
+    def input_shape(self, size: int) -> tuple[int, ...]:
+        """See `Sample.input_shape`."""
+        return (1, self.channels, size)
+
+    def as_dict(self) -> dict[str, int]:
+        """Plain JSON values."""
+        return {"size": self.size, "channels": self.channels, "outputs": self.outputs}

@@ -1,0 +1,70 @@
+"""Block families, space and tasks on signals keep the contracts of their kinds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lookup_tables.blocks.temporal_conv import TemporalConvBlock
+from lookup_tables.blocks.temporal_head import TemporalHeadBlock
+from lookup_tables.blocks.temporal_separable import TemporalSeparableBlock
+from lookup_tables.testing import BlockContract
+from nas_service.learning.base import LearningTask
+from nas_service.learning.registry import learning_task
+from nas_service.learning.signals.window import Window
+from nas_service.learning.testing import LearningTaskContract
+from nas_service.networks.testing import BlockModuleContract
+from nas_service.space.base import SearchSpace
+from nas_service.space.temporal import TemporalSpace
+from nas_service.space.testing import SearchSpaceContract
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        TemporalConvBlock(3, 8, 33, 5, 2),
+        TemporalConvBlock(8, 8, 16, 3, dilation=2, residual=1),
+        TemporalSeparableBlock(8, 12, 32, 9, 2, 2),
+        TemporalSeparableBlock(8, 8, 17, 3, residual=1),
+        TemporalHeadBlock(8, 16, 4),
+    ],
+    ids=lambda block: block.key,
+)
+class TestBlocks(BlockContract, BlockModuleContract):
+    """Both halves of each family."""
+
+
+@pytest.mark.parametrize("steps", [8, 29, 100, 1000])
+class TestSpace(SearchSpaceContract):
+    @pytest.fixture
+    def space(self, steps: int) -> SearchSpace:
+        return TemporalSpace(Window(steps, 6, 4))
+
+
+def save_waves(path: Path, n: int = 120, *, numbers: bool = False) -> Path:
+    """Windows of 32 steps and 2 channels: slow or fast waves, or the slope of a ramp."""
+    generator = np.random.default_rng(0)
+    time = np.linspace(0.0, 1.0, 32)
+    x = generator.normal(0.0, 0.2, (n, 2, 32))
+    if numbers:
+        y = generator.uniform(-1.0, 1.0, n)
+        x[:, 0] += y[:, None] * time
+    else:
+        fast = np.arange(n) % 2
+        x[:, 0] += np.sin(2 * np.pi * (2 + 4 * fast)[:, None] * time)
+        y = np.where(fast == 1, "fast", "slow")
+    np.savez(path, x=x.astype(np.float32), y=y)
+    return path
+
+
+@pytest.mark.parametrize("name", ["signal_classification", "signal_regression"])
+class TestTasks(LearningTaskContract):
+    @pytest.fixture
+    def task(self, name: str) -> LearningTask:
+        return learning_task(name)
+
+    @pytest.fixture
+    def source(self, name: str, tmp_path: Path) -> Path:
+        return save_waves(tmp_path / "waves.npz", numbers=name == "signal_regression")

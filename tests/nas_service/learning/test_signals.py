@@ -1,0 +1,251 @@
+"""Reading signals: what is understood, what is refused and where, and which side windows are on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nas_service.errors import InvalidData, InvalidSpec
+from nas_service.learning.registry import learning_task
+from nas_service.learning.signals.answers import parse
+from nas_service.learning.signals.ingested import Signals, read
+from nas_service.templates.preprocess_signal import Preprocessing
+from tests.contracts.test_signals import save_waves
+
+CLASSES = "signal_classification"
+
+
+def _read(source: Path, *, numbers: bool = False, **answers: Any) -> Signals:
+    found = parse(answers)
+    return read(source, found, numbers=numbers, tell=lambda *_: None, within=[source.parent])
+
+
+def _arrays(path: Path, **arrays: Any) -> Path:
+    given = {"x": np.ones((20, 2, 16)), "y": np.arange(20) % 2, **arrays}
+    np.savez(path, **{name: one for name, one in given.items() if one is not None})
+    return path
+
+
+def _walk(
+    n: int, *, hz: float = 50.0, label: str = "walk", start: float = 0.0
+) -> list[tuple[float, float, str]]:
+    return [(start + i / hz, float(np.sin(i)), label) for i in range(n)]
+
+
+def _csv(path: Path, rows: list[tuple[Any, ...]], head: str = "time,ax,label") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (",".join("" if one is None else str(one) for one in row) for row in rows)
+    path.write_text("\n".join([head, *lines]) + "\n")
+    return path
+
+
+def _recordings(folder: Path, n: int = 10) -> Path:
+    """So many recordings of 100 moments, of two classes in turn."""
+    for number in range(n):
+        label = ("walk", "run")[number % 2]
+        _csv(folder / f"subject{number}.csv", _walk(100, label=label))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"y": None}, "no array y"),
+        ({"x": np.ones((20, 2, 3, 4))}, r"x is \(20, 2, 3, 4\)"),
+        ({"x": np.full((20, 2, 16), "a")}, "numbers are needed"),
+        ({"x": np.ones((20, 2, 4))}, "windows of 4 steps"),
+        ({"y": np.arange(19)}, r"y is \(19,\), x has 20 windows"),
+        ({"y": np.zeros(20)}, "every window is"),
+        ({"y": np.linspace(0, 1, 20)}, "is it regression"),
+        ({"y": np.where(np.arange(20) < 10, np.nan, 1.0)}, "empty in 10 of 20 windows, first in w"),
+        ({"groups": np.arange(3)}, "groups is"),
+        ({"groups": np.zeros(20)}, "1 groups: at least 5"),
+        ({"split": np.array(["train"] * 19 + ["trian"])}, "'trian' in window 19"),
+        ({"split": np.array(["train"] * 19 + ["test"])}, "windows are for"),
+        ({"channel_names": np.array(["a"])}, "1 names for 2 channels"),
+    ],
+)
+def test_arrays_that_cannot_be_are_named(tmp_path: Path, arrays: Any, said: str) -> None:
+    with pytest.raises(InvalidData, match=said):
+        _read(_arrays(tmp_path / "a.npz", **arrays))
+
+
+def test_what_is_no_number_is_named_by_its_place(tmp_path: Path) -> None:
+    x = np.ones((20, 2, 16))
+    x[3, 1, 7] = np.nan
+    x[5, 0, 2] = np.inf
+    with pytest.raises(InvalidData, match=r"x\[3, 1, 7\] is not a number, as are 1 others"):
+        _read(_arrays(tmp_path / "a.npz", x=x))
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    with pytest.raises(InvalidData, match="cannot be read"):
+        _read(_arrays(tmp_path / "a.npz", y=np.array([{}] * 20, dtype=object)))
+
+
+def test_windows_of_a_group_stay_on_one_side(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), 5)
+    found = _read(
+        _arrays(
+            tmp_path / "a.npz",
+            x=generator.normal(size=(60, 1, 16)),
+            y=np.arange(60) % 2,
+            groups=groups,
+        )
+    )
+    for group in range(12):
+        assert len(set(found.windows.part[groups == group])) == 1
+    assert set(found.windows.part) == {0, 1, 2}
+
+
+def test_parts_that_are_given_are_kept_and_validation_is_drawn_of_training(tmp_path: Path) -> None:
+    split = np.array(["train"] * 40 + ["test"] * 20)
+    x = np.random.default_rng(0).normal(size=(60, 1, 16))
+    path = _arrays(tmp_path / "a.npz", x=x, y=np.arange(60) % 2, split=split)
+    found = _read(path)
+    assert (found.windows.part[40:] == 2).all()
+    assert np.bincount(found.windows.part).tolist() == [32, 8, 20]
+    again = _read(path, split="draw")
+    assert (again.windows.part[40:] != 2).any()
+    assert _read(path).digest == found.digest
+
+
+def test_numbers_are_drawn_so_that_parts_are_alike(tmp_path: Path) -> None:
+    found = _read(save_waves(tmp_path / "a.npz", 200, numbers=True), numbers=True)
+    parts = [found.targets[found.windows.part == part] for part in range(3)]
+    assert [len(one) for one in parts] == [120, 40, 40]
+    assert all(abs(float(one.mean())) < 0.1 for one in parts)
+    with pytest.raises(InvalidData, match="the same in every window"):
+        _read(_arrays(tmp_path / "b.npz", y=np.ones(20)), numbers=True)
+    with pytest.raises(InvalidData, match="regression needs numbers"):
+        _read(_arrays(tmp_path / "c.npz", y=np.array(["a", "b"] * 10)), numbers=True)
+
+
+def test_recordings_are_cut_into_windows(tmp_path: Path) -> None:
+    found = _read(_recordings(tmp_path / "data"), window=40, hop=20)
+    # 100 moments give windows from 0, 20, 40 and 60
+    assert found.windows.inputs.shape == (40, 1, 40)
+    assert found.windows.rate_hz == pytest.approx(50.0)
+    assert found.classes == ("run", "walk")
+    assert found.windows.inputs[1, 0] == pytest.approx(np.sin(np.arange(20, 60)), abs=1e-6)
+    for number in range(10):
+        assert len(set(found.windows.part[4 * number : 4 * number + 4])) == 1
+    assert found.facts()["channel_names"] == ["ax"]
+
+
+def test_folders_that_are_named_as_parts_are_parts(tmp_path: Path) -> None:
+    _recordings(tmp_path / "data" / "train", 8)
+    _recordings(tmp_path / "data" / "test", 4)
+    found = _read(tmp_path / "data", window=50)
+    assert np.bincount(found.windows.part).tolist()[2] == 8
+    assert sum(found.report["counts"]["test"].values()) == 8
+
+
+def test_windows_do_not_go_over_gaps_nor_over_labels(tmp_path: Path) -> None:
+    folder = _recordings(tmp_path / "data", 9)
+    rows = _walk(50, label="walk") + _walk(55, label="run", start=10.0)  # a gap of nine seconds
+    _csv(folder / "gap.csv", rows)
+    changes = _walk(45, label="walk") + _walk(45, label="run", start=45 / 50)
+    _csv(folder / "labels.csv", changes)
+    found = _read(folder, window=40)
+    assert len(found.windows) == 9 * 2 + 2 + 1
+    assert found.report["set_aside"] == [
+        {"reason": "windows in which the label changes", "n": 1, "names": []}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (_walk(50) + _walk(50, hz=25, start=1.0), "row 52: the sampling rate changes, from 50"),
+        (_walk(50) + _walk(50), "row 51: time does not go forward"),
+        ([(0.02 * i, None if i == 7 else 1.0, "a") for i in range(60)], "'ax' is empty in 1 of 60"),
+        (
+            [(0.02 * i, 1.0, "a" if i % 2 else None) for i in range(60)],
+            "empty in 30 of 60 rows, fi",
+        ),
+        ([(0.02 * i, "inf" if i == 4 else 1.0, "a") for i in range(60)], "row 5, column 'ax'"),
+    ],
+)
+def test_tables_that_cannot_be_are_named_by_file_and_row(
+    tmp_path: Path, rows: Any, said: str
+) -> None:
+    folder = _recordings(tmp_path / "data", 9)
+    _csv(folder / "bad.csv", rows)
+    with pytest.raises(InvalidData, match=said) as caught:
+        _read(folder, window=40)
+    assert "bad.csv" in str(caught.value)
+
+
+def test_recordings_of_other_rates_and_columns_are_named(tmp_path: Path) -> None:
+    folder = _recordings(tmp_path / "data", 9)
+    other = _csv(folder / "zslow.csv", _walk(50, hz=20))
+    with pytest.raises(
+        InvalidData, match=r"zslow\.csv was sampled at 20 Hz, subject0\.csv at 50 Hz"
+    ):
+        _read(folder, window=40)
+    _csv(other, [(0.02 * i, 1.0, "a") for i in range(50)], head="time,gx,label")
+    with pytest.raises(InvalidData, match=r"zslow\.csv has the signals gx"):
+        _read(folder, window=40)
+
+
+def test_what_has_to_be_answered_is_said(tmp_path: Path) -> None:
+    folder = _recordings(tmp_path / "data")
+    with pytest.raises(InvalidSpec, match="--window"):
+        _read(folder)
+    with pytest.raises(InvalidData, match="no column 'patient'; it has time, ax, label"):
+        _read(folder, window=40, group_column="patient")
+    with pytest.raises(InvalidData, match="no window of 200 steps fits: the longest"):
+        _read(folder, window=200)
+    for name, value in (("image_size", 32), ("window", 4), ("split", "a=train")):
+        with pytest.raises(InvalidSpec, match=name):
+            parse({name: value})
+    with pytest.raises(InvalidSpec, match="pictures are read without it"):
+        learning_task("image_classification").answers({"window": 100})
+
+
+def test_what_deserves_a_look_is_noted(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2, 16))
+    x[:, 1] = 3.0
+    x[59] = x[0]
+    split = np.array(["train"] * 40 + ["validation"] * 10 + ["test"] * 10)
+    y = np.array(["rare"] * 2 + ["common"] * 58)
+    found = _read(_arrays(tmp_path / "a.npz", x=x, y=y, split=split, extra=np.ones(3)))
+    notes = " ".join(found.report["notes"])
+    for said in (
+        "arrays that are not read: extra",
+        "never change: channel 1",
+        "unequal: 2 to 58",
+        "without a window in test: rare",
+        "1 windows for validation or testing are also among those for training",
+    ):
+        assert said in notes
+
+
+@pytest.mark.parametrize("steps", [16, 12, 5])
+def test_the_bundles_preprocessing_gives_what_networks_are_taught_on(
+    tmp_path: Path, steps: int
+) -> None:
+    """Of halves and of lengths that do not divide the window."""
+    task = learning_task(CLASSES)
+    found = _read(
+        _arrays(tmp_path / "a.npz", x=np.random.default_rng(0).normal(5.0, 3.0, (20, 2, 16)))
+    )
+    found.save(tmp_path / "stored.npz")
+    data = task.load(tmp_path / "stored.npz", max_train=None, device=torch.device("cpu"))
+    said = task.preprocessing(found.facts(), data, steps)
+    (tmp_path / "preprocessing.json").write_text(json.dumps(said))
+    prepare = Preprocessing.load(tmp_path / "preprocessing.json")
+    window = data.test.inputs[0]
+    assert prepare(window.numpy()) == pytest.approx(
+        data.prepared(window[None], steps).numpy(), abs=1e-5
+    )
+    with pytest.raises(ValueError, match=r"a window is \(2, 16\)"):
+        prepare(window.numpy()[:, :3])
+    assert "preprocess_signal.py" in task.bundle_files(found.facts())
