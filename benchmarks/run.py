@@ -26,6 +26,7 @@ BENCHMARKS = {
     "same": "are results those of an earlier version, to the last digit",
     "structure": "what is counted of the code: cycles, long functions, untested modules",
     "surface": "polls a second, a page of 50,000 candidates, the look-up of a token",
+    "signals": "a whole search on signals, beside a tuned 1-D CNN and ridge on random convolutions",
     "contract": "requests by the OpenAPI document and against it: is each answer as it says",
     "sharing": "accuracy by shared weights against stand-alone training",
 }

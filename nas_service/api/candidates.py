@@ -220,6 +220,8 @@ def get_candidate(search_id: str, index: int, with_: With) -> CandidateOut:
 def row_of(opened: Opened, index: int) -> int:
     """The row of that number; `NotFound` where there is none."""
     if not 0 <= index < len(opened.candidates):
+        if not len(opened.candidates):
+            raise NotFound(f"search {opened.search.id} is {opened.search.state}: no candidates")
         last = len(opened.candidates) - 1
         raise NotFound(f"search {opened.search.id} has candidates 0 to {last}, not {index}")
     return index

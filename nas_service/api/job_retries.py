@@ -57,6 +57,8 @@ def _require_repeatable(job: Job) -> None:
         raise Conflict(f"job {job.id} is part of {job.parent}: run that again")
     if job.kind not in REPEATABLE:
         why = _OTHERWISE.get(job.kind, "its kind cannot be run again")
+        if job.kind == "dataset" and job.state == "succeeded":
+            why = "the data set was imported: there is nothing to do again"
         raise Conflict(f"job {job.id}: {why}")
 
 

@@ -27,7 +27,7 @@ def list_jobs(
     state: Annotated[JobState | None, Query()] = None,
     parent: Annotated[str | None, Query(description="The job that waits for it.")] = None,
 ) -> Listing[JobOut]:
-    """Jobs, latest id first: those of a subject, a kind, a state, a parent where they are named."""
+    """Jobs, newest first: those of a subject, a kind, a state, a parent where they are named."""
     with with_.database.session() as session:
         found = jobs.list_jobs(
             session,

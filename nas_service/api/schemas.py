@@ -59,7 +59,9 @@ class JobOut(BaseModel):
     message: str
     eta_s: float | None
     problem: ProblemOut | None
-    result: str | None = Field(description="Where what came of it is, once it has succeeded.")
+    result: str | None = Field(
+        description="Where what came of it is, once it has succeeded; not of parts of other jobs."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -94,6 +96,8 @@ _RESULTS = {
 
 
 def _result(job: Job) -> str | None:
+    if job.parent is not None:  # what it is about is what its parent is about
+        return None
     place = _RESULTS.get(job.kind)
     return f"{place}/{job.subject}" if place and job.state == "succeeded" else None
 

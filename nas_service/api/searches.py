@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 from sqlalchemy.orm import Session
 
 from lookup_tables.target import Deployment
@@ -39,7 +39,11 @@ from nas_service.search.quantities.registry import QuantityAt
 from nas_service.search.reopen import check_follows
 from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.space.base import SearchSpace, describe
+from nas_service.space.ruled import RuledSpace
+from nas_service.space.rules import rules_of
 from nas_service.storage import certified, datasets, devices, jobs, searches
+from nas_service.storage.datasets import StoredDataset
+from nas_service.storage.devices import StoredDevice
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.trail import trails
 
@@ -119,6 +123,12 @@ class SearchIn(Strict):
     )
     sustained_s: float = Field(default=120.0, ge=10, le=3600)
     follows: tuple[Annotated[str, Field(max_length=200)], ...] = Field(default=(), max_length=32)
+    rules: tuple[dict[str, JsonValue], ...] = Field(
+        default=(),
+        max_length=64,
+        description="What architectures may not be: always, never, if with then, or sum over "
+        "decisions by name or glob.",
+    )
     training: TrainingIn = TrainingIn()
 
     def to_spec(self) -> SearchSpec:
@@ -217,35 +227,60 @@ class Evaluated(BaseModel):
     accuracy: float
 
 
+@dataclass(frozen=True)
+class Settled:
+    """A request with what it names: the search as it would be started."""
+
+    spec: SearchSpec
+    dataset: StoredDataset
+    device: StoredDevice
+    note: str | None
+
+
+def settled(session: Session, body: SearchIn) -> Settled:
+    """A request that can be started.
+
+    Raises:
+        NasError: names the field that cannot be.
+    """
+    spec = body.to_spec()
+    dataset = datasets.get_dataset(session, spec.dataset)
+    device = devices.get_device(session, spec.device)
+    for other in spec.also_devices:
+        if devices.get_device(session, other).id == device.id:
+            raise InvalidSpec(f"{other!r} is the search's own device", field="also_devices")
+    if not dataset.ready:
+        raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
+    require_room(session, spec)
+    metric = dataset.task.metric(spec.metric)
+    spec = replace(spec, metric=metric.name, space=spec.space or _usual_space(dataset.task))
+    space: SearchSpace = load(SPACES, spec.space)(dataset.sample)
+    if spec.evaluator == "supernet" and not space.has_supernet:
+        raise InvalidSpec(
+            f"space {spec.space} shares no weights; use the evaluator 'standalone'",
+            field="evaluator",
+        )
+    if spec.rules:
+        RuledSpace(space, rules_of(space, spec.rules))
+    return Settled(spec, dataset, device, dataset.task.note(metric, dataset.facts))
+
+
 @router.post("/searches", status_code=202)
 @allow(Rule.WRITE)
 def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey = None) -> Accepted:
     """Start a search."""
-    spec = body.to_spec()
     with with_.database.session() as session:
-        dataset = datasets.get_dataset(session, spec.dataset)
-        device = devices.get_device(session, spec.device)
-        for other in spec.also_devices:
-            if devices.get_device(session, other).id == device.id:
-                raise InvalidSpec(f"{other!r} is the search's own device", field="also_devices")
-        if not dataset.ready:
-            raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
-        require_room(session, spec)
-        metric = dataset.task.metric(spec.metric)
-        spec = replace(spec, metric=metric.name)
-        spec = replace(spec, space=spec.space or _usual_space(dataset.task))
-        space: SearchSpace = load(SPACES, spec.space)(dataset.sample)
-        if spec.evaluator == "supernet" and not space.has_supernet:
-            raise InvalidSpec(
-                f"space {spec.space} shares no weights; use the evaluator 'standalone'",
-                field="evaluator",
-            )
+        asked = settled(session, body)
         added = searches.add_search(
-            session, spec, device_id=device.id, dataset_id=dataset.id, data_digest=dataset.digest
+            session,
+            asked.spec,
+            device_id=asked.device.id,
+            dataset_id=asked.dataset.id,
+            data_digest=asked.dataset.digest,
         )
         search_id = remembered(session, key, "search", body, added.id)
-        if (note := dataset.task.note(metric, dataset.facts)) is not None:
-            searches.add_facts(session, added.id, notes=[note])
+        if asked.note is not None:
+            searches.add_facts(session, added.id, notes=[asked.note])
         if search_id != added.id:
             searches.remove_search(session, added.id)
         params = SearchJob(search_id=search_id).as_dict()

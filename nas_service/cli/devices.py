@@ -103,7 +103,8 @@ def devices_show(name: str, server: ServerOption = LOCAL, as_json: JsonOption = 
     if as_json:
         output.show_json({**found, "targets": targets})
         return
-    facts = {k: v for k, v in found["facts"].items() if not isinstance(v, dict)}
+    hidden = ("drift", "drift_checks", "references", "labels")
+    facts = {k: v for k, v in found["facts"].items() if k not in hidden}
     labels = [f"{key}={value}" for key, value in found["facts"]["labels"].items()]
     rows = [{"what": k, "value": v} for k, v in {**facts, "labels": labels}.items() if v]
     columns = [("what is known", "what"), ("value", "value")]

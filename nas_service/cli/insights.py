@@ -44,6 +44,7 @@ def candidates(
     if as_json:
         output.show_json({**page, "items": found})
         return
+    found = [{**one, "winner": "-" if one["winner"] is None else one["winner"]} for one in found]
     names = sorted({name for one in found for name in one["estimates"]})
     columns = [("candidate", "index"), ("precision", "precision"), ("score", "score")]
     columns += [(name, f"estimates.{name}.value") for name in names]
@@ -78,6 +79,8 @@ def certificates(search_id: str, server: ServerOption = LOCAL, as_json: JsonOpti
     """List a search's certificates, stale ones with why."""
     with Client(server) as nas:
         found = list(nas.every(f"/v1/searches/{search_id}/certificates"))
+    if not as_json:
+        found = [{**one, "stale": one["stale"] or "no"} for one in found]
     columns = [("id", "id"), ("verdict", "verdict"), ("stale", "stale")]
     columns += [("target", "target_id"), ("issued", "issued_at"), ("file", "sha256")]
     output.show(found, columns, as_json=as_json, title="certificates")

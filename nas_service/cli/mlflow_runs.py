@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 SEARCH_TAG = "nas.search_id"
 PARENT_TAG = "mlflow.parentRunId"
+_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 _FINISHED = {"succeeded": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
 
 
@@ -48,7 +51,14 @@ def mlflow(
             )
         winners, history = nas.winners(search_id), nas.get(f"/v1/searches/{search_id}/history")
         front = nas.front(search_id)
-    made = write_runs(client_of(tracking_uri), experiment, search, winners, history, front)
+    client = client_of(tracking_uri)
+    from mlflow.exceptions import MlflowException  # it is there, as the client is
+
+    try:
+        made = write_runs(client, experiment, search, winners, history, front)
+    except MlflowException as error:
+        why = str(error).splitlines()[0][:300]
+        raise InvalidSpec(f"--tracking-uri: {why}", field="tracking_uri") from error
     if made["runs"]:
         text = f"wrote {search_id} with {len(made['runs']) - 1} files as run {made['run_id']}"
     else:
@@ -57,11 +67,20 @@ def mlflow(
 
 
 def client_of(tracking_uri: str) -> MlflowClient:
-    """A client of a tracking server or database.
+    """A client of a tracking server or database, which gives up after seconds, not minutes.
 
     Raises:
+        InvalidSpec: no such tracking store.
         Unsupported: the extra `mlflow` is not installed.
     """
+    scheme = tracking_uri.partition(":")[0].partition("+")[0]
+    if scheme not in _SCHEMES:
+        raise InvalidSpec(
+            f"--tracking-uri: {tracking_uri!r} is none of {', '.join(_SCHEMES)}",
+            field="tracking_uri",
+        )
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
     try:
         from mlflow import MlflowClient
     except ImportError as error:

@@ -102,6 +102,10 @@ def search(
         list[str] | None,
         typer.Option(help="Devices to search again for: all, name:PATTERN, label:KEY=VALUE."),
     ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="YAML or JSON file of rules over decisions; see the search spaces."),
+    ] = None,
     seed: int = 0,
     further: Annotated[
         list[str] | None,
@@ -162,6 +166,8 @@ def search(
         if cheap_fidelity is not None:
             request["cheap_fidelity"] = cheap_fidelity
         request["limits"] = limits
+        if rules is not None:
+            request["rules"] = _rules(rules)
         request |= dict(_field(one) for one in further or [])
         submitted = nas.submit_search(**request)
         search_id = submitted["id"]
@@ -180,6 +186,23 @@ def search(
             saved = save_result(nas, search_id, out)
             if not as_json:  # which is one document
                 print("\n".join(f"wrote {file}" for file in saved))
+
+
+def _rules(file: Path) -> list[dict[str, Any]]:
+    """The rules of a file: a list, or what stands under `rules`."""
+    import yaml  # no other command reads it
+
+    try:
+        found = yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise InvalidSpec(f"--rules: {error.strerror}: {file}", field="rules") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise InvalidSpec(f"--rules: {file} is not YAML: {said}", field="rules") from error
+    listed = found.get("rules") if isinstance(found, dict) else found
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        raise InvalidSpec(f"--rules: {file} is no list of rules", field="rules")
+    return listed
 
 
 def _field(text: str) -> tuple[str, Any]:

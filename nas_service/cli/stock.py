@@ -29,6 +29,8 @@ def jobs(
     """List jobs, newest first."""
     with Client(server) as nas:
         found = list(nas.every("/v1/jobs", kind=kind, state=state, subject=subject))
+    if not as_json:
+        found = [{**one, "problem": one["problem"] or {"detail": "-"}} for one in found]
     columns = [("id", "id"), ("kind", "kind"), ("state", "state"), ("progress", "progress")]
     columns += [("message", "message"), ("why", "problem.detail")]
     output.show(found, columns, as_json=as_json, title="jobs")
@@ -83,7 +85,7 @@ def supernets(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None
 def predictors(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
     """List accuracy predictors with how good they were on what they had not seen."""
     columns = [("id", "id"), ("name", "name"), ("space", "space"), ("data set", "dataset_id")]
-    columns += [("Kendall's tau", "quality.kendall"), ("mean error", "quality.mean_error")]
+    columns += [("Kendall's tau", "quality.kendall"), ("mean error", "quality.mean_abs_error")]
     _list("/v1/predictors", columns, server, as_json=as_json, title="predictors")
 
 

@@ -27,6 +27,8 @@ def study(
 
     `optuna.load_study(study_name=ID, storage="sqlite:///FILE")` reads it.
     """
+    if not out.resolve().parent.is_dir():
+        raise InvalidSpec(f"--out: there is no folder {out.resolve().parent}", field="out")
     if out.exists():
         raise InvalidSpec(f"--out: {out} is there already", field="out")
     with Client(server) as nas:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
 
@@ -15,10 +16,13 @@ from nas_service.api.schemas import JobOut
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.queues import CONCURRENCY
 from nas_service.storage import agents, datasets, devices, jobs
+from nas_service.storage.jobs import Job
+from nas_service.storage.session import now
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _N_NEWEST = 10
 _N_FAILED = 5
+_FAILED_FOR = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,7 @@ def _needs(with_: Services) -> Iterator[Need]:
         served = {queue for queues in jobs.live_workers(session).values() for queue in queues}
         known = devices.list_devices(session, cursor=None, limit=200).items
         has_data = bool(datasets.list_datasets(session, cursor=None, limit=1).items)
-        failed = [
-            one
-            for one in jobs.list_jobs(session, cursor=None, limit=200).items
-            if one.state == "failed" and one.parent is None
-        ][:_N_FAILED]
+        failed = _failed(jobs.list_jobs(session, cursor=None, limit=200).items)
         why = {one.name: agents.why_unmeasured(session, one) for one in known}
     if missing := sorted(set(CONCURRENCY) - served):
         queues = ", ".join(missing)
@@ -67,6 +67,27 @@ def _needs(with_: Services) -> Iterator[Need]:
     for name, reason in why.items():
         if reason:
             yield Need(reason, f"/devices/{name}", name)
-    for one in failed:
-        detail = (one.problem or {}).get("detail", "no reason was given")
-        yield Need(f"{one.kind} failed: {detail}", f"/jobs/{one.id}", "What happened")
+    for one, times in failed:
+        often = f" ({times} times)" if times > 1 else ""
+        yield Need(f"{one.kind} failed{often}: {_why(one)}", f"/jobs/{one.id}", "What happened")
+
+
+def _failed(newest: Sequence[Job]) -> list[tuple[Job, int]]:
+    """Failures of the last days that nothing has made good since, alike ones once: how often each.
+
+    The same kind of work on the same thing makes good what failed before.
+    """
+    found: dict[tuple[str, str], list[Job]] = {}
+    done: set[tuple[str, str]] = set()
+    for one in newest:  # newest first
+        if one.parent is not None or now() - one.created_at > _FAILED_FOR:
+            continue
+        if one.state == "succeeded":
+            done.add((one.kind, one.subject))
+        elif one.state == "failed" and (one.kind, one.subject) not in done:
+            found.setdefault((one.kind, _why(one)), []).append(one)
+    return [(alike[0], len(alike)) for alike in found.values()][:_N_FAILED]
+
+
+def _why(job: Job) -> str:
+    return str((job.problem or {}).get("detail", "no reason was given"))

@@ -53,9 +53,14 @@ _FIELDS = frozenset(
         "measuring_budget",
         "profile_budget_s",
         "follows",
+        "rules",
     }
 )
 """What the form has a field for; what else an address asks for goes along unseen."""
+_MORE = frozenset({"objectives", "limits", "sampler", "predictor", "evaluator", "limit_on"}) | {
+    *("n_initial", "n_holdout", "batch", "measuring_budget", "profile_budget_s", "follows", "rules")
+}
+"""Of those, the ones that are folded away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +111,21 @@ def request_of(values: Mapping[str, str]) -> dict[str, Any]:
         elif name == "limits":
             pairs = (one.partition("=") for one in value.split(","))
             body[name] = {key.strip(): number.strip() for key, _, number in pairs}
+        elif name == "rules":
+            body[name] = _json_or_text(value)
         elif name.startswith("training."):
             body.setdefault("training", {})[name.removeprefix("training.")] = value
         else:
             body[name] = value
     return body
+
+
+def _json_or_text(text: str) -> Any:
+    """What the text says as JSON; the text itself, which is then refused, where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _by_field(error: ValidationError) -> dict[str, str]:
@@ -147,8 +162,8 @@ def _form(
     values = {"space": usual or "mbconv", **values}
     asked = _typed(request_of(values))
     if errors is None and request.query_params:
-        errors = _checked(asked)
-    first = next(iter((errors or {}).values()), None)
+        errors = _checked(with_, asked)
+    first = next((_said(name, text) for name, text in (errors or {}).items()), None)
     device: DeviceLine | None = lines.get(values["device"])
     return page(
         request,
@@ -158,6 +173,8 @@ def _form(
         unshown={name: text for name, text in values.items() if name not in _FIELDS},
         defaults=_defaults(),
         errors=errors or {},
+        more_is_wrong=any(name in _MORE for name in errors or {}),
+        checked="dataset" in request.query_params and not errors,
         problem=problem or (first if errors else None),
         datasets=list(by_name),
         devices=list(lines),
@@ -173,12 +190,21 @@ def _form(
     )
 
 
-def _checked(asked: dict[str, Any]) -> dict[str, str]:
+def _checked(with_: Services, asked: dict[str, Any]) -> dict[str, str]:
+    """What cannot be in a request, by field; as starting it would say."""
     try:
-        SearchIn.model_validate(asked)
+        with with_.database.session() as session:
+            searches.settled(session, SearchIn.model_validate(asked))
     except ValidationError as error:
         return _by_field(error)
+    except NasError as error:
+        return {str(error.fields.get("field") or "form"): error.detail}
     return {}
+
+
+def _said(name: str, text: str) -> str:
+    """A fault with the name of its field, unless it begins with it."""
+    return text if name == "form" or text.startswith(name) else f"{name}: {text}"
 
 
 def _typed(asked: dict[str, Any]) -> dict[str, Any]:

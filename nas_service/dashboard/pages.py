@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
 from nas_service import __version__
 from nas_service.access.identity import Rule
@@ -24,7 +27,7 @@ from nas_service.dashboard import (
     sso,
     work_page,
 )
-from nas_service.dashboard.rendering import HERE, SECURITY, PageRoute, plotly_script
+from nas_service.dashboard.rendering import HERE, SECURITY, PageRoute, page, plotly_script
 
 _PAGES = (
     home,
@@ -49,8 +52,24 @@ def mount(app: FastAPI) -> None:
     """Add the pages and their files to an application that serves the REST API."""
     for one in (router, *(module.router for module in _PAGES)):
         app.include_router(one)
+    app.add_exception_handler(404, _missing(app))
     files = OpenFiles("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.router.routes.append(files)
+
+
+def _missing(app: FastAPI) -> Callable[[Request, Exception], Awaitable[Response] | Response]:
+    """For addresses that are nothing: a page for browsers, what the API says for others."""
+    of_the_api = app.exception_handlers[HTTPException]
+
+    def missing(request: Request, error: Exception) -> Awaitable[Response] | Response:
+        browses = "text/html" in request.headers.get("accept", "")
+        if not browses or request.url.path.startswith("/v1/"):
+            answer: Awaitable[Response] | Response = of_the_api(request, error)
+            return answer
+        detail = f"There is no page {request.url.path}."
+        return page(request, "problem.html", status=404, title="Not Found", detail=detail)
+
+    return missing
 
 
 @router.get("/static/plotly.min.js")

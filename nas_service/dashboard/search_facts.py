@@ -34,6 +34,12 @@ class Fact:
     href: str | None = None
 
 
+def _asked_limit(max_latency_ms: float | None) -> str:
+    if max_latency_ms is None:
+        return "not settled yet"
+    return f"{significant(max_latency_ms)} ms, as asked for"
+
+
 def facts_of(search: SearchOut) -> Iterator[Fact]:
     """What was asked for and what has been settled."""
     spec, facts = search.spec, search.facts
@@ -46,7 +52,7 @@ def facts_of(search: SearchOut) -> Iterator[Fact]:
     yield Fact("Maximises", metric_name(spec.metric))
     limit = facts.limit_ms
     settled = f"{significant(limit)} ms ({facts.limit_source})"
-    yield Fact("Latency limit", "not settled yet" if limit is None else settled)
+    yield Fact("Latency limit", _asked_limit(spec.max_latency_ms) if limit is None else settled)
     yield Fact("Limit holds with", f"{spec.limit_probability}, as measured")
     yield Fact("Limit is held against", _HELD[spec.limit_on])
     yield Fact("Certification", _certification(facts.certification))
@@ -56,6 +62,8 @@ def facts_of(search: SearchOut) -> Iterator[Fact]:
         dropped = percent(check.dropped_share, 0)
         lacking = ", ".join(check.unsupported_operators)
         yield Fact("Operator check", f"{dropped} of the space needs {lacking}: dropped")
+    for rule in facts.rules_check:
+        yield Fact("Rule", f"{rule.text}: {percent(rule.removed_share, 0)} of the space is out")
     yield Fact("Tables", joined(facts.tables, "none yet"))
     if facts.test_part is not None and facts.test_part.text:
         yield Fact("Test part", facts.test_part.text)
@@ -119,6 +127,20 @@ def winner_lines(winners: Sequence[WinnerOut], scale: Scale) -> Iterator[WinnerL
         else:
             for precision, estimate in winner.estimates.items():
                 yield _pending(winner, precision, estimate, scale)
+
+
+def best_published(winners: Sequence[WinnerOut], scale: Scale) -> WinnerLine | None:
+    """The published file that was measured to be the best, the faster of equals; None without."""
+    published = [
+        (row.measured_accuracy, -(row.measured_latency_ms or 0.0), winner, row)
+        for winner in winners
+        for row in winner.results
+        if row.published and row.measured_accuracy is not None
+    ]
+    if not published:
+        return None
+    _, _, winner, row = max(published, key=lambda one: one[:2])
+    return _measured(winner, row, scale)
 
 
 def _measured(winner: WinnerOut, row: ResultRow, scale: Scale) -> WinnerLine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -27,6 +28,7 @@ from nas_service.dashboard.formats import Scale
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import (
     Download,
+    best_published,
     class_lines,
     facts_of,
     quantity_lines,
@@ -156,6 +158,7 @@ def show(request: Request, search_id: str, with_: With) -> Response:
         front_note=_front_note(front),
         card=formats.predictor_card(front.predictor),
         winners=list(winner_lines(winners, scale)),
+        best_file=best_published(winners, scale),
         quantity_lines=list(quantity_lines(winners)),
         classes=list(class_lines(winners)),
         metric=name[0].upper() + name[1:],
@@ -209,6 +212,8 @@ def clone_href(spec: SpecOut) -> str:
             values |= {f"training.{key}": one for key, one in value.items() if one is not None}
         elif name == "limits":
             values[name] = ",".join(f"{key}={one!r}" for key, one in value.items())
+        elif name == "rules":
+            values[name] = json.dumps(value) if value else ""
         elif isinstance(value, list):
             values[name] = ",".join(map(str, value))
         elif value is not None:

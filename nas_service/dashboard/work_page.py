@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +34,7 @@ _REMEDIES = {
     "Unreachable": "Start the device's agent, or bring the device back; then run it again.",
     "Unavailable": "Something that it needs was not there for long. Run it again.",
     "Unsupported": "This installation lacks a toolchain: `nas toolchains` says how to get it.",
-    "InvalidData": "Look at the data set's report; import it again when it is mended.",
+    "InvalidData": "Mend what the message names, and import the data set again.",
     "InvalidSpec": "Change what was asked for as the message says, and ask again.",
     "MissingBlocks": "Profile the device for this space; the message has the command.",
     "Infeasible": "Nothing meets the limits: raise them, or take another space or device.",
@@ -95,7 +95,12 @@ def show(request: Request, job_id: str, with_: With) -> Response:
         stored = jobs.get_job(session, job_id)
         events = jobs.events_of(session, job_id)
         children = [JobOut.of(one) for one in jobs.children_of(session, job_id)]
-    steps = steps_of(events)
+    steps = [
+        replace(one, state="cancelled")
+        if stored.state == "cancelled" and one.state == "failed"
+        else one
+        for one in steps_of(events)
+    ]
     problem: dict[str, Any] = stored.problem or {}
     failed = [one for one in steps if one.state == "failed"]
     return page(

@@ -77,7 +77,10 @@ def _load(path: Path) -> dict[str, Array]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise InvalidData(f"{path.name}: not a readable .npz ({error})") from error
+        raise InvalidData(
+            f"{path.name}: not a readable .npz: it is damaged, or has Python objects in place of "
+            "numbers and texts"
+        ) from error
 
 
 def _pairs(name: str, arrays: Mapping[str, Array]) -> list[_Pair]:

@@ -56,6 +56,20 @@ class Ingested(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingSize:
+    """How much is trained where the user leaves it to the data's size.
+
+    A supernet sees `samples`, all epochs together, in at most `most_epochs`; a winner is tuned for
+    `finetune_steps`, in at most `most_finetune_epochs`.
+    """
+
+    samples: int = 6_500
+    most_epochs: int = 20
+    finetune_steps: int = 68
+    most_finetune_epochs: int = 5
+
+
 @dataclass(frozen=True)
 class Split:
     """Samples `(n, ...)` as they are stored, and their targets `(n, ...)`."""
@@ -136,6 +150,8 @@ class LearningTask(ABC):
     """What one says of several of them, as `images`."""
     usual_space: ClassVar[str] = ""
     """The search space of searches that name none; empty where each has to."""
+    training: ClassVar[TrainingSize] = TrainingSize()
+    """About a minute on two cores, for small images."""
     metrics: ClassVar[Sequence[Metric]]
     """What a search may maximise; the first unless it says otherwise."""
 

@@ -22,6 +22,7 @@ class FactsUpdate(TypedDict, total=False):
     limit_ms: float
     limit_source: str
     operator_check: Json
+    rules_check: Sequence[Json]
     supernet_id: str
     predictor_id: str
     certification: Json
@@ -51,6 +52,7 @@ class SearchFacts:
     limit_ms: float | None = None
     limit_source: str | None = None
     operator_check: Json | None = None
+    rules_check: Sequence[Json] = ()
     supernet_id: str | None = None
     predictor_id: str | None = None
     certification: Json = field(default_factory=dict)

@@ -37,7 +37,8 @@ class SearchSpec:
     near the limit before winners are chosen. `follows` names devices whose new or changed tables
     open the search again for them: `all`, `name:PATTERN` or `label:KEY=VALUE`. `limit_on` says what
     the latency limit is held against: p50 in the `reference` state, p90 of all that was `observed`,
-    or p50 after `sustained_s` seconds of load (`sustained`).
+    or p50 after `sustained_s` seconds of load (`sustained`). `rules` forbid architectures, as
+    `nas_service.space.rules` says them.
     """
 
     dataset: str
@@ -68,6 +69,7 @@ class SearchSpec:
     follows: tuple[str, ...] = ()
     limit_on: str = "reference"
     sustained_s: float = 120.0
+    rules: tuple[Mapping[str, Any], ...] = ()
     training: TrainingSpec = field(default_factory=TrainingSpec)
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,6 +82,7 @@ class SearchSpec:
             "objectives": list(self.objectives),
             "also_devices": list(self.also_devices),
             "follows": list(self.follows),
+            "rules": [dict(one) for one in self.rules],
         }
 
     @classmethod
@@ -93,6 +96,7 @@ class SearchSpec:
                 "objectives": tuple(values.get("objectives", ("latency_ms",))),
                 "also_devices": tuple(values.get("also_devices", ())),
                 "follows": tuple(values.get("follows", ())),
+                "rules": tuple(values.get("rules") or ()),
                 "training": TrainingSpec(**values["training"]),
             }
         )

@@ -106,7 +106,13 @@ def list_jobs(
     if subject is not None:
         query = query.where(JobRow.subject == subject)
     return page_of(
-        session, query, JobRow.id, lambda row: value_of(Job, row), cursor=cursor, limit=limit
+        session,
+        query,
+        JobRow.id,
+        lambda row: value_of(Job, row),
+        cursor=cursor,
+        limit=limit,
+        made_at=JobRow.created_at,  # ids begin with what the job is about
     )
 
 

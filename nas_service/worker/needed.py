@@ -39,10 +39,10 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
             data_digest=dataset.digest or "",
             space=spec.space,
             space_digest=digest(space),
-            recipe=supernet_recipe(spec.training, n_train),
+            recipe=supernet_recipe(spec.training, n_train, dataset.task.training),
             seed=spec.seed,
         )
-        finetune = finetune_options(spec.training, n_train)
+        finetune = finetune_options(spec.training, n_train, dataset.task.training)
         with_recipe = [graph for graph in graphs_of(spec.deployments) if "." in graph]
         more: dict[str, Any] = {"graphs": sorted(with_recipe)} if with_recipe else {}
         if spec.metric != dataset.task.metric().name:  # those of the first are named as ever

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from nas_service.learning.base import TrainingSize
 from nas_service.search.spec import TrainingSpec
 
-SUPERNET_IMAGES = 6_500
-"""Images that a supernet sees by default, all epochs together: about a minute on two cores."""
-FINETUNE_STEPS = 68
 
-
-def supernet_recipe(training: TrainingSpec, n_train: int) -> dict[str, Any]:
+def supernet_recipe(training: TrainingSpec, n_train: int, size: TrainingSize) -> dict[str, Any]:
     """The supernet's training recipe as plain values; part of its natural key."""
     n = min(n_train, training.max_train_images or n_train)
-    epochs = training.epochs or min(20, max(2, round(SUPERNET_IMAGES / n)))
+    epochs = training.epochs or min(size.most_epochs, max(2, round(size.samples / n)))
     return {
         "epochs": epochs,
         "batch": training.batch,
@@ -24,10 +21,11 @@ def supernet_recipe(training: TrainingSpec, n_train: int) -> dict[str, Any]:
     }
 
 
-def finetune_options(training: TrainingSpec, n_train: int) -> dict[str, Any]:
+def finetune_options(training: TrainingSpec, n_train: int, size: TrainingSize) -> dict[str, Any]:
     """Options of the fine-tuning pass."""
     n = min(n_train, training.max_train_images or n_train)
-    epochs = training.finetune_epochs or min(5, max(1, round(FINETUNE_STEPS * training.batch / n)))
+    fitting = max(1, round(size.finetune_steps * training.batch / n))
+    epochs = training.finetune_epochs or min(size.most_finetune_epochs, fitting)
     return {
         "epochs": epochs,
         "batch": training.batch,

@@ -58,10 +58,12 @@ def test_recordings_are_searched_and_the_bundle_runs_on_new_ones(tmp_path: Path)
         nas.add_device("here", this_machine=True)
         asked = toy_search(dataset="walks", max_latency_ms=5.0, measuring_budget=2)
         del asked["space"]  # the usual one of the task
+        asked["rules"] = [{"always": {"stage*.layer*.kernel": [3, 5]}}, {"never": {"width": 1.0}}]
         asked["training"] = {"epochs": 6, "finetune_epochs": 3, "batch": 16}
         search = nas.submit_search(**asked)["id"]
         nas.wait(search, timeout_s=500)
         assert nas.search(search)["spec"]["space"] == "temporal"
+        _keeps_the_rules(service, search)
         (winner,) = nas.winners(search)
         row = {one["precision"]: one for one in winner["results"]}["fp32"]
         assert row["published"], row
@@ -71,6 +73,24 @@ def test_recordings_are_searched_and_the_bundle_runs_on_new_ones(tmp_path: Path)
         _look(service, search)
     finally:
         service.stop()
+
+
+def _keeps_the_rules(service: Service, search: str) -> None:
+    """Whatever was asked about and whatever may be taken; the predictor began with others, too."""
+    nas = service.client
+    asked = [
+        one["architecture"]["decisions"] for one in nas.every(f"/v1/searches/{search}/evaluations")
+    ]
+    found = nas.get(f"/v1/searches/{search}/candidates", limit=1000)["items"]
+    taken = [one["architecture"] for one in found if one["keeps_limits"] or one["on_front"]]
+    assert asked
+    assert taken
+    for decisions in (*asked, *taken):
+        kernels = {value for name, value in decisions.items() if name.endswith(".kernel")}
+        assert kernels <= {3, 5}
+        assert decisions["width"] < 1.0
+    told = {one["text"]: one for one in service.client.search(search)["facts"]["rules_check"]}
+    assert told["never width = 1.0"]["removed_share"] == pytest.approx(0.25, abs=0.03)
 
 
 def _run_bundle(service: Service, search: str, folder: Path, row: dict[str, Any]) -> None:
@@ -106,5 +126,7 @@ def _look(service: Service, search: str) -> None:
         expect(page.locator("#facts")).to_contain_text("signal classification")
         page.goto(f"{service.url}/searches/{search}")
         expect(page.locator("#winners")).to_contain_text("certified")
+        expect(page.locator("#facts")).to_contain_text("never width = 1.0")
+        expect(page.locator("#best-file")).to_contain_text("winner 0")
         page.goto(f"{service.url}/searches/{search}/candidates/0")
         expect(page.locator("#blocks")).to_contain_text("temporal_separable")

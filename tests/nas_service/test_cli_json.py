@@ -136,6 +136,13 @@ def test_labels_schedules_and_webhooks_change(run: Any, search: str) -> None:
     run("webhooks", "remove", hook["id"])
 
 
+def test_what_is_not_there_is_not_called_unknown(run: Any, search: str) -> None:
+    assert "unknown" not in run("jobs", "--kind", "search")
+    assert "unknown" not in run("spaces", "mbconv")
+    assert "unknown" not in run("certificates", search)
+    assert "unknown" not in run("predictors")
+
+
 def test_any_call_can_be_made(run: Any, search: str, tmp_path: Path) -> None:
     assert json.loads(run("api", "get", f"/v1/searches/{search}"))["id"] == search
     page = json.loads(run("api", "GET", "/v1/jobs?limit=1&kind=search"))
@@ -156,7 +163,9 @@ def test_any_call_can_be_made(run: Any, search: str, tmp_path: Path) -> None:
         (["api", "POST", "/v1/devices", "--data", "{"], "--data: not JSON"),
         (["api", "POST", "/v1/devices", "--data", "@/no/such"], "--data: No such file"),
         (["candidates", "sea_nothing"], "sea_nothing"),
+        (["study", "sea_nothing", "--out", "/no/such/folder/x.db"], "--out: there is no folder"),
         (["devices", "label", "here", "room"], "--label"),
+        (["search", "--dataset", "toy", "--device", "here", "--rules", "/no/file"], "--rules: No "),
     ],
 )
 def test_what_cannot_be_is_one_line(

@@ -77,6 +77,21 @@ def test_a_search_is_a_run_with_its_files_below_it(
     assert json.loads(out)["run_id"] == made["run_id"]
 
 
+@pytest.mark.parametrize("uri", ["zzz://x", "sqlite:////dev/null/x.db"])
+def test_a_store_that_is_none_is_one_line(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    uri: str,
+) -> None:
+    search = next(service.client.every("/v1/searches", state="succeeded"))["id"]
+    words = ["mlflow", search, "--tracking-uri", uri, "--server", service.url]
+    code, _, err = _run(words, monkeypatch, capsys)
+    assert code == 1
+    assert "--tracking-uri" in err
+    assert "Traceback" not in err
+
+
 def test_a_search_that_goes_on_is_refused(
     service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from nas_service.api.documents.base import Architecture, Document
+from nas_service.api.documents.base import Architecture, Document, Own
 
 
 class SearchState(StrEnum):
@@ -65,6 +65,7 @@ class SpecOut(Document):
     follows: list[str] = []
     limit_on: str = "reference"
     sustained_s: float = 120.0
+    rules: list[Own] = []
     training: TrainingAsked = TrainingAsked()
 
 
@@ -83,6 +84,13 @@ class OperatorCheck(Document):
 
     unsupported_operators: list[str]
     dropped_share: float
+
+
+class RuleCheck(Document):
+    """A rule in words, and the share of the space that it forbids."""
+
+    text: str
+    removed_share: float
 
 
 class MeasuredCandidate(Document):
@@ -153,6 +161,7 @@ class FactsOut(Document):
     limit_ms: float | None = None
     limit_source: str | None = None
     operator_check: OperatorCheck | None = None
+    rules_check: list[RuleCheck] = []
     supernet_id: str | None = None
     predictor_id: str | None = None
     certification: CertificationFacts | None = None

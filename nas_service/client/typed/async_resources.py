@@ -449,7 +449,7 @@ class AsyncJobs:
         parent: str | None = None,
         limit: int = 50,
     ) -> AsyncIterator[models.JobOut]:
-        """Jobs, latest id first: those of a subject, a kind, a state, a parent where they are
+        """Jobs, newest first: those of a subject, a kind, a state, a parent where they are
         named.
 
         `GET /v1/jobs`

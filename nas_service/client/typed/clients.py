@@ -14,13 +14,15 @@ import httpx
 
 from .async_resources import AsyncResources
 from .errors import ClientError, JobFailed, TimedOut, Unreachable
-from .models import Accepted, JobOut
+from .models import Accepted, JobOut, SearchOut
 from .requests import path, request
 from .resources import Resources
 from .sending import AsyncSender, Sender
 
 URL = "http://127.0.0.1:8000"
 OnProgress = Callable[[JobOut], None]
+Waited = str | Accepted | JobOut | SearchOut
+"""What can be waited for: a job, what was accepted with one, a search, or the id of either."""
 _ENDED = ("failed", "cancelled")
 
 
@@ -31,17 +33,27 @@ def _options(url: str, token: str | None, timeout_s: float) -> dict[str, Any]:
     return {"base_url": url, "timeout": timeout_s, "trust_env": False, "headers": headers}
 
 
+def _job_id(job: Waited) -> str:
+    if isinstance(job, str):
+        return job
+    if isinstance(job, Accepted):
+        return job.job.id
+    if isinstance(job, JobOut | SearchOut):
+        return job.id  # a search is its job
+    raise TypeError(f"a job, a search or an id is waited for, not {type(job).__name__}")
+
+
 class _Waiting:
     """One wait for a job: whether it has ended, and whether it still may."""
 
     def __init__(
         self,
-        job: str | Accepted,
+        job: Waited,
         timeout_s: float | None,
         patience_s: float,
         on_progress: OnProgress | None,
     ) -> None:
-        self.job_id = job if isinstance(job, str) else job.job.id
+        self.job_id = _job_id(job)
         self._timeout_s, self._patience_s = timeout_s, patience_s
         self._on_progress = on_progress
         self._started = self._heard = time.monotonic()
@@ -111,7 +123,7 @@ class Client(Resources):
 
     def wait(
         self,
-        job: str | Accepted,
+        job: Waited,
         *,
         timeout_s: float | None = None,
         poll_s: float = 0.5,
@@ -186,7 +198,7 @@ class AsyncClient(AsyncResources):
 
     async def wait(
         self,
-        job: str | Accepted,
+        job: Waited,
         *,
         timeout_s: float | None = None,
         poll_s: float = 0.5,

@@ -1203,6 +1203,18 @@ class ResultRow(Value):
     winner: str
 
 
+class RuleCheck(Value):
+    """
+    A rule in words, and the share of the space that it forbids.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    removed_share: float
+    text: str
+
+
 class Schedule(Value):
     """
     A search that is opened again at times that `cron` tells, in UTC.
@@ -2199,6 +2211,7 @@ class FactsOut(Value):
     operator_check: OperatorCheck | None = None
     other_tables: dict[str, list[str]] = {}
     predictor_id: str | None = None
+    rules_check: Annotated[list[RuleCheck], Field(validate_default=True)] = []
     steadiness: Annotated[list[SteadinessCard], Field(validate_default=True)] = []
     supernet_id: str | None = None
     tables: list[str] = []
@@ -2251,7 +2264,9 @@ class JobOut(Value):
     progress: float
     result: Annotated[
         str | None,
-        Field(description="Where what came of it is, once it has succeeded."),
+        Field(
+            description="Where what came of it is, once it has succeeded; not of parts of other jobs."
+        ),
     ]
     started_at: AwareDatetime | None
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"] | str
@@ -2516,6 +2531,12 @@ class SearchChanges(Value):
     ] = None
     predictor: str | None = None
     profile_budget_s: float | None = None
+    rules: Annotated[
+        list[dict[str, Any]] | None,
+        Field(
+            description="What architectures may not be: always, never, if with then, or sum over decisions by name or glob."
+        ),
+    ] = None
     sampler: str | None = None
     seed: int | None = None
     space: Annotated[
@@ -2573,6 +2594,12 @@ class SearchIn(Value):
     ] = None
     predictor: str = "ensemble"
     profile_budget_s: float = 60.0
+    rules: Annotated[
+        list[dict[str, Any]],
+        Field(
+            description="What architectures may not be: always, never, if with then, or sum over decisions by name or glob."
+        ),
+    ] = []
     sampler: str = "guided"
     seed: int = 0
     space: Annotated[
@@ -2615,6 +2642,7 @@ class SpecOut(Value):
     precisions: list[str]
     predictor: str = "ensemble"
     profile_budget_s: float = 60.0
+    rules: list[dict[str, Any]] = []
     sampler: str = "guided"
     seed: int = 0
     space: str

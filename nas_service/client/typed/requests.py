@@ -64,6 +64,8 @@ def request(
         sent = body.model_dump_json(exclude_unset=True, by_alias=True).encode()
         headers["Content-Type"] = "application/json"
     elif content is not None:
+        if not isinstance(content, bytes | Path):
+            raise TypeError(f"content is bytes or a Path, not {type(content).__name__}")
         headers["Content-Type"] = "application/octet-stream"
         length = len(content) if isinstance(content, bytes) else content.stat().st_size
         headers["Content-Length"] = str(length)

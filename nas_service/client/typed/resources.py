@@ -447,7 +447,7 @@ class Jobs:
         parent: str | None = None,
         limit: int = 50,
     ) -> Iterator[models.JobOut]:
-        """Jobs, latest id first: those of a subject, a kind, a state, a parent where they are
+        """Jobs, newest first: those of a subject, a kind, a state, a parent where they are
         named.
 
         `GET /v1/jobs`

@@ -44,7 +44,7 @@ form.addEventListener("submit", async (event) => {
   try {
     const answer = await send(`/v1/datasets:${imports ? "upload" : "inspect-upload"}?${query}`, file);
     state.textContent = imports ? "being imported" : "this is what would be imported:";
-    if (imports) location.assign(`/datasets/${encodeURIComponent(data.get("name"))}`);
+    if (imports) location.assign(`/jobs/${encodeURIComponent(answer.job.id)}`);
     else showReport(answer);
     refresh();
   } catch (error) {

@@ -27,7 +27,10 @@ def read_arrays(path: Path) -> Windows:
             found = {name: arrays[name] for name in arrays.files if name in _KNOWN}
             others = sorted(set(arrays.files) - set(_KNOWN))
     except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise InvalidData(f"{path.name} cannot be read: {error}") from error
+        raise InvalidData(
+            f"{path.name} cannot be read: it is damaged, or has Python objects in place of numbers "
+            "and texts"
+        ) from error
     for name in ("x", "y"):
         if name not in found:
             raise InvalidData(f"{path.name} has no array {name}; x (n, channels, steps) and y (n,)")

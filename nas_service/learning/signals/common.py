@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas_service.learning.base import Data, Ingested, LearningTask, Progress
+from nas_service.learning.base import Data, Ingested, LearningTask, Progress, TrainingSize
 from nas_service.learning.signals.window import SIGNAL, Window
 from nas_service.space.base import Sample
 
@@ -22,6 +22,9 @@ class SignalTask(LearningTask):
     sample_name = SIGNAL
     samples = "windows"
     usual_space = "temporal"
+    training = TrainingSize(
+        samples=12_000, most_epochs=300, finetune_steps=400, most_finetune_epochs=150
+    )
     numbers = False
     """Whether targets are numbers; else they are classes."""
 

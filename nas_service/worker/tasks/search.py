@@ -110,7 +110,7 @@ def _evaluator(
         supernet, data = open_supernet(context, shared, dataset)
     else:
         data = open_data(context, dataset, spec.training.max_train_images)
-    recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
+    recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train), data.task.training))
     made: AccuracyEvaluator = load(EVALUATORS, spec.evaluator)(
         EvaluatorContext(space, data, recipe, spec.metric, supernet, trainers.ask)
     )

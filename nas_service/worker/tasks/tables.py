@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -28,9 +28,11 @@ from nas_service.search.evaluate import Problem
 from nas_service.search.feasibility import median_latency_ms, require_feasible
 from nas_service.search.spec import SearchSpec
 from nas_service.settings import Settings
-from nas_service.space.base import SearchSpace, digest
+from nas_service.space.base import IntArray, SearchSpace, digest
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.narrowed import NarrowedSpace
+from nas_service.space.ruled import RuledSpace
+from nas_service.space.rules import BoolArray, rules_of
 from nas_service.space.sampling import uniform
 from nas_service.space.supported import SupportedSpace
 from nas_service.storage import datasets, devices, searches, supernets
@@ -60,7 +62,8 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         if search.facts.predictor_id:
             predictor = supernets.get_predictor(session, search.facts.predictor_id)
             shipping = predictor.shipping.get("models", {})
-    space = space_on(spec.space, dataset.sample, *every_device)
+    supported_there = space_on(spec.space, dataset.sample, *every_device)
+    space, runs = _allowed(supported_there, spec.rules)
     plain = DeliveryGap(low=dataset.task.metric(spec.metric).lowest_score)
     spaces = shipped_as(space, spec.deployments)
     costs = _held(_models(context, spaces, tables), tables, spec.limit_on)
@@ -77,8 +80,21 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         limits=spec.limits,
         others={name: _models(context, spaces, one) for name, one in other_tables.items()},
         shipped_as=spaces,
-        runs=space.runs if isinstance(space, SupportedSpace) else None,
+        runs=runs,
     )
+
+
+def _allowed(
+    space: SearchSpace, rules: Sequence[Mapping[str, Any]]
+) -> tuple[SearchSpace, Callable[[IntArray], BoolArray] | None]:
+    """A space without what rules forbid, and what says of any architecture whether it may be."""
+    runs = space.runs if isinstance(space, SupportedSpace) else None
+    if not rules:
+        return space, runs
+    ruled = RuledSpace(space, rules_of(space, rules))
+    if runs is None:
+        return ruled, ruled.kept
+    return ruled, lambda rows: np.asarray(runs(rows) & ruled.kept(rows))
 
 
 def _held(
@@ -256,8 +272,12 @@ def check_feasible(context: Context, job: SearchJob, report: Progress) -> None:
     problem = open_problem(context, search)
     require_feasible(problem, search.value.seed)
     facts: dict[str, Any] = {}
-    if problem.runs is not None:
-        facts["operator_check"] = _operator_check(context, search, problem)
+    space = problem.space.architectures
+    if isinstance(space, RuledSpace):
+        facts["rules_check"] = _rules_check(space, search.value.seed)
+        space = space.inner
+    if isinstance(space, SupportedSpace):
+        facts["operator_check"] = _operator_check(context, search, space)
     with context.database.session() as session:
         searches.add_facts(
             session,
@@ -268,12 +288,19 @@ def check_feasible(context: Context, job: SearchJob, report: Progress) -> None:
         )
 
 
-def _operator_check(context: Context, search: StoredSearch, problem: Problem) -> dict[str, Any]:
+def _rules_check(space: RuledSpace, seed: int) -> list[dict[str, Any]]:
+    """Each rule in words, and the share of the space that it forbids."""
+    every = uniform(space.inner, N_COUNTED, np.random.default_rng([seed, 23]))
+    removed = space.removed(every)
+    return [{"text": text, "removed_share": share} for text, share in removed.items()]
+
+
+def _operator_check(
+    context: Context, search: StoredSearch, space: SupportedSpace
+) -> dict[str, Any]:
     """What the devices lack, and the share of the space's genotypes that is dropped for it."""
     with context.database.session() as session:
         sample = datasets.get_dataset(session, search.dataset_id).sample
-    space = problem.space.architectures
-    assert isinstance(space, SupportedSpace)
     every = uniform(
         make_space(search.value.space, sample),
         N_COUNTED,

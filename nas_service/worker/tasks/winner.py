@@ -57,7 +57,7 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> None:
     report(0.05, "loading weights")
     network, data, size, teacher = _weights(context, spec, space, genotype, shared, dataset)
     folder = context.scratch(f"compress-{winner.id}")
-    options = finetune_options(spec.training, len(data.train))
+    options = finetune_options(spec.training, len(data.train), data.task.training)
     samples = data.prepared(data.test.inputs[:N_PARITY], size).contiguous()
     wanted = graphs_of([*FP32_AND_INT8, *spec.deployments])
     n_recipes = 1 + len(recipes_of(spec.deployments))
@@ -119,7 +119,7 @@ def _weights(
     data = open_data(context, dataset, spec.training.max_train_images)
     size = input_size(space, genotype)
     network = build(space, genotype, seed=spec.seed)
-    recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train)))
+    recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train), data.task.training))
     train_network(network, data, size, recipe, seed=spec.seed)
     recalibrate(network, data, size)
     return network, data, size, None

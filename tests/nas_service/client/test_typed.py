@@ -113,6 +113,27 @@ def test_the_same_key_takes_a_search_on_once(nas: Client) -> None:
         nas.wait(first, timeout_s=120)
 
 
+def test_a_search_and_a_job_can_be_waited_for(nas: Client) -> None:
+    search = _ended(nas)
+    assert nas.wait(search).id == nas.wait(nas.jobs.get(search.id)).id == search.id
+    with pytest.raises(TypeError, match="not int"):
+        nas.wait(3)  # type: ignore[arg-type]  # what callers without a checker do
+    with pytest.raises(TypeError, match="a Path, not str"):
+        nas.models.upload("model.onnx", filename="model.onnx")  # type: ignore[arg-type]
+
+
+def test_jobs_are_listed_newest_first_with_results_of_their_own(nas: Client) -> None:
+    found = list(nas.jobs.all())
+    assert [one.created_at for one in found] == sorted(
+        (one.created_at for one in found), reverse=True
+    )
+    for one in found:
+        if one.result is not None:
+            nas_path = one.result.removeprefix("/v1/").split("/")
+            kept = {"searches": nas.searches, "datasets": nas.datasets, "devices": nas.devices}
+            assert kept[nas_path[0]].get(nas_path[1])  # type: ignore[attr-defined]
+
+
 def test_a_change_sends_only_what_was_given(nas: Client) -> None:
     device = next(nas.devices.all())
     changed = nas.devices.update(device.name, models.DeviceChanges(labels={"room": "12"}))

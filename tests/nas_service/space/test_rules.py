@@ -1,0 +1,167 @@
+"""Rules over decisions: what they forbid, by hand and by brute force, and what they cannot say."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas_service.errors import InvalidSpec
+from nas_service.learning.signals.window import Window
+from nas_service.space.base import IntArray, SearchSpace, parse
+from nas_service.space.ruled import RuledSpace
+from nas_service.space.rules import rules_of
+from nas_service.space.sampling import uniform
+from nas_service.space.temporal import TemporalSpace
+from nas_service.space.testing import SearchSpaceContract
+
+SPACE = TemporalSpace(Window(100, 6, 4))
+RULES: list[dict[str, Any]] = [
+    {"always": {"stage*.layer*.kernel": [3, 5]}},
+    {"never": {"width": 1.0, "steps": 100}},
+    {"if": {"width": {"at_least": 0.75}}, "then": {"stage3.depth": {"at_most": 2}}},
+    {"sum": "stage*.depth", "at_most": 6, "at_least": 4},
+]
+
+
+def _ruled(*rules: dict[str, Any]) -> RuledSpace:
+    return RuledSpace(SPACE, rules_of(SPACE, rules))
+
+
+def _keeps(decisions: dict[str, Any]) -> bool:
+    """The same four rules, said in Python."""
+    kernels = [value for name, value in decisions.items() if name.endswith(".kernel")]
+    depths = [value for name, value in decisions.items() if name.endswith(".depth")]
+    return (
+        all(kernel in (3, 5) for kernel in kernels)
+        and not (decisions["width"] == 1.0 and decisions["steps"] == 100)
+        and (decisions["width"] < 0.75 or decisions["stage3.depth"] <= 2)
+        and 4 <= sum(depths) <= 6
+    )
+
+
+def _decisions(space: SearchSpace, row: IntArray) -> dict[str, Any]:
+    return {one.name: one.values[int(k)] for one, k in zip(space.decisions, row, strict=True)}
+
+
+def test_rules_are_what_the_same_conditions_are_in_python() -> None:
+    rows = uniform(SPACE, 3000, np.random.default_rng(0))
+    expected = np.array([_keeps(_decisions(SPACE, row)) for row in rows])
+    assert 0.0 < expected.mean() < 0.5
+    assert np.array_equal(_ruled(*RULES).valid(rows), expected)
+
+
+def test_no_rule_is_violated_among_a_hundred_thousand_samples() -> None:
+    space = _ruled(*RULES)
+    rows = uniform(space, 100_000, np.random.default_rng(1))
+    assert all(rule.holds(rows).all() for rule in space.rules)
+
+
+class TestRuled(SearchSpaceContract):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return _ruled(*RULES)
+
+
+def test_the_ends_are_networks_that_keep_the_rules() -> None:
+    space = _ruled(*RULES)
+    for end in (space.smallest(), space.largest()):
+        assert _keeps(_decisions(SPACE, end))
+    # the smallest has depths of 1 each, and the sum asks for 4
+    assert sum(_decisions(SPACE, space.smallest())[f"stage{n}.depth"] for n in (1, 2, 3)) == 4
+
+
+def test_each_rule_tells_what_it_removes() -> None:
+    rows = uniform(SPACE, 20_000, np.random.default_rng(2))
+    told = _ruled(*RULES).removed(rows)
+    # of four widths and two lengths one pair is forbidden
+    assert told["never width = 1.0 and steps = 100"] == pytest.approx(1 / 8, abs=0.01)
+    # of 27 depths, sums of 3, 7, 8 and 9: 1 + 6 + 3 + 1
+    assert told["the sum of stage*.depth is at least 4 and at most 6"] == pytest.approx(
+        11 / 27, abs=0.01
+    )
+    assert len(told) == 4
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(["stage1.depth", "stage2.depth", "stage*.depth"]).flatmap(
+                lambda name: st.integers(3, 9).map(lambda most: {"sum": name, "at_most": most})
+            ),
+            st.sampled_from([0.25, 0.5, 1.0]).map(lambda width: {"never": {"width": width}}),
+            st.sampled_from([3, 5, 9]).map(lambda k: {"always": {"stage1.layer1.kernel": k}}),
+        ),
+        max_size=4,
+    )
+)
+def test_whatever_the_rules_valid_networks_keep_them_all(rules: list[dict[str, Any]]) -> None:
+    checked = rules_of(SPACE, rules)
+    rows = SPACE.canonical(
+        np.random.default_rng(3).integers(0, [one.size for one in SPACE.decisions], (300, 17))
+    )
+    by_hand = np.ones(len(rows), dtype=bool)
+    for rule in checked:
+        by_hand &= rule.holds(rows)
+    try:
+        space = RuledSpace(SPACE, checked)
+    except InvalidSpec:
+        assert not by_hand.any()
+        return
+    assert np.array_equal(space.valid(rows), by_hand)
+    assert space.valid(np.stack([space.smallest(), space.largest()])).all()
+
+
+def test_rules_that_leave_nothing_are_named() -> None:
+    with pytest.raises(InvalidSpec, match=r"leave nothing of space temporal.*rules\[1\]"):
+        _ruled({"always": {"width": 0.5}}, {"never": {"stage1.depth": [1, 2, 3]}})
+
+
+def test_true_is_not_one() -> None:
+    from nas_service.space.base import ImageShape
+    from nas_service.space.mbconv import MbconvSpace
+
+    space = MbconvSpace(ImageShape(16, 1, 4))
+    (rule,) = rules_of(space, [{"never": {"stage1.se": True}}])
+    row = parse(space, {**_decisions(space, space.smallest()), "stage1.se": True})
+    assert not rule.holds(row[None]).any()
+    with pytest.raises(InvalidSpec, match=r"stage1\.se cannot be 1"):
+        rules_of(space, [{"never": {"stage1.se": 1}}])
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({}, "this one has nothing"),
+        ({"sometimes": {}}, "this one has sometimes"),
+        ({"always": {"width": 0.5}, "never": {"width": 1.0}}, "this one has always, never"),
+        ({"if": {"width": 0.5}}, "this one has if"),
+        ({"always": {}}, "always says conditions"),
+        ({"always": {"widht": 0.5}}, "no decision 'widht'; it has steps, width"),
+        ({"always": {"width": 0.6}}, r"width cannot be 0.6; it is one of \[0.25, 0.5, 0.75, 1.0\]"),
+        ({"always": {"width": {"most": 0.6}}}, "width has most; a range has"),
+        ({"always": {"width": {"at_most": "x"}}}, "at_most is 'x'"),
+        ({"sum": "stage*.depth"}, "needs at_most or at_least"),
+        ({"sum": "stage*.width", "at_most": 3}, r"no decision 'stage\*.width'"),
+        ({"sum": "stage*.depth", "at_most": float("nan")}, "at_most is nan"),
+    ],
+)
+def test_what_a_rule_cannot_say_is_named_by_its_number(rule: Any, said: str) -> None:
+    with pytest.raises(InvalidSpec, match=said) as caught:
+        rules_of(SPACE, [RULES[0], rule])
+    assert str(caught.value).startswith("rules[1]: ")
+    assert caught.value.fields["field"] == "rules"
+
+
+def test_every_combination_of_a_small_rule_is_right() -> None:
+    """All values of two decisions, by their truth table."""
+    (rule,) = rules_of(SPACE, [{"if": {"width": [0.25, 0.5]}, "then": {"stage1.depth": 1}}])
+    for width, depth in product(range(4), range(3)):
+        row = SPACE.smallest()
+        row[1], row[2] = width, depth
+        assert bool(rule.holds(row[None])[0]) == (width > 1 or depth == 0)
