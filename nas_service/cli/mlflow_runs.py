@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,13 +53,8 @@ def mlflow(
         winners, history = nas.winners(search_id), nas.get(f"/v1/searches/{search_id}/history")
         front = nas.front(search_id)
     client = client_of(tracking_uri)
-    from mlflow.exceptions import MlflowException  # it is there, as the client is
-
-    try:
+    with _named_problems():
         made = write_runs(client, experiment, search, winners, history, front)
-    except MlflowException as error:
-        why = str(error).splitlines()[0][:300]
-        raise InvalidSpec(f"--tracking-uri: {why}", field="tracking_uri") from error
     if made["runs"]:
         text = f"wrote {search_id} with {len(made['runs']) - 1} files as run {made['run_id']}"
     else:
@@ -85,7 +81,20 @@ def client_of(tracking_uri: str) -> MlflowClient:
         from mlflow import MlflowClient
     except ImportError as error:
         raise Unsupported("nas mlflow needs: pip install 'nas-service[mlflow]'") from error
-    return MlflowClient(tracking_uri=tracking_uri)
+    with _named_problems():
+        return MlflowClient(tracking_uri=tracking_uri)
+
+
+@contextmanager
+def _named_problems() -> Iterator[None]:
+    """What the store says, in one line, by the option that names it."""
+    from mlflow.exceptions import MlflowException  # it is there, as the client is
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise InvalidSpec(f"--tracking-uri: {why}", field="tracking_uri") from error
 
 
 def write_runs(

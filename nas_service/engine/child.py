@@ -34,9 +34,15 @@ Task = Callable[[Json, Progress], Json]
 
 @contextmanager
 def machine_to_itself(
-    lock: Path, cancelled: Callable[[], bool], poll_s: float = 0.2
+    lock: Path,
+    cancelled: Callable[[], bool],
+    poll_s: float = 0.2,
+    on_wait: Callable[[], None] | None = None,
 ) -> Iterator[None]:
-    """Wait until no other heavy step runs on this machine: training would spoil a measurement."""
+    """Wait until no other heavy step runs on this machine: training would spoil a measurement.
+
+    `on_wait` is called once where there is something to wait for.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
     waiting = threading.Event()
     with lock.open("w") as handle:
@@ -47,6 +53,9 @@ def machine_to_itself(
             except BlockingIOError:
                 if cancelled():
                     raise Cancelled("cancelled while waiting for the machine") from None
+                if on_wait is not None:
+                    on_wait()
+                    on_wait = None
                 waiting.wait(poll_s)
         yield
 

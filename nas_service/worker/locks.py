@@ -47,7 +47,10 @@ def locks_of(uses: Uses, settings: Settings, device_queue: str) -> tuple[str, ..
 
 @contextmanager
 def held(
-    locks: Sequence[str], settings: Settings, cancelled: Callable[[], bool] = lambda: False
+    locks: Sequence[str],
+    settings: Settings,
+    cancelled: Callable[[], bool] = lambda: False,
+    on_wait: Callable[[], None] | None = None,
 ) -> Iterator[None]:
     """Wait until nobody else on this machine holds any of the locks, and hold them.
 
@@ -58,7 +61,7 @@ def held(
         for one in locks:
             # machines may share the folder, and containers of one machine do
             path = settings.var_dir / f"{one}-{_this_boot()}.lock"
-            stack.enter_context(machine_to_itself(path, cancelled))
+            stack.enter_context(machine_to_itself(path, cancelled, on_wait=on_wait))
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from nas_service.engine import child, durable
@@ -112,7 +113,8 @@ class Runner:
             "locks": locks,
         }
         try:
-            with held(locks, settings, cancelled):
+            waits = partial(self._progress(job_id, span), 0.0, "waiting for other work here to end")
+            with held(locks, settings, cancelled, waits):
                 retried(lambda: self._note(job_id, name, "started"))
                 value = child.run(
                     task,

@@ -23,7 +23,7 @@ class SignalTask(LearningTask):
     samples = "windows"
     usual_space = "temporal"
     training = TrainingSize(
-        samples=12_000, most_epochs=300, finetune_steps=400, most_finetune_epochs=150
+        samples=12_000, most_epochs=300, finetune_steps=220, most_finetune_epochs=120
     )
     numbers = False
     """Whether targets are numbers; else they are classes."""

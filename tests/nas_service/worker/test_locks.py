@@ -63,3 +63,20 @@ def test_waiting_ends_when_the_job_is_cancelled(tmp_path: Path) -> None:
         pass
     with held(("cuda-0", PROCESSOR), settings):  # what was taken before is free again
         pass
+
+
+def test_whoever_has_to_wait_says_so_once(tmp_path: Path) -> None:
+    settings = Settings(var_dir=tmp_path)
+    said: list[str] = []
+    done = threading.Event()
+
+    def second() -> None:
+        with held((PROCESSOR,), settings, on_wait=lambda: said.append("waiting")):
+            done.set()
+
+    with held((PROCESSOR,), settings, on_wait=lambda: said.append("first")):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not done.wait(0.7)  # three looks at the lock
+    thread.join()
+    assert said == ["waiting"]
