@@ -78,7 +78,7 @@ def test_a_job_that_has_ended_is_run_again_as_it_was(service: Served, api: TestC
 def test_what_cannot_be_run_again_says_what_to_do(service: Served, api: TestClient) -> None:
     listed = api.get("/v1/jobs?kind=dataset").json()["items"][0]["id"]
     said = api.post(f"/v1/jobs/{listed}:retry")
-    assert (said.status_code, "import it again" in said.json()["detail"]) == (409, True)
+    assert (said.status_code, "nothing to do again" in said.json()["detail"]) == (409, True)
     below = api.get(f"/v1/jobs?parent={service.ids['search_id']}").json()["items"][0]["id"]
     said = api.post(f"/v1/jobs/{below}:retry")
     assert (said.status_code, "run that again" in said.json()["detail"]) == (409, True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -109,6 +111,18 @@ def _run_bundle(service: Service, search: str, folder: Path, row: dict[str, Any]
     (model,) = folder.rglob(row["file"])
     prepare = module.Preprocessing.load(model.parent / "preprocessing.json")
     session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    windows = np.stack([_recording(2000 + n, n % 2 == 0)[:, :WINDOW] for n in range(20)])
+    np.savez(folder / "own.npz", x=windows, y=np.where(np.arange(20) % 2, "slow", "fast"))
+    done = subprocess.run(
+        [sys.executable, str(folder / "verify.py"), str(folder / "own.npz")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = re.search(rf"{row['file']} .* (\d+) of 20", done.stdout)
+    assert told is not None, done.stdout
+    assert int(told[1]) >= 17
     names = ("fast", "slow")
     right = 0
     for number in range(40):

@@ -95,4 +95,5 @@ class SignalTask(LearningTask):
         """See `LearningTask.bundle_files`."""
         del facts
         templates = files("nas_service").joinpath("templates")
-        return {"preprocess_signal.py": templates.joinpath("preprocess_signal.py").read_text()}
+        names = ("verify.py", "preprocess_signal.py")
+        return {name: templates.joinpath(name).read_text() for name in names}
