@@ -20,18 +20,16 @@ from nas_service.space.base import SearchSpace
 from nas_service.space.temporal import TemporalSpace
 from nas_service.space.testing import SearchSpaceContract
 
+BLOCKS = [
+    TemporalConvBlock(3, 8, 33, 5, 2),
+    TemporalConvBlock(8, 8, 16, 3, dilation=2, residual=1),
+    TemporalSeparableBlock(8, 12, 32, 9, 2, 2),
+    TemporalSeparableBlock(8, 8, 17, 3, residual=1),
+    TemporalHeadBlock(8, 16, 4),
+]
 
-@pytest.mark.parametrize(
-    "block",
-    [
-        TemporalConvBlock(3, 8, 33, 5, 2),
-        TemporalConvBlock(8, 8, 16, 3, dilation=2, residual=1),
-        TemporalSeparableBlock(8, 12, 32, 9, 2, 2),
-        TemporalSeparableBlock(8, 8, 17, 3, residual=1),
-        TemporalHeadBlock(8, 16, 4),
-    ],
-    ids=lambda block: block.key,
-)
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.key)
 class TestBlocks(BlockContract, BlockModuleContract):
     """Both halves of each family."""
 

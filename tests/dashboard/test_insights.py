@@ -113,7 +113,8 @@ def test_an_axis_narrows_the_lines(browser: Browser, site: Site) -> None:
     items = site.service.client.get(f"/v1/searches/{site.search}/candidates?limit=1000")["items"]
     assert n_all == len(items)
     latencies = sorted(one["estimates"]["latency_ms"]["value"] for one in items)
-    half = n_all // 2
+    gaps = {n: latencies[n] - latencies[n - 1] for n in range(n_all // 3, 2 * n_all // 3)}
+    half = max(gaps, key=lambda n: gaps[n])  # where lines stand apart, so that no pixel decides
     middle = round((latencies[half - 1] + latencies[half]) / 2, 6)
     page.locator("input[name='least.latency_ms']").fill(str(middle))
     expect(page.locator("#axes polyline:not(.off)")).to_have_count(n_all - half)
