@@ -54,7 +54,7 @@ def webhooks_deliveries(
 @webhooks.command("change")
 def webhooks_change(
     webhook: str,
-    event: Annotated[list[str], typer.Option(help="The events that it is told of from now on.")],
+    event: Annotated[list[str], typer.Option(help="The events that are sent to it from now on.")],
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:

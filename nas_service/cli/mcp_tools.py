@@ -32,36 +32,36 @@ def server_of(url: str, *, changes: bool) -> MCPServer:
     return made
 
 
-def _told(tool: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def _with_errors_shown(tool: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """A tool whose errors say what the service said: others are kept from the caller."""
 
     @functools.wraps(tool)
-    async def told(*values: P.args, **named: P.kwargs) -> T:
+    async def run(*values: P.args, **named: P.kwargs) -> T:
         try:
             return await tool(*values, **named)
         except ClientError as error:
             raise ToolError(str(error)) from error
 
-    return told
+    return run
 
 
 def _add_reading(server: MCPServer, nas: AsyncClient) -> None:
     reads = ToolAnnotations(read_only_hint=True)
 
     @server.tool(annotations=reads)
-    @_told
+    @_with_errors_shown
     async def list_devices() -> list[models.DeviceOut]:
         """Devices that networks are searched for."""
         return [one async for one in nas.devices.all()]
 
     @server.tool(annotations=reads)
-    @_told
+    @_with_errors_shown
     async def list_datasets() -> list[models.DatasetOut]:
         """Data sets that searches can use."""
         return [one async for one in nas.datasets.all()]
 
     @server.tool(annotations=reads)
-    @_told
+    @_with_errors_shown
     async def list_searches(state: str | None = None) -> list[models.SearchOut]:
         """Searches, newest first; of a state, as running or succeeded, where one is named."""
         found = []
@@ -73,19 +73,19 @@ def _add_reading(server: MCPServer, nas: AsyncClient) -> None:
         return found
 
     @server.tool(annotations=reads)
-    @_told
+    @_with_errors_shown
     async def get_search(search_id: str) -> models.SearchOut:
         """A search: what was asked for, how it stands, why it failed if it did."""
         return await nas.searches.get(search_id)
 
     @server.tool(annotations=reads)
-    @_told
+    @_with_errors_shown
     async def get_front(search_id: str) -> models.FrontOut:
         """A search's newest front: predicted members, and those of them that were measured."""
         return await nas.searches.front(search_id)
 
     @server.tool(annotations=reads)
-    @_told
+    @_with_errors_shown
     async def find_candidates(
         search_id: str, where: list[str] | None = None, sort: str = "-score", limit: int = 20
     ) -> models.CandidatesOut:
@@ -95,19 +95,19 @@ def _add_reading(server: MCPServer, nas: AsyncClient) -> None:
         )
 
     @server.tool(annotations=reads)
-    @_told
+    @_with_errors_shown
     async def get_winners(search_id: str) -> list[models.WinnerOut]:
         """What a search delivered: each file with what was predicted and what was measured."""
         return await nas.searches.winners(search_id)
 
     @server.tool(annotations=reads)
-    @_told
+    @_with_errors_shown
     async def get_certificates(search_id: str) -> list[models.CertificateOut]:
         """Certificates of a search's files; a stale one says what has moved since."""
         return [one async for one in nas.searches.certificates(search_id)]
 
     @server.tool(annotations=reads)
-    @_told
+    @_with_errors_shown
     async def get_job(job_id: str) -> models.JobOut:
         """How a job stands: progress from 0 to 1, seconds left, why it failed."""
         return await nas.jobs.get(job_id)
@@ -115,7 +115,7 @@ def _add_reading(server: MCPServer, nas: AsyncClient) -> None:
 
 def _add_changing(server: MCPServer, nas: AsyncClient) -> None:
     @server.tool()
-    @_told
+    @_with_errors_shown
     async def start_search(
         dataset: str,
         device: str,
@@ -133,7 +133,7 @@ def _add_changing(server: MCPServer, nas: AsyncClient) -> None:
         return await nas.searches.create(models.SearchIn.model_validate(asked))
 
     @server.tool()
-    @_told
+    @_with_errors_shown
     async def cancel_search(search_id: str) -> models.JobOut:
         """Ask a search to end."""
         return await nas.searches.cancel(search_id)

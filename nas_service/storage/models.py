@@ -414,7 +414,7 @@ class JobRow(Owned, Base):
     problem: Mapped[dict[str, Any] | None]
     cancel_requested: Mapped[bool]
     lineage: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 

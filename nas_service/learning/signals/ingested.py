@@ -189,6 +189,14 @@ def _notes(
     for part, of_part in counts.items():
         if missing := [name for name in classes if name not in of_part]:
             notes.append(f"classes without a window in {part}: {', '.join(missing)}")
+    if found.groups is not None:
+        sides = set(zip(found.groups.tolist(), found.part.tolist(), strict=True))
+        apart = sum(n > 1 for n in Counter(group for group, _ in sides).values())
+        if apart:
+            notes.append(
+                f"{apart} groups stand in more than one of the parts that were given: measured "
+                "quality will be too good; `--split draw` draws parts anew"
+            )
     twins = _on_both_sides(found)
     if twins:
         notes.append(

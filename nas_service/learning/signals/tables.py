@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
+from nas_service.datasets.columns import GROUP_NAMES, LABEL_NAMES
 from nas_service.datasets.names import PARTS, belongs_to_the_system, part_of
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.learning.signals.answers import SignalAnswers
@@ -26,7 +27,7 @@ from nas_service.learning.signals.read import DRAWN, IntArray, Windows
 
 ENDINGS = (".csv", ".parquet")
 _TIMES = ("time", "timestamp", "t", "time_s", "datetime", "date")
-_LABELS = ("label", "class", "target", "y", "activity")
+_LABELS = (*LABEL_NAMES, "activity")
 _GAP = 1.5
 """A step so many times the usual one is a gap."""
 _UNEVEN, _SHARE = 0.2, 0.05
@@ -46,6 +47,8 @@ class Recording:
     labels: npt.NDArray[Any]
     times: npt.NDArray[np.float64] | None
     part: int
+    group: str
+    """What stays on one side, wherever it is met: a value of the group column, else the file."""
 
 
 def read_tables(
@@ -65,17 +68,20 @@ def read_tables(
     files = _files(source, within)
     recordings: list[Recording] = []
     names: tuple[str, ...] = ()
+    unread: dict[str, None] = {}
     for path in files:
         table = _table(path)
-        columns = _columns(table, answers, path.name)
+        place = path.name if path == source else path.relative_to(source).as_posix()
+        columns = _columns(table, answers, place)
+        unread |= dict.fromkeys(columns.unread)
         if names and columns.signals != names:
             raise InvalidData(
-                f"{path.name} has the signals {', '.join(columns.signals)}, {files[0].name} has "
+                f"{place} has the signals {', '.join(columns.signals)}, {files[0].name} has "
                 f"{', '.join(names)}"
             )
         names = columns.signals
         part = _part_of(path, source)
-        recordings += _recordings(table, columns, path.name, part, numbers=numbers)
+        recordings += _recordings(table, columns, place, part, numbers=numbers)
     steps_s = [_usual_step(one) for one in recordings if one.times is not None]
     _require_one_rate(recordings)
     hop = answers.hop or answers.window
@@ -91,18 +97,23 @@ def read_tables(
             f"{max(len(one.values) for one in recordings)} steps"
         )
     owners = np.array([number for number, _, _ in cut], dtype=np.int64)
+    numbers_of = {name: n for n, name in enumerate(dict.fromkeys(r.group for r in recordings))}
+    groups = np.array([numbers_of[recordings[one].group] for one in owners], dtype=np.int64)
     return Windows(
         np.stack([window for _, window, _ in cut]),
         np.array([label for _, _, label in cut]),
-        owners,
+        groups,
         np.array([recordings[number].part for number in owners], dtype=np.int64),
         layout="table" if source.is_file() else "recordings",
         channel_names=names,
         rate_hz=round(1.0 / float(np.median(steps_s)), 6) if steps_s else None,
         reading=[
             f"windows of {answers.window} steps, one every {hop}",
-            f"{len(recordings)} recordings of {len(files)} files; each stays on one side",
+            f"channels: {', '.join(names)}",
+            f"{len(recordings)} recordings of {len(files)} files in {len(numbers_of)} groups, each "
+            "of which stays on one side",
         ],
+        notes=[f"columns that are not read: {', '.join(unread)}"] if unread else [],
         set_aside=[{"reason": reason, "n": n, "names": []} for reason, n in aside.most_common()],
     )
 
@@ -153,39 +164,65 @@ class _Columns:
     label: str
     time: str | None
     group: str | None
+    unread: tuple[str, ...]
 
 
 def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
     there = table.column_names
-    for field in ("time_column", "label_column", "group_column"):
-        asked = getattr(answers, field)
-        if asked is not None and asked not in there:
-            raise InvalidData(
-                f"{field}: {name} has no column {asked!r}; it has {', '.join(there)}", field=field
-            )
-    label = answers.label_column or _first(_LABELS, there)
+    label = _named("label_column", answers.label_column, _labels_in(there), there, name)
     if label is None:
         raise InvalidData(
             f"which column of {name} is the label? It has {', '.join(there)}: answer with "
             "--label-column NAME",
             field="label_column",
         )
-    time = answers.time_column or _first(_TIMES, there)
-    others = {label, time, answers.group_column}
+    time = _named("time_column", answers.time_column, _known(_TIMES, there), there, name)
+    groups = [one for one in _known(GROUP_NAMES, there) if one != label]
+    group = _named("group_column", answers.group_column, groups, there, name)
+    others = [one for one in there if one not in {label, time, group}]
     signals = tuple(
         one
-        for one in there
-        if one not in others
-        and (pa.types.is_integer(table[one].type) or pa.types.is_floating(table[one].type))
+        for one in others
+        if pa.types.is_integer(table[one].type) or pa.types.is_floating(table[one].type)
     )
     if not signals:
         raise InvalidData(f"{name} has no column of numbers beside time, label and group")
-    return _Columns(signals, label, time, answers.group_column)
+    unread = tuple(one for one in others if one not in signals)
+    return _Columns(signals, label, time, group, unread)
 
 
-def _first(names: Sequence[str], there: Sequence[str]) -> str | None:
-    lower = {one.lower(): one for one in there}
-    return next((lower[name] for name in names if name in lower), None)
+def _labels_in(there: Sequence[str]) -> list[str]:
+    """Columns that may be the label by their names; beside `x` or `z`, `y` is an axis."""
+    axes = {"x", "z"} & {one.lower() for one in there}
+    return [one for one in _known(_LABELS, there) if not (axes and one.lower() == "y")]
+
+
+def _known(names: Sequence[str], there: Sequence[str]) -> list[str]:
+    return [one for one in there if one.lower().replace(" ", "_") in names]
+
+
+def _named(
+    field: str, answered: str | None, found: Sequence[str], there: Sequence[str], file: str
+) -> str | None:
+    """The column that was answered, or the one that its name says; None without any.
+
+    Raises:
+        InvalidData: the answered one is not there, or more than one may be meant.
+    """
+    if answered is not None:
+        if answered not in there:
+            raise InvalidData(
+                f"{field}: {file} has no column {answered!r}; it has {', '.join(there)}",
+                field=field,
+            )
+        return answered
+    if len(found) > 1:
+        raise InvalidData(
+            f"which column of {file} is the {field.removesuffix('_column')}, {' or '.join(found)}? "
+            f"Answer with --{field.replace('_', '-')} NAME",
+            field=field,
+        )
+    return found[0] if found else None
 
 
 def _recordings(
@@ -206,11 +243,10 @@ def _recordings(
     if numbers and not np.issubdtype(labels.dtype, np.number):
         raise InvalidData(f"{name}: column {columns.label!r} has text; numbers are needed")
     times = None if columns.time is None else _seconds(table[columns.time], name, columns.time)
-    keys = np.zeros(len(values), dtype=np.int64)
+    keys, groups = np.zeros(len(values), dtype=np.int64), np.array([name])
     if columns.group is not None:
-        keys = np.unique(
-            np.array(table[columns.group].to_pylist()).astype(str), return_inverse=True
-        )[1]
+        named = np.array(table[columns.group].to_pylist()).astype(str)
+        groups, keys = np.unique(named, return_inverse=True)
     for key in dict.fromkeys(keys.tolist()):
         rows = np.flatnonzero(keys == key)
         yield Recording(
@@ -220,6 +256,7 @@ def _recordings(
             labels[rows],
             None if times is None else times[rows],
             part,
+            str(groups[key]),
         )
 
 

@@ -139,6 +139,51 @@ def test_recordings_are_cut_into_windows(tmp_path: Path) -> None:
     assert found.facts()["channel_names"] == ["ax"]
 
 
+def _axes(folder: Path, *, label: str = "activity", n: int = 10) -> Path:
+    """Accelerometer axes, and a subject who is met in two files."""
+    head = f"time,x,y,z,{label},subject,place"
+    for number in range(n):
+        name = ("walk", "run")[number % 2]
+        rows = [(i / 50, np.sin(i), 1.0, np.cos(i), name, number // 2, "lab") for i in range(80)]
+        _csv(folder / f"r{number}.csv", rows, head=head)
+    return folder
+
+
+def test_an_axis_is_no_label_and_a_subject_no_channel(tmp_path: Path) -> None:
+    found = _read(_axes(tmp_path / "data"), window=40)
+    assert found.classes == ("run", "walk")
+    assert found.windows.channel_names == ("x", "y", "z")
+    notes = " ".join(found.report["notes"])
+    assert "columns that are not read: place" in notes
+    assert "never change: y" in notes
+
+
+def test_a_subject_in_two_files_stays_on_one_side(tmp_path: Path) -> None:
+    found = _read(_axes(tmp_path / "data"), window=40)
+    assert found.windows.groups is not None
+    assert sorted(set(found.windows.groups.tolist())) == [0, 1, 2, 3, 4]
+    for group in range(5):  # two windows each of two files
+        parts = found.windows.part[found.windows.groups == group]
+        assert (len(parts), len(set(parts.tolist()))) == (4, 1)
+
+
+def test_columns_that_may_both_be_meant_are_asked_about(tmp_path: Path) -> None:
+    rows = [(i / 50, 1.0, "a", "b") for i in range(60)]
+    for name, head in (("label", "time,ax,label,class"), ("time", "time,timestamp,label,ax")):
+        file = _csv(tmp_path / f"{name}.csv", rows, head=head)
+        with pytest.raises(InvalidData, match=f"--{name}-column NAME"):
+            _read(file, window=40)
+
+
+def test_a_group_in_two_given_parts_is_told(tmp_path: Path) -> None:
+    groups = np.arange(60) % 12
+    split = np.array(["train"] * 36 + ["validation"] * 12 + ["test"] * 12)
+    x = np.random.default_rng(0).normal(size=(60, 1, 16))
+    given = {"x": x, "y": np.arange(60) % 2, "groups": groups, "split": split}
+    found = _read(_arrays(tmp_path / "a.npz", **given))
+    assert "12 groups stand in more than one" in " ".join(found.report["notes"])
+
+
 def test_folders_that_are_named_as_parts_are_parts(tmp_path: Path) -> None:
     _recordings(tmp_path / "data" / "train", 8)
     _recordings(tmp_path / "data" / "test", 4)
