@@ -19,6 +19,7 @@ from lookup_tables.blocks import Block
 from lookup_tables.blocks.convolution import ConvBlock
 from lookup_tables.blocks.registry import block_of, family
 from lookup_tables.errors import LookupTableError, MissingBlocks
+from lookup_tables.files import dump, parse
 from lookup_tables.graphs import block_graph
 from lookup_tables.measuring.anchor import read
 from lookup_tables.measuring.clock import SYSTEM_CLOCK
@@ -27,6 +28,7 @@ from lookup_tables.measuring.timing import Protocol
 from lookup_tables.profile import LocalProfiler
 from lookup_tables.runtimes.registry import load, random_inputs, runtime, runtime_points
 from lookup_tables.source import CostSource
+from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import PRECISIONS, Target
 
 
@@ -127,6 +129,11 @@ class BlockContract:
         assert hash(again) == hash(block)
         assert again.key == block.key
         assert all(isinstance(value, int) for value in block.sizes.values())
+
+    def test_a_table_of_it_reads_back_equal(self, block: Block) -> None:
+        entries = (Entry(block, p10_ms=1.0),)
+        table = LookupTable(Target("here", "onnxruntime", "1", "fp32"), entries)
+        assert parse(dump(table)).entries[0].block == block
 
     def test_blocks_of_other_sizes_are_others(self, block: Block) -> None:
         other = block.small()

@@ -19,6 +19,7 @@ QUANTITIES = "nas_service.quantities"
 LEARNING_TASKS = "nas_service.learning_tasks"
 BLOCK_FAMILIES = "lookup_tables.block_families"
 BLOCK_MODULES = "nas_service.block_modules"
+MODEL_FACTORIES = "nas_service.model_factories"
 PREDICTORS = "predictors.accuracy"
 
 GROUPS = (
@@ -33,6 +34,7 @@ GROUPS = (
     LEARNING_TASKS,
     BLOCK_FAMILIES,
     BLOCK_MODULES,
+    MODEL_FACTORIES,
     PREDICTORS,
 )
 

@@ -27,6 +27,7 @@ _OF_AGENT = f"{_AGENTS}/"
 
 QUEUE_OF = {
     "dataset": CPU,
+    "space": CPU,
     "profile": DEVICE,
     "supernet": GPU,
     "compress": GPU,

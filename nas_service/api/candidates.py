@@ -19,13 +19,13 @@ from nas_service.api.dependencies import Services, With
 from nas_service.api.documents.base import Decisions, Estimate
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec, NotFound
-from nas_service.plugins import SPACES, load
 from nas_service.search.candidate_set import SCORE, CandidateSet
 from nas_service.search.selection import Columns, best, knee, steps, thinned
 from nas_service.space.base import FloatArray, SearchSpace, describe
 from nas_service.storage import datasets, searches
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.searches import StoredSearch
+from nas_service.storage.spaces import open_space
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["candidates"])
 _N_KEPT = 8
@@ -264,7 +264,7 @@ def opened_search(with_: Services, search_id: str) -> Opened:
     with with_.database.session() as session:
         search = searches.get_search(session, search_id)
         stored = searches.candidates_of(session, search_id)
-        space = None if stored is None else _space(session, search)
+        space = None if stored is None else _space(session, with_.blobs, search)
         taken = {
             one.genotype.architecture: one.rank for one in searches.winners_of(session, search_id)
         }
@@ -280,10 +280,9 @@ def opened_search(with_: Services, search_id: str) -> Opened:
     )
 
 
-def _space(session: Session, search: StoredSearch) -> SearchSpace:
+def _space(session: Session, blobs: BlobStore, search: StoredSearch) -> SearchSpace:
     dataset = datasets.get_dataset(session, search.dataset_id)
-    made: SearchSpace = load(SPACES, search.value.space)(dataset.sample)
-    return made
+    return open_space(session, blobs, search.value.space, dataset.sample)
 
 
 _kept: OrderedDict[str, CandidateSet] = OrderedDict()

@@ -18,12 +18,13 @@ from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import Conflict, InvalidSpec
 from nas_service.jobs.params import DriftJob, KitImportJob, KitJob, ProfileJob
 from nas_service.learning.registry import required_sample
-from nas_service.plugins import SPACES, load
 from nas_service.space.base import Sample
 from nas_service.storage import agents, artifacts, datasets, devices, jobs
+from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
+from nas_service.storage.spaces import open_space
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["devices"])
 
@@ -96,7 +97,7 @@ def make_kit(
             params=KitJob(
                 device_id=device.id,
                 space=body.space,
-                sample=_named(_sample(session, body)),
+                sample=_named(_sample(session, with_.blobs, body)),
                 precisions=list(body.precisions),
                 seed=body.seed,
             ).as_dict(),
@@ -171,7 +172,7 @@ def _started(
     return Accepted(id=device.id, href=href, job=JobOut.of(job))
 
 
-def _sample(session: Session, body: ProfileIn) -> Sample:
+def _sample(session: Session, blobs: BlobStore, body: ProfileIn) -> Sample:
     """What to profile for; raises where the space cannot take it."""
     if body.image is not None:
         sample = required_sample({"image": body.image.model_dump()})
@@ -180,7 +181,7 @@ def _sample(session: Session, body: ProfileIn) -> Sample:
         if not dataset.ready:
             raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
         sample = dataset.sample
-    load(SPACES, body.space)(sample)
+    open_space(session, blobs, body.space, sample)
     return sample
 
 
@@ -202,7 +203,7 @@ def profile(
         device = devices.get_device(session, name)
         if why := agents.why_unmeasured(session, device):
             raise Conflict(f"{why}, or upload tables measured on it", field="name")
-        sample = _sample(session, body)
+        sample = _sample(session, with_.blobs, body)
         job_id = remembered(session, key, "profile", (name, body), new_id("job"))
         job = jobs.add_job(
             session,

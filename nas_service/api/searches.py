@@ -34,17 +34,19 @@ from nas_service.compression.searched import recipes_of
 from nas_service.errors import Conflict, InvalidSpec
 from nas_service.jobs.params import SearchJob
 from nas_service.learning.base import LearningTask
-from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, load, names
+from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, names
 from nas_service.search.quantities.registry import QuantityAt
 from nas_service.search.reopen import check_follows
 from nas_service.search.spec import SearchSpec, TrainingSpec
-from nas_service.space.base import SearchSpace, describe
+from nas_service.space.base import describe
 from nas_service.space.ruled import RuledSpace
 from nas_service.space.rules import rules_of
 from nas_service.storage import certified, datasets, devices, jobs, searches
+from nas_service.storage.blobs import BlobStore
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.searches import StoredSearch
+from nas_service.storage.spaces import open_space
 from nas_service.storage.trail import trails
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["searches"])
@@ -133,8 +135,6 @@ class SearchIn(Strict):
 
     def to_spec(self) -> SearchSpec:
         """The request as a value; raises where it names what is not there."""
-        if self.space:
-            check(SPACES, self.space)
         check(SAMPLERS, self.sampler)
         check(EVALUATORS, self.evaluator)
         check(PREDICTORS, self.predictor)
@@ -237,7 +237,7 @@ class Settled:
     note: str | None
 
 
-def settled(session: Session, body: SearchIn) -> Settled:
+def settled(session: Session, blobs: BlobStore, body: SearchIn) -> Settled:
     """A request that can be started.
 
     Raises:
@@ -254,7 +254,7 @@ def settled(session: Session, body: SearchIn) -> Settled:
     require_room(session, spec)
     metric = dataset.task.metric(spec.metric)
     spec = replace(spec, metric=metric.name, space=spec.space or _usual_space(dataset.task))
-    space: SearchSpace = load(SPACES, spec.space)(dataset.sample)
+    space = open_space(session, blobs, spec.space, dataset.sample)
     if spec.evaluator == "supernet" and not space.has_supernet:
         raise InvalidSpec(
             f"space {spec.space} shares no weights; use the evaluator 'standalone'",
@@ -270,7 +270,7 @@ def settled(session: Session, body: SearchIn) -> Settled:
 def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey = None) -> Accepted:
     """Start a search."""
     with with_.database.session() as session:
-        asked = settled(session, body)
+        asked = settled(session, with_.blobs, body)
         added = searches.add_search(
             session,
             asked.spec,
@@ -361,7 +361,7 @@ def evaluations(
         search = searches.get_search(session, search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
         told = searches.evaluations_of(session, search_id)
-    space: SearchSpace = load(SPACES, search.value.space)(dataset.sample)
+        space = open_space(session, with_.blobs, search.value.space, dataset.sample)
     start = cursor or 0
     part = told[start : start + limit]
     more = start + limit < len(told)

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field, model_validator
 
+from nas_service import __version__
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
-from nas_service.api.dependencies import Listing, Paging, With, listing_of
+from nas_service.api.dependencies import (
+    IdempotencyKey,
+    Listing,
+    Paging,
+    Strict,
+    With,
+    listing_of,
+    remembered,
+)
 from nas_service.api.documents.base import Choice
 from nas_service.api.documents.models import PredictorOut, SupernetOut
 from nas_service.api.idempotency import RepeatableRoute
+from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import InvalidSpec
+from nas_service.jobs.params import SpaceJob
 from nas_service.learning.registry import required_sample
-from nas_service.plugins import GROUPS, SPACES, load, names
-from nas_service.space.base import SearchSpace, digest, n_architectures
-from nas_service.storage import datasets, supernets
+from nas_service.plugins import GROUPS, MODEL_FACTORIES, SPACES, check, names
+from nas_service.space.base import digest, n_architectures
+from nas_service.space.elastic.description import elastic_name
+from nas_service.storage import artifacts, datasets, jobs, spaces, supernets
+from nas_service.storage.session import new_id
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["search spaces"])
 
@@ -29,21 +42,97 @@ class DecisionOut(BaseModel):
     values: list[Choice]
 
 
+class LayerOut(BaseModel):
+    """A layer of a user's own model: the decisions that change it, or why none does."""
+
+    layer: str
+    kind: str
+    decisions: list[str]
+    reason: str
+
+
+class OwnModelOut(BaseModel):
+    """What is elastic in a user's own model."""
+
+    layers: list[LayerOut]
+    n_elastic: int
+    notes: list[str]
+
+
+class OwnSpaceIn(Strict):
+    """A space whose largest network is a model of one's own: an upload, or a factory's."""
+
+    dataset: str = Field(description="The data set that its networks are trained and judged on.")
+    model: str | None = Field(default=None, description="Artifact of an uploaded program (.pt2).")
+    factory: str | None = Field(default=None, description="An installed model factory.")
+    mean: list[float] | None = Field(default=None, description="Of pixels from 0 to 1.")
+    std: list[float] | None = None
+
+    @model_validator(mode="after")
+    def one_of(self) -> OwnSpaceIn:
+        """Exactly one model, and both or neither of mean and std."""
+        if (self.model is None) == (self.factory is None):
+            raise ValueError("give one of model and factory")
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("give both or neither of mean and std")
+        if self.std is not None and not all(one > 0 for one in self.std):
+            raise ValueError("std has to be positive")
+        return self
+
+
 class SpaceOut(BaseModel):
-    """A search space for samples of one shape."""
+    """A search space for samples of one shape; `own_model` where it is made of one."""
 
     name: str
     digest: str
     n_genotypes: float
     has_supernet: bool
     decisions: list[DecisionOut]
+    own_model: OwnModelOut | None = None
 
 
 @router.get("/search-spaces")
 @allow(Rule.READ)
-def list_spaces() -> list[str]:
-    """Names of the spaces that are installed."""
-    return names(SPACES)
+def list_spaces(with_: With) -> list[str]:
+    """Names of the spaces that are installed, then of those made of models, newest first."""
+    with with_.database.session() as session:
+        return [*names(SPACES), *spaces.own_spaces(session)]
+
+
+@router.post("/search-spaces", status_code=202)
+@allow(Rule.WRITE)
+def make_space(
+    body: OwnSpaceIn, with_: With, response: Response, key: IdempotencyKey = None
+) -> Accepted:
+    """Make a search space of a model of one's own; its name follows from model and data."""
+    if body.factory is not None:
+        check(MODEL_FACTORIES, body.factory)
+    with with_.database.session() as session:
+        dataset = datasets.get_dataset(session, body.dataset)
+        if not dataset.ready:
+            raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
+        model = f"factory {body.factory} {__version__}"
+        if body.model is not None:
+            artifact = artifacts.get_artifact(session, body.model)
+            if artifact.kind != "model":
+                raise InvalidSpec(f"artifact {artifact.id!r} is no uploaded model", field="model")
+            model = artifact.sha256
+        sample = dataset.sample.as_dict()
+        settings = {"sample": sample, "mean": body.mean, "std": body.std}
+        name = elastic_name(model, settings)
+        job_id = remembered(session, key, "space", body, new_id("job"))
+        params = SpaceJob(
+            space=name,
+            dataset_id=dataset.id,
+            artifact=body.model,
+            factory=body.factory,
+            mean=body.mean,
+            std=body.std,
+        )
+        job = jobs.add_job(session, job_id, "space", subject=name, params=params.as_dict())
+    with_.enqueue(job)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return Accepted(id=job.subject, href=f"/v1/search-spaces/{job.subject}", job=JobOut.of(job))
 
 
 @router.get("/search-spaces/{name}")
@@ -69,13 +158,16 @@ def get_space(
             if not found.ready:
                 raise InvalidSpec(f"data set {found.name!r} is not imported yet", field="dataset")
             sample = found.sample
-    space: SearchSpace = load(SPACES, name)(sample)
+    with with_.database.session() as session:
+        space = spaces.open_space(session, with_.blobs, name, sample)
+        report = spaces.report_of(session, with_.blobs, name)
     return SpaceOut(
         name=space.name,
         digest=digest(space),
         n_genotypes=float(n_architectures(space)),
         has_supernet=space.has_supernet,
         decisions=[DecisionOut(name=d.name, values=list(d.values)) for d in space.decisions],
+        own_model=None if report is None else OwnModelOut.model_validate(report),
     )
 
 

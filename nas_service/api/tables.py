@@ -25,11 +25,11 @@ from nas_service.api.profiling import ImageIn
 from nas_service.api.uploads import sent_as
 from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
 from nas_service.learning.registry import required_sample
-from nas_service.plugins import SPACES, load
 from nas_service.search.cost import CostModel, StructureModel
-from nas_service.space.base import SearchSpace, parse
+from nas_service.space.base import parse
 from nas_service.storage import devices
 from nas_service.storage.reopening import newest_tables, reopen_for_device
+from nas_service.storage.spaces import open_space
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["lookup tables"])
 MAX_RATIO, MIN_COMPARED = 100.0, 5
@@ -164,7 +164,8 @@ def use(table_id: str, with_: With) -> TableOut:
 def price(body: PriceIn, with_: With) -> list[Price]:
     """Estimate what an architecture costs on every target of a device that has a table for it."""
     sample = required_sample({"image": body.image.model_dump()})
-    space: SearchSpace = load(SPACES, body.space)(sample)
+    with with_.database.session() as session:
+        space = open_space(session, with_.blobs, body.space, sample)
     genotype = parse(space, body.decisions)[None, :]
     if not space.valid(genotype)[0]:
         raise InvalidSpec("the architecture's input does not reach its output", field="decisions")

@@ -22,10 +22,11 @@ from nas_service.api.dependencies import Listing, Paging, Strict, With, listing_
 from nas_service.api.documents.base import Architecture
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import Conflict, InvalidSpec
-from nas_service.plugins import SPACES, load
-from nas_service.space.base import SearchSpace, describe
+from nas_service.space.base import describe
 from nas_service.storage import datasets, searches, trials
+from nas_service.storage.blobs import BlobStore
 from nas_service.storage.searches import FINAL, StoredSearch
+from nas_service.storage.spaces import open_space
 from nas_service.storage.trials import Trial
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["trainers"])
@@ -113,7 +114,7 @@ async def suggest(search_id: str, body: SuggestIn, with_: With, request: Request
             taken = trials.take(session, search_id, body.trainer, body.lease_s)
             if taken is None:
                 return None
-            told = _Shown(session, search)(taken)
+            told = _Shown(session, with_.blobs, search)(taken)
         return Suggested(**told.model_dump(), lease=taken.lease or "", metric=search.value.metric)
 
     until = time.monotonic() + body.wait_s
@@ -131,7 +132,7 @@ async def suggest(search_id: str, body: SuggestIn, with_: With, request: Request
 def list_trials(search_id: str, with_: With, page: Paging) -> Listing[TrialOut]:
     """What trainers were given, newest first."""
     with with_.database.session() as session:
-        shown = _Shown(session, searches.get_search(session, search_id))
+        shown = _Shown(session, with_.blobs, searches.get_search(session, search_id))
         found = trials.list_trials(session, search_id, cursor=page.cursor, limit=page.limit)
     return listing_of(found, shown)
 
@@ -141,7 +142,7 @@ def list_trials(search_id: str, with_: With, page: Paging) -> Listing[TrialOut]:
 def get_trial(search_id: str, trial_id: str, with_: With) -> TrialOut:
     """One trial."""
     with with_.database.session() as session:
-        shown = _Shown(session, searches.get_search(session, search_id))
+        shown = _Shown(session, with_.blobs, searches.get_search(session, search_id))
         return shown(trials.get_trial(session, search_id, trial_id))
 
 
@@ -180,7 +181,7 @@ def complete(search_id: str, trial_id: str, body: CompleteIn, with_: With) -> Tr
                     field="value",
                 )
             trials.complete(session, trial, body.lease, score)
-        return _Shown(session, search)(trials.get_trial(session, search_id, trial_id))
+        return _Shown(session, with_.blobs, search)(trials.get_trial(session, search_id, trial_id))
 
 
 def _outside(session: Session, search_id: str) -> StoredSearch:
@@ -197,9 +198,9 @@ def _outside(session: Session, search_id: str) -> StoredSearch:
 class _Shown:
     """Makes what is sent of a trial."""
 
-    def __init__(self, session: Session, search: StoredSearch) -> None:
+    def __init__(self, session: Session, blobs: BlobStore, search: StoredSearch) -> None:
         dataset = datasets.get_dataset(session, search.dataset_id)
-        self._space: SearchSpace = load(SPACES, search.value.space)(dataset.sample)
+        self._space = open_space(session, blobs, search.value.space, dataset.sample)
         self._metric = dataset.task.metric(search.value.metric)
 
     def __call__(self, trial: Trial) -> TrialOut:

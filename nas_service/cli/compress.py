@@ -10,7 +10,7 @@ import typer
 
 from nas_service.cli import output
 from nas_service.cli.inspect_model import looked_at, shape_of
-from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite
+from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite, numbers
 from nas_service.cli.searches import have_dataset, have_device
 from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
@@ -67,8 +67,8 @@ def compress(
         "targets": [_target(one) for one in target or ["onnxruntime:int8"]],
         "max_loss": max_loss,
         "speedup_share": speedup_share,
-        "mean": _numbers("mean", mean),
-        "std": _numbers("std", std),
+        "mean": numbers("mean", mean),
+        "std": numbers("std", std),
         "max_train_images": max_train_images,
         "max_test_images": max_test_images,
         "seed": seed,
@@ -165,19 +165,10 @@ def _target(text: str) -> dict[str, str]:
     return {"runtime": runtime, "precision": precision}
 
 
-def _numbers(name: str, text: str | None) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        return [float(one) for one in text.split(",")]
-    except ValueError:
-        raise InvalidSpec(f"--{name} takes numbers a,b,c, not {text!r}", field=name) from None
-
-
 def _model(nas: Client, model: str, epochs: int) -> dict[str, Any]:
     if model.startswith(REFERENCE):
         name, _, width = model.removeprefix(REFERENCE).partition(":")
-        (number,) = _numbers("width", width or "1") or [1.0]
+        (number,) = numbers("width", width or "1") or [1.0]
         return {"reference": {"name": name, "width": number, "epochs": epochs}}
     if model.startswith(WINNER):
         return {"winner": model.removeprefix(WINNER)}

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nas_service.errors import InvalidSpec
+
 ServerOption = Annotated[
     str, typer.Option("--server", envvar="NAS_SERVER", help="Address of the service.")
 ]
@@ -19,3 +21,13 @@ def finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number")
     return value
+
+
+def numbers(name: str, text: str | None) -> list[float] | None:
+    """Numbers of an option `a,b,c`; nothing where it was not given."""
+    if text is None:
+        return None
+    try:
+        return [float(one) for one in text.split(",")]
+    except ValueError:
+        raise InvalidSpec(f"--{name} takes numbers a,b,c, not {text!r}", field=name) from None

@@ -14,6 +14,7 @@ from nas_service.cli import output
 from nas_service.cli.archive import content_digest, packed
 from nas_service.cli.datasets import require_answered
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite
+from nas_service.cli.own_model import OwnModel, have_space
 from nas_service.cli.waiting import save_result, show_front, wait_for, why_not
 from nas_service.client import ApiError, Client
 from nas_service.errors import InvalidSpec
@@ -24,6 +25,18 @@ def search(
     space: Annotated[
         str | None, typer.Option(help="Search space; the usual one of the data set's task.")
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="An exported program (.pt2) of your own: the space is what it can be."),
+    ] = None,
+    model_factory: Annotated[
+        str | None, typer.Option(help="The same for what an installed model factory makes.")
+    ] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(help="Of the pixels, 0 to 1, that it was taught on, a,b,c."),
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Their deviation, a,b,c.")] = None,
     device: Annotated[str, typer.Option(help="Device to search for.")] = "this-machine",
     max_latency_ms: Annotated[
         float | None,
@@ -123,10 +136,14 @@ def search(
             field="out",
         )
     limits = dict(_limit(one) for one in limit or [])
+    own = OwnModel(model, model_factory, mean, std)
+    own.check(space)
     with Client(server) as nas:
         nas.wait_until_it_answers()
         have_device(nas, device)
         name = have_dataset(nas, dataset, image_size, quiet=as_json)
+        if own.asked:
+            space = have_space(nas, own, name, quiet=as_json)
         request: dict[str, Any] = {
             "dataset": name,
             **({} if space is None else {"space": space}),

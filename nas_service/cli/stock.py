@@ -62,6 +62,13 @@ def spaces(
     columns = [("decision", "name"), ("values", "values")]
     output.show(found["decisions"], columns, as_json=False, title=found["name"])
     print(f"{found['n_genotypes']:.3g} networks")
+    if found["own_model"] is not None:
+        columns = [("layer", "layer"), ("kind", "kind"), ("decisions", "decisions")]
+        columns += [("frozen, because", "reason")]
+        layers = found["own_model"]["layers"]
+        output.show(layers, columns, as_json=False, title="layers of the model")
+        for note in found["own_model"]["notes"]:
+            print(f"note: {note}")
 
 
 def plugins(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:

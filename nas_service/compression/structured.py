@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -26,23 +25,6 @@ def macs_ratio(reports: Sequence[Mapping[str, Any]]) -> float:
         if after["name"] in STRUCTURED:
             ratio *= before["macs"] / max(1, after["macs"])
     return ratio
-
-
-def torch_pruning_for(name: str) -> Any:
-    """The library that knows which layers depend on each other, for the pass `name`.
-
-    Raises:
-        Unsupported: torch-pruning is not installed.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import torch_pruning
-    except ModuleNotFoundError as error:
-        raise Unsupported(
-            f"pass {name} needs torch-pruning: pip install 'nas-service[compression]'"
-        ) from error
-    return torch_pruning
 
 
 def last_layer(network: nn.Module) -> nn.Linear:

@@ -15,7 +15,8 @@ from torch import nn
 
 from lookup_tables.blocks.image import kept_channels
 from nas_service.compression.base import PassContext
-from nas_service.compression.structured import last_layer, require_runs, torch_pruning_for
+from nas_service.compression.structured import last_layer, require_runs
+from nas_service.networks.dependencies import torch_pruning_for
 
 
 class WidthPass:
@@ -33,7 +34,7 @@ def narrow(network: nn.Module, sample: torch.Tensor, keep: float) -> nn.Module:
     Raises:
         Unsupported: torch-pruning is not installed, or does not know the network's layers.
     """
-    torch_pruning = torch_pruning_for("width")
+    torch_pruning = torch_pruning_for("pass width")
     narrower = copy.deepcopy(network).eval()
     last = last_layer(narrower)
     importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)

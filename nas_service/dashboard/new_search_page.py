@@ -194,7 +194,7 @@ def _checked(with_: Services, asked: dict[str, Any]) -> dict[str, str]:
     """What cannot be in a request, by field; as starting it would say."""
     try:
         with with_.database.session() as session:
-            searches.settled(session, SearchIn.model_validate(asked))
+            searches.settled(session, with_.blobs, SearchIn.model_validate(asked))
     except ValidationError as error:
         return _by_field(error)
     except NasError as error:

@@ -72,6 +72,20 @@ class SupernetJob(JobParams):
     metric: str = "accuracy"
 
 
+class SpaceJob(JobParams):
+    """Make a search space of a user's own model: an uploaded `artifact`, or an installed `factory`.
+
+    `mean` and `std`, one a channel, are what its samples are prepared with.
+    """
+
+    space: str
+    dataset_id: str
+    artifact: str | None = None
+    factory: str | None = None
+    mean: list[float] | None = None
+    std: list[float] | None = None
+
+
 class DeviceJob(JobParams):
     """Something is done with a device."""
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from nas_service.networks.blocks.registry import block_module
 from nas_service.space.base import IntArray, Node, SearchSpace
+from nas_service.space.elastic.space import ElasticSpace
+from nas_service.space.wrapped import unwrapped
 
 
 class Network(nn.Module):
@@ -25,8 +27,16 @@ class Network(nn.Module):
         return outputs[-1]
 
 
-def build(space: SearchSpace, genotype: IntArray, *, seed: int = 0) -> Network:
-    """The network of one genotype `(d,)`, weights drawn from `seed`."""
+def build(space: SearchSpace, genotype: IntArray, *, seed: int = 0) -> nn.Module:
+    """The network of one genotype `(d,)`, weights drawn from `seed`.
+
+    A member of a user's own network has the weights of that.
+    """
+    own = unwrapped(space)
+    if isinstance(own, ElasticSpace):
+        from nas_service.networks.elastic.shared import own_network
+
+        return own_network(own).subnet(genotype)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(space.wire(genotype))

@@ -23,17 +23,36 @@ from nas_service.networks.build import Network
 from nas_service.space.base import IntArray, SearchSpace
 
 
-class Supernet(nn.Module):
+class SharedWeights(nn.Module):
+    """What every supernet has: weights for all networks of its space."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__()
+        self.space = space
+
+    def forward(self, x: Tensor, genotype: IntArray) -> Tensor:
+        """What the network of a genotype `(d,)` answers, normalised by the batch in training."""
+        raise NotImplementedError
+
+    def subnet(self, genotype: IntArray) -> nn.Module:
+        """A network of its own with a copy of the subnet's weights; statistics not yet set."""
+        raise NotImplementedError
+
+    def original(self) -> nn.Module | None:
+        """A network that was there before and teaches all of them, where there is one."""
+        return None
+
+
+class Supernet(SharedWeights):
     """The modules of the largest network, run at the sizes of any other."""
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
-        super().__init__()
+        super().__init__(space)
         if not space.has_supernet:
             raise InvalidSpec(
                 f"space {space.name} shares no weights; use the evaluator 'standalone'",
                 field="evaluator",
             )
-        self.space = space
         largest = space.canonical(space.largest()[None, :])[0]
         self._places = [name for name, _ in self._placed(largest)]
         with torch.random.fork_rng(devices=[]):

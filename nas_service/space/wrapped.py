@@ -23,6 +23,13 @@ from nas_service.space.base import (
 Blocks = tuple[Block, ...]
 
 
+def unwrapped(space: SearchSpace) -> SearchSpace:
+    """The space inside all that was put around it."""
+    while isinstance(space, WrappedSpace):
+        space = space.inside
+    return space
+
+
 class WrappedSpace:
     """A `SearchSpace` that answers as the one inside it does; subclasses change its blocks."""
 
@@ -35,6 +42,11 @@ class WrappedSpace:
         self.chain = space.chain
         self.resolution = space.resolution
         self.feature_names = space.feature_names
+
+    @property
+    def inside(self) -> SearchSpace:
+        """The space that this one is put around."""
+        return self._space
 
     def changed(self, blocks: Blocks) -> Blocks:
         """What stands in a slot instead of these blocks."""

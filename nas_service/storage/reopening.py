@@ -17,7 +17,6 @@ from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.compression.searched import shipped_as
 from nas_service.errors import Conflict, InvalidSpec, MissingBlocks, NotFound
 from nas_service.jobs.params import SearchJob
-from nas_service.plugins import SPACES, load
 from nas_service.search.cost import CostModel, all_blocks
 from nas_service.search.reopen import is_followed, reopened
 from nas_service.space.base import SearchSpace
@@ -31,6 +30,7 @@ from nas_service.storage.rows import Page, page_of, value_of
 from nas_service.storage.scope import Scope
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.session import new_id, now
+from nas_service.storage.spaces import open_space
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def reopen_for_device(
         if not is_followed(spec.follows, device.name, labels):
             continue
         dataset = datasets.get_dataset(session, search.dataset_id)
-        every: SearchSpace = load(SPACES, spec.space)(dataset.sample)
+        every = open_space(session, blobs, spec.space, dataset.sample)
         try:
             space = supported(every, device.facts.get("unsupported_operators", ()))
         except InvalidSpec:

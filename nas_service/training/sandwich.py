@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nas_service.learning.base import Data
-from nas_service.networks.supernet import Supernet
+from nas_service.networks.supernet import SharedWeights
 from nas_service.space.base import input_size
 from nas_service.space.sampling import uniform
 from nas_service.training.device import placed
@@ -28,28 +28,37 @@ from nas_service.training.loop import (
     steps_per_epoch,
 )
 
+Teacher = Callable[[Tensor], Tensor]
+"""Stored samples to a network's answers."""
+
 
 def train_supernet(
-    supernet: Supernet,
+    supernet: SharedWeights,
     data: Data,
     recipe: TrainRecipe,
     *,
     seed: int,
     n_random: int = 2,
+    teacher: Teacher | None = None,
     checkpoint: Path | None = None,
     on_step: Callable[[int, int, float], None] | None = None,
 ) -> None:
-    """Train in place, from `checkpoint` where it exists; `on_step` gets step, steps and loss."""
+    """Train in place, from `checkpoint` where it exists; `on_step` gets step, steps and loss.
+
+    A `teacher` stands for the largest network where smaller ones learn from its answers, and the
+    largest learns from them beside the targets.
+    """
     with placed(supernet, data.device):
-        _train(supernet, data, recipe, seed, n_random, checkpoint, on_step)
+        _train(supernet, data, recipe, seed, n_random, teacher, checkpoint, on_step)
 
 
 def _train(
-    supernet: Supernet,
+    supernet: SharedWeights,
     data: Data,
     recipe: TrainRecipe,
     seed: int,
     n_random: int,
+    teacher: Teacher | None,
     checkpoint: Path | None,
     on_step: Callable[[int, int, float], None] | None,
 ) -> None:
@@ -67,7 +76,9 @@ def _train(
             inputs, targets, *_ = each.to(data.device)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, n_steps)
-            loss = _sandwich_step(supernet, data, recipe, inputs, targets, choices, n_random)
+            loss = _sandwich_step(
+                supernet, data, recipe, inputs, targets, choices, n_random, teacher
+            )
             torch.nn.utils.clip_grad_norm_(supernet.parameters(), 5.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -78,13 +89,14 @@ def _train(
 
 
 def _sandwich_step(
-    supernet: Supernet,
+    supernet: SharedWeights,
     data: Data,
     recipe: TrainRecipe,
     inputs: Tensor,
     targets: Tensor,
     choices: np.random.Generator,
     n_random: int,
+    teacher: Teacher | None,
 ) -> float:
     space = supernet.space
     prepared: dict[int, Tensor] = {}
@@ -97,8 +109,11 @@ def _sandwich_step(
     largest = space.largest()
     outputs = supernet(at(input_size(space, largest)), largest)
     loss = data.task.loss(outputs, targets, smoothing=recipe.label_smoothing)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
     answers = outputs.detach()
+    if teacher is not None:
+        answers = teacher(inputs)
+        loss = 0.5 * (loss + data.task.distillation_loss(outputs, answers))
+    loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
     others = [space.smallest(), *uniform(space, n_random, choices)]
     for genotype in others:
         student = supernet(at(input_size(space, genotype)), genotype)
@@ -106,7 +121,7 @@ def _sandwich_step(
     return float(loss.detach())
 
 
-def _restore(supernet: Supernet, optimizer: torch.optim.SGD, checkpoint: Path | None) -> int:
+def _restore(supernet: SharedWeights, optimizer: torch.optim.SGD, checkpoint: Path | None) -> int:
     """Epochs already done, their state put back."""
     if checkpoint is None or not checkpoint.exists():
         return 0
@@ -117,7 +132,7 @@ def _restore(supernet: Supernet, optimizer: torch.optim.SGD, checkpoint: Path | 
 
 
 def _save(
-    supernet: Supernet, optimizer: torch.optim.SGD, epochs: int, checkpoint: Path | None
+    supernet: SharedWeights, optimizer: torch.optim.SGD, epochs: int, checkpoint: Path | None
 ) -> None:
     if checkpoint is None:
         return

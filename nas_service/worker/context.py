@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas_service.plugins import SPACES, load
 from nas_service.settings import Settings
 from nas_service.space.base import Sample, SearchSpace
 from nas_service.space.supported import supported
@@ -19,6 +18,7 @@ from nas_service.storage.devices import StoredDevice
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.scope import DEFAULT, Scope
 from nas_service.storage.session import Database
+from nas_service.storage.spaces import open_space
 from nas_service.worker.locks import PROCESSOR, held
 
 
@@ -69,17 +69,17 @@ class Context:
         return self.settings.threads or len(os.sched_getaffinity(0))
 
 
-def make_space(name: str, sample: Sample) -> SearchSpace:
-    """The search space of that name for samples like this one."""
-    space: SearchSpace = load(SPACES, name)(sample)
-    return space
+def make_space(context: Context, name: str, sample: Sample) -> SearchSpace:
+    """The search space of that name for samples like this one, ready to build networks of."""
+    with context.database.session() as session:
+        return open_space(session, context.blobs, name, sample, with_model=True)
 
 
-def space_on(name: str, sample: Sample, *devices: StoredDevice) -> SearchSpace:
+def space_on(context: Context, name: str, sample: Sample, *devices: StoredDevice) -> SearchSpace:
     """The same without what one of the devices cannot run.
 
     Raises:
         InvalidSpec: nothing of the space runs there.
     """
     lacking = {one for it in devices for one in it.facts.get("unsupported_operators", ())}
-    return supported(make_space(name, sample), lacking)
+    return supported(make_space(context, name, sample), lacking)

@@ -14,7 +14,7 @@ from nas_service.errors import InvalidSpec
 from nas_service.learning.base import Data, Split
 from nas_service.learning.metric import Judged, Metric
 from nas_service.networks.build import build
-from nas_service.networks.supernet import Supernet
+from nas_service.networks.supernet import SharedWeights
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, input_size
 from nas_service.training.loop import RECALIBRATION, TrainRecipe, judged, recalibrate, train
 
@@ -47,7 +47,7 @@ class EvaluatorContext:
     data: Data
     recipe: TrainRecipe
     metric: str
-    supernet: Supernet | None = None
+    supernet: SharedWeights | None = None
     ask_trainers: AskTrainers | None = None
 
 
@@ -93,7 +93,7 @@ class OutsideEvaluator:
 class SupernetEvaluator:
     """Accuracy on validation data under shared weights, statistics recalibrated for each."""
 
-    def __init__(self, supernet: Supernet, data: Data, *, metric: str = "") -> None:
+    def __init__(self, supernet: SharedWeights, data: Data, *, metric: str = "") -> None:
         self._supernet = supernet
         self._data = data
         self._metric = data.task.metric(metric)

@@ -10,28 +10,29 @@ from nas_service.compression.searched import graphs_of
 from nas_service.errors import NasError
 from nas_service.jobs.params import SupernetJob
 from nas_service.space.base import digest
+from nas_service.space.elastic.space import is_own
 from nas_service.storage import datasets, jobs, searches, supernets
-from nas_service.storage.session import Database
-from nas_service.worker.context import make_space
+from nas_service.storage.spaces import open_space
+from nas_service.worker.context import Context
 from nas_service.worker.recipes import finetune_options, supernet_recipe
 
 
-def needed_training(database: Database, search_id: str) -> dict[str, Any]:
+def needed_training(context: Context, search_id: str) -> dict[str, Any]:
     """The supernet and predictor of a search, and the job that makes them, if one is needed."""
     try:
-        return _training(database, search_id)
+        return _training(context, search_id)
     except NasError as error:
         return {"error": error.as_dict()}
 
 
-def _training(database: Database, search_id: str) -> dict[str, Any]:
-    with database.session() as session:
+def _training(context: Context, search_id: str) -> dict[str, Any]:
+    with context.database.session() as session:
         search = searches.get_search(session, search_id)
         spec = search.value
         if spec.evaluator != "supernet":
             return {"job": None}
         dataset = datasets.get_dataset(session, search.dataset_id)
-        space = make_space(spec.space, dataset.sample)
+        space = open_space(session, context.blobs, spec.space, dataset.sample)
         n_train = int(dataset.facts["n_train"])
         shared = supernets.ensure_supernet(
             session,
@@ -39,7 +40,9 @@ def _training(database: Database, search_id: str) -> dict[str, Any]:
             data_digest=dataset.digest or "",
             space=spec.space,
             space_digest=digest(space),
-            recipe=supernet_recipe(spec.training, n_train, dataset.task.training),
+            recipe=supernet_recipe(
+                spec.training, n_train, dataset.task.training, from_weights=is_own(space)
+            ),
             seed=spec.seed,
         )
         finetune = finetune_options(spec.training, n_train, dataset.task.training)

@@ -7,15 +7,23 @@ from typing import Any
 from nas_service.learning.base import TrainingSize
 from nas_service.search.spec import TrainingSpec
 
+_FROM_WEIGHTS = 0.2
+"""Of the learning rate where training starts from weights that are trained."""
 
-def supernet_recipe(training: TrainingSpec, n_train: int, size: TrainingSize) -> dict[str, Any]:
-    """The supernet's training recipe as plain values; part of its natural key."""
+
+def supernet_recipe(
+    training: TrainingSpec, n_train: int, size: TrainingSize, *, from_weights: bool = False
+) -> dict[str, Any]:
+    """The supernet's training recipe as plain values; part of its natural key.
+
+    `from_weights` that are trained already, smaller steps are taken.
+    """
     n = min(n_train, training.max_train_images or n_train)
     epochs = training.epochs or min(size.most_epochs, max(2, round(size.samples / n)))
     return {
         "epochs": epochs,
         "batch": training.batch,
-        "learning_rate": training.learning_rate,
+        "learning_rate": training.learning_rate * (_FROM_WEIGHTS if from_weights else 1.0),
         "flip": training.flip,
         "max_train": training.max_train_images,
     }

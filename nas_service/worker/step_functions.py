@@ -14,6 +14,7 @@ from nas_service.jobs.params import (
     KitJob,
     ProfileJob,
     SearchJob,
+    SpaceJob,
     SupernetJob,
     WinnerJob,
 )
@@ -29,6 +30,14 @@ def import_dataset(context: Context, job: DatasetJob, report: Progress) -> None:
     from nas_service.worker.tasks import ingest
 
     ingest.import_dataset(context, job, report)
+
+
+@step(SpaceJob, Uses.PROCESSOR)
+def make_space(context: Context, job: SpaceJob, report: Progress) -> None:
+    """Make a search space of a user's own model."""
+    from nas_service.worker.tasks import elastic
+
+    elastic.make_space(context, job, report)
 
 
 @step(KitJob, Uses.NOTHING)

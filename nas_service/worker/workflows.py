@@ -74,6 +74,10 @@ class Workflows:
         with self._database.session() as session:
             datasets.remove_dataset(session, dataset_id)
 
+    def space(self, job_id: str, params: Json) -> Json:
+        """Make a search space of a user's own model."""
+        return self._single(job_id, "space", steps_of.make_space, params)
+
     def profile(self, job_id: str, params: Json) -> Json:
         """Measure blocks and networks on a device, or `networks` alone; makes lookup tables."""
         return self._single(job_id, "profile", _profiling(params), params)
@@ -248,7 +252,7 @@ class Workflows:
         """Have the supernet and predictor that the search needs, made once for all searches."""
         for attempt in range(_MAX_ATTEMPTS):
             needed = durable.step(
-                f"resources {attempt}", lambda: needed_training(self._database, search_id)
+                f"resources {attempt}", lambda: needed_training(self._runner.context, search_id)
             )
             if "error" in needed:
                 raise from_dict(needed["error"])

@@ -797,11 +797,22 @@ class AsyncSearchSpaces:
         self._sender = sender
 
     async def all(self) -> list[str]:
-        """Names of the spaces that are installed.
+        """Names of the spaces that are installed, then of those made of models, newest first.
 
         `GET /v1/search-spaces`
         """
         return await self._sender.value("GET", "/v1/search-spaces", list[str])
+
+    async def create(
+        self, body: models.OwnSpaceIn, *, idempotency_key: str | None = None
+    ) -> models.Accepted:
+        """Make a search space of a model of one's own; its name follows from model and data.
+
+        `POST /v1/search-spaces`
+        """
+        return await self._sender.value(
+            "POST", "/v1/search-spaces", models.Accepted, body=body, idempotency_key=idempotency_key
+        )
 
     async def get(
         self,

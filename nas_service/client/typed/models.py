@@ -655,6 +655,17 @@ class LatencyCheck(Value):
     statistic: str | None = None
 
 
+class LayerOut(Value):
+    """
+    A layer of a user's own model: the decisions that change it, or why none does.
+    """
+
+    decisions: list[str]
+    kind: str
+    layer: str
+    reason: str
+
+
 class LimitCertificate(Value):
     """
     One limit of a quantity; values are in the quantity's unit.
@@ -835,6 +846,36 @@ class OutputsIn(Value):
     )
     float32: str
     shape: list[int]
+
+
+class OwnModelOut(Value):
+    """
+    What is elastic in a user's own model.
+    """
+
+    layers: list[LayerOut]
+    n_elastic: int
+    notes: list[str]
+
+
+class OwnSpaceIn(Value):
+    """
+    A space whose largest network is a model of one's own: an upload, or a factory's.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    dataset: Annotated[
+        str,
+        Field(description="The data set that its networks are trained and judged on."),
+    ]
+    factory: Annotated[str | None, Field(description="An installed model factory.")] = None
+    mean: Annotated[list[float] | None, Field(description="Of pixels from 0 to 1.")] = None
+    model: Annotated[str | None, Field(description="Artifact of an uploaded program (.pt2).")] = (
+        None
+    )
+    std: list[float] | None = None
 
 
 class ParityOut(Value):
@@ -1314,7 +1355,7 @@ class SourceIn(Value):
 
 class SpaceOut(Value):
     """
-    A search space for samples of one shape.
+    A search space for samples of one shape; `own_model` where it is made of one.
     """
 
     decisions: list[DecisionOut]
@@ -1322,6 +1363,7 @@ class SpaceOut(Value):
     has_supernet: bool
     n_genotypes: float
     name: str
+    own_model: OwnModelOut | None = None
 
 
 class Stage(Value):

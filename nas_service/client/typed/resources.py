@@ -783,11 +783,22 @@ class SearchSpaces:
         self._sender = sender
 
     def all(self) -> list[str]:
-        """Names of the spaces that are installed.
+        """Names of the spaces that are installed, then of those made of models, newest first.
 
         `GET /v1/search-spaces`
         """
         return self._sender.value("GET", "/v1/search-spaces", list[str])
+
+    def create(
+        self, body: models.OwnSpaceIn, *, idempotency_key: str | None = None
+    ) -> models.Accepted:
+        """Make a search space of a model of one's own; its name follows from model and data.
+
+        `POST /v1/search-spaces`
+        """
+        return self._sender.value(
+            "POST", "/v1/search-spaces", models.Accepted, body=body, idempotency_key=idempotency_key
+        )
 
     def get(
         self,

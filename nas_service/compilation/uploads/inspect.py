@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +34,33 @@ def inspect(
     Raises:
         InvalidData: what is wrong with it.
     """
-    size = path.stat().st_size
+    request = {"path": str(path), "normalised": str(normalised), "shape": shape}
+    return _asked(request, limits)
+
+
+def _asked(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """What the process of its own answers."""
+    size = Path(request["path"]).stat().st_size
     if size > MAX_BYTES:
         raise bad(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
-    request = json.dumps({"path": str(path), "normalised": str(normalised), "shape": shape})
     command = [sys.executable, "-m", "nas_service.compilation.uploads.inspect"]
     try:
-        told = run_limited(command, "reading it", limits, given=request)
+        told = run_limited(command, "reading it", limits, given=json.dumps(request))
     except StepFailed as error:
         raise bad(str(error)) from error
     found: dict[str, Any] = json.loads(told.splitlines()[-1])
     if "error" in found:
         raise from_dict(found["error"])
     return found
+
+
+def inspect_trainable(path: Path, normalised: Path, limits: Limits = LIMITS) -> dict[str, Any]:
+    """Check an exported program that is to be trained on and write it anew; of any one input.
+
+    Raises:
+        InvalidData: what is wrong with it.
+    """
+    return _asked({"path": str(path), "normalised": str(normalised), "trained": True}, limits)
 
 
 Look = Callable[[Path, Path, Sequence[int] | None], dict[str, Any]]
@@ -63,6 +77,17 @@ def _look(zipped: bool) -> Look:
     return inspect_onnx
 
 
+def _trainable(path: Path, normalised: Path, *, zipped: bool) -> dict[str, Any]:
+    if not zipped:
+        raise bad(
+            "its layers are no torch modules, so that nothing of it can be trained: give an "
+            "exported torch program (torch.export.save)"
+        )
+    from nas_service.compilation.uploads.programs import inspect_trainable_program
+
+    return inspect_trainable_program(path, normalised)
+
+
 def main() -> None:
     """Read a request, answer it."""
     answers = os.fdopen(os.dup(1), "w")
@@ -72,7 +97,10 @@ def main() -> None:
     with path.open("rb") as file:
         zipped = file.read(4) == b"PK\x03\x04"
     try:
-        told = _look(zipped)(path, normalised, request["shape"])
+        if request.get("trained"):
+            told = _trainable(path, normalised, zipped=zipped)
+        else:
+            told = _look(zipped)(path, normalised, request["shape"])
     except NasError as error:
         told = {"error": error.as_dict()}
     answers.write(json.dumps(told) + "\n")

@@ -44,6 +44,39 @@ def inspect_program(
     return {**told, "notes": notes, "quantised": False}
 
 
+def inspect_trainable_program(path: Path, normalised: Path) -> dict[str, Any]:
+    """Check a program that is to be trained on: one float32 input of any batch, one answer."""
+    try:
+        operators = rewrite(path, normalised)
+        program = torch.export.load(normalised)
+        _require_inference(program)
+        example = _one_example(program)
+        with torch.no_grad():
+            answers = _one_tensor(program.module()(example))
+    except NasError:
+        raise
+    except Exception as error:  # whatever torch raises on a broken archive
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise bad(f"it is cut off, or torch does not run it: {lines[0]}") from error
+    require_answers(answers.numpy(), answers.numpy())
+    shapes = {"input": list(example.shape), "output": list(answers.shape)}
+    return {"form": "program", "operators": operators, **shapes}
+
+
+def _one_example(program: Any) -> torch.Tensor:
+    """The batch that the program was exported with."""
+    arguments, keywords = program.example_inputs
+    tensors = [one for one in arguments if isinstance(one, torch.Tensor)]
+    if keywords or len(arguments) != 1 or len(tensors) != 1:
+        n = len(arguments) + len(keywords)
+        raise bad(f"it takes {n} inputs; networks that are searched take one tensor")
+    (example,) = tensors
+    if example.dtype != torch.float32 or example.ndim < 2:
+        kind = str(example.dtype).removeprefix("torch.")
+        raise bad(f"its example is {kind} of {tuple(example.shape)}, not float32 of a batch")
+    return example
+
+
 _TRAINING: dict[str, int] = {
     "aten.batch_norm.default": 5,
     "aten._native_batch_norm_legit.default": 5,

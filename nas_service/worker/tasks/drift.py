@@ -101,7 +101,7 @@ def _models(
     span: tuple[float, float],
 ) -> tuple[dict[str, Path], np.ndarray[Any, Any]]:
     """Some of the networks that a table was calibrated on, and what they took then `(n,)`."""
-    space = make_space(table.provenance["space"], required_sample(table.provenance))
+    space = make_space(context, table.provenance["space"], required_sample(table.provenance))
     rows, then = _chosen(space, table)
     below = folder / target.deployment.name.replace(":", "-")
     with context.building():

@@ -55,7 +55,7 @@ def make_kit(context: Context, job: KitJob, report: Progress) -> None:
     """Build the kit of device `device_id` for a space; it becomes an artifact of the device."""
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
-    space = space_on(job.space, required_sample(job.sample), device)
+    space = space_on(context, job.space, required_sample(job.sample), device)
     seed, precisions = job.seed, list(job.precisions)
     targets = [Target("kit", PLAIN_RUNTIME, "", precision) for precision in precisions]
     folder = context.scratch(f"kit-{context.job_id}")
@@ -97,7 +97,7 @@ def import_kit(context: Context, job: KitImportJob, report: Progress) -> None:
     asked = job.kit
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
-    space = space_on(asked["space"], required_sample(asked.get("sample") or asked), device)
+    space = space_on(context, asked["space"], required_sample(asked.get("sample") or asked), device)
     folder = context.scratch(f"kit-import-{context.job_id}")
     results = folder / "results.csv"
     results.write_text(job.results, encoding="utf-8")

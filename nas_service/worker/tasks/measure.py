@@ -85,8 +85,11 @@ def _sessions(
     """Compile the files, run them on the test samples here, and measure them on their device."""
     spec, dataset = subject.spec, subject.dataset
     with context.building():
-        data = open_data(context, dataset, spec.training.max_train_images, to_train=False)
-        size = input_size(make_space(spec.space, dataset.sample), subject.winner.genotype.row)
+        space = make_space(context, spec.space, dataset.sample)
+        data = open_data(
+            context, dataset, spec.training.max_train_images, to_train=False, space=space
+        )
+        size = input_size(space, subject.winner.genotype.row)
         files = files_of(context, subject.stored, subject.precisions, folder)
         built: dict[str, Built] = {}
         judged: dict[str, Judged] = {}

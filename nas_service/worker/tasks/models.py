@@ -150,7 +150,7 @@ def _winner(
         stored = {one.name: one for one in artifacts.artifacts_of(session, winner_id)}
     if "weights.pt" not in stored:
         raise InvalidSpec(f"winner {winner_id!r} has no weights yet", field="winner")
-    space = make_space(search.value.space, own.sample)
+    space = make_space(context, search.value.space, own.sample)
     genotype = winner.genotype.row
     size = input_size(space, genotype)
     data.require_model(own.sample.input_shape(size), own.sample.n_outputs)

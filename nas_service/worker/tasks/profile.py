@@ -31,7 +31,7 @@ def profile_device(context: Context, job: ProfileJob, report: Progress) -> None:
     seed = job.seed
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
-    space = space_on(job.space, required_sample(job.sample), device)
+    space = space_on(context, job.space, required_sample(job.sample), device)
     there = device_of(context, device)
     targets, profiler = there.targets(job.precisions), there.profiler(relearn=True)
     folder = context.scratch(f"profile-{context.job_id}")

@@ -14,6 +14,7 @@ from nas_service.search.evaluation import Evaluation
 from nas_service.search.promotion import Promotion
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import SearchSpace
+from nas_service.space.elastic.space import is_own
 from nas_service.storage import datasets, searches, supernets
 from nas_service.storage.searches import StoredSearch
 from nas_service.training.loop import TrainRecipe
@@ -109,8 +110,11 @@ def _evaluator(
     if shared is not None:
         supernet, data = open_supernet(context, shared, dataset)
     else:
-        data = open_data(context, dataset, spec.training.max_train_images)
-    recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train), data.task.training))
+        data = open_data(context, dataset, spec.training.max_train_images, space=space)
+    told = supernet_recipe(
+        spec.training, len(data.train), data.task.training, from_weights=is_own(space)
+    )
+    recipe = TrainRecipe(**told)
     made: AccuracyEvaluator = load(EVALUATORS, spec.evaluator)(
         EvaluatorContext(space, data, recipe, spec.metric, supernet, trainers.ask)
     )

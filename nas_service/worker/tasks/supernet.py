@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lookup_tables.target import PLAIN_RUNTIME, Target
 from nas_service.compilation.executable import Executable
@@ -20,8 +20,8 @@ from nas_service.errors import StepFailed
 from nas_service.jobs.params import SupernetJob
 from nas_service.learning.base import Data, Split
 from nas_service.learning.metric import Judged
-from nas_service.networks.build import Network
-from nas_service.networks.supernet import Supernet
+from nas_service.networks.shared_weights import shared_weights
+from nas_service.networks.supernet import SharedWeights
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search.cost import StructureModel
 from nas_service.search.delivery_gap import fit_delivery_gap
@@ -46,13 +46,13 @@ LEVEL = 0.8
 
 def open_supernet(
     context: Context, stored: StoredSupernet, dataset: StoredDataset, *, trained: bool = True
-) -> tuple[Supernet, Data]:
+) -> tuple[SharedWeights, Data]:
     """The supernet, with its trained weights, and the data it was trained on."""
-    data = open_data(context, dataset, stored.recipe.get("max_train"))
+    space = make_space(context, stored.space, dataset.sample)
+    data = open_data(context, dataset, stored.recipe.get("max_train"), space=space)
     # a GPU has no such algorithm for some gradients: it is warned of, and goes on
     torch.use_deterministic_algorithms(True, warn_only=data.device.type != "cpu")
-    space = make_space(stored.space, dataset.sample)
-    supernet = Supernet(space, seed=stored.seed)
+    supernet = shared_weights(space, seed=stored.seed)
     if trained:
         if stored.sha256 is None:
             raise StepFailed(f"supernet {stored.id} is not trained yet")
@@ -63,13 +63,15 @@ def open_supernet(
     return supernet, data
 
 
-def teacher_of(supernet: Supernet, data: Data) -> Teacher:
-    """The largest subnet's answers."""
+def teacher_of(supernet: SharedWeights, data: Data) -> Teacher:
+    """The largest subnet's answers; of a user's own model those of the model as it came."""
     space = supernet.space
     largest = space.largest()
     size = input_size(space, largest)
-    network = supernet.subnet(largest)
-    recalibrate(network, data, size)
+    original = supernet.original()
+    network = supernet.subnet(largest) if original is None else original
+    if original is None:
+        recalibrate(network, data, size)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
 
     def answers(inputs: Tensor) -> Tensor:
@@ -81,7 +83,7 @@ def teacher_of(supernet: Supernet, data: Data) -> Teacher:
     return answers
 
 
-def subnet_of(supernet: Supernet, data: Data, genotype: IntArray) -> tuple[Network, int]:
+def subnet_of(supernet: SharedWeights, data: Data, genotype: IntArray) -> tuple[nn.Module, int]:
     """A subnet with statistics of its own, and the size of its input."""
     size = input_size(supernet.space, genotype)
     network = supernet.subnet(genotype)
@@ -123,6 +125,7 @@ def train(context: Context, job: SupernetJob, report: Progress) -> None:
         data,
         TrainRecipe(**stored.recipe),
         seed=stored.seed,
+        teacher=teacher_of(supernet, data) if supernet.original() is not None else None,
         checkpoint=folder / "checkpoint.pt",
         on_step=on_step,
     )

@@ -62,7 +62,7 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
         if search.facts.predictor_id:
             predictor = supernets.get_predictor(session, search.facts.predictor_id)
             shipping = predictor.shipping.get("models", {})
-    supported_there = space_on(spec.space, dataset.sample, *every_device)
+    supported_there = space_on(context, spec.space, dataset.sample, *every_device)
     space, runs = _allowed(supported_there, spec.rules)
     plain = DeliveryGap(low=dataset.task.metric(spec.metric).lowest_score)
     spaces = shipped_as(space, spec.deployments)
@@ -154,7 +154,7 @@ def select_tables(context: Context, job: SearchJob, report: Progress) -> TablesC
         further = [devices.get_device(session, name) for name in search.value.also_devices]
     spec = search.value
     # operators come first: what cannot run is neither measured nor trained for
-    space = space_on(spec.space, dataset.sample, device, *further)
+    space = space_on(context, spec.space, dataset.sample, device, *further)
     reached = device_of(context, device)
     runtimes = reached.searched_runtimes()
     if runtimes is None:
@@ -302,7 +302,7 @@ def _operator_check(
     with context.database.session() as session:
         sample = datasets.get_dataset(session, search.dataset_id).sample
     every = uniform(
-        make_space(search.value.space, sample),
+        make_space(context, search.value.space, sample),
         N_COUNTED,
         np.random.default_rng([search.value.seed, 19]),
     )

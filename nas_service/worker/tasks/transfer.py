@@ -56,7 +56,7 @@ def transfer_device(context: Context, job: ProfileJob, report: Progress) -> None
     seed, k = job.seed, job.networks or 0
     with context.database.session() as session:
         device = devices.get_device(session, job.device_id)
-    space = space_on(job.space, required_sample(job.sample), device)
+    space = space_on(context, job.space, required_sample(job.sample), device)
     there = device_of(context, device)
     targets, profiler = there.targets(job.precisions), there.profiler(relearn=True)
     rows = distinct(space, N_ESTIMATED, np.random.default_rng([seed, 13]))

@@ -24,6 +24,7 @@ from nas_service.lineage import lineage
 from nas_service.networks.build import build
 from nas_service.search.spec import FP32_AND_INT8, SearchSpec
 from nas_service.space.base import IntArray, SearchSpace, describe, input_size
+from nas_service.space.elastic.space import is_own
 from nas_service.storage import artifacts, datasets, searches, supernets
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.supernets import StoredSupernet
@@ -51,7 +52,7 @@ def compress(context: Context, job: WinnerJob, report: Progress) -> None:
         known = search.facts.supernet_id
         shared = supernets.get_supernet(session, known) if known else None
     spec = search.value
-    space = make_space(spec.space, dataset.sample)
+    space = make_space(context, spec.space, dataset.sample)
     genotype = winner.genotype.row
     torch.manual_seed(spec.seed)
     report(0.05, "loading weights")
@@ -116,10 +117,13 @@ def _weights(
         supernet, data = open_supernet(context, shared, dataset)
         network, size = subnet_of(supernet, data, genotype)
         return network, data, size, teacher_of(supernet, data)
-    data = open_data(context, dataset, spec.training.max_train_images)
+    data = open_data(context, dataset, spec.training.max_train_images, space=space)
     size = input_size(space, genotype)
     network = build(space, genotype, seed=spec.seed)
-    recipe = TrainRecipe(**supernet_recipe(spec.training, len(data.train), data.task.training))
+    told = supernet_recipe(
+        spec.training, len(data.train), data.task.training, from_weights=is_own(space)
+    )
+    recipe = TrainRecipe(**told)
     train_network(network, data, size, recipe, seed=spec.seed)
     recalibrate(network, data, size)
     return network, data, size, None

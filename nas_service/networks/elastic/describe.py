@@ -1,0 +1,240 @@
+"""An elastic network as a description: decisions, and the sizes of its pieces under each of them.
+
+Every decision is changed by itself and the shapes are read off; that sizes add up over decisions is
+then checked on members drawn at random.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import networkx as nx
+import torch
+from torch import fx, nn
+
+from lookup_tables.blocks.registry import block_of
+from lookup_tables.errors import LookupTableError
+from nas_service.errors import InvalidData
+from nas_service.networks.elastic.groups import Frozen
+from nas_service.networks.elastic.members import cut_out, shapes_of
+from nas_service.networks.elastic.options import Options, Tell, Width, random_rows
+from nas_service.networks.elastic.pieces import Traced, Tracing, trace
+from nas_service.space.elastic.description import (
+    DEPTH,
+    SIZE,
+    WIDTH,
+    Bypass,
+    Choice,
+    Piece,
+    PieceSize,
+)
+
+MOST_COMBINATIONS = 512
+"""Of the decisions that the sizes of one piece depend on: beyond them widths are tied together."""
+_N_CHECKED = 8
+
+
+@dataclass(frozen=True)
+class Described:
+    """The options as they were settled, and what they make of the network's pieces."""
+
+    options: Options
+    choices: tuple[Choice, ...]
+    pieces: tuple[Piece, ...]
+    bypasses: tuple[Bypass, ...]
+    unknown: tuple[str, ...]
+    """Operators that no family of blocks stands for: priced as copies."""
+
+
+def describe(options: Options, tell: Tell) -> Described:
+    """Decisions and pieces of a network.
+
+    Raises:
+        InvalidData: nothing of the network can be chosen; the error says why.
+    """
+    while True:
+        shaped = _Shaped(options)
+        sizes = _sizes_by_decision(options, shaped, tell)
+        tied = _tied(options, sizes)
+        if tied is None:
+            break
+        options = tied
+    wrong = _not_additive(options, shaped, sizes)
+    if wrong is not None:
+        if len(options.sizes) == 1:
+            raise InvalidData(
+                f"the model cannot be made elastic: sizes of {wrong} depend on choices together",
+                field="model",
+            )
+        frozen = (*options.frozen, Frozen("input size", f"{wrong} depends on it and on widths"))
+        return describe(replace(options, sizes=options.sizes[-1:], frozen=frozen), tell)
+    return _described(options, shaped, sizes)
+
+
+class _Shaped:
+    """Traces members; shapes are found without computing where the network allows that."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.whole = [one - 1 for one in options.n_values]
+        self._network = options.network
+        meta = copy.deepcopy(options.network).to("meta")
+        try:
+            shapes_of(meta, options.shape, device="meta")
+        except Exception:  # noqa: BLE001  # whatever torch raises: then it computes
+            self._device = "cpu"
+        else:
+            self._network, self._device = meta, "meta"
+
+    def trace(self, row: Sequence[int]) -> Tracing:
+        """The pieces of a member."""
+        member, _ = cut_out(
+            self._network, self._options.groups, self._options.plan(row), borrow=True
+        )
+        shapes = shapes_of(member, self._options.input_shape(row), device=self._device)
+        return trace(member, shapes)
+
+
+_Sizes = Mapping[str, dict[str, PieceSize]]
+
+
+def _sizes_by_decision(options: Options, shaped: _Shaped, tell: Tell) -> _Sizes:
+    """Every size of every piece, with what each decision by itself changes it by."""
+    whole = shaped.trace(shaped.whole)
+    changes: dict[tuple[str, str], dict[int, list[int]]] = {}
+    first_region = len(options.widths)
+    for place, n in enumerate(options.n_values):
+        tell(place / len(options.n_values), f"sizes under decision {place + 1}")
+        if first_region <= place < first_region + len(options.regions):
+            continue  # what is left out has no size
+        for value in range(n - 1):
+            row = list(shaped.whole)
+            row[place] = value
+            pieces = {one.name: one for one in shaped.trace(row).pieces}
+            for before in whole.pieces:
+                now = pieces[before.name].sizes
+                for name, size in before.sizes.items():
+                    if now[name] != size:
+                        by = changes.setdefault((before.name, name), {}).setdefault(place, [0] * n)
+                        by[value] = now[name] - size
+    return {
+        one.name: {
+            name: PieceSize(
+                size, {p: tuple(by) for p, by in changes.get((one.name, name), {}).items()}
+            )
+            for name, size in one.sizes.items()
+        }
+        for one in whole.pieces
+    }
+
+
+def _tied(options: Options, sizes: _Sizes) -> Options | None:
+    """Widths tied together where one piece depends on too many; nothing where none does."""
+    widths = len(options.widths)
+    together = nx.Graph()
+    for by_name in sizes.values():
+        reads = {place for size in by_name.values() for place in size.changes}
+        combinations = math.prod(options.n_values[place] for place in reads)
+        of_width = sorted(place for place in reads if place < widths)
+        if combinations > MOST_COMBINATIONS and len(of_width) > 1:
+            nx.add_path(together, of_width)
+    if not together:
+        return None
+    tied = list(options.widths)
+    for places in map(sorted, nx.connected_components(together)):
+        first, *others = places
+        tied[first] = _tie([options.widths[place] for place in places])
+        for place in others:
+            tied[place] = replace(tied[place], groups=())
+    return replace(options, widths=tuple(one for one in tied if one.groups))
+
+
+def _tie(members: Sequence[Width]) -> Width:
+    shares = max((one.shares for one in members), key=len)
+    groups = tuple(group for one in members for group in one.groups)
+    name = f"{members[0].name.partition('+')[0]}+{len(groups) - 1}"
+    return Width(name, shares, groups)
+
+
+def _predicted(piece: Mapping[str, PieceSize], row: Sequence[int]) -> dict[str, int]:
+    return {
+        name: size.whole + sum(by[row[place]] for place, by in size.changes.items())
+        for name, size in piece.items()
+    }
+
+
+def _not_additive(options: Options, shaped: _Shaped, sizes: _Sizes) -> str | None:
+    """A piece whose sizes do not add up over decisions, or that is no block; nothing else."""
+    n = len(options.n_values)
+    for row in [shaped.whole, [0] * n, *random_rows(options, _N_CHECKED, seed=2)]:
+        for piece in shaped.trace(row).pieces:
+            predicted = _predicted(sizes[piece.name], row)
+            if predicted != dict(piece.sizes):
+                return piece.name
+            try:
+                block_of(piece.kind, piece.sizes)
+            except LookupTableError as error:
+                return f"{piece.name} ({error})"
+    return None
+
+
+def _described(options: Options, shaped: _Shaped, sizes: _Sizes) -> Described:
+    whole = shaped.trace(shaped.whole)
+    widths = len(options.widths)
+    region_of = {
+        name: widths + number
+        for number, region in enumerate(options.regions)
+        for name in region.inside
+    }
+    choices = [
+        *(Choice(w.name, WIDTH, w.shares, tuple(g.name for g in w.groups)) for w in options.widths),
+        *(Choice(f"depth.{one.name}", DEPTH, (0, 1)) for one in options.regions),
+        Choice("size.input", SIZE, options.sizes),
+    ]
+    pieces = tuple(_piece(one, sizes[one.name], region_of) for one in whole.pieces)
+    bypasses = tuple(
+        Bypass(widths + number, whole.piece_of[region.entry], whole.piece_of[region.exit])
+        for number, region in enumerate(options.regions)
+    )
+    return Described(options, tuple(choices), pieces, bypasses, tuple(sorted(whole.unknown)))
+
+
+def _piece(traced: Traced, sizes: Mapping[str, PieceSize], region_of: Mapping[str, int]) -> Piece:
+    inside = region_of.get(traced.name.partition(".")[0])
+    return Piece(traced.name, traced.kind, sizes, traced.inputs, inside)
+
+
+def layer_kinds(network: fx.GraphModule) -> dict[str, str]:
+    """Layers with weights that multiply, by name: what they are."""
+    return {
+        name: type(layer).__name__
+        for name, layer in network.named_children()
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+    }
+
+
+def trainable_everywhere(options: Options, n: int) -> None:
+    """Run the largest, the smallest and random members forward and backward.
+
+    Raises:
+        InvalidData: one of them cannot be trained.
+    """
+    ends = [[one - 1 for one in options.n_values], [0] * len(options.n_values)]
+    for row in [*ends, *random_rows(options, n, seed=3)]:
+        member, _ = cut_out(options.network, options.groups, options.plan(row))
+        shape = options.input_shape(row)
+        sample = torch.randn((2, *shape[1:]), generator=torch.Generator().manual_seed(4))
+        member.train()
+        outputs = member(sample)
+        outputs.square().mean().backward()
+        gradients = [one.grad for one in member.parameters() if one.requires_grad]
+        reached = [one for one in gradients if one is not None]
+        if not reached or not all(torch.isfinite(one).all() for one in reached):
+            raise InvalidData(
+                "the model cannot be made elastic: no finite gradient reaches its weights in a "
+                "smaller member",
+                field="model",
+            )

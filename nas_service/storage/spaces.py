@@ -1,0 +1,111 @@
+"""Search spaces: those that are installed, and those made of models of the users' own.
+
+The latter are artifacts whose owner is the space's name: what it is, the program that its members
+are cut out of, how they are cut, and a report of what is elastic.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nas_service.errors import UnknownPlugin
+from nas_service.plugins import SPACES, load, names
+from nas_service.space.base import Sample, SearchSpace
+from nas_service.space.elastic.description import ElasticDescription
+from nas_service.space.elastic.space import ElasticSpace, OwnModel
+from nas_service.storage import artifacts
+from nas_service.storage.artifacts import StoredArtifact
+from nas_service.storage.blobs import BlobStore
+from nas_service.storage.models import ArtifactRow
+
+KIND = "search_space"
+DESCRIPTION, MODEL, CUTS, REPORT = "space.json", "model.pt2", "cuts.json", "report.json"
+PREFIX = "elastic-"
+
+
+@dataclass(frozen=True)
+class Made:
+    """Files of a space that was made, by what they are."""
+
+    description: Path
+    model: Path
+    cuts: Path
+    report: Path
+
+
+def own_spaces(session: Session) -> list[str]:
+    """Names of the spaces that users made, newest first."""
+    query = (
+        select(ArtifactRow.owner)
+        .where(ArtifactRow.kind == KIND, ArtifactRow.name == DESCRIPTION)
+        .order_by(ArtifactRow.id.desc())
+    )
+    return list(session.scalars(query))
+
+
+def check_space(session: Session, name: str) -> None:
+    """Raise `UnknownPlugin`, which lists the known names, where there is no such space."""
+    if name not in names(SPACES) and not _files(session, name):
+        known = [*names(SPACES), *own_spaces(session)]
+        raise UnknownPlugin(
+            f"no search space {name!r}; known: {', '.join(known)}",
+            field="space",
+            known_names=known,
+        )
+
+
+def open_space(
+    session: Session, blobs: BlobStore, name: str, sample: Sample, *, with_model: bool = False
+) -> SearchSpace:
+    """The space of that name for samples like this one; `with_model` to build members of it.
+
+    Raises:
+        UnknownPlugin: there is none.
+    """
+    if not name.startswith(PREFIX):
+        space: SearchSpace = load(SPACES, name)(sample)
+        return space
+    check_space(session, name)
+    files = _files(session, name)
+    description = ElasticDescription.from_dict(json.loads(_content(blobs, files[DESCRIPTION])))
+    model = None
+    if with_model:
+        model = OwnModel(_content(blobs, files[MODEL]), _content(blobs, files[CUTS]))
+    return ElasticSpace(description, sample, model)
+
+
+def report_of(session: Session, blobs: BlobStore, name: str) -> dict[str, Any] | None:
+    """What is elastic in a space of a user's model, layer by layer; nothing of installed ones."""
+    files = _files(session, name)
+    if REPORT not in files:
+        return None
+    found: dict[str, Any] = json.loads(_content(blobs, files[REPORT]))
+    return found
+
+
+def add_space(
+    session: Session, blobs: BlobStore, name: str, made: Made, lineage: dict[str, Any]
+) -> None:
+    """Keep a space; one that is there already stays as it is."""
+    if _files(session, name):
+        return
+    named = {MODEL: made.model, CUTS: made.cuts, REPORT: made.report, DESCRIPTION: made.description}
+    for file, path in named.items():  # the description last: with it the space is there
+        artifacts.add_artifact(
+            session, blobs, path, owner=name, name=file, kind=KIND, lineage=lineage
+        )
+
+
+def _files(session: Session, name: str) -> dict[str, StoredArtifact]:
+    return {one.name: one for one in artifacts.artifacts_of(session, name) if one.kind == KIND}
+
+
+def _content(blobs: BlobStore, file: StoredArtifact) -> bytes:
+    with blobs.local(file.sha256) as path:
+        return path.read_bytes()
