@@ -167,6 +167,18 @@ def test_what_was_added_is_listed_carried_and_bundled(world: World, tmp_path: Pa
 
 
 @pytest.mark.slow
+def test_a_factorys_network_becomes_a_space(world: World) -> None:
+    made = world.nas.post("/v1/search-spaces", {"dataset": "slopes", "factory": "ramps"})
+    world.nas.wait(made["job"]["id"], timeout_s=120)
+    space = world.nas.get(f"/v1/search-spaces/{made['id']}", dataset="slopes")
+    assert [(one["name"], one["values"]) for one in space["decisions"]] == [
+        ("width.stem", [0.25, 0.5, 0.75, 1.0]),
+        ("depth.inner", [0, 1]),
+        ("size.input", [32]),
+    ]
+
+
+@pytest.mark.slow
 def test_the_pass_runs_on_the_winner(world: World) -> None:
     _compressed(world.nas, world.winner["id"])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -74,8 +74,7 @@ def find_groups(network: fx.GraphModule, sample: Tensor) -> tuple[list[ChannelGr
         warnings.simplefilter("ignore")
         try:
             graph = library.DependencyGraph().build_dependency(network, example_inputs=sample)
-            kinds = [nn.Conv1d, nn.Conv2d, nn.Linear, nn.ConvTranspose2d]
-            listed = list(graph.get_all_groups(root_module_types=kinds))
+            listed = list(graph.get_all_groups(root_module_types=list(_MAKERS)))
         except Exception as error:  # noqa: BLE001  # whatever the library does not know
             return [], [*frozen, Frozen("all layers", f"widths: {_said(error)}")]
         importance = library.importance.GroupMagnitudeImportance(p=2)
@@ -88,7 +87,8 @@ def find_groups(network: fx.GraphModule, sample: Tensor) -> tuple[list[ChannelGr
             except Exception as error:  # noqa: BLE001  # as above
                 frozen.append(Frozen(root, _said(error)))
     tied = {one.name for one in frozen}
-    return [one for one in found if not tied & {cut.layer for cut in one.cuts}], frozen
+    free = [one for one in found if not tied & {cut.layer for cut in one.cuts}]
+    return _named(network, free), frozen
 
 
 class _NotElastic(Exception):
@@ -144,20 +144,25 @@ def _group(
             raise _NotElastic(f"channels of {name} come from elsewhere too")
         cuts.append(Cut(name, side, places, channels, axis))
     order = torch.argsort(scores, descending=True, stable=True).tolist()
-    return ChannelGroup(root, tuple(int(one) for one in order), _once(cuts))
+    return ChannelGroup(root, tuple(int(one) for one in order), tuple(dict.fromkeys(cuts)))
 
 
-_CUT = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.ConvTranspose2d,
-    nn.Linear,
-    nn.BatchNorm2d,
-    nn.LayerNorm,
-    nn.PReLU,
-)
+_MAKERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+_CUT = (*_MAKERS, nn.BatchNorm2d, nn.LayerNorm, nn.PReLU)
 
 
-def _once(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
-    """A depthwise layer is met on both sides: once is enough."""
-    return tuple(dict.fromkeys(cuts))
+def _named(network: fx.GraphModule, groups: Sequence[ChannelGroup]) -> list[ChannelGroup]:
+    """Each with the name of the first layer that makes its channels, in order of execution."""
+    called = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
+    taken: set[str] = set()
+    found = []
+    for group in groups:
+        makers = {
+            cut.layer
+            for cut in group.cuts
+            if cut.side == OUTPUTS and isinstance(getattr(network, cut.layer), _MAKERS)
+        }
+        name = next((one for one in called if one in makers - taken), group.name)
+        taken.add(name)
+        found.append(replace(group, name=name))
+    return sorted(found, key=lambda one: called.index(one.name))

@@ -45,7 +45,9 @@ def cut_out(
     result = graph.graph_copy(network.graph, copied)
     graph.output(result)
     by_name = {old.name: new for old, new in copied.items()}
-    for region in plan.without:
+    order = {node: number for number, node in enumerate(graph.nodes)}
+    # the last first: where one begins at another's end, its readers follow to what comes before
+    for region in sorted(plan.without, key=lambda one: order[by_name[one.exit]], reverse=True):
         exit_node, entry = by_name[region.exit], by_name[region.entry]
         exit_node.replace_all_uses_with(entry)
     root = nn.Module()
