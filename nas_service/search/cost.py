@@ -18,7 +18,14 @@ from lookup_tables.ratio import Ratio
 from lookup_tables.source import CostSource
 from lookup_tables.target import Deployment, Target
 from nas_service.errors import InvalidSpec, MissingBlocks
-from nas_service.search.slot_sums import Item, SlotSums, blocks_and_junctions, blocks_of, every_item
+from nas_service.search.slot_sums import (
+    Item,
+    SlotSums,
+    SlotTable,
+    blocks_and_junctions,
+    blocks_of,
+    every_item,
+)
 from nas_service.space.base import FloatArray, IntArray, SearchSpace
 
 GRAPH_BYTES = 400
@@ -97,6 +104,19 @@ class CostModel:
         if self._calibration is None:
             return np.asarray(sums[:, 0])
         return self._calibration.estimate_ms(sums)
+
+    def tables(self) -> tuple[list[SlotTable], float]:
+        """Latency as a sum: what each slot adds to it, and what every network pays beside."""
+        columns = _columns(self._calibration)
+
+        def price(items: list[Item]) -> FloatArray:
+            sums = _item_sums(self._source, items, columns)
+            one = sums[:, 0] if self._calibration is None else self._calibration.slopes(sums)
+            return np.asarray(one)[:, None]
+
+        items = blocks_and_junctions if columns else blocks_of
+        constant = 0.0 if self._calibration is None else self._calibration.constant_ms
+        return SlotTable.priced(self._space, price, items=items), constant
 
     @property
     def calibration(self) -> Calibration | None:

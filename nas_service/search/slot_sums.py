@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -53,19 +54,10 @@ class SlotSums:
     ) -> None:
         self._space = space
         self._reduce = reduce
-        combinations_of = _combinations(space, items)
-        everything = _distinct(combinations_of)
-        position = {item: row for row, item in enumerate(everything)}
-        table = price(everything)
         sizes = tuple(decision.size for decision in space.decisions)
         joined: list[tuple[tuple[int, ...], FloatArray]] = []
-        for slot, combinations in combinations_of:
-            rows = np.zeros((len(combinations), table.shape[1]))
-            for number, chosen in enumerate(combinations):
-                if chosen:
-                    prices = table[[position[item] for item in chosen]]
-                    rows[number] = reduce.reduce(prices, axis=0)
-            _join(joined, slot.reads, rows, sizes, reduce)
+        for reads, rows in _by_slot(space, price, items, reduce):
+            _join(joined, reads, rows, sizes, reduce)
         self._tables = [np.ascontiguousarray(rows) for _, rows in joined]
         # where a network's decisions stand in each table: one product for all tables
         self._places = np.zeros((len(sizes), len(joined)))
@@ -83,6 +75,53 @@ class SlotSums:
         for number, table in enumerate(self._tables[1:], start=1):
             self._reduce(total, table[places[:, number]], out=total)
         return total
+
+
+@dataclass(frozen=True)
+class SlotTable:
+    """What a slot costs, under every combination `(c,)` of the values of the decisions it reads.
+
+    Decisions are in the order of the space, the last one's values next to each other.
+    """
+
+    reads: tuple[int, ...]
+    prices: FloatArray
+
+    @staticmethod
+    def priced(space: SearchSpace, price: Price, *, items: Items = blocks_of) -> list[SlotTable]:
+        """Of every slot; `price` gives one number an item."""
+        sizes = tuple(decision.size for decision in space.decisions)
+        found = []
+        for reads, rows in _by_slot(space, price, items, np.add):
+            order = tuple(sorted(reads))
+            found.append(SlotTable(order, _spread(reads, rows, order, sizes)[:, 0]))
+        return found
+
+    @staticmethod
+    def counted(space: SearchSpace, name: str) -> list[SlotTable]:
+        """Of every slot, what its blocks count: `macs` or `parameters`."""
+
+        def price(blocks: list[Block]) -> FloatArray:
+            return np.array([[float(getattr(one, name))] for one in blocks])
+
+        return SlotTable.priced(space, price)
+
+
+def _by_slot(
+    space: SearchSpace, price: Price, items: Items, reduce: np.ufunc
+) -> Iterator[tuple[tuple[int, ...], FloatArray]]:
+    """Every slot's prices `(combinations, prices)` with the decisions that it reads."""
+    combinations_of = _combinations(space, items)
+    everything = _distinct(combinations_of)
+    position = {item: row for row, item in enumerate(everything)}
+    table = price(everything)
+    for slot, combinations in combinations_of:
+        rows = np.zeros((len(combinations), table.shape[1]))
+        for number, chosen in enumerate(combinations):
+            if chosen:
+                prices = table[[position[item] for item in chosen]]
+                rows[number] = reduce.reduce(prices, axis=0)
+        yield slot.reads, rows
 
 
 def _join(

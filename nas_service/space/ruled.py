@@ -9,12 +9,22 @@ import numpy as np
 
 from nas_service.errors import InvalidSpec
 from nas_service.space.base import IntArray, SearchSpace
-from nas_service.space.rules import BoolArray, Rule
+from nas_service.space.rules import BoolArray, LinearRow, Rule
 from nas_service.space.sampling import uniform
 from nas_service.space.wrapped import WrappedSpace
 
 _N_TRIED = 4096
 """Random genotypes among which one that keeps all rules is looked for."""
+
+
+def linear_rows(space: SearchSpace) -> list[LinearRow]:
+    """The rules of a space, whatever else was put around it, as bounds on sums."""
+    found: list[LinearRow] = []
+    while isinstance(space, WrappedSpace):
+        if isinstance(space, RuledSpace):
+            found += space.rows()
+        space = space.inside
+    return found
 
 
 class RuledSpace(WrappedSpace):
@@ -29,6 +39,10 @@ class RuledSpace(WrappedSpace):
         self.inner = space
         self.rules = tuple(rules)
         self._ends = self._nearest(space.smallest()), self._nearest(space.largest())
+
+    def rows(self) -> list[LinearRow]:
+        """All rules as bounds on sums over decisions."""
+        return [row for rule in self.rules for row in rule.rows()]
 
     def kept(self, genotypes: IntArray) -> BoolArray:
         """Which networks keep all rules: `(n, d) -> (n,)`."""

@@ -30,6 +30,15 @@ _BOUNDS = ("at_least", "at_most")
 
 
 @dataclass(frozen=True)
+class LinearRow:
+    """A bound on a sum over decisions: what each value adds, by the decision's position."""
+
+    weights: tuple[tuple[int, npt.NDArray[np.float64]], ...]
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
 class Rule:
     """A rule that was checked against a space; `number` is its place among others, from 0."""
 
@@ -53,6 +62,28 @@ class Rule:
         if "never" in held:
             return np.asarray(~held["never"])
         return np.asarray(~held["if"] | held["then"])
+
+    def rows(self) -> list[LinearRow]:
+        """The rule as bounds on sums in which a decision's value counts once, as solvers read it.
+
+        Of a network with several genotypes they let some pass and others not.
+        """
+        if self._sum is not None:
+            parts, least, most = self._sum
+            return [LinearRow(tuple(parts), least, most)]
+        named = dict(self._parts)
+        if "always" in named:
+            forbidden = ((place, (~allowed).astype(float)) for place, allowed in named["always"])
+            return [LinearRow((one,), -np.inf, 0.0) for one in forbidden]
+        first = named["never"] if "never" in named else named["if"]
+        held = tuple((place, allowed.astype(float)) for place, allowed in first)
+        if "never" in named:
+            return [LinearRow(held, -np.inf, len(held) - 1.0)]
+        # all conditions of `if` let none of `then` fail
+        return [
+            LinearRow((*held, (place, -allowed.astype(float))), -np.inf, len(held) - 1.0)
+            for place, allowed in named["then"]
+        ]
 
 
 def rules_of(space: SearchSpace, given: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:

@@ -73,6 +73,7 @@ class TestSpaces(SearchSpaceContract):
     "sampler",
     [
         "guided",
+        "exact",
         "random",
         "nsga2",
         pytest.param("tpe", marks=pytest.mark.matrix),
