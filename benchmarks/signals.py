@@ -11,11 +11,7 @@ pip download --no-deps aeon==1.4.0; nas bench signals --aeon aeon-1.4.0-py3-none
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.rows import Row, keep, parser, report
+from benchmarks.service import service
 from nas_service.client import Client
 from nas_service.learning.base import Data
 from nas_service.learning.registry import learning_task
@@ -59,7 +56,7 @@ def main(arguments: list[str]) -> int:
             print("nas: give --aeon WHEEL or --data FILE", file=sys.stderr)
             return 1
         rows: list[Row] = []
-        with _service(folder / "var") as nas:
+        with service(folder / "var") as nas:
             nas.add_device("this-machine", this_machine=True)
             for source in sources:
                 rows += _compared(nas, source, folder, given.seed)
@@ -248,25 +245,6 @@ def _series(text: str) -> Iterator[tuple[list[list[float]], str]]:
         if line.strip():
             *channels, label = line.strip().split(":")
             yield [[float(one) for one in channel.split(",")] for channel in channels], label
-
-
-@contextlib.contextmanager
-def _service(var_dir: Path) -> Iterator[Client]:
-    """A service of this machine on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    env = {**os.environ, "NAS_VAR_DIR": str(var_dir), "NAS_PORT": str(port)}
-    process = subprocess.Popen(  # our own interpreter and module
-        [sys.executable, "-m", "nas_service.cli", "serve"], env=env, stdout=sys.stderr
-    )
-    try:
-        with Client(f"http://127.0.0.1:{port}") as nas:
-            nas.wait_until_it_answers(60.0)
-            yield nas
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -78,6 +78,11 @@ class AnswersIn(Strict):
         default=None, max_length=200, description="Pictures with equal values stay on one side."
     )
 
+    teacher: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Of imitation: artifact of the uploaded program whose answers are learned.",
+    )
     time_column: str | None = Field(
         default=None, max_length=200, description="Of signals: seconds, or timestamps."
     )

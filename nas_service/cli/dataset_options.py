@@ -39,6 +39,9 @@ _OPTIONS: dict[str, Any] = {
     "group_column": Annotated[
         str | None, typer.Option(help="Column of groups (patient, video) that stay on one side.")
     ],
+    "teacher": Annotated[
+        str | None, typer.Option(help="Of imitation: the program (.pt2) whose answers are learned.")
+    ],
     "time_column": Annotated[
         str | None, typer.Option(help="Of signals in tables: the column of seconds or timestamps.")
     ],

@@ -142,12 +142,20 @@ def add_dataset(
     given = [value for value in (path, builtin, server_path) if value is not None]
     if len(given) != 1:
         raise InvalidSpec("give exactly one of PATH, --builtin and --server-path")
+    if answers.get("teacher"):
+        answers["teacher"] = nas.upload_model(_program(str(answers["teacher"])))["id"]
     if path is None:
         return nas.add_dataset(name, builtin=builtin, path=server_path, task=task, **answers)
     if task is None:  # others are read by the service alone
         require_answered(path, answers)
     with packed(path) as archive:
         return nas.upload_dataset(name, archive, task=task, **answers)
+
+
+def _program(name: str) -> Path:
+    if not Path(name).is_file():
+        raise InvalidSpec(f"--teacher: no file {name}", field="teacher")
+    return Path(name)
 
 
 def require_answered(path: Path, answers: dict[str, Any]) -> None:

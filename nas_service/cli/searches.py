@@ -46,7 +46,7 @@ def search(
         list[str] | None,
         typer.Option(help="fp32, int8, openvino:bf16 ...; fp32 and int8 unless given."),
     ] = None,
-    sampler: Annotated[str, typer.Option(help="guided, exact, random, tpe, nsga2, nsga3 ...")] = "guided",
+    sampler: Annotated[str, typer.Option(help="guided, exact, random, tpe, nsga2 ...")] = "guided",
     evaluator: Annotated[
         str, typer.Option(help="supernet, standalone, or outside: trainers of your own.")
     ] = "supernet",

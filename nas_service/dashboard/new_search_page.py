@@ -24,6 +24,7 @@ from nas_service.errors import NasError
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, names
 from nas_service.storage import datasets, devices, jobs
 from nas_service.storage.datasets import StoredDataset
+from nas_service.storage.spaces import own_spaces
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _FORM_BYTES = 64 * 1024
@@ -151,6 +152,7 @@ def _form(
         known_devices = devices.list_devices(session, cursor=None, limit=_N_OFFERED).items
         machines = set(jobs.machines(session))
         lines = {one.name: line_of(session, one, machines) for one in known_devices}
+        every_space = [*names(SPACES), *own_spaces(session)]
     by_name = {one.name: one for one in known_sets}
     values = {
         "dataset": next(iter(by_name), ""),
@@ -178,7 +180,7 @@ def _form(
         problem=problem or (first if errors else None),
         datasets=list(by_name),
         devices=list(lines),
-        spaces=names(SPACES),
+        spaces=every_space,
         samplers=names(SAMPLERS),
         predictors=names(PREDICTORS),
         evaluators=names(EVALUATORS),

@@ -204,6 +204,12 @@ class DatasetIn(Value):
     task: Annotated[str, Field(description="The learning task that networks are taught on it.")] = (
         "image_classification"
     )
+    teacher: Annotated[
+        str | None,
+        Field(
+            description="Of imitation: artifact of the uploaded program whose answers are learned."
+        ),
+    ] = None
     time_column: Annotated[str | None, Field(description="Of signals: seconds, or timestamps.")] = (
         None
     )
@@ -1340,6 +1346,12 @@ class SourceIn(Value):
         str | None,
         Field(
             description="NAME=PART, joined by commas: what part a folder, file or value is (train, validation, test, ignore); or `draw`."
+        ),
+    ] = None
+    teacher: Annotated[
+        str | None,
+        Field(
+            description="Of imitation: artifact of the uploaded program whose answers are learned."
         ),
     ] = None
     time_column: Annotated[str | None, Field(description="Of signals: seconds, or timestamps.")] = (

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from nas_service.compilation.samples import read_samples, save_samples
+from nas_service.compilation.uploads.answers import answers_of
+from nas_service.compilation.uploads.inspect import inspect_trainable
 from nas_service.datasets import ingest
 from nas_service.datasets.archives import unpack
 from nas_service.engine.child import Progress
+from nas_service.errors import InvalidData
 from nas_service.jobs.params import DatasetJob
 from nas_service.learning.base import Ingested, LearningTask
 from nas_service.learning.registry import DEFAULT, learning_task
@@ -74,6 +81,9 @@ def _read(
     read = partial(
         task.ingest, answers=source.get("answers") or {}, tell=report, threads=context.threads()
     )
+    teacher = (source.get("answers") or {}).get("teacher")
+    if teacher is not None:
+        read = partial(_with_answers, context, read, teacher, folder)
     if "path" in source:
         # what lies below the roots may be read; a link out of them may not be followed
         within = context.settings.roots
@@ -85,3 +95,28 @@ def _read(
     if unpacked != named:
         named.unlink()
     return read(unpacked, within=[folder])
+
+
+def _with_answers(
+    context: Context,
+    read: Callable[..., Ingested],
+    teacher: str,
+    folder: Path,
+    source: Path,
+    within: Sequence[Path],
+) -> Ingested:
+    """Read an `.npz` with what a model answers to its `x` beside, asked within limits."""
+    with context.database.session() as session:
+        stored = artifacts.get_artifact(session, teacher)
+    model, asked = folder / f"teacher{Path(stored.name).suffix}", folder / "asked.npz"
+    with context.blobs.local(stored.sha256) as blob:
+        inspect_trainable(blob, model)
+    with np.load(source, allow_pickle=False) as arrays:
+        held = {name: arrays[name] for name in arrays.files if name != "y"}
+    if "x" not in held:
+        raise InvalidData(f"{source.name} has no array x: samples of the model's inputs, (n, ...)")
+    save_samples(asked, inputs=np.ascontiguousarray(held["x"], dtype=np.float32))
+    answers_of(model, [asked], folder / "answers.npz")
+    taught = folder / "taught.npz"
+    np.savez(taught, **held, y=read_samples(folder / "answers.npz", "outputs"))
+    return read(taught, within=within)
