@@ -124,6 +124,8 @@ def _layers(options: Options, described: Described) -> tuple[LayerReport, ...]:
         name = described.choices[first_depth + number].name
         for layer in {layer_of[one] for one in region.inside if one in layer_of}:
             decisions.setdefault(layer, []).append(name)
+    for kernel in options.kernels:
+        decisions.setdefault(kernel.layer, []).append(f"kernel.{kernel.layer}")
     reasons = {one.name: one.reason for one in reversed(options.frozen)}
     whole = next((one.reason for one in options.frozen if one.name == "all layers"), "")
     return tuple(

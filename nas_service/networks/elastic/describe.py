@@ -24,6 +24,7 @@ from nas_service.networks.elastic.options import Options, Tell, Width, random_ro
 from nas_service.networks.elastic.pieces import Traced, Tracing, trace
 from nas_service.space.elastic.description import (
     DEPTH,
+    KERNEL,
     SIZE,
     WIDTH,
     Bypass,
@@ -192,6 +193,7 @@ def _described(options: Options, shaped: _Shaped, sizes: _Sizes) -> Described:
     choices = [
         *(Choice(w.name, WIDTH, w.shares, tuple(g.name for g in w.groups)) for w in options.widths),
         *(Choice(f"depth.{one.name}", DEPTH, (0, 1)) for one in options.regions),
+        *(Choice(f"kernel.{one.layer}", KERNEL, one.taps) for one in options.kernels),
         Choice("size.input", SIZE, options.sizes),
     ]
     pieces = tuple(_piece(one, sizes[one.name], region_of) for one in whole.pieces)

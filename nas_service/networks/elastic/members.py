@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, fx, nn
@@ -26,6 +26,8 @@ class Plan:
 
     channels: Mapping[str, int]
     without: Sequence[Region] = ()
+    kernels: Mapping[str, int] = field(default_factory=dict)
+    """Taps a side that depthwise layers keep, by the layer's name: those in the middle."""
 
 
 def cut_out(
@@ -55,7 +57,7 @@ def cut_out(
     _remove_dead(graph)
     needed = {str(node.target) for node in graph.nodes if node.op in {"call_module", "get_attr"}}
     for name in sorted(needed):
-        _take(network, root, name, places, kept, borrow=borrow)
+        _take(network, root, name, places, kept, borrow=borrow, taps=plan.kernels.get(name))
     member = fx.GraphModule(root, graph)
     member.train(network.training)
     return member, kept
@@ -98,6 +100,7 @@ def _take(
     kept: dict[str, dict[int, Tensor]],
     *,
     borrow: bool,
+    taps: int | None,
 ) -> None:
     """Put a layer, or a tensor by itself, into `root` as it is cut."""
     found = getattr(network, name)
@@ -114,14 +117,39 @@ def _take(
             root.register_buffer(name, value)
         return
     inputs, _ = gone.get((name, INPUTS), (frozenset(), 0))
-    if borrow and not outputs and not inputs:
+    if taps == getattr(found, "kernel_size", (None,))[0]:
+        taps = None
+    if borrow and not outputs and not inputs and taps is None:
         root.add_module(name, found)
         return
     layer = copy.deepcopy(found)
     if outputs or inputs:
         for tensor, axes in _cut_layer(layer, outputs, inputs).items():
             kept[f"{name}.{tensor}"] = axes
+    if taps is not None:
+        kept.setdefault(f"{name}.weight", {}).update(_crop(layer, taps))
     root.add_module(name, layer)
+
+
+def _crop(layer: nn.Module, taps: int) -> dict[int, Tensor]:
+    """Keep the middle of a convolution's kernel, and what it sees of its input."""
+    assert isinstance(layer, nn.Conv1d | nn.Conv2d)
+    edge = (int(layer.kernel_size[0]) - taps) // 2
+    axes = {axis: torch.arange(edge, edge + taps) for axis in range(2, layer.weight.ndim)}
+    value = layer.weight.detach()
+    for axis, places in axes.items():
+        value = _picked(value, axis, places)
+    layer.weight = nn.Parameter(value)
+    layer.kernel_size = (taps,) * len(axes)
+    if not isinstance(layer.padding, str):
+        layer.padding = tuple(
+            int(pad) - edge * int(wide)
+            for pad, wide in zip(layer.padding, layer.dilation, strict=True)
+        )
+        layer._reversed_padding_repeated_twice = [
+            one for pad in reversed(layer.padding) for one in (int(pad), int(pad))
+        ]
+    return axes
 
 
 def _left(size: int, gone: Collection[int]) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from lookup_tables.blocks.image import kept_channels
 from nas_service.networks.elastic.groups import ChannelGroup, Frozen, find_groups
@@ -20,6 +20,8 @@ _SIZES = (0.5, 0.75)
 """Of the side of the model's own input."""
 _LEAST_SIDE = 16
 _SIDE_STEP = 8
+_LEAST_CROPPED = 5
+"""Taps a side from which on a depthwise kernel may be cropped, to 3 and what lies between."""
 _FEWEST = 16
 """Channels below which a group is not worth a choice."""
 Tell = Callable[[float, str], None]
@@ -44,6 +46,14 @@ def kept(channels: int, share: float) -> int:
 
 
 @dataclass(frozen=True)
+class Kernel:
+    """A choice of how many taps a side a depthwise layer keeps; its own last."""
+
+    layer: str
+    taps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Options:
     """Everything that can be chosen about a network of that input `shape`, batch first, of 1.
 
@@ -54,14 +64,16 @@ class Options:
     shape: tuple[int, ...]
     widths: tuple[Width, ...]
     regions: tuple[Region, ...]
+    kernels: tuple[Kernel, ...]
     sizes: tuple[int, ...]
     frozen: tuple[Frozen, ...]
 
     @property
     def n_values(self) -> tuple[int, ...]:
-        """Values of every decision: widths, regions, then the size of the input."""
+        """Values of every decision: widths, regions, kernels, then the size of the input."""
         widths = (len(one.shares) for one in self.widths)
-        return (*widths, *(2 for _ in self.regions), len(self.sizes))
+        kernels = (len(one.taps) for one in self.kernels)
+        return (*widths, *(2 for _ in self.regions), *kernels, len(self.sizes))
 
     @property
     def n_choices(self) -> int:
@@ -75,7 +87,9 @@ class Options:
             channels |= width.channels(int(value))
         depths = row[len(self.widths) : len(self.widths) + len(self.regions)]
         gone = [one for one, value in zip(self.regions, depths, strict=True) if not value]
-        return Plan(channels, gone)
+        rest = row[len(self.widths) + len(self.regions) :]
+        kernels = zip(self.kernels, rest, strict=False)
+        return Plan(channels, gone, {one.layer: one.taps[int(value)] for one, value in kernels})
 
     def input_shape(self, row: Sequence[int]) -> tuple[int, ...]:
         """What the member reads."""
@@ -119,9 +133,11 @@ def find_options(network: fx.GraphModule, shape: tuple[int, ...], tell: Tell) ->
             frozen.append(Frozen(region.name, f"it cannot be left out: {reason}"))
         else:
             regions.append(region)
+    tell(0.8, "trying kernels and input sizes")
+    kernels = _kernels(network, sample, wanted)
     sizes, size_frozen = _sizes(network, shape, wanted)
     frozen += size_frozen
-    options = Options(network, shape, tuple(widths), tuple(regions), sizes, tuple(frozen))
+    options = Options(network, shape, tuple(widths), tuple(regions), kernels, sizes, tuple(frozen))
     return _together(options, wanted)
 
 
@@ -157,6 +173,24 @@ def why_not(
     if answered != wanted:
         return "it is what the network answers with"
     return ""
+
+
+def _kernels(
+    network: fx.GraphModule, sample: Tensor, wanted: tuple[int, ...]
+) -> tuple[Kernel, ...]:
+    """Depthwise layers whose kernel can be cropped to its middle."""
+    found = []
+    for name, layer in network.named_children():
+        if not isinstance(layer, nn.Conv1d | nn.Conv2d) or layer.groups == 1:
+            continue
+        taps = set(map(int, layer.kernel_size))
+        depthwise = layer.groups == layer.in_channels == layer.out_channels
+        if not depthwise or len(taps) > 1 or max(taps) < _LEAST_CROPPED or max(taps) % 2 == 0:
+            continue
+        one = Kernel(name, tuple(range(3, max(taps) + 1, 2)))
+        if not why_not(network, [], Plan({}, [], {name: 3}), sample, wanted):
+            found.append(one)
+    return tuple(found)
 
 
 def _sizes(

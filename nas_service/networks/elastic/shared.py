@@ -24,7 +24,7 @@ from nas_service.networks.elastic.rebuild import rebuild
 from nas_service.networks.elastic.regions import Region
 from nas_service.networks.supernet import SharedWeights
 from nas_service.space.base import IntArray
-from nas_service.space.elastic.description import DEPTH, WIDTH
+from nas_service.space.elastic.description import DEPTH, KERNEL, WIDTH
 from nas_service.space.elastic.space import ElasticSpace
 
 _REMEMBERED = 64
@@ -49,6 +49,7 @@ class OwnNetwork:
         """What the member of a genotype `(d,)` keeps."""
         channels: dict[str, int] = {}
         without: list[Region] = []
+        kernels: dict[str, int] = {}
         for choice, index in zip(self._choices, genotype, strict=True):
             value = choice.values[int(index)]
             if choice.about == WIDTH:
@@ -56,7 +57,9 @@ class OwnNetwork:
                     channels[group] = kept(self._size[group], float(value))
             elif choice.about == DEPTH and not value:
                 without.append(self._regions[choice.name.removeprefix("depth.")])
-        return Plan(channels, without)
+            elif choice.about == KERNEL:
+                kernels[choice.name.removeprefix("kernel.")] = int(value)
+        return Plan(channels, without, kernels)
 
     def subnet(self, genotype: IntArray) -> fx.GraphModule:
         """A network of its own with a copy of the original's weights."""

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-WIDTH, DEPTH, SIZE = "width", "depth", "size"
-"""What a decision is about: channels of groups, a region that may be left out, the input."""
+WIDTH, DEPTH, KERNEL, SIZE = "width", "depth", "kernel", "size"
+"""What a decision is about: channels of groups, a region that may be left out, the kernel of a
+depthwise layer, the input."""
 
 _VERSION = 1
 """Of what is offered: another one gives spaces of other names."""
@@ -30,8 +31,8 @@ def elastic_name(model: str, settings: Mapping[str, Any]) -> str:
 class Choice:
     """A decision: `name` is what users see, `values` go from the cheapest to the whole network.
 
-    `about` is one of width, depth and size. Values of width are shares of the channels of `groups`,
-    those of depth 0 and 1, those of size what networks read.
+    Values of width are shares of the channels of `groups`, those of depth 0 and 1, those of kernel
+    its taps a side, those of size what networks read.
     """
 
     name: str

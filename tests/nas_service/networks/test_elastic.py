@@ -22,7 +22,7 @@ from nas_service.networks.elastic.regions import find_regions
 from nas_service.networks.elastic.shared import ElasticSupernet
 from nas_service.networks.export import export
 from nas_service.space.base import ImageShape, IntArray, SearchSpace, input_size, lower
-from nas_service.space.elastic.description import DEPTH, WIDTH, ElasticDescription
+from nas_service.space.elastic.description import DEPTH, KERNEL, WIDTH, ElasticDescription
 from nas_service.space.elastic.space import ElasticSpace, OwnModel
 from nas_service.space.sampling import uniform
 from nas_service.space.testing import SearchSpaceContract
@@ -187,6 +187,25 @@ def test_the_channels_of_the_largest_norm_stay() -> None:
     (left,) = [one for one in groups if one.name == "left"]
     assert left.order[:3] == (11, 5, 3)
     assert sorted(left.order) == list(range(16))
+
+
+def test_a_cropped_kernel_is_the_middle_of_the_whole_one() -> None:
+    original = seeded(Images)
+    network = rebuilt(original)
+    member, _ = cut_out(network, [], Plan({}, [], {"first_depthwise": 3}))
+    assert isinstance(original, Images)
+    with torch.no_grad():  # the same as a kernel whose edge is zero
+        edge = torch.ones(5, 5)
+        edge[1:4, 1:4] = 0.0
+        original.first.depthwise.weight.mul_(1.0 - edge)
+        x = _noise(3, *IMAGE[1:])
+        assert torch.allclose(member(x), original(x), atol=1e-5)
+    assert member.get_submodule("first_depthwise").weight.shape == (64, 1, 3, 3)
+    made = _made(Images).description.choices
+    assert [(c.name, c.values) for c in made if c.about == KERNEL] == [
+        ("kernel.first_depthwise", (3, 5)),
+        ("kernel.second_depthwise", (3, 5)),
+    ]
 
 
 def test_a_shared_member_answers_as_the_one_that_is_cut_out(tmp_path: Path) -> None:
