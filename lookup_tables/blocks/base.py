@@ -63,6 +63,8 @@ class Block(ABC):
     """
 
     kind: ClassVar[str]
+    shares_weights: ClassVar[bool] = False
+    """Whether its torch module can be run at the sizes of a smaller block of its kind."""
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -16,6 +16,7 @@ class ConvBlock(ImageBlock):
     """The convolution alone."""
 
     kind = "conv"
+    shares_weights = True
     relu_before, relu_behind = False, False
 
     kernel: int = 1

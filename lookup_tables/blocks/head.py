@@ -45,6 +45,7 @@ class HeadBlock(VectorHeadBlock):
     """See the module's text."""
 
     kind = "head"
+    shares_weights = True
 
     mid_channels: int = 0
 

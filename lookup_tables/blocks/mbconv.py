@@ -20,6 +20,7 @@ class MbConvBlock(ImageBlock):
     """See the module's text."""
 
     kind = "mbconv"
+    shares_weights = True
 
     kernel: int = 1
     stride: int = 1

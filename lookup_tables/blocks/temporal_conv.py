@@ -18,6 +18,7 @@ class TemporalConvBlock(TemporalBlock):
     """See the module's text."""
 
     kind = "temporal_conv"
+    shares_weights = True
 
     def layers(self) -> Sequence[Layer]:
         """See `Block.layers`."""

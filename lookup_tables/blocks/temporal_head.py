@@ -16,6 +16,7 @@ class TemporalHeadBlock(Block):
     """See the module's text."""
 
     kind = "temporal_head"
+    shares_weights = True
 
     channels: int
     steps: int

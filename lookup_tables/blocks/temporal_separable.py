@@ -18,6 +18,7 @@ class TemporalSeparableBlock(TemporalBlock):
     """See the module's text."""
 
     kind = "temporal_separable"
+    shares_weights = True
 
     def layers(self) -> Sequence[Layer]:
         """See `Block.layers`."""

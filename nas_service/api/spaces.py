@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from nas_service import __version__
 from nas_service.access.identity import Rule
@@ -28,6 +28,7 @@ from nas_service.jobs.params import SpaceJob
 from nas_service.learning.registry import required_sample
 from nas_service.plugins import GROUPS, MODEL_FACTORIES, SPACES, check, names
 from nas_service.space.base import digest, n_architectures
+from nas_service.space.described.document import space_name as document_name
 from nas_service.space.elastic.description import elastic_name
 from nas_service.storage import artifacts, datasets, jobs, spaces, supernets
 from nas_service.storage.session import new_id
@@ -60,19 +61,22 @@ class OwnModelOut(BaseModel):
 
 
 class OwnSpaceIn(Strict):
-    """A space whose largest network is a model of one's own: an upload, or a factory's."""
+    """A space of a definition, or whose largest network is one's own: an upload's, a factory's."""
 
     dataset: str = Field(description="The data set that its networks are trained and judged on.")
     model: str | None = Field(default=None, description="Artifact of an uploaded program (.pt2).")
     factory: str | None = Field(default=None, description="An installed model factory.")
+    definition: dict[str, JsonValue] | None = Field(
+        default=None, description="A space described by layers, choices and rules."
+    )
     mean: list[float] | None = Field(default=None, description="Of pixels from 0 to 1.")
     std: list[float] | None = None
 
     @model_validator(mode="after")
     def one_of(self) -> OwnSpaceIn:
-        """Exactly one model, and both or neither of mean and std."""
-        if (self.model is None) == (self.factory is None):
-            raise ValueError("give one of model and factory")
+        """Exactly one model or definition, and both or neither of mean and std."""
+        if sum(one is not None for one in (self.model, self.factory, self.definition)) != 1:
+            raise ValueError("give one of model, factory and definition")
         if (self.mean is None) != (self.std is None):
             raise ValueError("give both or neither of mean and std")
         if self.std is not None and not all(one > 0 for one in self.std):
@@ -104,7 +108,7 @@ def list_spaces(with_: With) -> list[str]:
 def make_space(
     body: OwnSpaceIn, with_: With, response: Response, key: IdempotencyKey = None
 ) -> Accepted:
-    """Make a search space of a model of one's own; its name follows from model and data."""
+    """Make a search space of a definition or a model of one's own; its name follows from them."""
     if body.factory is not None:
         check(MODEL_FACTORIES, body.factory)
     with with_.database.session() as session:
@@ -120,12 +124,16 @@ def make_space(
         sample = dataset.sample.as_dict()
         settings = {"sample": sample, "mean": body.mean, "std": body.std}
         name = elastic_name(model, settings)
+        if body.definition is not None:
+            name = document_name(body.definition)
+            spaces.described(name, body.definition, dataset.sample)
         job_id = remembered(session, key, "space", body, new_id("job"))
         params = SpaceJob(
             space=name,
             dataset_id=dataset.id,
             artifact=body.model,
             factory=body.factory,
+            definition=body.definition,
             mean=body.mean,
             std=body.std,
         )

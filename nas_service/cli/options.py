@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -31,3 +32,17 @@ def numbers(name: str, text: str | None) -> list[float] | None:
         return [float(one) for one in text.split(",")]
     except ValueError:
         raise InvalidSpec(f"--{name} takes numbers a,b,c, not {text!r}", field=name) from None
+
+
+def read_yaml(option: str, file: Path) -> Any:
+    """What a YAML or JSON file says."""
+    import yaml  # few commands read it
+
+    field = option.lstrip("-").replace("-", "_")
+    try:
+        return yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise InvalidSpec(f"{option}: {error.strerror}: {file}", field=field) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise InvalidSpec(f"{option}: {file} is not YAML: {said}", field=field) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_service.cli import output
-from nas_service.cli.options import numbers
+from nas_service.cli.options import numbers, read_yaml
 from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
@@ -19,26 +19,32 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class OwnModel:
-    """What was asked for: a program's file, or an installed factory's name."""
+    """What was asked for: a program's file, an installed factory's name, or a document."""
 
     file: Path | None
     factory: str | None
+    definition: Path | None
     mean: str | None
     std: str | None
 
     @property
     def asked(self) -> bool:
         """Whether it is to be a model of one's own."""
-        return self.file is not None or self.factory is not None
+        return any(one is not None for one in (self.file, self.factory, self.definition))
 
     def check(self, space: str | None) -> None:
         """Raise `InvalidSpec` where the options do not go together."""
-        if self.file is not None and self.factory is not None:
-            raise InvalidSpec("give one of --model and --model-factory", field="model")
+        given = [one for one in (self.file, self.factory, self.definition) if one is not None]
+        if len(given) > 1:
+            raise InvalidSpec(
+                "give one of --model, --model-factory and --space-file", field="model"
+            )
         if self.asked and space is not None:
-            raise InvalidSpec("--space: the model of one's own is the space", field="space")
+            raise InvalidSpec("--space: there is another space already", field="space")
         if not self.asked and (self.mean is not None or self.std is not None):
             raise InvalidSpec("--mean and --std go with --model", field="mean")
+        if self.definition is not None and not self.definition.is_file():
+            raise InvalidSpec(f"--space-file: no file {self.definition}", field="space")
         if self.file is not None and not self.file.is_file():
             raise InvalidSpec(f"--model: no file {self.file}", field="model")
 
@@ -48,6 +54,8 @@ def have_space(nas: Client, own: OwnModel, dataset: str, *, quiet: bool) -> str:
     request: dict[str, Any] = {"dataset": dataset}
     if own.factory is not None:
         request["factory"] = own.factory
+    if own.definition is not None:
+        request["definition"] = read_yaml("--space-file", own.definition)
     if own.file is not None:
         request["model"] = nas.upload_model(own.file)["id"]
     if own.mean is not None or own.std is not None:
@@ -57,7 +65,11 @@ def have_space(nas: Client, own: OwnModel, dataset: str, *, quiet: bool) -> str:
     line = output.ProgressLine("space", quiet=quiet)
     wait_for(nas, made["job"]["id"], line, name=name)
     if not quiet:
-        tell_elastic(nas.get(f"/v1/search-spaces/{name}", dataset=dataset))
+        found = nas.get(f"/v1/search-spaces/{name}", dataset=dataset)
+        if found["own_model"] is None:
+            print(f"space {name}: {found['n_genotypes']:.3g} networks")
+        else:
+            tell_elastic(found)
     return name
 
 

@@ -13,7 +13,7 @@ import typer
 from nas_service.cli import output
 from nas_service.cli.archive import content_digest, packed
 from nas_service.cli.datasets import require_answered
-from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite
+from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite, read_yaml
 from nas_service.cli.own_model import OwnModel, have_space
 from nas_service.cli.waiting import save_result, show_front, wait_for, why_not
 from nas_service.client import ApiError, Client
@@ -31,6 +31,9 @@ def search(
     ] = None,
     model_factory: Annotated[
         str | None, typer.Option(help="The same for what an installed model factory makes.")
+    ] = None,
+    space_file: Annotated[
+        Path | None, typer.Option(help="YAML file that describes a space: layers, choices, rules.")
     ] = None,
     mean: Annotated[
         str | None,
@@ -136,7 +139,7 @@ def search(
             field="out",
         )
     limits = dict(_limit(one) for one in limit or [])
-    own = OwnModel(model, model_factory, mean, std)
+    own = OwnModel(model, model_factory, space_file, mean, std)
     own.check(space)
     with Client(server) as nas:
         nas.wait_until_it_answers()
@@ -207,15 +210,7 @@ def search(
 
 def _rules(file: Path) -> list[dict[str, Any]]:
     """The rules of a file: a list, or what stands under `rules`."""
-    import yaml  # no other command reads it
-
-    try:
-        found = yaml.safe_load(file.read_text())
-    except OSError as error:
-        raise InvalidSpec(f"--rules: {error.strerror}: {file}", field="rules") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
-        raise InvalidSpec(f"--rules: {file} is not YAML: {said}", field="rules") from error
+    found = read_yaml("--rules", file)
     listed = found.get("rules") if isinstance(found, dict) else found
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise InvalidSpec(f"--rules: {file} is no list of rules", field="rules")

@@ -73,7 +73,7 @@ class SupernetJob(JobParams):
 
 
 class SpaceJob(JobParams):
-    """Make a search space of a user's own model: an uploaded `artifact`, or an installed `factory`.
+    """Make a search space of a `definition`, or of a model: an upload's `artifact`, a `factory`.
 
     `mean` and `std`, one a channel, are what its samples are prepared with.
     """
@@ -82,6 +82,7 @@ class SpaceJob(JobParams):
     dataset_id: str
     artifact: str | None = None
     factory: str | None = None
+    definition: Json | None = None
     mean: list[float] | None = None
     std: list[float] | None = None
 

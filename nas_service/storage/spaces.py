@@ -1,7 +1,8 @@
-"""Search spaces: those that are installed, and those made of models of the users' own.
+"""Search spaces: those that are installed, those of documents, and those of users' own models.
 
-The latter are artifacts whose owner is the space's name: what it is, the program that its members
-are cut out of, how they are cut, and a report of what is elastic.
+The latter two are artifacts whose owner is the space's name. Of a document it is the document; of a
+model what the space is, the program that its members are cut out of, how they are cut, and a report
+of what is elastic.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from sqlalchemy.orm import Session
 from nas_service.errors import UnknownPlugin
 from nas_service.plugins import SPACES, load, names
 from nas_service.space.base import Sample, SearchSpace
+from nas_service.space.described.document import read_document
+from nas_service.space.described.space import DescribedSpace
 from nas_service.space.elastic.description import ElasticDescription
 from nas_service.space.elastic.space import ElasticSpace, OwnModel
+from nas_service.space.ruled import RuledSpace
+from nas_service.space.rules import rules_of
 from nas_service.storage import artifacts
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.blobs import BlobStore
@@ -26,7 +31,8 @@ from nas_service.storage.models import ArtifactRow
 
 KIND = "search_space"
 DESCRIPTION, MODEL, CUTS, REPORT = "space.json", "model.pt2", "cuts.json", "report.json"
-PREFIX = "elastic-"
+PREFIX, DESCRIBED = "elastic-", "yaml-"
+"""How names of spaces begin that are made of a model, and of a document."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +74,39 @@ def open_space(
     Raises:
         UnknownPlugin: there is none.
     """
-    if not name.startswith(PREFIX):
+    if not name.startswith((PREFIX, DESCRIBED)):
         space: SearchSpace = load(SPACES, name)(sample)
         return space
     check_space(session, name)
     files = _files(session, name)
+    if name.startswith(DESCRIBED):
+        return described(name, json.loads(_content(blobs, files[DESCRIPTION])), sample)
     description = ElasticDescription.from_dict(json.loads(_content(blobs, files[DESCRIPTION])))
     model = None
     if with_model:
         model = OwnModel(_content(blobs, files[MODEL]), _content(blobs, files[CUTS]))
     return ElasticSpace(description, sample, model)
+
+
+def described(name: str, given: Any, sample: Sample) -> SearchSpace:
+    """The space of a document, under its rules.
+
+    Raises:
+        InvalidSpec: names the place in it that is wrong, or does not suit the samples.
+    """
+    document = read_document(given)
+    space = DescribedSpace(name, document, sample)
+    return RuledSpace(space, rules_of(space, document.rules)) if document.rules else space
+
+
+def add_described(
+    session: Session, blobs: BlobStore, name: str, file: Path, lineage: dict[str, Any]
+) -> None:
+    """Keep a document's space; one that is there already stays as it is."""
+    if not _files(session, name):
+        artifacts.add_artifact(
+            session, blobs, file, owner=name, name=DESCRIPTION, kind=KIND, lineage=lineage
+        )
 
 
 def report_of(session: Session, blobs: BlobStore, name: str) -> dict[str, Any] | None:

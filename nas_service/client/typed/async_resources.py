@@ -810,7 +810,8 @@ class AsyncSearchSpaces:
     async def create(
         self, body: models.OwnSpaceIn, *, idempotency_key: str | None = None
     ) -> models.Accepted:
-        """Make a search space of a model of one's own; its name follows from model and data.
+        """Make a search space of a definition or a model of one's own; its name follows from
+        them.
 
         `POST /v1/search-spaces`
         """

@@ -866,7 +866,7 @@ class OwnModelOut(Value):
 
 class OwnSpaceIn(Value):
     """
-    A space whose largest network is a model of one's own: an upload, or a factory's.
+    A space of a definition, or whose largest network is one's own: an upload's, a factory's.
     """
 
     model_config = ConfigDict(
@@ -876,6 +876,10 @@ class OwnSpaceIn(Value):
         str,
         Field(description="The data set that its networks are trained and judged on."),
     ]
+    definition: Annotated[
+        dict[str, Any] | None,
+        Field(description="A space described by layers, choices and rules."),
+    ] = None
     factory: Annotated[str | None, Field(description="An installed model factory.")] = None
     mean: Annotated[list[float] | None, Field(description="Of pixels from 0 to 1.")] = None
     model: Annotated[str | None, Field(description="Artifact of an uploaded program (.pt2).")] = (

@@ -37,6 +37,11 @@ def make_space(context: Context, job: SpaceJob, report: Progress) -> None:
     torch.manual_seed(0)
     folder = context.scratch(f"space-{job.space}")
     try:
+        if job.definition is not None:
+            file = _written(folder / "space.json", job.definition)
+            with context.database.session() as session:
+                spaces.add_described(session, context.blobs, job.space, file, lineage())
+            return
         program = folder / "model.pt2"
         report(0.0, "reading the model")
         if job.factory is not None:

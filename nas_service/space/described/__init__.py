@@ -1,0 +1,1 @@
+"""Search spaces described in YAML: layers, choices, repeats; read and checked, no code."""

@@ -1,0 +1,257 @@
+"""A described space for samples of one shape: blocks follow each other, sizes are worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lookup_tables.blocks import Block
+from lookup_tables.blocks.registry import family
+from lookup_tables.errors import LookupTableError
+from nas_service.errors import InvalidSpec
+from nas_service.space.base import (
+    Decision,
+    FloatArray,
+    IntArray,
+    Node,
+    Sample,
+    Slot,
+    chain,
+    lower,
+)
+from nas_service.space.described.document import INPUT_SIZE, Document, Place
+from nas_service.space.described.values import Chosen
+
+_CHANNELS = ("in_channels", "channels", "in_features")
+_N_CHECKED = 64
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What a place reads: the shape `(c, ...)` under decisions, and which decisions that takes."""
+
+    shape: Callable[[Chosen], tuple[int, ...]]
+    reads: frozenset[str]
+
+
+class DescribedSpace:
+    """See the module's text.
+
+    Raises:
+        InvalidSpec: a block cannot be what the document says, at the first layer where that shows.
+    """
+
+    chain = True
+
+    def __init__(self, name: str, document: Document, sample: Sample) -> None:
+        if document.input != sample.name:
+            raise InvalidSpec(
+                f"space {name} reads {document.input}, the data set has {sample.name}",
+                field="space",
+            )
+        self.name = name
+        self.sample = sample
+        self.document = document
+        self.decisions = tuple(
+            Decision(one, values, ordered=True) for one, values in document.decisions.items()
+        )
+        self._position = {one.name: place for place, one in enumerate(self.decisions)}
+        self.resolution: int | None = self._position.get(INPUT_SIZE)
+        self.slots = self._slots()
+        self._check()
+
+    @cached_property
+    def has_supernet(self) -> bool:
+        """Whether every family of its blocks shares weights."""
+        return all(family(one.kind).shares_weights for one in self.document.places)
+
+    def _slots(self) -> tuple[Slot, ...]:
+        resolution = frozenset({INPUT_SIZE} if self.resolution is not None else ())
+        before = _Before(self._input, resolution)
+        slots = []
+        last = len(self.document.places) - 1
+        for number, place in enumerate(self.document.places):
+            made = self._maker(place, before, ends=number == last)
+            own = frozenset(one for value in place.sizes.values() for one in value.reads)
+            reads = before.reads | own | ({place.repeat} if place.repeat else frozenset())
+            order = tuple(sorted(self._position[one] for one in reads))
+            slots.append(Slot(place.name, order, self._blocks(place, made, order)))
+            if place.number == 1:  # repetitions keep the shape
+                passed = frozenset(
+                    one
+                    for size, value in place.sizes.items()
+                    if size in {"out_channels", "stride", "out_features"}
+                    for one in value.reads
+                )
+                before = _Before(_after(made), before.reads | passed)
+        return tuple(slots)
+
+    def _input(self, chosen: Chosen) -> tuple[int, ...]:
+        size = int(chosen.get(INPUT_SIZE, self.sample.size))
+        return self.sample.input_shape(size)[1:]
+
+    def _maker(self, place: Place, before: _Before, *, ends: bool) -> Callable[[Chosen], Block]:
+        kind = self._family(place)
+        fields = list(kind.__dataclass_fields__)
+        for size in place.sizes:
+            if size not in fields:
+                raise InvalidSpec(
+                    f"{place.name}.{size}: {place.kind} has no such size; it has "
+                    f"{', '.join(fields)}",
+                    field="space",
+                )
+
+        def made(chosen: Chosen) -> Block:
+            sizes = _given(before.shape(chosen), fields)
+            if ends:
+                outputs = "outputs" if "outputs" in fields else "out_channels"
+                sizes.setdefault(outputs, self.sample.n_outputs)
+            for size, value in place.sizes.items():
+                if value.of and value.of not in sizes:
+                    raise InvalidSpec(
+                        f"{place.name}.{size}: {value.of} is not known before it", field="space"
+                    )
+                sizes[size] = value.under(chosen, sizes)
+            if "residual" in fields and "residual" not in place.sizes:
+                alike = sizes.get("in_channels") == sizes.get("out_channels")
+                sizes["residual"] = int(alike and sizes.get("stride", 1) == 1)
+            try:
+                return kind(**sizes)
+            except (TypeError, LookupTableError) as error:
+                raise InvalidSpec(f"{place.name}: {error}", field="space") from error
+
+        return made
+
+    def _family(self, place: Place) -> type[Block]:
+        try:
+            return family(place.kind)
+        except LookupTableError as error:
+            raise InvalidSpec(f"{place.name}.block: {error}", field="space") from error
+
+    def _blocks(
+        self, place: Place, made: Callable[[Chosen], Block], order: tuple[int, ...]
+    ) -> Callable[[tuple[Any, ...]], tuple[Block, ...]]:
+        names = [self.decisions[one].name for one in order]
+        usual = {one.name: one.values[0] for one in self.decisions}
+
+        def blocks(values: tuple[Any, ...]) -> tuple[Block, ...]:
+            chosen = {**usual, **dict(zip(names, values, strict=True))}
+            if place.repeat and chosen[place.repeat] < place.number:
+                return ()
+            return (made(chosen),)
+
+        return blocks
+
+    def _check(self) -> None:
+        """Blocks fit each other and the sample, whatever is chosen, on networks drawn at random."""
+        generator = np.random.default_rng(0)
+        sizes = [one.size for one in self.decisions]
+        rows = [
+            self.smallest(),
+            self.largest(),
+            *generator.integers(0, sizes, (_N_CHECKED, len(sizes))),
+        ]
+        for row in rows:
+            chosen = {
+                one.name: one.values[int(i)] for one, i in zip(self.decisions, row, strict=True)
+            }
+            shape = self._input(chosen)
+            for block in lower(self, row):
+                read = tuple(next(iter(block.inputs.values())))[1:]
+                if read != shape:
+                    raise InvalidSpec(
+                        f"{block.kind} reads {read} where it gets {shape}: what a layer gives may "
+                        "not depend on choices of its own",
+                        field="space",
+                    )
+                shape = block.output_shape[1:]
+            if shape != (self.sample.n_outputs,):
+                raise InvalidSpec(
+                    f"the last layer gives {shape}, {self.sample.n_outputs} numbers are asked for; "
+                    "a network ends with a head",
+                    field="space",
+                )
+
+    def canonical(self, genotypes: IntArray) -> IntArray:
+        """Choices of repetitions that are not there take index 0."""
+        rows = np.array(genotypes, dtype=np.int64, copy=True)
+        for place in self.document.places:
+            if not place.repeat:
+                continue
+            values = np.array(self.document.decisions[place.repeat])
+            gone = values[rows[:, self._position[place.repeat]]] < place.number
+            for value in place.sizes.values():
+                for one in value.reads:
+                    if one.startswith(f"{place.name}."):
+                        rows[gone, self._position[one]] = 0
+        return rows
+
+    def valid(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:
+        """Every genotype is a network."""
+        return np.ones(len(genotypes), dtype=np.bool_)
+
+    def features(self, genotypes: IntArray) -> FloatArray:
+        """Each decision's value, and the logarithm of all products."""
+        rows = self.canonical(genotypes)
+        columns = [
+            np.array(one.values, dtype=np.float64)[rows[:, place]]
+            for place, one in enumerate(self.decisions)
+        ]
+        total = np.zeros(len(rows))
+        for reads, table in self._macs:
+            total += table[tuple(rows[:, list(reads)].T)] if reads else float(table)
+        return np.column_stack([*columns, np.log1p(total)])
+
+    @cached_property
+    def _macs(self) -> list[tuple[tuple[int, ...], FloatArray]]:
+        found = []
+        for slot in self.slots:
+            known = [self.decisions[place].values for place in slot.reads]
+            table = np.zeros([len(one) for one in known])
+            for index in np.ndindex(table.shape):
+                values = tuple(one[i] for one, i in zip(known, index, strict=True))
+                table[index] = sum(block.macs for block in slot.blocks(values))
+            found.append((slot.reads, table))
+        return found
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What each feature is."""
+        return (*(one.name for one in self.decisions), "products.log")
+
+    def wire(self, genotype: IntArray) -> tuple[Node, ...]:
+        """The layers that are there, one after the other."""
+        return chain(lower(self, genotype))
+
+    def largest(self) -> IntArray:
+        """The largest value of every decision."""
+        return np.array([int(np.argmax(one.values)) for one in self.decisions], dtype=np.int64)
+
+    def smallest(self) -> IntArray:
+        """The smallest value of every decision."""
+        row = np.array([int(np.argmin(one.values)) for one in self.decisions], dtype=np.int64)
+        return np.asarray(self.canonical(row[None, :])[0])
+
+
+def _given(shape: tuple[int, ...], fields: list[str]) -> dict[str, int]:
+    """Sizes of a block that follow from what it reads."""
+    found = {name: shape[0] for name in _CHANNELS if name in fields}
+    if len(shape) == 3:
+        found |= {
+            name: side
+            for name, side in zip(("height", "width"), shape[1:], strict=True)
+            if name in fields
+        }
+    elif len(shape) == 2:
+        found |= {"steps": shape[1]} if "steps" in fields else {}
+        found |= {"height": 1, "width": shape[1]} if "height" in fields else {}
+    return found
+
+
+def _after(made: Callable[[Chosen], Block]) -> Callable[[Chosen], tuple[int, ...]]:
+    return lambda chosen: made(chosen).output_shape[1:]

@@ -1,0 +1,217 @@
+"""Spaces described in YAML: against a space written in Python, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from nas_service.errors import InvalidSpec
+from nas_service.learning.signals.window import Window
+from nas_service.networks.supernet import Supernet
+from nas_service.space.base import ImageShape, SearchSpace, lower, parse
+from nas_service.space.described.document import read_document, space_name
+from nas_service.space.described.space import DescribedSpace
+from nas_service.space.ruled import RuledSpace
+from nas_service.space.rules import rules_of
+from nas_service.space.sampling import uniform
+from nas_service.space.temporal import TemporalSpace
+from nas_service.space.testing import SearchSpaceContract
+
+# what `temporal` is for windows of fewer than 24 steps, where nothing has a stride
+SIGNALS = """
+name: keyword
+input: signal
+define:
+  kernels: [3, 5, 9]
+  looks: {kernel: {choice: $kernels}, dilation: {from: dilation1}}
+decisions:
+  width: [0.25, 0.5, 0.75, 1.0]
+  depth1: [1, 2, 3]
+  dilation1: [1, 2]
+layers:
+  - {name: stem, block: temporal_conv, sizes: {out_channels: {round: 32, by: width}, kernel: 5}}
+  - name: stage1
+    block: temporal_separable
+    repeat: depth1
+    sizes:
+      out_channels: {round: 48, by: width}
+      kernel: {choice: $kernels}
+      dilation: {from: dilation1}
+  - {name: head, block: temporal_head}
+"""
+IMAGES = """
+name: tiny
+input: image
+input_sizes: [16, 24, 32]
+decisions:
+  width: [0.5, 1.0]
+  depth: [1, 2]
+layers:
+  - {block: conv_relu, sizes: {out_channels: {round: 16, by: width}, kernel: 3, stride: 2}}
+  - name: blocks
+    block: mbconv
+    repeat: depth
+    sizes:
+      out_channels: {round: 32, by: width}
+      kernel: {choice: [3, 5]}
+      stride: 1
+      mid_channels: {times: in_channels, by: {choice: [1, 2, 4]}}
+    first: {stride: 2}
+  - {name: head, block: head, sizes: {mid_channels: {round: 64, by: width}}}
+overrides:
+  "blocks.2.*": [1, 2]
+rules:
+  - never: {width: 1.0, depth: 2}
+"""
+WINDOW, IMAGE = Window(20, 6, 4), ImageShape(32, 3, 10)
+
+
+def _given(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+def _space(text: str, sample: Any) -> SearchSpace:
+    document = read_document(_given(text))
+    space = DescribedSpace("yaml-test", document, sample)
+    return RuledSpace(space, rules_of(space, document.rules)) if document.rules else space
+
+
+class TestSignals(SearchSpaceContract):
+    """A described space keeps the contract of spaces."""
+
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return _space(SIGNALS, WINDOW)
+
+
+class TestImages(SearchSpaceContract):
+    """With sizes of input, products of sizes, overrides and rules."""
+
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return _space(IMAGES.replace('"blocks.2.*": [1, 2]', '"blocks.2.kernel": [3, 7]'), IMAGE)
+
+
+def test_its_blocks_are_those_of_the_same_space_in_python() -> None:
+    """Stem and first stage of `temporal`, whose decisions are named alike but for the stage."""
+    described, written = _space(SIGNALS, WINDOW), TemporalSpace(WINDOW)
+    for row in uniform(described, 50, np.random.default_rng(0)):
+        chosen = {one.name: one.values[i] for one, i in zip(described.decisions, row, strict=True)}
+        other = {one.name: one.values[0] for one in written.decisions}
+        other |= {"width": chosen["width"], "stage1.depth": chosen["depth1"]}
+        other |= {"stage1.dilation": chosen["dilation1"]}
+        for layer in (1, 2, 3):
+            other[f"stage1.layer{layer}.kernel"] = chosen[f"stage1.{layer}.kernel"]
+        blocks = lower(written, parse(written, other))
+        mine = lower(described, row)
+        stem, layers = mine[0], mine[1:-1]
+        assert stem == blocks[0]
+        # stage 1 of `temporal` has 32 channels, this one 48: the rest has to be the same
+        for one, theirs in zip(layers, blocks[1 : 1 + len(layers)], strict=True):
+            assert (one.kernel, one.dilation, one.steps) == (  # type: ignore[attr-defined]  # both separable
+                theirs.kernel,  # type: ignore[attr-defined]  # as above
+                theirs.dilation,  # type: ignore[attr-defined]  # as above
+                theirs.steps,  # type: ignore[attr-defined]  # as above
+            )
+        assert len(layers) == chosen["depth1"]
+
+
+def test_sizes_follow_from_what_comes_before() -> None:
+    space = _space(IMAGES.replace('"blocks.2.*": [1, 2]', '"blocks.2.kernel": [3, 7]'), IMAGE)
+    row = parse(
+        space,
+        {
+            "width": 0.5,
+            "depth": 2,
+            "size.input": 24,
+            "blocks.1.kernel": 5,
+            "blocks.1.mid_channels": 4,
+            "blocks.2.kernel": 7,
+            "blocks.2.mid_channels": 2,
+        },
+    )
+    stem, first, second, head = lower(space, row)
+    assert stem.inputs["input"] == (1, 3, 24, 24)
+    assert first.sizes["mid_channels"] == 4 * 8  # 16 channels at half the width
+    assert first.output_shape == (1, 16, 6, 6)
+    assert (second.sizes["residual"], second.sizes["kernel"]) == (1, 7)
+    assert head.output_shape == (1, 10)
+
+
+def test_weights_are_shared_where_every_family_shares_them() -> None:
+    space = _space(SIGNALS, WINDOW)
+    assert space.has_supernet
+    assert Supernet(space, seed=0).subnet(space.smallest()) is not None
+    plain = _given(SIGNALS)
+    plain["layers"][0]["block"] = "temporal_conv"
+    traced = _given(IMAGES.replace("block: conv_relu", "block: traced_conv"))
+    del traced["rules"], traced["overrides"]
+    traced["layers"][0]["sizes"] |= {"groups": 1, "kernel_height": 3, "kernel_width": 3}
+    traced["layers"][0]["sizes"] |= {"pad_height": 1, "pad_width": 1}
+    del traced["layers"][0]["sizes"]["kernel"], traced["layers"][0]["sizes"]["stride"]
+    assert not DescribedSpace("yaml-t", read_document(traced), IMAGE).has_supernet
+
+
+def test_no_rule_is_violated_among_a_hundred_thousand_samples() -> None:
+    space = _space(IMAGES.replace('"blocks.2.*": [1, 2]', '"blocks.2.kernel": [3, 7]'), IMAGE)
+    rows = uniform(space, 100_000, np.random.default_rng(1))
+    names = [one.name for one in space.decisions]
+    wide = rows[:, names.index("width")] == 1
+    deep = rows[:, names.index("depth")] == 1
+    assert wide.any()
+    assert deep.any()
+    assert not (wide & deep).any()
+
+
+def test_the_same_document_is_the_same_space() -> None:
+    assert space_name(_given(SIGNALS)) == space_name(_given(SIGNALS))
+    other = _given(SIGNALS)
+    other["decisions"]["depth1"] = [1, 2]
+    assert space_name(other) != space_name(_given(SIGNALS))
+
+
+WRONG = [
+    ("kernels: [3, 5, 9]", "kernels: $looks", r"a circle of references: \$kernels -> \$looks"),
+    ("{choice: $kernels}", "{choice: $kernel}", r"\$kernel is not defined; known: \$kernels"),
+    ("repeat: depth1", "repeat: depth2", r"layers\[1\].repeat: 'depth2' is neither a number"),
+    ("by: width}, kernel", "by: wide}, kernel", "there is no decision 'wide'; known: width"),
+    ("block: temporal_head", "block: temporal_tail", r"head.block: unknown block kind"),
+    ("kernel: 5", "kernels: 5", "stem.kernels: temporal_conv has no such size; it has"),
+    ("kernel: 5", "kernel: 4", "stem: kernel of a block is 4, must be odd"),
+    ("kernel: 5", "kernel: five", "'five' is no size; it is a number"),
+    ("input: signal", "input: image", "reads image, the data set has signal"),
+    ("name: keyword", "name: Key Word", "'Key Word' is not of small letters"),
+    ("{from: dilation1}\nlay", "{from: dilation1}\nlay", ""),
+    ("depth1: [1, 2, 3]", "depth1: [0, 1]", "numbers from 1 up are needed"),
+    ("width: [0.25, 0.5, 0.75, 1.0]", "width: wide", "values are a list of numbers"),
+    ("width: [0.25, 0.5, 0.75, 1.0]", "width: [0.5, 0.5]", "the same value twice"),
+    ("  - {name: head, block: temporal_head}\n", "", "a network ends with a head"),
+    (
+        "out_channels: {round: 48, by: width}",
+        "out_channels: {choice: [8, 16]}",
+        "has to be the same however often it is repeated",
+    ),
+    ("input: signal", "input: signal\nlayer: []", "layer: not known; known are"),
+    ("name: head", "name: stem", r"layers\[2\].name: 'stem' is the name of another layer"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [one for one in WRONG if one[2]])
+def test_what_is_wrong_is_named_with_its_place(old: str, new: str, said: str) -> None:
+    text = SIGNALS.replace(old, new)
+    assert text != SIGNALS
+    with pytest.raises(InvalidSpec, match=said):
+        _space(text, WINDOW)
+
+
+def test_overrides_and_rules_that_do_not_fit_are_named() -> None:
+    given = _given(SIGNALS)
+    with pytest.raises(InvalidSpec, match=r"overrides\.stage9\.\*: no decision of that name"):
+        read_document({**given, "overrides": {"stage9.*": [3]}})
+    rule = {"always": {"width": {"at_least": 2}}}
+    with pytest.raises(InvalidSpec, match="the rules leave nothing"):
+        _space(yaml.safe_dump({**given, "rules": [rule]}), WINDOW)
