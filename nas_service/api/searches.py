@@ -39,6 +39,7 @@ from nas_service.search.quantities.registry import QuantityAt
 from nas_service.search.reopen import check_follows
 from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.space.base import describe
+from nas_service.space.described.space import DescribedSpace
 from nas_service.space.ruled import RuledSpace
 from nas_service.space.rules import rules_of
 from nas_service.storage import certified, datasets, devices, jobs, searches
@@ -260,6 +261,8 @@ def settled(session: Session, blobs: BlobStore, body: SearchIn) -> Settled:
             f"space {spec.space} shares no weights; use the evaluator 'standalone'",
             field="evaluator",
         )
+    if isinstance(space, DescribedSpace):
+        spec = replace(spec, rules=(*space.document.rules, *spec.rules))
     if spec.rules:
         RuledSpace(space, rules_of(space, spec.rules))
     return Settled(spec, dataset, device, dataset.task.note(metric, dataset.facts))

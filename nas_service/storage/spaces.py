@@ -89,14 +89,18 @@ def open_space(
 
 
 def described(name: str, given: Any, sample: Sample) -> SearchSpace:
-    """The space of a document, under its rules.
+    """The space of a document; its rules are checked, a search takes them as its own.
+
+    Weights are shared without rules, so that the largest network is that of every slot.
 
     Raises:
         InvalidSpec: names the place in it that is wrong, or does not suit the samples.
     """
     document = read_document(given)
     space = DescribedSpace(name, document, sample)
-    return RuledSpace(space, rules_of(space, document.rules)) if document.rules else space
+    if document.rules:
+        RuledSpace(space, rules_of(space, document.rules))
+    return space
 
 
 def add_described(
