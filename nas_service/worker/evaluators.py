@@ -87,7 +87,7 @@ class OutsideEvaluator:
     def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
         """See `AccuracyEvaluator.evaluate`; seeds are the trainers' business."""
         del seed
-        return self._ask(genotypes, fidelity)
+        return np.maximum(self._ask(genotypes, fidelity), 0.0)
 
 
 class SupernetEvaluator:
@@ -108,7 +108,7 @@ class SupernetEvaluator:
             size = input_size(self._supernet.space, genotype)
             network = self._supernet.subnet(genotype)
             recalibrate(network, self._data, size, n_samples=n_samples)
-            found.append(_score(self._metric, judged(network, self._data, part, size)))
+            found.append(score_of(self._metric, judged(network, self._data, part, size)))
         return np.array(found, dtype=np.float64)
 
 
@@ -149,12 +149,13 @@ class StandaloneEvaluator:
             train(network, self._data, size, recipe, seed=seed, on_epoch=on_epoch)
             if fidelity < 1.0:
                 recalibrate(network, self._data, size)
-            found.append(_score(self._metric, self._judged(network, size)))
+            found.append(score_of(self._metric, self._judged(network, size)))
         return np.array(found, dtype=np.float64)
 
     def _judged(self, network: nn.Module, size: int) -> Judged:
         return judged(network, self._data, self._part, size)
 
 
-def _score(metric: Metric, of: Judged) -> float:
-    return metric.score(metric.value(of))
+def score_of(metric: Metric, of: Judged) -> float:
+    """What is worse than an answer that says nothing counts as that: predictors read shares."""
+    return max(0.0, metric.score(metric.value(of)))

@@ -14,6 +14,7 @@ from nas_service.learning.imitation.read import read_recorded
 from nas_service.learning.imitation.task import Imitation
 from nas_service.learning.registry import learning_task
 from nas_service.learning.testing import LearningTaskContract
+from nas_service.worker.evaluators import OutsideEvaluator, score_of
 
 
 def save_recorded(path: Path, axes: tuple[int, ...], n: int = 120) -> Path:
@@ -101,3 +102,13 @@ def test_what_a_user_may_say_is_whose_answers_are_learned() -> None:
     assert Imitation().answers({"teacher": "art_1", "layout": None}) == {"teacher": "art_1"}
     with pytest.raises(InvalidSpec, match="layout: recorded samples are read in one way"):
         Imitation().answers({"layout": "arrays"})
+
+
+def test_a_network_worse_than_the_mean_answer_is_worth_nothing() -> None:
+    """And not less: what predictors learn from are shares."""
+    asked = OutsideEvaluator(lambda rows, _: np.linspace(-0.6, 0.6, len(rows)))
+    found = asked.evaluate(np.zeros((3, 2), dtype=np.int64), fidelity=1.0, seed=0)
+    assert found.tolist() == [0.0, 0.0, 0.6]
+    judged = Imitated(np.array([[3.0], [-3.0]]), np.array([[-1.0], [1.0]]))
+    assert FIDELITY.value(judged) < 0.0
+    assert score_of(FIDELITY, judged) == 0.0

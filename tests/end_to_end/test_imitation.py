@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from nas_service.client import ApiError
 from tests.nas_service.networks.own_networks import SIGNAL, Signals, program_of, seeded
@@ -28,6 +29,21 @@ def _recorded(path: Path, n: int = 400) -> Path:
     return path
 
 
+def _detector(samples: Path) -> nn.Module:
+    """A network with the statistics of such samples, as training leaves them."""
+    network = seeded(Signals).train()
+    norm = network.get_submodule("norm1")
+    assert isinstance(norm, nn.BatchNorm1d)
+    norm.reset_running_stats()
+    norm.momentum = None  # the average of what is seen
+    with torch.no_grad(), np.load(samples) as arrays:
+        network(torch.from_numpy(arrays["x"]))
+        head = network.get_submodule("head")
+        assert isinstance(head, nn.Linear)
+        head.weight.mul_(10.0)
+    return network.eval()
+
+
 def _cli(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "nas_service.cli", *arguments, "--server", service.url]
     return subprocess.run(  # our interpreter
@@ -37,9 +53,8 @@ def _cli(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_model_is_imitated_without_any_label(tmp_path: Path) -> None:
-    teacher = seeded(Signals)
-    torch.export.save(program_of(teacher, SIGNAL), tmp_path / "detector.pt2")
     samples = _recorded(tmp_path / "samples.npz")
+    torch.export.save(program_of(_detector(samples), SIGNAL), tmp_path / "detector.pt2")
     service = Service(tmp_path / "var")
     service.start()
     nas = service.client
@@ -59,6 +74,7 @@ def test_a_model_is_imitated_without_any_label(tmp_path: Path) -> None:
         nas.wait(made["job"]["id"], timeout_s=120)
         asked = toy_search(dataset="sensor", space=made["id"], max_latency_ms=1.0)
         asked |= {"metric": "fidelity", "precisions": ["fp32"], "measuring_budget": 2}
+        asked |= {"n_initial": 64, "n_holdout": 24}  # of 16 networks that there are
         asked["training"] = {"epochs": 12, "finetune_epochs": 8, "batch": 16}
         search = nas.submit_search(**asked)["id"]
         nas.wait(search, timeout_s=500)
@@ -66,9 +82,9 @@ def test_a_model_is_imitated_without_any_label(tmp_path: Path) -> None:
         (row,) = winner["results"]
         assert row["published"], row
         assert row["certificate"]["verdict"] == "certified"
-        assert row["measured_accuracy"] > 0.8  # of the answers' variance
-        assert row["imitation"]["sqnr_db"] > 7.0
-        assert row["imitation"]["same_decision"] > 0.8
+        assert row["measured_accuracy"] > 0.5  # of the answers' variance
+        assert row["imitation"]["sqnr_db"] > 3.0
+        assert row["imitation"]["same_decision"] > 0.9
         with pytest.raises(ApiError, match="imitation of a model has no usual space"):
             nas.submit_search(**{k: v for k, v in asked.items() if k != "space"})
     finally:

@@ -52,10 +52,10 @@ def choose_winners(context: Context, job: SearchJob, report: Progress) -> Winner
             return WinnersChosen(winners=[])
         dataset = datasets.get_dataset(session, search.dataset_id)
         last = searches.front_body(session, search.id, search.revision)
-        barred: set[tuple[int, ...]] = set()
+        probes: set[tuple[int, ...]] = set()
         if search.facts.predictor_id:
             stored = supernets.get_predictor(session, search.facts.predictor_id)
-            barred = {tuple(p["genotype"]) for p in stored.shipping.get("probes", [])}
+            probes = {tuple(p["genotype"]) for p in stored.shipping.get("probes", [])}
     spec = search.value
     problem = open_problem(context, search)
     known = evaluated_before(context, search, problem.space.architectures)
@@ -63,11 +63,13 @@ def choose_winners(context: Context, job: SearchJob, report: Progress) -> Winner
     card = _last_card(last, len(known[1]) + len(told)) or predictor_card(problem, spec, known, told)
     # the front that is shown stays what was predicted; winners are taken from what is left of it
     front = front_of(problem, judged(problem, candidates, search.facts.certification))
-    barred |= {one.genotype.architecture for one in before}
+    taken = {one.genotype.architecture for one in before}
     wanted = spec.n_winners if not before else _n_failed(before)
     metric = dataset.task.metric(spec.metric)
     resolution = _resolution(dataset, metric)
-    chosen = winners.choose(front, wanted, barred=barred, resolution=resolution)
+    chosen = winners.choose(front, wanted, barred=probes | taken, resolution=resolution)
+    if not chosen and not before:  # in a small space all of the front may have been probes
+        chosen = winners.choose(front, wanted, barred=taken, resolution=resolution)
     ids = []
     with context.database.session() as session:
         store_front(

@@ -14,6 +14,7 @@ import numpy as np
 
 from lookup_tables.blocks import Block
 from lookup_tables.calibrate import fit_calibration
+from lookup_tables.errors import ProfilingFailed
 from lookup_tables.fill import MIN_MEASURED, FillReport, design, fill
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
@@ -74,6 +75,13 @@ def plan_of(
     spaces = [space, *(NarrowedSpace(space, width) for width in widths if width < 1.0)]
     everything = sorted({block for one in spaces for block in all_blocks(one)})
     samples = distinct(space, n_fit + n_check, np.random.default_rng([seed, 11]))
+    if len(samples) < n_fit + n_check:  # a small space: some of it is left to check on
+        n_fit = round(len(samples) * n_fit / (n_fit + n_check))
+        if n_fit < MIN_NETWORKS:
+            raise ProfilingFailed(
+                f"space {space.name} has {len(samples)} networks: too few to fit and check a table "
+                f"on (at least {2 * MIN_NETWORKS})"
+            )
     return ProfilePlan(
         everything,
         design(everything, max_blocks, seed=seed),

@@ -155,6 +155,8 @@ def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> None:
     space = supernet.space
     n_initial, n_holdout = job.n_initial, job.n_holdout
     genotypes = distinct(space, n_initial + n_holdout, np.random.default_rng([shared.seed, 3]))
+    if len(genotypes) < n_initial + n_holdout:  # a small space: some of it is held out
+        n_initial = round(len(genotypes) * n_initial / (n_initial + n_holdout))
     # the corners anchor the predictor where searches end
     genotypes[0], genotypes[1] = space.smallest(), space.largest()
     metric = data.task.metric(job.metric)

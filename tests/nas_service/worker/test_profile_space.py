@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from lookup_tables.errors import ProfilingFailed
 from lookup_tables.measuring.timing import Timing
 from lookup_tables.target import Target
-from nas_service.space.base import ImageShape
+from nas_service.space.base import ImageShape, SearchSpace
+from nas_service.space.described.document import read_document
+from nas_service.space.described.space import DescribedSpace
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.worker.tasks.profile_space import ProfilePlan, plan_of, profile_space
 
@@ -111,3 +114,36 @@ def test_nothing_is_measured_twice_on_a_device_that_does_not_slip(tmp_path: Path
     profiler = Scripted({})
     _profiled(profiler, tmp_path)
     assert len(profiler.asked) == 1
+
+
+def _few(depths: list[int]) -> SearchSpace:
+    """A space of four networks for each depth."""
+    given = {
+        "name": "few",
+        "input": "image",
+        "decisions": {"depth": depths, "width": [0.5, 1.0]},
+        "layers": [
+            {"block": "conv_relu", "sizes": {"out_channels": {"round": 16, "by": "width"}}},
+            {
+                "name": "more",
+                "block": "conv_relu",
+                "repeat": "depth",
+                "sizes": {"out_channels": 16, "kernel": 3},
+            },
+            {"block": "head", "sizes": {"mid_channels": {"choice": [16, 24]}}},
+        ],
+    }
+    return DescribedSpace("few", read_document(given), ImageShape(8, 1, 2))
+
+
+def test_of_a_small_space_some_is_left_to_check_on() -> None:
+    plan = plan_of(_few([1, 2, 3]), 0, (24, 20))
+    fit, check = ({tuple(map(int, row)) for row in rows} for rows in (plan.for_fit, plan.for_check))
+    assert len(check) >= 5
+    assert len(fit) >= 5
+    assert not (fit & check) - {(0, 0, 0)}  # the smallest is always fitted
+
+
+def test_a_space_of_too_few_networks_says_so() -> None:
+    with pytest.raises(ProfilingFailed, match=r"space few has 8 networks: too few"):
+        plan_of(_few([1, 2]), 0, (24, 20))
