@@ -25,8 +25,10 @@ _KNOWN = {
 }
 _LAYER = {"name", "block", "repeat", "sizes", "first"}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_MOST_LAYERS = 200
+_MOST_LAYERS = 100
 _MOST_DECISIONS = 300
+_MOST_PLACES = 1000
+_LARGEST_INPUT = 4096
 INPUT_SIZE = "size.input"
 
 
@@ -87,7 +89,10 @@ def read_document(given: Any) -> Document:
         for name, values in _mapping(given.get("decisions", {}), "decisions").items()
     }
     if "input_sizes" in given:
-        decisions[INPUT_SIZE] = numbers("input_sizes", given["input_sizes"])
+        sizes = numbers("input_sizes", given["input_sizes"])
+        if not all(isinstance(one, int) and 1 <= one <= _LARGEST_INPUT for one in sizes):
+            raise _wrong("input_sizes", f"whole numbers from 1 to {_LARGEST_INPUT} are needed")
+        decisions[INPUT_SIZE] = sizes
     places = _places(given, decisions)
     _override(decisions, given.get("overrides", {}))
     if len(decisions) > _MOST_DECISIONS:
@@ -154,6 +159,8 @@ def _places(given: Mapping[str, Any], decisions: dict[str, tuple[Any, ...]]) -> 
             raise _wrong(f"{place}.name", f"{name!r} is the name of another layer, too")
         taken.add(name)
         found += _repeated(place, name, layer, decisions, str(given["input"]))
+        if len(found) > _MOST_PLACES:
+            raise _wrong(place, f"with all repetitions there are more than {_MOST_PLACES} layers")
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,7 @@ from nas_service.space.described.values import Chosen
 
 _CHANNELS = ("in_channels", "channels", "in_features")
 _N_CHECKED = 64
+_MOST_COMBINATIONS = 4096
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,13 @@ class DescribedSpace:
             own = frozenset(one for value in place.sizes.values() for one in value.reads)
             reads = before.reads | own | ({place.repeat} if place.repeat else frozenset())
             order = tuple(sorted(self._position[one] for one in reads))
+            combinations = math.prod(self.decisions[one].size for one in order)
+            if combinations > _MOST_COMBINATIONS:
+                raise InvalidSpec(
+                    f"{place.name}: it depends on {combinations:,} combinations of decisions, at "
+                    f"most {_MOST_COMBINATIONS:,} can be priced",
+                    field="space",
+                )
             slots.append(Slot(place.name, order, self._blocks(place, made, order)))
             if place.number == 1:  # repetitions keep the shape
                 passed = frozenset(
@@ -88,7 +97,7 @@ class DescribedSpace:
                     if size in {"out_channels", "stride", "out_features"}
                     for one in value.reads
                 )
-                before = _Before(_after(made), before.reads | passed)
+                before = _Before(_after(made, before.reads | passed), before.reads | passed)
         return tuple(slots)
 
     def _input(self, chosen: Chosen) -> tuple[int, ...]:
@@ -253,5 +262,17 @@ def _given(shape: tuple[int, ...], fields: list[str]) -> dict[str, int]:
     return found
 
 
-def _after(made: Callable[[Chosen], Block]) -> Callable[[Chosen], tuple[int, ...]]:
-    return lambda chosen: made(chosen).output_shape[1:]
+def _after(
+    made: Callable[[Chosen], Block], reads: frozenset[str]
+) -> Callable[[Chosen], tuple[int, ...]]:
+    """The shape that a block gives, worked out once for the decisions that it depends on."""
+    known: dict[tuple[Any, ...], tuple[int, ...]] = {}
+    names = sorted(reads)
+
+    def shape(chosen: Chosen) -> tuple[int, ...]:
+        key = tuple(chosen.get(one) for one in names)
+        if key not in known:
+            known[key] = made(chosen).output_shape[1:]
+        return known[key]
+
+    return shape

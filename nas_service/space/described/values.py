@@ -12,6 +12,9 @@ Chosen = Mapping[str, Any]
 """Values of decisions by name."""
 _STEP = {"signal": 4}
 _USUAL_STEP = 8
+_MOST_VALUES = 64
+LARGEST = 1_000_000
+"""Of any number in a document."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ def numbers(place: str, given: Any) -> tuple[Any, ...]:
     values = given if isinstance(given, list | tuple) else None
     if not values or not all(isinstance(one, int | float) for one in values):
         raise InvalidSpec(f"{place}: values are a list of numbers, not {given!r}", field="space")
+    if len(values) > _MOST_VALUES or any(abs(one) > LARGEST for one in values):
+        raise InvalidSpec(
+            f"{place}: at most {_MOST_VALUES} values, none beyond {LARGEST:,}", field="space"
+        )
     if len(set(values)) < len(values):
         raise InvalidSpec(f"{place}: the same value twice in {given!r}", field="space")
     return tuple(values)
@@ -65,7 +72,7 @@ def parse_size(place: str, given: Any, input_name: str) -> tuple[Value, Choice |
     Raises:
         InvalidSpec: says what a size can be.
     """
-    if isinstance(given, bool | int) or (isinstance(given, float) and given == int(given)):
+    if isinstance(given, int | float) and abs(given) <= LARGEST and given == int(given):
         return Value(int(given)), None
     if isinstance(given, Mapping):
         keys = frozenset(given)
@@ -76,8 +83,10 @@ def parse_size(place: str, given: Any, input_name: str) -> tuple[Value, Choice |
         if keys == {"round", "by"}:
             step = _STEP.get(input_name, _USUAL_STEP)
             amount = given["round"]
-            if not isinstance(amount, int | float) or amount <= 0:
-                raise InvalidSpec(f"{place}.round: {amount!r} is no positive number", field="space")
+            if not isinstance(amount, int | float) or not 0 < amount <= LARGEST:
+                raise InvalidSpec(
+                    f"{place}.round: {amount!r} is no number from 0 to {LARGEST:,}", field="space"
+                )
             return Value(amount, by=str(given["by"]), rounded=step), None
         if keys == {"times", "by"}:
             inner = given["by"]

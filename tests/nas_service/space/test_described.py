@@ -196,6 +196,11 @@ WRONG = [
         "has to be the same however often it is repeated",
     ),
     ("input: signal", "input: signal\nlayer: []", "layer: not known; known are"),
+    ("kernel: 5", "kernel: 1.0e+300", "is no size"),
+    ("round: 48", "round: 1.0e+300", "is no number from 0 to 1,000,000"),
+    ("width: [0.25, 0.5, 0.75, 1.0]", "width: [1, 1.0e+300]", "none beyond 1,000,000"),
+    ("input: signal", "input: signal\ninput_sizes: [20, 0]", "whole numbers from 1 to 4096"),
+    ("depth1: [1, 2, 3]", "depth1: [1, 201]", "numbers from 1 up are needed"),
     ("name: head", "name: stem", r"layers\[2\].name: 'stem' is the name of another layer"),
 ]
 
