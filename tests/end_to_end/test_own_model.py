@@ -140,11 +140,17 @@ def _refusals(service: Service, folder: Path) -> None:
     torch.manual_seed(0)
     wrong = folder / "wrong.pt2"
     torch.export.save(program_of(nn.Sequential(nn.Conv2d(3, 16, 3), nn.Flatten())), wrong)
+    maps, wide = folder / "maps.pt2", folder / "wide.pt2"
+    torch.export.save(program_of(nn.Conv2d(1, 16, 3), SHAPE), maps)
+    network = nn.Sequential(nn.Conv2d(1, 16, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    torch.export.save(program_of(network, (1, 1, 16, 24)), wide)
     (folder / "broken.pt2").write_bytes(b"PK\x03\x04 and no more")
     (folder / "graph.onnx").write_bytes(b"\x08\x0a")
     np.save(folder / "weights.npy", np.zeros(3))
     cases = [
         (wrong, "the model takes 3 channels, the data set's images have 1"),
+        (maps, "the model answers (1, 16, 14, 14); numbers for each sample"),
+        (wide, "the model takes (1, 1, 16, 24), the data set has samples of"),
         (folder / "broken.pt2", "the model is not taken"),
         (folder / "graph.onnx", "its layers are no torch modules"),
         (folder / "weights.npy", "ending '.npy' is none of"),

@@ -120,6 +120,19 @@ def _require_fits(context: Context, program: Any, dataset: StoredDataset, job: S
     data = open_data(context, dataset, 8)
     if job.mean is not None and job.std is not None:
         data = data.normalised(job.mean, job.std)
+    shape = (1, *example.shape[1:])
     with torch.no_grad():
         outputs = program.module()(torch.zeros_like(example))
-    data.require_model((1, *example.shape[1:]), int(outputs.shape[-1]))
+    if outputs.ndim != 2:
+        raise InvalidData(
+            f"the model answers {tuple(outputs.shape)}; numbers for each sample, (n, k), are "
+            "needed",
+            field="model",
+        )
+    data.require_model(shape, int(outputs.shape[1]))
+    if dataset.sample.input_shape(shape[-1]) != shape:
+        raise InvalidData(
+            f"the model takes {shape}, the data set has samples of "
+            f"{dataset.sample.input_shape(dataset.sample.size)}",
+            field="model",
+        )
