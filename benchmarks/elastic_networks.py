@@ -111,7 +111,6 @@ VISION = (
     "densenet121",
     "convnext_tiny",
     "squeezenet1_1",
-    "vgg11_bn",
     "mnasnet1_0",
 )
 IMAGE_MODELS: Mapping[str, tuple[Mapping[str, Any], tuple[int, ...]]] = {
@@ -133,6 +132,7 @@ def networks() -> tuple[dict[str, Named], list[str]]:
         models = _library("torchvision").models
         for name in VISION:
             found[name] = Named(_maker(getattr(models, name), num_classes=CLASSES))
+        found["vgg11_bn"] = Named(_maker(models.vgg11_bn, num_classes=CLASSES), (3, 224, 224))
         features = _maker(models.mobilenet_v3_small, num_classes=CLASSES)
         found["ssdlite_like"] = Named(lambda: Boxes(features().features, 576))
     except ModuleNotFoundError as error:

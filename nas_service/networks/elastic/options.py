@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,8 +14,10 @@ from torch import Tensor, fx, nn
 
 from lookup_tables.blocks.image import kept_channels
 from nas_service.networks.elastic.groups import ChannelGroup, Frozen, find_groups
+from nas_service.networks.elastic.layers import not_elastic
 from nas_service.networks.elastic.members import Plan, cut_out, shapes_of
 from nas_service.networks.elastic.regions import Region, find_regions
+from nas_service.networks.export import export
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """Of a group's channels, rounded to the multiples of eight that runtimes are fast at."""
@@ -20,6 +25,8 @@ _SIZES = (0.5, 0.75)
 """Of the side of the model's own input."""
 _LEAST_SIDE = 16
 _SIDE_STEP = 8
+_SAID = 160
+"""Characters of what torch says."""
 _LEAST_CROPPED = 5
 """Taps a side from which on a depthwise kernel may be cropped, to 3 and what lies between."""
 _FEWEST = 16
@@ -135,6 +142,8 @@ def find_options(network: fx.GraphModule, shape: tuple[int, ...], tell: Tell) ->
             regions.append(region)
     tell(0.8, "trying kernels and input sizes")
     kernels = _kernels(network, sample, wanted)
+    if reason := why_not_exported(network, shape):
+        raise not_elastic(f"torch does not write it as an ONNX graph ({reason})")
     sizes, size_frozen = _sizes(network, shape, wanted)
     frozen += size_frozen
     options = Options(network, shape, tuple(widths), tuple(regions), kernels, sizes, tuple(frozen))
@@ -193,6 +202,17 @@ def _kernels(
     return tuple(found)
 
 
+def why_not_exported(network: fx.GraphModule, shape: tuple[int, ...]) -> str:
+    """Why a network cannot be written as an ONNX graph, which delivers it; nothing where it can."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            export(copy.deepcopy(network), Path(folder) / "network.onnx", shape)
+        except Exception as error:  # noqa: BLE001  # torch has its own for each operator
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            return lines[0].rstrip(".")[:_SAID]
+    return ""
+
+
 def _sizes(
     network: fx.GraphModule, shape: tuple[int, ...], wanted: tuple[int, ...]
 ) -> tuple[tuple[int, ...], list[Frozen]]:
@@ -205,7 +225,9 @@ def _sizes(
         side = round(own * share / _SIDE_STEP) * _SIDE_STEP
         if side < _LEAST_SIDE or side in found:
             continue
-        reason = why_not(network, [], Plan({}), torch.randn(*shape[:2], side, side), wanted)
+        smaller = (*shape[:2], side, side)
+        reason = why_not(network, [], Plan({}), torch.randn(smaller), wanted)
+        reason = reason or why_not_exported(network, smaller)
         if not reason:
             found.add(side)
     frozen = [Frozen("input size", reason)] if reason and len(found) == 1 else []

@@ -319,6 +319,21 @@ class TestRefused:
         with pytest.raises(InvalidData, match="batch normalisation is in training mode"):
             rebuild(program)
 
+    def test_what_cannot_be_delivered(self) -> None:
+        class Pooled(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.conv = nn.Conv2d(3, 32, 3, stride=4)
+                self.head = nn.Linear(32 * 49, 4)
+
+            def forward(self, x: Tensor) -> Tensor:
+                y = nn.functional.adaptive_avg_pool2d(self.conv(x), 7)
+                logits: Tensor = self.head(y.flatten(1))
+                return logits
+
+        with pytest.raises(InvalidData, match=r"torch does not write it as an ONNX graph \(Uns"):
+            make_elastic(program_of(Pooled()), name="x", model_sha256="")
+
     def test_several_inputs(self) -> None:
         class Two(nn.Module):
             def forward(self, a: Tensor, b: Tensor) -> Tensor:
