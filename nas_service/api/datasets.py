@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -150,6 +151,7 @@ def register(
     """Import a built-in data set, or one below the folders that NAS_DATA_ROOTS names."""
     check(LEARNING_TASKS, body.task)
     answered = learning_task(body.task).answers(body.given())
+    _require_teacher(with_, answered)
     if body.builtin:
         if answered:
             raise InvalidSpec("a built-in data set is read in one way", field="builtin")
@@ -196,6 +198,7 @@ async def upload(
     ending = _ending(query.filename)
     check(LEARNING_TASKS, query.task)
     given = learning_task(query.task).answers(query.given())
+    _require_teacher(with_, given)
     if key is None:  # said before gigabytes are sent
         with with_.database.session() as session:
             datasets.require_free(session, query.name)
@@ -290,3 +293,13 @@ def _import(
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return Accepted(id=job.subject, href=f"/v1/datasets/{name}", job=JobOut.of(job))
+
+
+def _require_teacher(with_: Services, answers: Mapping[str, Any]) -> None:
+    """Raise where the model whose answers are learned is none that was uploaded."""
+    teacher = answers.get("teacher")
+    if teacher is None:
+        return
+    with with_.database.session() as session:
+        if artifacts.get_artifact(session, str(teacher)).kind != "model":
+            raise InvalidSpec(f"artifact {teacher!r} is no uploaded model", field="teacher")

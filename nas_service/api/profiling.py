@@ -19,6 +19,7 @@ from nas_service.errors import Conflict, InvalidSpec
 from nas_service.jobs.params import DriftJob, KitImportJob, KitJob, ProfileJob
 from nas_service.learning.registry import required_sample
 from nas_service.space.base import Sample
+from nas_service.space.elastic.space import ElasticSpace
 from nas_service.storage import agents, artifacts, datasets, devices, jobs
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice
@@ -181,7 +182,9 @@ def _sample(session: Session, blobs: BlobStore, body: ProfileIn) -> Sample:
         if not dataset.ready:
             raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
         sample = dataset.sample
-    open_space(session, blobs, body.space, sample)
+    space = open_space(session, blobs, body.space, sample)
+    if isinstance(space, ElasticSpace):
+        space.description.require_fits(sample)
     return sample
 
 

@@ -40,6 +40,7 @@ from nas_service.search.reopen import check_follows
 from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.space.base import describe
 from nas_service.space.described.space import DescribedSpace
+from nas_service.space.elastic.space import ElasticSpace
 from nas_service.space.ruled import RuledSpace
 from nas_service.space.rules import rules_of
 from nas_service.storage import certified, datasets, devices, jobs, searches
@@ -261,8 +262,11 @@ def settled(session: Session, blobs: BlobStore, body: SearchIn) -> Settled:
             f"space {spec.space} shares no weights; use the evaluator 'standalone'",
             field="evaluator",
         )
+    if isinstance(space, ElasticSpace):
+        space.description.require_fits(dataset.sample)
     if isinstance(space, DescribedSpace):
-        spec = replace(spec, rules=(*space.document.rules, *spec.rules))
+        own = [one for one in space.document.rules if one not in spec.rules]
+        spec = replace(spec, rules=(*own, *spec.rules))
     if spec.rules:
         RuledSpace(space, rules_of(space, spec.rules))
     return Settled(spec, dataset, device, dataset.task.note(metric, dataset.facts))

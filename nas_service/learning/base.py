@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +120,7 @@ class Data(ABC):
         """Stored samples, each mirrored as `augmented` does it where `flip` is asked for."""
 
     @abstractmethod
-    def normalised(self, mean: Sequence[float], std: Sequence[float]) -> Data:
+    def normalised(self, mean: Sequence[float], std: Sequence[float]) -> Self:
         """The same data, prepared with these numbers a channel instead of its own.
 
         Raises:

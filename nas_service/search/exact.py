@@ -23,6 +23,7 @@ from nas_service.space.rules import LinearRow
 
 SOLVE_S = 20.0
 """A program that takes longer gives the best network found by then."""
+_N_PROBED = 64
 _MOST_CUTS = 40
 """Networks that are not valid, or not wanted, and are ruled out one by one."""
 
@@ -41,7 +42,7 @@ class ExactChoice:
     def __init__(self, space: Choices, rows: Sequence[LinearRow] = ()) -> None:
         """`rows` are rules that hold beside the limits."""
         self._space = space
-        self._rules = rows
+        self._rules = [*rows, *_absent(space)]
         self._sizes = [decision.size for decision in space.decisions]
         self._starts = np.concatenate([[0], np.cumsum(self._sizes)]).astype(int)
 
@@ -66,6 +67,35 @@ class ExactChoice:
                 return row
             program.rule_out(row)
         return None
+
+
+def _absent(space: Choices) -> list[LinearRow]:
+    """Where a value of one decision takes another one away, that has its first value.
+
+    So canonical genotypes have it, and scores are learned on those: the layers beyond a depth bring
+    nothing. Found by looking at what `canonical` does, and kept where it does so on every one of
+    many networks drawn at random.
+    """
+    decisions = space.decisions
+    generator = np.random.default_rng(0)
+    sizes = [decision.size for decision in decisions]
+    drawn = generator.integers(0, sizes, (_N_PROBED, len(sizes)))
+    last = np.array([size - 1 for size in sizes], dtype=np.int64)
+    found = []
+    for place, size in enumerate(sizes):
+        for value in range(size):
+            row = last.copy()
+            row[place] = value
+            gone = np.flatnonzero((space.canonical(row[None, :])[0] == 0) & (row > 0))
+            for other in gone[gone != place]:
+                probe = drawn.copy()
+                probe[:, place], probe[:, other] = value, last[other]
+                if (space.canonical(probe)[:, other] == 0).all():
+                    taken, there = np.zeros(size), np.ones(sizes[other])
+                    taken[value], there[0] = 1.0, 0.0
+                    weights = ((place, taken), (int(other), there))
+                    found.append(LinearRow(weights, -np.inf, 1.0))
+    return found
 
 
 class _Program:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nas_service.errors import NotFound
+from nas_service.errors import Conflict, NotFound
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.models import (
     ArtifactRow,
@@ -24,6 +24,9 @@ from nas_service.storage.models import (
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.scope import SERVICE, scope_of
 from nas_service.storage.session import new_id, now
+
+SEARCH_SPACE = "search_space"
+"""The kind of files that a space of a user's own is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ def remove_artifact(session: Session, artifact_id: str) -> None:
     row = session.get(ArtifactRow, artifact_id)
     if row is None:
         raise NotFound(f"no artifact {artifact_id!r}")
+    if row.kind == SEARCH_SPACE:
+        raise Conflict(f"{row.name} is a file of search space {row.owner}, whose searches need it")
     session.delete(row)
 
 

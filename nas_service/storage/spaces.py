@@ -29,7 +29,7 @@ from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.models import ArtifactRow
 
-KIND = "search_space"
+KIND = artifacts.SEARCH_SPACE
 DESCRIPTION, MODEL, CUTS, REPORT = "space.json", "model.pt2", "cuts.json", "report.json"
 PREFIX, DESCRIBED = "elastic-", "yaml-"
 """How names of spaces begin that are made of a model, and of a document."""
@@ -136,7 +136,10 @@ def add_space(
 
 
 def _files(session: Session, name: str) -> dict[str, StoredArtifact]:
-    return {one.name: one for one in artifacts.artifacts_of(session, name) if one.kind == KIND}
+    """The files of a space; none where one is missing."""
+    found = {one.name: one for one in artifacts.artifacts_of(session, name) if one.kind == KIND}
+    whole = {DESCRIPTION} if name.startswith(DESCRIBED) else {DESCRIPTION, MODEL, CUTS, REPORT}
+    return found if whole <= set(found) else {}
 
 
 def _content(blobs: BlobStore, file: StoredArtifact) -> bytes:

@@ -36,6 +36,4 @@ def open_data(
     with context.blobs.local(dataset.sha256 or "") as path:
         data = task_of(dataset.facts).load(path, max_train=max_train, device=device)
     own = None if space is None else unwrapped(space)
-    if isinstance(own, ElasticSpace) and own.description.mean and own.description.std:
-        return data.normalised(own.description.mean, own.description.std)
-    return data
+    return own.description.prepare(data) if isinstance(own, ElasticSpace) else data

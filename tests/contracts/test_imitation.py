@@ -87,6 +87,7 @@ def test_samples_of_one_group_are_in_one_part(tmp_path: Path) -> None:
             {"x": np.where(np.arange(320) == 90, np.nan, 1.0).reshape(40, 8), "y": np.arange(40.0)},
             r"x\[11\] has a number that is not finite",
         ),
+        ({"x": np.ones((40, 8)), "y": np.ones((40, 0))}, "there is nothing in it"),
         ({"x": np.ones((40, 2, 2, 2, 2)), "y": np.arange(40.0)}, "one to 3 axes"),
     ],
 )
@@ -96,6 +97,20 @@ def test_what_cannot_be_read_is_named(
     np.savez(tmp_path / "given.npz", **arrays)
     with pytest.raises(InvalidData, match=said):
         read_recorded(tmp_path / "given.npz", tell=lambda *_: None)
+
+
+@pytest.mark.parametrize("content", ["empty", "one array", "objects", "not a zip"])
+def test_files_that_are_none_are_refused(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "given.npz"
+    if content == "one array":
+        with file.open("wb") as stream:
+            np.save(stream, np.zeros(3))
+    elif content == "objects":
+        np.savez(file, x=np.array([{}] * 40), y=np.arange(40.0))
+    else:
+        file.write_bytes(b"" if content == "empty" else b"PK and no more")
+    with pytest.raises(InvalidData, match=r"cannot be read|is one array"):
+        read_recorded(file, tell=lambda *_: None)
 
 
 def test_what_a_user_may_say_is_whose_answers_are_learned() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from nas_service.learning.base import Progress
 from nas_service.learning.imitation.shape import ArrayShape
 
 PARTS = ("train", "validation", "test")
+_KNOWN = ("x", "y", "groups")
 _LEAST = 20
 _MOST_RANK = 3
 _UNASSIGNED = -1
@@ -70,7 +72,7 @@ def read_recorded(path: Path, *, tell: Progress) -> Recorded:
     """
     tell(0.1, "reading")
     arrays = _arrays(path)
-    inputs, answers = _numbers(arrays, "x"), _numbers(arrays, "y")
+    inputs, answers = numbers(arrays, "x"), numbers(arrays, "y")
     if answers.ndim == 1:
         answers = answers[:, None]
     if len(answers) != len(inputs):
@@ -97,21 +99,32 @@ def read_recorded(path: Path, *, tell: Progress) -> Recorded:
     for name, n in zip(PARTS, np.bincount(part, minlength=len(PARTS)), strict=True):
         if n < 2:
             raise InvalidData(f"{n} samples are for {name}, 2 at least are needed")
-    return Recorded(inputs, answers, part, digest, _report(inputs, answers, arrays).as_dict())
+    return Recorded(inputs, answers, part, digest, _report(inputs, answers).as_dict())
 
 
-def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays `x`, `y` and `groups` of an `.npz`, as far as they are there; `x` has to be.
+
+    Raises:
+        InvalidData: it is damaged, or something else.
+    """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if isinstance(stored, np.ndarray):
-                raise InvalidData(f"{path.name} is one array; an .npz with x is needed")
-            found = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            raise InvalidData(f"{path.name} is one array; an .npz with x is needed")
+        with stored:
+            found = {name: stored[name] for name in _KNOWN if name in stored.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidData(
             f"{path.name} cannot be read: it is damaged, or has Python objects in place of numbers"
         ) from error
     if "x" not in found:
         raise InvalidData(f"{path.name} has no array x: samples of the model's inputs, (n, ...)")
+    return found
+
+
+def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    found = load_arrays(path)
     if "y" not in found:
         raise InvalidData(
             f"{path.name} has no array y: say whose answers are learned (--teacher MODEL), or "
@@ -120,8 +133,11 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     return found
 
 
-def _numbers(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:
+def numbers(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:
+    """An array as finite numbers; `InvalidData` says what else it has."""
     values = arrays[name]
+    if 0 in values.shape or values.ndim == 0:
+        raise InvalidData(f"{name} is {values.shape}: there is nothing in it", field=name)
     if values.dtype.kind not in "fiu":
         raise InvalidData(f"{name} has {values.dtype}; numbers are needed", field=name)
     numbers = np.ascontiguousarray(values, dtype=np.float32)
@@ -140,14 +156,9 @@ def _groups(arrays: Mapping[str, npt.NDArray[Any]], n: int) -> npt.NDArray[np.in
     return np.asarray(np.unique(groups, return_inverse=True)[1].ravel(), dtype=np.int64)
 
 
-def _report(
-    inputs: npt.NDArray[np.float32],
-    answers: npt.NDArray[np.float32],
-    arrays: Mapping[str, npt.NDArray[Any]],
-) -> Report:
+def _report(inputs: npt.NDArray[np.float32], answers: npt.NDArray[np.float32]) -> Report:
     shape = " x ".join(map(str, inputs.shape[1:]))
-    others = sorted(set(arrays) - {"x", "y", "groups"})
-    notes = [f"arrays that are not read: {', '.join(others)}"] if others else []
+    notes = []
     dead = int((np.ptp(answers, axis=0) == 0.0).sum())
     if dead:
         notes.append(f"{dead} of {answers.shape[1]} outputs never change on these samples")

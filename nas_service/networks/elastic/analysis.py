@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from nas_service.errors import InvalidData
 from nas_service.networks.elastic.describe import (
     Described,
@@ -87,8 +89,18 @@ def make_elastic(
     tell(0.9, "training steps of the largest, the smallest and random members")
     trainable_everywhere(described.options, _N_TRIED)
     settled = described.options
+    with torch.no_grad():
+        n_outputs = int(network(torch.zeros(shape)).shape[-1])
     made = ElasticDescription(
-        name, model_sha256, described.choices, described.pieces, described.bypasses, mean, std
+        name,
+        model_sha256,
+        described.choices,
+        described.pieces,
+        described.bypasses,
+        shape[1:],
+        n_outputs,
+        mean,
+        std,
     )
     return Elastic(
         made,

@@ -81,6 +81,7 @@ class _Shaped:
     def __init__(self, options: Options) -> None:
         self._options = options
         self.whole = [one - 1 for one in options.n_values]
+        self._joins: set[tuple[str, str]] | None = None
         self._network = options.network
         meta = copy.deepcopy(options.network).to("meta")
         try:
@@ -89,6 +90,7 @@ class _Shaped:
             self._device = "cpu"
         else:
             self._network, self._device = meta, "meta"
+        self._joins = self.trace(self.whole).met
 
     def trace(self, row: Sequence[int]) -> Tracing:
         """The pieces of a member."""
@@ -96,7 +98,7 @@ class _Shaped:
             self._network, self._options.groups, self._options.plan(row), borrow=True
         )
         shapes = shapes_of(member, self._options.input_shape(row), device=self._device)
-        return trace(member, shapes)
+        return trace(member, shapes, self._joins)
 
 
 _Sizes = Mapping[str, dict[str, PieceSize]]

@@ -10,6 +10,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from torch import fx, nn
 
@@ -34,16 +35,25 @@ class Traced:
 
 @dataclass
 class Tracing:
-    """The pieces of a network in order, the piece behind every node, and what nothing stood for."""
+    """The pieces of a network in order, the piece behind every node, and what nothing stood for.
 
+    `joins` are the nodes that a runtime joins, with those that they are joined to; where they are
+    given nothing else is joined, so that members have the pieces of the whole.
+    """
+
+    joins: set[tuple[str, str]] | None
     pieces: list[Traced] = field(default_factory=list)
     piece_of: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
+    met: set[tuple[str, str]] = field(default_factory=set)
+    """The joins that there were."""
 
 
-def trace(network: fx.GraphModule, shapes: Shapes) -> Tracing:
+def trace(
+    network: fx.GraphModule, shapes: Shapes, joins: set[tuple[str, str]] | None = None
+) -> Tracing:
     """The pieces of a network whose nodes have these shapes, for a batch of one."""
-    made = Tracing()
+    made = Tracing(joins)
     joined: set[fx.Node] = set()
     for node in network.graph.nodes:
         if node.op in {"placeholder", "get_attr"}:
@@ -65,14 +75,16 @@ def _add(
         return
     last = node
     if told[-1][0] in {"traced_conv", "traced_linear"}:
-        last, relu = _followers(network, node)
+        last, relu = _followers(network, node, made.joins)
         joined |= set(_between(node, last))
         told[-1][1]["relu"] = int(relu)
     for number, (kind, sizes) in enumerate(told):
         name = node.name if number == len(told) - 1 else f"{node.name}.{number}"
         made.pieces.append(Traced(name, kind, sizes, inputs))
         inputs = (name,)
-    for one in (node, *_between(node, last)):
+    inside = [node, *_between(node, last)]
+    made.met |= {(one.name, other.name) for one, other in pairwise(inside)}
+    for one in inside:
         made.piece_of[one.name] = node.name
 
 
@@ -234,11 +246,15 @@ def _pool(
     }
 
 
-def _followers(network: fx.GraphModule, node: fx.Node) -> tuple[fx.Node, bool]:
+def _followers(
+    network: fx.GraphModule, node: fx.Node, joins: set[tuple[str, str]] | None
+) -> tuple[fx.Node, bool]:
     """The last node that a runtime joins to a layer, and whether a ReLU is among them."""
     last = node
     while len(last.users) == 1:
         user = next(iter(last.users))
+        if joins is not None and (last.name, user.name) not in joins:
+            break
         if user.op == "call_module" and isinstance(
             network.get_submodule(str(user.target)), nn.BatchNorm2d
         ):

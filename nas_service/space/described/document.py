@@ -28,6 +28,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _MOST_LAYERS = 100
 _MOST_DECISIONS = 300
 _MOST_PLACES = 1000
+_MOST_PARTS = 100_000
+_DEEPEST = 32
 _LARGEST_INPUT = 4096
 INPUT_SIZE = "size.input"
 
@@ -89,12 +91,20 @@ def read_document(given: Any) -> Document:
         for name, values in _mapping(given.get("decisions", {}), "decisions").items()
     }
     if "input_sizes" in given:
-        sizes = numbers("input_sizes", given["input_sizes"])
-        if not all(isinstance(one, int) and 1 <= one <= _LARGEST_INPUT for one in sizes):
-            raise _wrong("input_sizes", f"whole numbers from 1 to {_LARGEST_INPUT} are needed")
-        decisions[INPUT_SIZE] = sizes
+        decisions[INPUT_SIZE] = numbers("input_sizes", given["input_sizes"])
+    overrides = _mapping(given.get("overrides", {}), "overrides")
+    overridden = _override(decisions, overrides, set())  # before layers are laid out by them
+    sizes = decisions.get(INPUT_SIZE, ())
+    if not all(isinstance(one, int) and 1 <= one <= _LARGEST_INPUT for one in sizes):
+        raise _wrong("input_sizes", f"whole numbers from 1 to {_LARGEST_INPUT} are needed")
+    common = set(decisions)
     places = _places(given, decisions)
-    _override(decisions, given.get("overrides", {}))
+    overridden |= _override(decisions, overrides, common)
+    if missed := [str(one) for one in overrides if str(one) not in overridden]:
+        names = ", ".join(decisions)
+        raise _wrong(f"overrides.{missed[0]}", f"no decision of that name; there are {names}")
+    _require_read(decisions, places)
+    _require_whole(decisions, places)
     if len(decisions) > _MOST_DECISIONS:
         raise _wrong("layers", f"they have {len(decisions)} decisions, more than {_MOST_DECISIONS}")
     if not decisions:
@@ -119,7 +129,13 @@ def _resolved(given: Mapping[str, Any]) -> dict[str, Any]:
     """The document with what `define` names in the place of `$NAME`."""
     define = _mapping(given.get("define", {}), "define")
 
-    def follow(one: Any, place: str, within: tuple[str, ...]) -> Any:
+    n_followed = 0
+
+    def follow(one: Any, place: str, within: tuple[str, ...], depth: int = 0) -> Any:
+        nonlocal n_followed
+        n_followed += 1
+        if n_followed > _MOST_PARTS or depth > _DEEPEST:
+            raise _wrong(place, f"with references followed it has more than {_MOST_PARTS:,} parts")
         if isinstance(one, str) and one.startswith("$"):
             name = one[1:]
             if name in within:
@@ -128,11 +144,11 @@ def _resolved(given: Mapping[str, Any]) -> dict[str, Any]:
             if name not in define:
                 known = ", ".join(f"${it}" for it in define) or "none"
                 raise _wrong(place, f"{one} is not defined; known: {known}")
-            return follow(define[name], place, (*within, name))
+            return follow(define[name], place, (*within, name), depth + 1)
         if isinstance(one, Mapping):
-            return {k: follow(v, f"{place}.{k}", within) for k, v in one.items()}
+            return {k: follow(v, f"{place}.{k}", within, depth + 1) for k, v in one.items()}
         if isinstance(one, list | tuple):
-            return [follow(v, f"{place}[{n}]", within) for n, v in enumerate(one)]
+            return [follow(v, f"{place}[{n}]", within, depth + 1) for n, v in enumerate(one)]
         return one
 
     for name, value in define.items():
@@ -222,7 +238,7 @@ def _repeat(place: str, given: Any, decisions: Mapping[str, tuple[Any, ...]]) ->
         if not 1 <= given <= _MOST_LAYERS:
             raise _wrong(place, f"{given} is not 1 to {_MOST_LAYERS}")
         return "", given
-    if given not in decisions:
+    if not isinstance(given, str) or given not in decisions:
         raise _wrong(place, f"{given!r} is neither a number nor a decision")
     values = decisions[given]
     if not all(isinstance(one, int) and 1 <= one <= _MOST_LAYERS for one in values):
@@ -230,12 +246,33 @@ def _repeat(place: str, given: Any, decisions: Mapping[str, tuple[Any, ...]]) ->
     return str(given), max(values)
 
 
-def _override(decisions: dict[str, tuple[Any, ...]], given: Any) -> None:
-    """Other values for decisions, by name or glob."""
-    for pattern, values in _mapping(given, "overrides").items():
-        place = f"overrides.{pattern}"
-        matching = [name for name in decisions if fnmatchcase(name, str(pattern))]
-        if not matching:
-            raise _wrong(place, f"no decision of that name; there are {', '.join(decisions)}")
-        for name in matching:
-            decisions[name] = numbers(place, values)
+def _override(
+    decisions: dict[str, tuple[Any, ...]], given: Mapping[str, Any], but: set[str]
+) -> set[str]:
+    """Other values for decisions by name or glob, `but` for some; the patterns that matched."""
+    matched = set()
+    for pattern, values in given.items():
+        for name in decisions:
+            if name not in but and fnmatchcase(name, str(pattern)):
+                decisions[name] = numbers(f"overrides.{pattern}", values)
+                matched.add(str(pattern))
+    return matched
+
+
+def _require_read(decisions: Mapping[str, Any], places: Sequence[Place]) -> None:
+    read = {one for place in places for value in place.sizes.values() for one in value.reads}
+    read |= {place.repeat for place in places} | {INPUT_SIZE}
+    for name in decisions:
+        if name not in read:
+            raise _wrong(f"decisions.{name}", "no layer reads it")
+
+
+def _require_whole(decisions: Mapping[str, tuple[Any, ...]], places: Sequence[Place]) -> None:
+    """What stands for a size as it is cannot be a fraction."""
+    for place in places:
+        for size, value in place.sizes.items():
+            if not value.as_it_is:
+                continue
+            odd = [one for one in decisions[value.by] if one != int(one)]
+            if odd:
+                raise _wrong(f"{place.name}.{size}", f"{odd[0]} is no whole number")

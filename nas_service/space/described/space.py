@@ -186,18 +186,30 @@ class DescribedSpace:
                     field="space",
                 )
 
-    def canonical(self, genotypes: IntArray) -> IntArray:
-        """Choices of repetitions that are not there take index 0."""
-        rows = np.array(genotypes, dtype=np.int64, copy=True)
+    @cached_property
+    def _repeated(self) -> dict[str, list[Place]]:
+        """Decisions that only repetitions read which may not be there, with those."""
+        readers: dict[str, list[Place]] = {}
         for place in self.document.places:
-            if not place.repeat:
-                continue
-            values = np.array(self.document.decisions[place.repeat])
-            gone = values[rows[:, self._position[place.repeat]]] < place.number
             for value in place.sizes.values():
                 for one in value.reads:
-                    if one.startswith(f"{place.name}."):
-                        rows[gone, self._position[one]] = 0
+                    readers.setdefault(one, []).append(place)
+        repeats = {place.repeat for place in self.document.places}
+        return {
+            one: places
+            for one, places in readers.items()
+            if one not in repeats and all(place.repeat for place in places)
+        }
+
+    def canonical(self, genotypes: IntArray) -> IntArray:
+        """What only layers read that are not there takes index 0."""
+        rows = np.array(genotypes, dtype=np.int64, copy=True)
+        for decision, places in self._repeated.items():
+            there = np.zeros(len(rows), dtype=np.bool_)
+            for place in places:
+                values = np.array(self.document.decisions[place.repeat])
+                there |= values[rows[:, self._position[place.repeat]]] >= place.number
+            rows[~there, self._position[decision]] = 0
         return rows
 
     def valid(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:

@@ -35,6 +35,11 @@ class Value:
         """Decisions that it depends on."""
         return frozenset({self.by} if self.by else ())
 
+    @property
+    def as_it_is(self) -> bool:
+        """Whether it is a decision's value and nothing else."""
+        return bool(self.by) and not self.of and not self.rounded and self.amount == 1
+
     def under(self, chosen: Chosen, sizes: Mapping[str, int]) -> int:
         """The number; `sizes` are those of the block that are known already."""
         number = float(sizes[self.of]) if self.of else float(self.amount)
@@ -53,7 +58,7 @@ class Choice:
 
 
 def numbers(place: str, given: Any) -> tuple[Any, ...]:
-    """The values of a decision: numbers or true and false, two at least, none twice."""
+    """The values of a decision: numbers or true and false, one at least, none twice."""
     values = given if isinstance(given, list | tuple) else None
     if not values or not all(isinstance(one, int | float) for one in values):
         raise InvalidSpec(f"{place}: values are a list of numbers, not {given!r}", field="space")

@@ -10,7 +10,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
+
+from nas_service.errors import InvalidSpec
+from nas_service.space.base import Sample
 
 WIDTH, DEPTH, KERNEL, SIZE = "width", "depth", "kernel", "size"
 """What a decision is about: channels of groups, a region that may be left out, the kernel of a
@@ -25,6 +28,15 @@ def elastic_name(model: str, settings: Mapping[str, Any]) -> str:
     facts = {"model": model, "version": _VERSION, **settings}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return f"elastic-{digest[:12]}"
+
+
+class Normalisable(Protocol):
+    """Data that can be prepared with numbers of a model's own."""
+
+    def normalised(self, mean: Sequence[float], std: Sequence[float]) -> Self: ...
+
+
+N = TypeVar("N", bound=Normalisable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +88,9 @@ class Bypass:
 class ElasticDescription:
     """A space: what it is made of, its decisions, and its pieces in order of execution.
 
-    `name` has the digest of the model and of the options. `input_sizes` of one value is a
-    network that takes nothing else. `mean` and `std`, one a channel, are what its samples are
-    prepared with where the data set's own are not.
+    `name` has the digest of the model and of the options. `input_shape` is that of a sample,
+    `n_outputs` are the numbers that the model gives. `mean` and `std`, one a channel, are what its
+    samples are prepared with where the data set's own are not.
     """
 
     name: str
@@ -86,8 +98,32 @@ class ElasticDescription:
     choices: tuple[Choice, ...]
     pieces: tuple[Piece, ...]
     bypasses: tuple[Bypass, ...]
+    input_shape: tuple[int, ...]
+    n_outputs: int
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+
+    def prepare(self, data: N) -> N:
+        """Data as the model was taught to read them."""
+        if self.mean is None or self.std is None:
+            return data
+        return data.normalised(self.mean, self.std)
+
+    def require_fits(self, sample: Sample) -> None:
+        """Raise `InvalidSpec` where the model does not read such samples, or answers otherwise."""
+        own = (1, *self.input_shape)
+        if sample.input_shape(own[-1]) != own:
+            raise InvalidSpec(
+                f"the model of space {self.name} takes {own}, the data set has samples of "
+                f"{sample.input_shape(sample.size)}",
+                field="space",
+            )
+        if sample.n_outputs > self.n_outputs:
+            raise InvalidSpec(
+                f"the model of space {self.name} gives {self.n_outputs} numbers, the data set asks "
+                f"for {sample.n_outputs}",
+                field="space",
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -105,6 +141,8 @@ class ElasticDescription:
             ),
             pieces=tuple(_piece(one) for one in values["pieces"]),
             bypasses=tuple(Bypass(**one) for one in values["bypasses"]),
+            input_shape=tuple(values["input_shape"]),
+            n_outputs=values["n_outputs"],
             mean=_numbers(values.get("mean")),
             std=_numbers(values.get("std")),
         )

@@ -17,9 +17,9 @@ from nas_service.compilation.uploads.inspect import inspect_trainable
 from nas_service.datasets import ingest
 from nas_service.datasets.archives import unpack
 from nas_service.engine.child import Progress
-from nas_service.errors import InvalidData
 from nas_service.jobs.params import DatasetJob
 from nas_service.learning.base import Ingested, LearningTask
+from nas_service.learning.imitation.read import load_arrays, numbers
 from nas_service.learning.registry import DEFAULT, learning_task
 from nas_service.lineage import lineage
 from nas_service.storage import artifacts, datasets
@@ -111,12 +111,10 @@ def _with_answers(
     model, asked = folder / f"teacher{Path(stored.name).suffix}", folder / "asked.npz"
     with context.blobs.local(stored.sha256) as blob:
         inspect_trainable(blob, model)
-    with np.load(source, allow_pickle=False) as arrays:
-        held = {name: arrays[name] for name in arrays.files if name != "y"}
-    if "x" not in held:
-        raise InvalidData(f"{source.name} has no array x: samples of the model's inputs, (n, ...)")
-    save_samples(asked, inputs=np.ascontiguousarray(held["x"], dtype=np.float32))
+    held = load_arrays(source)
+    save_samples(asked, inputs=numbers(held, "x"))
     answers_of(model, [asked], folder / "answers.npz")
     taught = folder / "taught.npz"
-    np.savez(taught, **held, y=read_samples(folder / "answers.npz", "outputs"))
+    held["y"] = read_samples(folder / "answers.npz", "outputs")
+    np.savez(taught, allow_pickle=False, **held)
     return read(taught, within=within)

@@ -18,6 +18,8 @@ from nas_service.learning.base import Data
 from nas_service.networks.build import build
 from nas_service.networks.reference.by_name import reference_for
 from nas_service.space.base import input_size
+from nas_service.space.elastic.space import ElasticSpace
+from nas_service.space.wrapped import unwrapped
 from nas_service.storage import artifacts, datasets, searches
 from nas_service.storage.datasets import StoredDataset
 from nas_service.training.loop import TrainRecipe, recalibrate, train
@@ -153,6 +155,9 @@ def _winner(
     space = make_space(context, search.value.space, own.sample)
     genotype = winner.genotype.row
     size = input_size(space, genotype)
+    taught = unwrapped(space)
+    if isinstance(taught, ElasticSpace) and job.mean is None:
+        data = taught.description.prepare(data)
     data.require_model(own.sample.input_shape(size), own.sample.n_outputs)
     require_fits(data, size, job.max_test_images)
     network = build(space, genotype, seed=0)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_service.errors import InvalidData
+from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.networks.build import build, count_macs
 from nas_service.networks.elastic.analysis import Elastic, make_elastic
 from nas_service.networks.elastic.groups import INPUTS, OUTPUTS, find_groups
@@ -257,6 +257,36 @@ def test_what_a_left_out_region_holds_is_no_choice_any_more(tmp_path: Path) -> N
     assert len(inside) == 2  # expanded channels, and those of the gate
     assert all(canonical[place] == 0 for place in inside)
     assert canonical[names.index("width.second_expand")] > 0
+
+
+def test_a_region_before_an_activation_can_be_left_out() -> None:
+    """What was joined to nothing in the whole network is joined to nothing in a member."""
+
+    class PreActivation(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 32, 3, padding=1)
+            self.branch = nn.Conv2d(32, 32, 3, padding=1)
+            self.head = nn.Linear(32, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.stem(x)
+            y = torch.relu(y + self.branch(torch.sigmoid(y)))
+            logits: Tensor = self.head(y.mean((2, 3)))
+            return logits
+
+    made = make_elastic(program_of(PreActivation()), name="x", model_sha256="")
+    assert [one.name for one in made.description.choices if one.about == DEPTH] == ["depth.branch"]
+
+
+def test_a_space_is_for_the_samples_that_its_model_reads() -> None:
+    description = _made(Images).description
+    description.require_fits(ImageShape(16, 3, 4))
+    description.require_fits(ImageShape(64, 3, 2))  # pictures are made as large as it takes them
+    with pytest.raises(InvalidSpec, match="gives 4 numbers, the data set asks for 10"):
+        description.require_fits(ImageShape(16, 3, 10))
+    with pytest.raises(InvalidSpec, match=r"takes \(1, 3, 16, 16\), the data set has samples of"):
+        description.require_fits(ImageShape(16, 1, 4))
 
 
 class TestSpace(SearchSpaceContract):

@@ -201,6 +201,9 @@ WRONG = [
     ("width: [0.25, 0.5, 0.75, 1.0]", "width: [1, 1.0e+300]", "none beyond 1,000,000"),
     ("input: signal", "input: signal\ninput_sizes: [20, 0]", "whole numbers from 1 to 4096"),
     ("depth1: [1, 2, 3]", "depth1: [1, 201]", "numbers from 1 up are needed"),
+    ("repeat: depth1", "repeat: {choice: [1, 2]}", "is neither a number nor a decision"),
+    ("width: [0.25", "unread: [1, 2]\n  width: [0.25", "decisions.unread: no layer reads it"),
+    ("dilation1: [1, 2]", "dilation1: [1, 1.5]", "stage1.1.dilation: 1.5 is no whole number"),
     ("name: head", "name: stem", r"layers\[2\].name: 'stem' is the name of another layer"),
 ]
 
@@ -211,6 +214,36 @@ def test_what_is_wrong_is_named_with_its_place(old: str, new: str, said: str) ->
     assert text != SIGNALS
     with pytest.raises(InvalidSpec, match=said):
         _space(text, WINDOW)
+
+
+def test_overrides_come_before_repetitions_are_laid_out() -> None:
+    given = {**_given(SIGNALS), "overrides": {"depth1": [1, 5], "stage1.5.kernel": [7]}}
+    space = DescribedSpace("yaml-test", read_document(given), WINDOW)
+    assert len(lower(space, space.largest())) == 2 + 5
+    assert read_document(given).decisions["stage1.5.kernel"] == (7,)
+    with pytest.raises(InvalidSpec, match="numbers from 1 up are needed"):
+        read_document({**given, "overrides": {"depth1": [0, 1]}})
+
+
+def test_references_that_multiply_are_stopped() -> None:
+    define: dict[str, Any] = {"a0": [1] * 10}
+    define |= {f"a{n}": [f"$a{n - 1}"] * 10 for n in range(1, 9)}
+    with pytest.raises(InvalidSpec, match="more than 100,000 parts"):
+        read_document({**_given(SIGNALS), "define": {**_given(SIGNALS)["define"], **define}})
+
+
+def test_what_only_absent_layers_read_is_no_choice() -> None:
+    given = _given(SIGNALS)
+    given["decisions"]["later"] = [3, 5]
+    given["layers"][1]["sizes"]["kernel"] = {"from": "later"}
+    given["layers"][1]["first"] = {"kernel": 3}
+    del given["define"]
+    space = DescribedSpace("yaml-test", read_document(given), WINDOW)
+    names = [one.name for one in space.decisions]
+    row = space.largest()
+    row[names.index("depth1")] = 0
+    assert space.canonical(row[None])[0, names.index("later")] == 0
+    assert space.canonical(space.largest()[None])[0, names.index("later")] == 1
 
 
 def test_overrides_and_rules_that_do_not_fit_are_named() -> None:
