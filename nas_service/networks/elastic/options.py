@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import io
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -204,7 +206,8 @@ def _kernels(
 
 def why_not_exported(network: fx.GraphModule, shape: tuple[int, ...]) -> str:
     """Why a network cannot be written as an ONNX graph, which delivers it; nothing where it can."""
-    with tempfile.TemporaryDirectory() as folder:
+    # torch prints the whole graph where it cannot write it
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         try:
             export(copy.deepcopy(network), Path(folder) / "network.onnx", shape)
         except Exception as error:  # noqa: BLE001  # torch has its own for each operator
