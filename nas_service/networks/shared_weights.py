@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nas_service.networks.supernet import SharedWeights, Supernet
+from nas_service.networks.sharing import SharedWeights
+from nas_service.networks.supernet import Supernet
 from nas_service.space.base import SearchSpace
 from nas_service.space.elastic.space import ElasticSpace
 from nas_service.space.wrapped import unwrapped

@@ -20,27 +20,8 @@ from nas_service.networks.blocks.base import BlockModule
 from nas_service.networks.blocks.layers import leading
 from nas_service.networks.blocks.registry import block_module
 from nas_service.networks.build import Network
+from nas_service.networks.sharing import SharedWeights
 from nas_service.space.base import IntArray, SearchSpace
-
-
-class SharedWeights(nn.Module):
-    """What every supernet has: weights for all networks of its space."""
-
-    def __init__(self, space: SearchSpace) -> None:
-        super().__init__()
-        self.space = space
-
-    def forward(self, x: Tensor, genotype: IntArray) -> Tensor:
-        """What the network of a genotype `(d,)` answers, normalised by the batch in training."""
-        raise NotImplementedError
-
-    def subnet(self, genotype: IntArray) -> nn.Module:
-        """A network of its own with a copy of the subnet's weights; statistics not yet set."""
-        raise NotImplementedError
-
-    def original(self) -> nn.Module | None:
-        """A network that was there before and teaches all of them, where there is one."""
-        return None
 
 
 class Supernet(SharedWeights):

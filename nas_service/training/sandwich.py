@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nas_service.learning.base import Data
-from nas_service.networks.supernet import SharedWeights
+from nas_service.networks.sharing import SharedWeights
 from nas_service.space.base import input_size
 from nas_service.space.sampling import uniform
 from nas_service.training.device import placed

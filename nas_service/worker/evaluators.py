@@ -14,7 +14,7 @@ from nas_service.errors import InvalidSpec
 from nas_service.learning.base import Data, Split
 from nas_service.learning.metric import Judged, Metric
 from nas_service.networks.build import build
-from nas_service.networks.supernet import SharedWeights
+from nas_service.networks.sharing import SharedWeights
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, input_size
 from nas_service.training.loop import RECALIBRATION, TrainRecipe, judged, recalibrate, train
 

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from torch import fx, nn
 
-from lookup_tables.blocks.traced_pointwise import EXPONENTIAL, GATE, MOVE, NORM, SIMPLE, SOFTMAX
+from lookup_tables.blocks.traced_pointwise import MOVE, NORM, SIMPLE, SOFTMAX
 from nas_service.networks.elastic.layers import ATEN
+from nas_service.networks.elastic.operators import (
+    FORMS,
+    FREE,
+    JOINED,
+    LARGEST,
+    POOLS,
+    PRODUCTS,
+    RECURRENT,
+)
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -102,15 +111,15 @@ def _told(
     if node.op == "call_module":
         assert shape is not None
         return _of_layer(network.get_submodule(str(node.target)), given[0], shape)
-    if shape is None or node.target in _FREE or node.target is operator.getitem:
-        return _recurrent(node, given) if node.target in _RECURRENT else []
-    if node.target in _PRODUCTS and len(given) == 2:
+    if shape is None or node.target in FREE or node.target is operator.getitem:
+        return _recurrent(node, given) if node.target in RECURRENT else []
+    if node.target in PRODUCTS and len(given) == 2:
         return [_product(given[0], given[1])]
     if node.target is ATEN.scaled_dot_product_attention.default:
         return _attention(given)
-    if node.target in _POOLS:
+    if node.target in POOLS:
         return [_pool(node, given[0], shape)]
-    form = _FORMS.get(node.target)
+    form = FORMS.get(node.target)
     if form is None:
         made.unknown.add(str(node.target))
         form = MOVE
@@ -220,7 +229,7 @@ def _attention(given: Sequence[tuple[int, ...]]) -> _Told:
 
 def _recurrent(node: fx.Node, given: Sequence[tuple[int, ...]]) -> _Told:
     """The products of all steps; that they wait for each other is left to the calibration."""
-    gates = _RECURRENT[node.target]
+    gates = RECURRENT[node.target]
     (samples, steps, features), hidden = given[0], given[1][-1]
     return [_linear(samples * steps, features + hidden, gates * hidden)]
 
@@ -230,7 +239,7 @@ def _pool(
 ) -> tuple[str, dict[str, int]]:
     sides = given[2:] if len(given) > 3 else (1, given[-1])
     outs = shape[2:] if len(shape) == len(given) and len(given) > 3 else (1, 1)
-    largest = int(node.target in _LARGEST)
+    largest = int(node.target in LARGEST)
     stride = max(1, sides[1] // max(1, outs[1]))
     everything = tuple(outs) == (1, 1)
     kernel = tuple(sides) if everything else (min(stride, sides[0]), min(stride, sides[1]))
@@ -260,7 +269,7 @@ def _followers(
         ):
             last = user
             continue
-        relu = user.target in _JOINED
+        relu = user.target in JOINED
         return (user, True) if relu else (last, False)
     return last, False
 
@@ -271,90 +280,3 @@ def _between(first: fx.Node, last: fx.Node) -> list[fx.Node]:
         first = next(iter(first.users))
         found.append(first)
     return found
-
-
-_JOINED = {ATEN.relu.default, ATEN.relu6.default, ATEN.hardtanh.default}
-_FREE = {
-    ATEN.view.default,
-    ATEN.reshape.default,
-    ATEN._unsafe_view.default,
-    ATEN.flatten.using_ints,
-    ATEN.unflatten.int,
-    ATEN.squeeze.dim,
-    ATEN.squeeze.dims,
-    ATEN.squeeze.default,
-    ATEN.unsqueeze.default,
-    ATEN.dropout.default,
-    ATEN.feature_dropout.default,
-    ATEN.detach.default,
-    ATEN.alias.default,
-    ATEN.expand.default,
-    ATEN.select.int,
-    ATEN.contiguous.default,
-    ATEN.clone.default,
-    ATEN.to.dtype,
-    ATEN.slice.Tensor,
-    ATEN.narrow.default,
-}
-_PRODUCTS = {ATEN.matmul.default, ATEN.bmm.default, ATEN.mm.default}
-_LARGEST = {ATEN.max_pool2d.default, ATEN.max_pool1d.default, ATEN.adaptive_max_pool2d.default}
-_POOLS = {
-    *_LARGEST,
-    ATEN.avg_pool2d.default,
-    ATEN.avg_pool1d.default,
-    ATEN.adaptive_avg_pool2d.default,
-    ATEN.adaptive_avg_pool1d.default,
-    ATEN.mean.dim,
-}
-_RECURRENT: Mapping[object, int] = {ATEN.gru.input: 3, ATEN.lstm.input: 4}
-_FORMS: Mapping[Callable[..., object] | str, int] = {
-    **dict.fromkeys(
-        (
-            ATEN.relu.default,
-            ATEN.relu6.default,
-            ATEN.hardtanh.default,
-            ATEN.leaky_relu.default,
-            ATEN.clamp.default,
-            ATEN.add.Tensor,
-            ATEN.sub.Tensor,
-            ATEN.mul.Tensor,
-            ATEN.div.Tensor,
-            ATEN.mul.Scalar,
-            ATEN.neg.default,
-        ),
-        SIMPLE,
-    ),
-    ATEN.hardsigmoid.default: GATE,
-    ATEN.hardswish.default: GATE,
-    **dict.fromkeys(
-        (
-            ATEN.sigmoid.default,
-            ATEN.silu.default,
-            ATEN.gelu.default,
-            ATEN.tanh.default,
-            ATEN.elu.default,
-            ATEN.softplus.default,
-            ATEN.mish.default,
-            ATEN.exp.default,
-            ATEN.sqrt.default,
-            ATEN.pow.Tensor_Scalar,
-        ),
-        EXPONENTIAL,
-    ),
-    ATEN.softmax.int: SOFTMAX,
-    ATEN.log_softmax.int: SOFTMAX,
-    **dict.fromkeys(
-        (
-            ATEN.cat.default,
-            ATEN.permute.default,
-            ATEN.transpose.int,
-            ATEN.roll.default,
-            ATEN.pad.default,
-            ATEN.upsample_nearest2d.vec,
-            ATEN.upsample_bilinear2d.vec,
-            ATEN.stack.default,
-            ATEN.channel_shuffle.default,
-        ),
-        MOVE,
-    ),
-}

@@ -22,7 +22,7 @@ from nas_service.networks.elastic.members import Kept, Plan, cut_out
 from nas_service.networks.elastic.options import kept
 from nas_service.networks.elastic.rebuild import rebuild
 from nas_service.networks.elastic.regions import Region
-from nas_service.networks.supernet import SharedWeights
+from nas_service.networks.sharing import SharedWeights
 from nas_service.space.base import IntArray
 from nas_service.space.elastic.description import DEPTH, KERNEL, WIDTH
 from nas_service.space.elastic.space import ElasticSpace

@@ -21,7 +21,7 @@ from nas_service.jobs.params import SupernetJob
 from nas_service.learning.base import Data, Split
 from nas_service.learning.metric import Judged
 from nas_service.networks.shared_weights import shared_weights
-from nas_service.networks.supernet import SharedWeights
+from nas_service.networks.sharing import SharedWeights
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search.cost import StructureModel
 from nas_service.search.delivery_gap import fit_delivery_gap
