@@ -22,7 +22,7 @@ from nas_service.search.cost import StructureModel
 from nas_service.space.base import ImageShape, SearchSpace, input_size
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.space.sampling import uniform
-from tests.contracts import test_signals
+from tests.contracts import test_signals, test_traced
 
 BLOCKS = [
     ConvBlock(3, 16, 9, 9, kernel=3),
@@ -45,7 +45,7 @@ class TestBlocks(BlockContract, BlockModuleContract):
 
 
 def test_every_family_of_ours_has_its_contract() -> None:
-    kinds = {block.kind for block in (*BLOCKS, *test_signals.BLOCKS)}
+    kinds = {block.kind for block in (*BLOCKS, *test_signals.BLOCKS, *test_traced.BLOCKS)}
     assert kinds == set(names(BLOCK_FAMILIES)) == set(names(BLOCK_MODULES))
 
 
