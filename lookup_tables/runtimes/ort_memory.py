@@ -6,10 +6,10 @@ process that has loaded the runtime forks for each file: an arena gives what it 
 the next session without a word.
 
 How the buffer is laid out depends on addresses: of six networks one got 177,408 or 201,472 bytes,
-by chance. Linux is asked for the same addresses each time, and files are named on the standard
-input, so that a file has one figure; in another process it may be so much more.
+by chance. Linux is asked for the same addresses each time, and files are named in records of one
+length, so that each is forked for from the same state; in another process it may be so much more.
 
-    python -m lookup_tables.runtimes.ort_memory < NAMES
+    python -m lookup_tables.runtimes.ort_memory < RECORDS
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pathlib import Path
 
 TIMEOUT_S = 60.0
 _ADDR_NO_RANDOMIZE = 0x0040000
+_RECORD = 4096
 _FILE, _RUN = "--file--", "--run--"
 _EXTENDED = re.compile(r"Extended allocation by (\d+) bytes")
 
@@ -34,16 +35,15 @@ def peak_memory_bytes(models: Sequence[Path]) -> list[int | None]:
     try:
         done = subprocess.run(  # our own interpreter and module
             [sys.executable, "-m", "lookup_tables.runtimes.ort_memory"],
-            input="".join(f"{model}\n" for model in models),
+            input=b"".join(os.fsencode(one).ljust(_RECORD, b"\0") for one in models),
             capture_output=True,
-            text=True,
             timeout=TIMEOUT_S,
             check=False,
             preexec_fn=_same_addresses if sys.platform == "linux" else None,  # one call
         )
     except subprocess.TimeoutExpired:
         return [None] * len(models)
-    parts = done.stderr.split(_FILE)[1:]
+    parts = done.stderr.decode(errors="replace").split(_FILE)[1:]
     if done.returncode or len(parts) != len(models):
         return [None] * len(models)
     return [_of_runs(part.split(_RUN)) for part in parts]
@@ -66,25 +66,36 @@ def _of_runs(parts: Sequence[str]) -> int | None:
 
 
 def main() -> None:
-    """Run each model that a line names twice, in a process of its own; the runtime tells.
+    """Run each model that a record names twice, in a process of its own; the runtime tells.
 
     What it allocates it says itself, on the standard error.
     """
     import onnxruntime  # noqa: F401  # loaded once, before the processes part
 
-    for line in sys.stdin:
-        path = line.rstrip("\n")
+    record = bytearray(_RECORD)
+    while _filled(record):
         _say(_FILE)
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                _run(path)
+                _run(os.fsdecode(bytes(record).rstrip(b"\0")))
                 status = 0
             finally:
                 sys.stderr.flush()
                 os._exit(status)
         os.waitpid(child, 0)  # one that failed has not said that it ran twice
+
+
+def _filled(record: bytearray) -> bool:
+    """Take the next name in place: nothing of it may move what is allocated later."""
+    view, at = memoryview(record), 0
+    while at < len(record):
+        got = os.readv(0, [view[at:]])
+        if not got:
+            return False
+        at += got
+    return True
 
 
 def _run(path: str) -> None:
