@@ -123,9 +123,9 @@ def _structure(name: str, one: Named, members: int, seed: int) -> tuple[list[Row
     own = own_network(space)
     x = torch.randn(2, *one.shape, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        wanted = network(x)
-        gap = (own.subnet(space.largest()).eval()(x) - wanted).abs().max()
-        gap = gap / wanted.abs().max().clamp_min(1e-6)
+        expected = network(x)
+        gap = (own.subnet(space.largest()).eval()(x) - expected).abs().max()
+        gap = gap / expected.abs().max().clamp_min(1e-6)
     drawn = [space.smallest(), space.largest()]
     drawn += list(uniform(space, members, np.random.default_rng(seed)))
     ran = sum(_runs(space, row, one.shape) for row in drawn)
@@ -148,8 +148,8 @@ def _runs(space: ElasticSpace, row: IntArray, shape: tuple[int, ...]) -> bool:
     export(copy.deepcopy(member), path, tuple(x.shape))
     (found,) = ort.InferenceSession(path).run(None, {"input": x.numpy()})
     with torch.no_grad():
-        wanted = member(x).numpy()
-    return bool(np.abs(found - wanted).max() <= 1e-4 * max(1.0, np.abs(wanted).max()))
+        expected = member(x).numpy()
+    return bool(np.abs(found - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max()))
 
 
 def _swaps(model: Path, data: Data, seed: int) -> list[Row]:
@@ -169,11 +169,11 @@ def _swaps(model: Path, data: Data, seed: int) -> list[Row]:
 
     with torch.no_grad():
         plain = own.network.eval()(data.prepared(inputs, int(example.shape[-1])))
-        wanted = functional.log_softmax(plain, 1)
+        expected = functional.log_softmax(plain, 1)
 
     def changed(row: IntArray) -> float:
         found = answers(row)
-        return float(functional.kl_div(found, wanted, reduction="batchmean", log_target=True))
+        return float(functional.kl_div(found, expected, reduction="batchmean", log_target=True))
 
     began = time.monotonic()
     floor = changed(space.largest())
@@ -190,15 +190,15 @@ def _swaps(model: Path, data: Data, seed: int) -> list[Row]:
     rows = _members(space, seed)
     truth = np.array([changed(row) - floor for row in rows])
     moot = space.canonical(rows)
-    told = np.sum([one[moot[:, place]] for place, one in enumerate(scores)], axis=0)
+    summed = np.sum([one[moot[:, place]] for place, one in enumerate(scores)], axis=0)
     mild = np.argsort(truth)[: len(rows) // 2]
     name = model.stem
     return [
         _row(name, "KL of the unchanged network, recalibrated", _N_SAMPLES, floor),
         _row(name, "seconds a score", n_scored, took_s / n_scored),
-        _row(name, "Kendall, sum of single changes", len(rows), kendall(told, truth)),
-        _row(name, "Spearman", len(rows), spearman(told, truth)),
-        _row(name, "Kendall among the milder half", len(mild), kendall(told[mild], truth[mild])),
+        _row(name, "Kendall, sum of single changes", len(rows), kendall(summed, truth)),
+        _row(name, "Spearman", len(rows), spearman(summed, truth)),
+        _row(name, "Kendall among the milder half", len(mild), kendall(summed[mild], truth[mild])),
     ]
 
 

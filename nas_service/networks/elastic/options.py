@@ -118,7 +118,7 @@ def find_options(network: fx.GraphModule, shape: tuple[int, ...], tell: Tell) ->
     sample = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     tell(0.0, "looking for channels that go together")
     groups, frozen = find_groups(network, sample)
-    wanted = _answers(network, sample)
+    expected = _answers(network, sample)
     widths: list[Width] = []
     for number, group in enumerate(groups):
         tell(0.1 + 0.5 * number / len(groups), f"trying width {number + 1} of {len(groups)}")
@@ -127,7 +127,7 @@ def find_options(network: fx.GraphModule, shape: tuple[int, ...], tell: Tell) ->
         reason = (
             f"{group.size} channels are too few to choose from"
             if len(shares) < 2
-            else why_not(network, groups, fewest, sample, wanted)
+            else why_not(network, groups, fewest, sample, expected)
         )
         if reason:
             frozen.append(Frozen(group.name, reason))
@@ -137,19 +137,19 @@ def find_options(network: fx.GraphModule, shape: tuple[int, ...], tell: Tell) ->
     found = find_regions(network, shapes_of(network, shape))
     for number, region in enumerate(found):
         tell(0.6 + 0.2 * number / len(found), f"trying without {region.name}")
-        reason = why_not(network, groups, Plan({}, [region]), sample, wanted)
+        reason = why_not(network, groups, Plan({}, [region]), sample, expected)
         if reason:
             frozen.append(Frozen(region.name, f"it cannot be left out: {reason}"))
         else:
             regions.append(region)
     tell(0.8, "trying kernels and input sizes")
-    kernels = _kernels(network, sample, wanted)
+    kernels = _kernels(network, sample, expected)
     if reason := why_not_exported(network, shape):
         raise not_elastic(f"torch does not write it as an ONNX graph ({reason})")
-    sizes, size_frozen = _sizes(network, shape, wanted)
+    sizes, size_frozen = _sizes(network, shape, expected)
     frozen += size_frozen
     options = Options(network, shape, tuple(widths), tuple(regions), kernels, sizes, tuple(frozen))
-    return _together(options, wanted)
+    return _together(options, expected)
 
 
 def _answers(network: fx.GraphModule, sample: Tensor) -> tuple[int, ...]:
@@ -172,7 +172,7 @@ def why_not(
     groups: Sequence[ChannelGroup],
     plan: Plan,
     sample: Tensor,
-    wanted: tuple[int, ...],
+    expected: tuple[int, ...],
 ) -> str:
     """Why a member does not run, or answers in another shape; nothing where it does."""
     try:
@@ -181,13 +181,13 @@ def why_not(
     except Exception as error:  # noqa: BLE001  # whatever torch raises on shapes that do not fit
         lines = str(error).strip().splitlines()
         return f"some of its shapes are fixed ({lines[0] if lines else type(error).__name__})"
-    if answered != wanted:
+    if answered != expected:
         return "it is what the network answers with"
     return ""
 
 
 def _kernels(
-    network: fx.GraphModule, sample: Tensor, wanted: tuple[int, ...]
+    network: fx.GraphModule, sample: Tensor, expected: tuple[int, ...]
 ) -> tuple[Kernel, ...]:
     """Depthwise layers whose kernel can be cropped to its middle."""
     found = []
@@ -199,7 +199,7 @@ def _kernels(
         if not depthwise or len(taps) > 1 or max(taps) < _LEAST_CROPPED or max(taps) % 2 == 0:
             continue
         one = Kernel(name, tuple(range(3, max(taps) + 1, 2)))
-        if not why_not(network, [], Plan({}, [], {name: 3}), sample, wanted):
+        if not why_not(network, [], Plan({}, [], {name: 3}), sample, expected):
             found.append(one)
     return tuple(found)
 
@@ -217,7 +217,7 @@ def why_not_exported(network: fx.GraphModule, shape: tuple[int, ...]) -> str:
 
 
 def _sizes(
-    network: fx.GraphModule, shape: tuple[int, ...], wanted: tuple[int, ...]
+    network: fx.GraphModule, shape: tuple[int, ...], expected: tuple[int, ...]
 ) -> tuple[tuple[int, ...], list[Frozen]]:
     """Sides of the input that the network answers in the same shape."""
     if len(shape) != 4 or shape[2] != shape[3]:
@@ -229,7 +229,7 @@ def _sizes(
         if side < _LEAST_SIDE or side in found:
             continue
         smaller = (*shape[:2], side, side)
-        reason = why_not(network, [], Plan({}), torch.randn(smaller), wanted)
+        reason = why_not(network, [], Plan({}), torch.randn(smaller), expected)
         reason = reason or why_not_exported(network, smaller)
         if not reason:
             found.add(side)
@@ -237,19 +237,19 @@ def _sizes(
     return tuple(sorted(found)), frozen
 
 
-def _together(options: Options, wanted: tuple[int, ...]) -> Options:
+def _together(options: Options, expected: tuple[int, ...]) -> Options:
     """Without the options that break what others leave, found one by one where there are such."""
     sample = torch.randn(options.shape, generator=torch.Generator().manual_seed(0))
     network, groups = options.network, options.groups
     smallest = options.plan([0] * len(options.n_values))
-    if not why_not(network, groups, smallest, sample, wanted):
+    if not why_not(network, groups, smallest, sample, expected):
         return options
     frozen = list(options.frozen)
     channels: dict[str, int] = {}
     widths = []
     for width in options.widths:
         more = channels | width.channels(0)
-        reason = why_not(network, groups, Plan(more), sample, wanted)
+        reason = why_not(network, groups, Plan(more), sample, expected)
         if reason:
             frozen.append(Frozen(width.groups[0].name, f"not beside the others: {reason}"))
         else:
@@ -257,7 +257,7 @@ def _together(options: Options, wanted: tuple[int, ...]) -> Options:
             channels = more
     regions: list[Region] = []
     for region in options.regions:
-        reason = why_not(network, groups, Plan(channels, [*regions, region]), sample, wanted)
+        reason = why_not(network, groups, Plan(channels, [*regions, region]), sample, expected)
         if reason:
             frozen.append(Frozen(region.name, f"not beside the others: {reason}"))
         else:

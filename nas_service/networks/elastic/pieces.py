@@ -78,17 +78,17 @@ def _add(
     sources = [one for one in node.all_input_nodes if one.name in shapes and one.op != "get_attr"]
     read = tuple(dict.fromkeys(made.piece_of[one.name] for one in node.all_input_nodes))
     inputs = tuple(made.piece_of[one.name] for one in sources)
-    told = _told(network, node, [shapes[one.name] for one in sources], shapes, made)
-    if not told:  # a view, or what never runs in inference
+    blocks = _blocks_of(network, node, [shapes[one.name] for one in sources], shapes, made)
+    if not blocks:  # a view, or what never runs in inference
         made.piece_of[node.name] = read[0] if read else ""
         return
     last = node
-    if told[-1][0] in {"traced_conv", "traced_linear"}:
+    if blocks[-1][0] in {"traced_conv", "traced_linear"}:
         last, relu = _followers(network, node, made.joins)
         joined |= set(_between(node, last))
-        told[-1][1]["relu"] = int(relu)
-    for number, (kind, sizes) in enumerate(told):
-        name = node.name if number == len(told) - 1 else f"{node.name}.{number}"
+        blocks[-1][1]["relu"] = int(relu)
+    for number, (kind, sizes) in enumerate(blocks):
+        name = node.name if number == len(blocks) - 1 else f"{node.name}.{number}"
         made.pieces.append(Traced(name, kind, sizes, inputs))
         inputs = (name,)
     inside = [node, *_between(node, last)]
@@ -97,16 +97,16 @@ def _add(
         made.piece_of[one.name] = node.name
 
 
-_Told = list[tuple[str, dict[str, int]]]
+_Blocks = list[tuple[str, dict[str, int]]]
 
 
-def _told(
+def _blocks_of(
     network: fx.GraphModule,
     node: fx.Node,
     given: Sequence[tuple[int, ...]],
     shapes: Shapes,
     made: Tracing,
-) -> _Told:
+) -> _Blocks:
     shape = shapes.get(node.name)
     if node.op == "call_module":
         assert shape is not None
@@ -127,7 +127,7 @@ def _told(
     return [_pointwise(form, terms, shape)]
 
 
-def _of_layer(layer: nn.Module, given: tuple[int, ...], shape: tuple[int, ...]) -> _Told:
+def _of_layer(layer: nn.Module, given: tuple[int, ...], shape: tuple[int, ...]) -> _Blocks:
     if isinstance(layer, nn.ConvTranspose2d):
         # as many products as a convolution of its kernel on the smaller side
         stride = int(layer.stride[0])
@@ -215,7 +215,7 @@ def _product(left: Sequence[int], right: Sequence[int]) -> tuple[str, dict[str, 
     }
 
 
-def _attention(given: Sequence[tuple[int, ...]]) -> _Told:
+def _attention(given: Sequence[tuple[int, ...]]) -> _Blocks:
     """Scores, softmax and the weighted sum."""
     queries, keys, values = given[:3]
     scores = (*queries[:-1], keys[-2])
@@ -227,7 +227,7 @@ def _attention(given: Sequence[tuple[int, ...]]) -> _Told:
     ]
 
 
-def _recurrent(node: fx.Node, given: Sequence[tuple[int, ...]]) -> _Told:
+def _recurrent(node: fx.Node, given: Sequence[tuple[int, ...]]) -> _Blocks:
     """The products of all steps; that they wait for each other is left to the calibration."""
     gates = RECURRENT[node.target]
     (samples, steps, features), hidden = given[0], given[1][-1]

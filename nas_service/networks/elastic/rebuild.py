@@ -46,8 +46,8 @@ def _only_input(program: Any) -> Tensor:
 def _require_same(made: nn.Module, source: nn.Module, example: Tensor) -> None:
     noise = torch.randn(example.shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        wanted, found = _tensor(source(noise)), made(noise)
-    if wanted.shape != found.shape or _gap(found, wanted) > _TOLERANCE:
+        expected, found = _tensor(source(noise)), made(noise)
+    if expected.shape != found.shape or _gap(found, expected) > _TOLERANCE:
         raise not_elastic("rebuilt from its graph it answers otherwise than the program does")
 
 
@@ -69,8 +69,8 @@ def _require_any_batch(made: nn.Module, source: nn.Module, example: Tensor) -> N
         )
 
 
-def _gap(found: Tensor, wanted: Tensor) -> float:
-    return float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-6))
+def _gap(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-6))
 
 
 def _tensor(answered: Any) -> Tensor:

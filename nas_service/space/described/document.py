@@ -194,9 +194,9 @@ def _repeated(
     found = []
     for number in range(1, most + 1):
         own = f"{name}.{number}" if "repeat" in layer else name
-        told = {**plain, **(first if number == 1 else {})}
+        given_sizes = {**plain, **(first if number == 1 else {})}
         sizes = {}
-        for size, value in told.items():
+        for size, value in given_sizes.items():
             at = f"{place}.sizes.{size}"
             parsed, choice = parse_size(at, value, input_name)
             if choice is not None:

@@ -27,6 +27,7 @@ from nas_service.space.base import (
 )
 from nas_service.space.described.document import INPUT_SIZE, Document, Place
 from nas_service.space.described.values import Chosen
+from nas_service.space.products import LogProducts
 
 _CHANNELS = ("in_channels", "channels", "in_features")
 _N_CHECKED = 64
@@ -223,22 +224,11 @@ class DescribedSpace:
             np.array(one.values, dtype=np.float64)[rows[:, place]]
             for place, one in enumerate(self.decisions)
         ]
-        total = np.zeros(len(rows))
-        for reads, table in self._macs:
-            total += table[tuple(rows[:, list(reads)].T)] if reads else float(table)
-        return np.column_stack([*columns, np.log1p(total)])
+        return np.column_stack([*columns, self._log_products(rows)])
 
     @cached_property
-    def _macs(self) -> list[tuple[tuple[int, ...], FloatArray]]:
-        found = []
-        for slot in self.slots:
-            known = [self.decisions[place].values for place in slot.reads]
-            table = np.zeros([len(one) for one in known])
-            for index in np.ndindex(table.shape):
-                values = tuple(one[i] for one, i in zip(known, index, strict=True))
-                table[index] = sum(block.macs for block in slot.blocks(values))
-            found.append((slot.reads, table))
-        return found
+    def _log_products(self) -> LogProducts:
+        return LogProducts(self)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from nas_service.space.base import (
     Slot,
 )
 from nas_service.space.elastic.description import DEPTH, SIZE, ElasticDescription, Piece
+from nas_service.space.products import LogProducts
 from nas_service.space.wrapped import unwrapped
 
 
@@ -108,30 +109,15 @@ class ElasticSpace:
         """What is left of each group, region and input, and the logarithm of all products."""
         rows = self.canonical(genotypes)
         columns = [self._shares(place)[rows[:, place]] for place in range(len(self.decisions))]
-        return np.column_stack([*columns, self._log_macs(rows)])
+        return np.column_stack([*columns, self._log_products(rows)])
 
     def _shares(self, place: int) -> FloatArray:
         values = np.array(self.decisions[place].values, dtype=np.float64)
         return np.asarray(values / values[-1])
 
-    def _log_macs(self, rows: IntArray) -> FloatArray:
-        total = np.zeros(len(rows))
-        for reads, table in self._macs:
-            total += table[tuple(rows[:, list(reads)].T)] if reads else float(table)
-        return np.log1p(total)
-
     @cached_property
-    def _macs(self) -> list[tuple[tuple[int, ...], FloatArray]]:
-        """For each slot its products under every combination of what it reads."""
-        found = []
-        for slot in self.slots:
-            known = [self.decisions[place].values for place in slot.reads]
-            table = np.zeros([len(one) for one in known])
-            for index in np.ndindex(table.shape):
-                values = tuple(one[i] for one, i in zip(known, index, strict=True))
-                table[index] = sum(block.macs for block in slot.blocks(values))
-            found.append((slot.reads, table))
-        return found
+    def _log_products(self) -> LogProducts:
+        return LogProducts(self)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
