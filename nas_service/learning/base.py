@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from nas_service.errors import InvalidSpec
+from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.learning.metric import Judged, Metric
 from nas_service.space.base import Sample
 
@@ -126,6 +126,14 @@ class Data(ABC):
         Raises:
             InvalidData: they are not one a channel.
         """
+
+    def require_one_a_channel(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Raise `InvalidData` where they are not as many numbers as samples have channels."""
+        channels = self.train.inputs.shape[1]
+        if len(mean) != channels or len(std) != channels:
+            raise InvalidData(
+                f"mean and std need a number for each of {channels} channels", field="mean"
+            )
 
     @abstractmethod
     def require_model(self, shape: tuple[int, ...], n_outputs: int) -> None:

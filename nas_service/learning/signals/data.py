@@ -77,11 +77,7 @@ class SignalData(Data):
 
     def normalised(self, mean: Sequence[float], std: Sequence[float]) -> SignalData:
         """See `Data.normalised`."""
-        channels = self.train.inputs.shape[1]
-        if len(mean) != channels or len(std) != channels:
-            raise InvalidData(
-                f"mean and std need a number for each of {channels} channels", field="mean"
-            )
+        self.require_one_a_channel(mean, std)
         return replace(self, mean=tuple(mean), std=tuple(std))
 
     def require_model(self, shape: tuple[int, ...], n_outputs: int) -> None:
