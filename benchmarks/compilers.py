@@ -22,7 +22,6 @@ from lookup_tables.runtimes.registry import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Converter, FloatArray32, Source
-from nas_service.compilation.parity import parity_of
 from nas_service.compilation.toolchains import runs_here
 from nas_service.compilation.verify import outputs_of
 from nas_service.errors import NasError
@@ -30,6 +29,7 @@ from nas_service.learning.registry import learning_task
 from nas_service.networks.build import build
 from nas_service.networks.export import export, export_program
 from nas_service.plugins import CONVERTERS, SPACES, load
+from nas_service.recorded.parity import parity_of
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, input_size
 from nas_service.space.sampling import distinct

@@ -22,12 +22,11 @@ from lookup_tables.runtimes.registry import runner
 from lookup_tables.target import Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Converter, Source
-from nas_service.compilation.parity import Parity, parity_of
 from nas_service.compilation.verify import outputs_of
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
 from nas_service.compression.distillation import answering
-from nas_service.compression.quantization import calibration_inputs
+from nas_service.compression.graph_samples import calibration_inputs
 from nas_service.compression.recipe import Recipe
 from nas_service.compression.report import report_of
 from nas_service.compression.structured import STRUCTURED
@@ -40,6 +39,7 @@ from nas_service.learning.registry import learning_task
 from nas_service.networks.build import count_macs
 from nas_service.networks.export import export_program
 from nas_service.plugins import CONVERTERS, load
+from nas_service.recorded.parity import Parity, parity_of
 from nas_service.settings import Settings
 
 PROTOCOL = Protocol(turns=20, warmups=3, repeats=5, patience_s=120.0)

@@ -29,7 +29,7 @@ from nas_service.compilation.base import Converter, Source
 from nas_service.compilation.verify import outputs_of
 from nas_service.compression.base import PassContext
 from nas_service.compression.catalogue import checked_options
-from nas_service.compression.quantization import calibration_inputs
+from nas_service.compression.graph_samples import calibration_inputs
 from nas_service.compression.quantization_aware import QatPass
 from nas_service.errors import NasError
 from nas_service.learning.base import Data

@@ -27,13 +27,13 @@ import numpy as np
 from lookup_tables.agent_service import Json, Refused, Service, say
 from lookup_tables.conditions import conditions, meter_of_this_machine, operating_point
 from lookup_tables.errors import LookupTableError
+from lookup_tables.measuring.feeds import random_inputs
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.protocol import measure
 from lookup_tables.measuring.timing import REFERENCE, SUSTAINED, Protocol
 from lookup_tables.profile import references_from
 from lookup_tables.runtimes.registry import (
     load,
-    random_inputs,
     runtime,
     runtime_versions,
     state_of,

@@ -23,6 +23,7 @@ MODULES = (
     "measuring/anchor",
     "measuring/anchors",
     "measuring/clock",
+    "measuring/feeds",
     "measuring/machine",
     "measuring/observed",
     "measuring/onnx_session",

@@ -10,10 +10,13 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+OPEN = -1
+"""A size that each run may choose."""
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a model reads: a shape without unknown sizes, and a type."""
+    """What a model reads: a shape, in which a size may be `OPEN`, and a type."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]

@@ -22,11 +22,14 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from lookup_tables.errors import LookupTableError
 from lookup_tables.target import this_device
 
 Array = npt.NDArray[np.float32]
 
 
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""Operators with weights that are quantised, and take nearly all of the time."""
 _HALF_LARGEST = 1e4
 """What the fp16 converter cuts constants off at."""
 _HALF_SMALLEST = 6e-5
@@ -49,13 +52,15 @@ def quantize(
     signed: bool = False,
     only: Sequence[str] | None = None,
     excluded: Sequence[str] = (),
+    layers_only: bool = False,
 ) -> None:
     """Write the int8 form of the graph at `source`, with ranges seen on `batches`.
 
     A batch maps input names to arrays of the graph's own shapes. Activations are unsigned unless
     `signed`: then they are symmetric too and biases stay in float, as TensorRT wants it. `only` and
-    `excluded` name the nodes that are quantised, and that are not. Average pools stay in float.
-    Weights have 7 bits where this processor's 8-bit products saturate; see `products_saturate`.
+    `excluded` name the nodes that are quantised, and that are not; `layers_only` leaves all but
+    `LAYERS` in float. Average pools stay in float. Weights have 7 bits where this processor's 8-bit
+    products saturate; see `products_saturate`.
     """
     logger = logging.getLogger()
     level = logger.level
@@ -63,11 +68,12 @@ def quantize(
     ort.set_default_logger_severity(3)  # and opens sessions that warn of what it left unused
     try:
         with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
-            prepared, made = Path(folder) / "prepared.onnx", Path(folder) / "made.onnx"
-            quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-            in_float = [] if only is not None else _keep_pools_in_float(prepared)
+            ready, made = Path(folder) / "prepared.onnx", Path(folder) / "made.onnx"
+            prepared(source, ready)
+            every = only is None and not layers_only
+            in_float = _keep_pools_in_float(ready) if every else []
             quantize_static(
-                str(prepared),
+                str(ready),
                 str(made),
                 _Batches(batches),
                 quant_format=QuantFormat.QDQ,
@@ -76,12 +82,69 @@ def quantize(
                 weight_type=QuantType.QInt8,
                 reduce_range=not signed and products_saturate(),
                 nodes_to_quantize=None if only is None else list(only),
-                nodes_to_exclude=[*excluded, *in_float],
+                nodes_to_exclude=[*names_in(source, ready, excluded), *in_float],
+                op_types_to_quantize=list(LAYERS) if layers_only else None,
                 extra_options={"ActivationSymmetric": signed, "QuantizeBias": not signed},
             )
             made.replace(destination)
     finally:
         logger.setLevel(level)
+
+
+def prepared(source: Path, destination: Path) -> None:
+    """Write the graph as it is quantised, every node with a name.
+
+    Normalisation and biases are joined with the layers before them, so that some layers have other
+    names than in the source.
+    """
+    quant_pre_process(str(source), str(destination), skip_symbolic_shape=True)
+    model = onnx.load(destination)
+    name_nodes(model)
+    _flatten_biases(model)
+    onnx.save(model, destination)
+
+
+def _flatten_biases(model: onnx.ModelProto) -> None:
+    """Make biases `(1, n)` of matrix products `(n,)`, which is the same there.
+
+    Products and sums are joined to such, and the quantiser takes them for one number (onnxruntime
+    issue 24815).
+    """
+    read_by: dict[str, set[str]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            read_by.setdefault(name, set()).add(node.op_type)
+    biases = {
+        node.input[2] for node in model.graph.node if node.op_type == "Gemm" and node.input[2:]
+    }
+    for one in model.graph.initializer:
+        flat = len(one.dims) == 2 and one.dims[0] == 1 and one.dims[1] > 1
+        if flat and one.name in biases and read_by[one.name] == {"Gemm"}:
+            del one.dims[0]
+
+
+def names_in(source: Path, ready: Path, names: Sequence[str]) -> list[str]:
+    """What nodes of `source` are called in the prepared graph: there the same weights are theirs.
+
+    Raises:
+        LookupTableError: a node is not there any more.
+    """
+    if not names:
+        return []
+    before = {node.name: node for node in onnx.load(source, load_external_data=False).graph.node}
+    after = onnx.load(ready, load_external_data=False).graph.node
+    here = {node.name for node in after}
+    found = []
+    for name in names:
+        if name in here:
+            found.append(name)
+            continue
+        weights = set(before[name].input[1:]) if name in before else set()
+        theirs = [node.name for node in after if weights & set(node.input[1:])]
+        if not theirs:
+            raise LookupTableError(f"node {name} cannot stay in float: it was joined with others")
+        found += theirs
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -131,10 +194,11 @@ def _keep_pools_in_float(path: Path) -> list[str]:
     return names
 
 
-def half_precision(source: Path, destination: Path) -> None:
+def half_precision(source: Path, destination: Path, *, keep_float: Sequence[str] = ()) -> None:
     """Write the graph with fp16 weights and arithmetic; inputs and outputs stay fp32.
 
-    So do nodes with constants that fp16 cannot hold: the converter would cut them off.
+    So do the nodes of `keep_float`, and those with constants that fp16 cannot hold: the converter
+    would cut them off.
     """
     from onnxruntime.transformers import float16
 
@@ -144,7 +208,7 @@ def half_precision(source: Path, destination: Path) -> None:
         model = float16.convert_float_to_float16(
             model,
             keep_io_types=True,
-            node_block_list=_beyond_half(model),
+            node_block_list=[*_beyond_half(model), *keep_float],
         )
     partial = destination.with_name(destination.name + ".partial")
     onnx.save(model, partial)

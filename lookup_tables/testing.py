@@ -23,10 +23,11 @@ from lookup_tables.files import dump, parse
 from lookup_tables.graphs import block_graph
 from lookup_tables.measuring.anchor import read
 from lookup_tables.measuring.clock import SYSTEM_CLOCK
+from lookup_tables.measuring.feeds import random_inputs
 from lookup_tables.measuring.onnx_session import session_options
 from lookup_tables.measuring.timing import Protocol
 from lookup_tables.profile import LocalProfiler
-from lookup_tables.runtimes.registry import load, random_inputs, runtime, runtime_points
+from lookup_tables.runtimes.registry import load, runtime, runtime_points
 from lookup_tables.source import CostSource
 from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import PRECISIONS, Target

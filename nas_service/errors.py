@@ -15,6 +15,8 @@ NasError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -118,3 +120,20 @@ def from_dict(values: dict[str, Any]) -> NasError:
     fields = {k: v for k, v in values.items() if k not in {"kind", "detail"}}
     kind = _KINDS.get(str(values.get("kind")), StepFailed)
     return kind(str(values.get("detail", "unknown error")), **fields)
+
+
+@contextmanager
+def as_unsupported(what: str) -> Iterator[None]:
+    """What a library raises whose errors share no base, as `Unsupported`: `what`, and its words.
+
+    Raises:
+        NasError: as it was raised.
+        Unsupported: of anything else.
+    """
+    try:
+        yield
+    except NasError:
+        raise
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise Unsupported(f"{what}: {first}") from error

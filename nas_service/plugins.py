@@ -20,6 +20,7 @@ LEARNING_TASKS = "nas_service.learning_tasks"
 BLOCK_FAMILIES = "lookup_tables.block_families"
 BLOCK_MODULES = "nas_service.block_modules"
 MODEL_FACTORIES = "nas_service.model_factories"
+OUTPUT_METRICS = "nas_service.output_metrics"
 PREDICTORS = "predictors.accuracy"
 
 GROUPS = (
@@ -35,6 +36,7 @@ GROUPS = (
     BLOCK_FAMILIES,
     BLOCK_MODULES,
     MODEL_FACTORIES,
+    OUTPUT_METRICS,
     PREDICTORS,
 )
 

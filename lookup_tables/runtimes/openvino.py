@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from lookup_tables.model import Array, Input, Model
+from lookup_tables.model import OPEN, Array, Input, Model
 from lookup_tables.runtimes.base import Runtime
 from lookup_tables.target import Target
 
@@ -49,7 +49,10 @@ class OpenVinoModel:
         self._request = compiled.create_infer_request()
         self._n_outputs = len(compiled.outputs)
         self.inputs = {
-            one.any_name: Input(tuple(one.shape), np.dtype(one.element_type.to_dtype()))
+            one.any_name: Input(
+                tuple(size.get_length() if size.is_static else OPEN for size in one.partial_shape),
+                np.dtype(one.element_type.to_dtype()),
+            )
             for one in compiled.inputs
         }
 

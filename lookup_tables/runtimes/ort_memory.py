@@ -101,8 +101,8 @@ def _filled(record: bytearray) -> bool:
 def _run(path: str) -> None:
     import onnxruntime as ort
 
+    from lookup_tables.measuring.feeds import feeds_for
     from lookup_tables.measuring.onnx_session import inputs_of_session
-    from lookup_tables.runtimes.registry import random_inputs
 
     ort.set_default_logger_severity(0)
     info = ort.OrtMemoryInfo(
@@ -120,7 +120,7 @@ def _run(path: str) -> None:
     options.log_severity_level = 0
     options.add_session_config_entry("session.use_env_allocators", "1")
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    feeds = random_inputs(inputs_of_session(session))
+    feeds = feeds_for(Path(path), inputs_of_session(session))
     for _ in range(2):
         _say(_RUN)
         session.run(None, feeds)

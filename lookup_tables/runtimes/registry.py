@@ -10,11 +10,10 @@ from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
-
 from lookup_tables.errors import LookupTableError
 from lookup_tables.measuring.anchors import PROCESSOR
-from lookup_tables.model import Array, Input, Model
+from lookup_tables.measuring.feeds import feeds_for
+from lookup_tables.model import Model
 from lookup_tables.runtimes.base import Runtime
 from lookup_tables.target import Target
 
@@ -101,19 +100,7 @@ def load(path: Path, target: Target) -> Model:
 
 
 def runner(path: Path, target: Target, seed: int = 0) -> Callable[[], object]:
-    """Loads a file; each call runs it once on inputs drawn from a seed."""
+    """Loads a file; each call runs it once, on a sample beside it or inputs drawn from a seed."""
     model = load(path, target)
-    feeds = random_inputs(model.inputs, seed)
+    feeds = feeds_for(path, model.inputs, seed)
     return lambda: model.run(feeds)
-
-
-def random_inputs(inputs: Mapping[str, Input], seed: int = 0) -> dict[str, Array]:
-    """Inputs of these shapes and types."""
-    generator = np.random.default_rng(seed)
-    found: dict[str, Array] = {}
-    for name, one in inputs.items():
-        if one.dtype.kind == "f":
-            found[name] = generator.standard_normal(one.shape).astype(one.dtype)
-        else:
-            found[name] = generator.integers(0, 127, one.shape).astype(one.dtype)
-    return found

@@ -33,6 +33,7 @@ from nas_service.compression.recipe import Recipe
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.jobs.params import CompressionJob
 from nas_service.networks.names import REFERENCE_NETWORKS
+from nas_service.output_metrics.by_name import require_metric
 from nas_service.plugins import CONVERTERS, check, load
 from nas_service.storage import agents, artifacts, datasets, devices, jobs, searches
 from nas_service.storage.artifacts import StoredArtifact
@@ -44,6 +45,8 @@ from nas_service.storage.session import new_id
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["compressions"])
 
 KIND = "compression"
+SAMPLES = "recorded_samples"
+"""The kind of uploaded samples of a model's inputs."""
 
 
 class ReferenceNetworkIn(Strict):
@@ -66,9 +69,31 @@ class TargetIn(Strict):
 
 
 class CompressionIn(Strict):
-    """One of `model` (an upload), `winner` and `reference` says what is compressed."""
+    """One of `model` (an upload), `winner` and `reference` says what is compressed.
 
-    dataset: str
+    What it is judged on is a data set, or, for an upload of any inputs and outputs, `samples` of
+    its own.
+    """
+
+    dataset: str | None = None
+    samples: list[str] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Artifacts of uploaded samples by the names of the model's inputs.",
+    )
+    test: list[str] = Field(
+        default_factory=list,
+        max_length=32,
+        description="The same, to judge by; a part of the samples where there are none.",
+    )
+    metric: str = Field(
+        default="fidelity",
+        max_length=200,
+        description="By which a model with samples is judged: NAME, or NAME:OUTPUT.",
+    )
+    keep_float: list[str] = Field(
+        default_factory=list, max_length=1000, description="Layers that stay in float."
+    )
     device: str = "this-machine"
     model: str | None = Field(default=None, description="Artifact of an uploaded model.")
     shape: tuple[int, int, int] | None = Field(
@@ -99,6 +124,14 @@ class CompressionIn(Strict):
         """Exactly one model, and both or neither of mean and std."""
         if sum(one is not None for one in (self.model, self.winner, self.reference)) != 1:
             raise ValueError("give one of model, winner and reference")
+        if (self.dataset is None) == (not self.samples):
+            raise ValueError("give one of dataset and samples")
+        if self.samples and self.model is None:
+            raise ValueError("samples go with model")
+        if self.samples and (self.shape or self.mean or self.max_train_images):
+            raise ValueError("shape, mean, std and max_train_images go with dataset")
+        if not self.samples and (self.test or self.keep_float):
+            raise ValueError("test and keep_float go with samples")
         if self.shape is not None and (self.model is None or min(self.shape) < 1):
             raise ValueError("shape goes with model, in positive numbers")
         if (self.mean is None) != (self.std is None):
@@ -130,6 +163,13 @@ async def upload_model(
         raise InvalidSpec(
             f"filename: ending {ending!r} is none of {', '.join(FORMS)}", field="filename"
         )
+    return await _keep(request, with_, filename, ending, kind="model")
+
+
+async def _keep(
+    request: Request, with_: With, filename: str, ending: str, *, kind: str
+) -> ArtifactOut:
+    """What is sent as an artifact."""
     limit = min(with_.settings.max_upload_bytes, MAX_BYTES)
     sha256 = await keep_upload(request, with_, ending, limit)
 
@@ -141,12 +181,25 @@ async def upload_model(
                 path,
                 owner=new_id("mdl"),
                 name=Path(filename).name,
-                kind="model",
+                kind=kind,
                 lineage={},
             )
         return ArtifactOut.of(added)
 
     return await run_in_threadpool(keep)
+
+
+@router.post("/samples:upload", status_code=201, openapi_extra=sent_as("application/octet-stream"))
+@allow(Rule.WRITE, max_body_bytes=None)
+async def upload_samples(
+    request: Request,
+    with_: With,
+    filename: Annotated[str, Query(max_length=200, description="It ends in .npz.")],
+) -> ArtifactOut:
+    """Store samples of a model's inputs (.npz, arrays by names of inputs); see `compressions`."""
+    if Path(filename).suffix.lower() != ".npz":
+        raise InvalidSpec(f"filename: {filename!r} does not end in .npz", field="filename")
+    return await _keep(request, with_, filename, ".npz", kind=SAMPLES)
 
 
 @router.post("/compressions", status_code=202)
@@ -167,8 +220,8 @@ def compress(
             artifact=body.model,
             recipe=recipe.as_list(),
             compression_id=compression_id,
-            dataset=dataset.name,
-            dataset_id=dataset.id,
+            dataset=None if dataset is None else dataset.name,
+            dataset_id=None if dataset is None else dataset.id,
             device=device.name,
             device_id=device.id,
             device_queue=device.queue,
@@ -247,20 +300,48 @@ def _check_model(model: StoredArtifact, body: CompressionIn) -> None:
     if model.kind != "model":
         raise InvalidSpec(f"artifact {model.id!r} is no uploaded model", field="model")
     form = FORMS[Path(model.name).suffix.lower()]
+    if body.samples and form != ONNX:
+        raise InvalidSpec(
+            "models with samples of their own are taken as ONNX: export the program by "
+            "torch.onnx.export(program, (), 'model.onnx')",
+            field="model",
+        )
     require_takes(Recipe.of(body.recipe), is_graph=form == ONNX)
     for place, one in enumerate(body.targets):
-        if why := why_not_read(load(CONVERTERS, one.runtime).form, form):
+        converter = load(CONVERTERS, one.runtime)
+        why = why_not_read(converter.form, form)
+        if body.samples and not converter.any_signature:
+            why = why or "is given models of one input and one output alone"
+        if why:
             raise InvalidSpec(f"targets[{place}]: {one.runtime} {why}", field="targets")
 
 
-def _parts(session: Session, body: CompressionIn) -> tuple[StoredDataset, StoredDevice]:
+def _check_samples(session: Session, body: CompressionIn, device: StoredDevice) -> None:
+    """Refuse what is no samples, a metric that there is not, and devices that are sent to."""
+    require_metric(body.metric)
+    for field, given in (("samples", body.samples), ("test", body.test)):
+        for one in given:
+            stored = artifacts.get_artifact(session, one)
+            if stored.kind != SAMPLES:
+                raise InvalidSpec(f"artifact {one!r} is no uploaded samples", field=field)
+    if device.machine is None:
+        raise InvalidSpec(
+            f"device {device.name!r} is measured by an agent, which is sent models of one input "
+            "alone; models with samples are measured on machines with a worker",
+            field="device",
+        )
+
+
+def _parts(session: Session, body: CompressionIn) -> tuple[StoredDataset | None, StoredDevice]:
     """The data set and the device; raises where something that is named cannot take part."""
-    dataset = datasets.get_dataset(session, body.dataset)
-    if not dataset.ready:
+    dataset = None if body.dataset is None else datasets.get_dataset(session, body.dataset)
+    if dataset is not None and not dataset.ready:
         raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
     device = devices.get_device(session, body.device)
     if why := agents.why_unmeasured(session, device):
         raise InvalidSpec(why, field="device")
+    if body.samples:
+        _check_samples(session, body, device)
     if body.model is not None:
         _check_model(artifacts.get_artifact(session, body.model), body)
     if body.winner is not None:

@@ -11,6 +11,7 @@ import typer
 from nas_service.cli import output
 from nas_service.cli.inspect_model import looked_at, shape_of
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite, numbers
+from nas_service.cli.recorded import require_samples, sent_samples, signature_of
 from nas_service.cli.searches import have_dataset, have_device
 from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
@@ -26,7 +27,23 @@ def compress(
         str,
         typer.Argument(help="FILE.onnx, FILE.pt2, reference:NAME[:WIDTH], or winner:ID."),
     ],
-    dataset: Annotated[str, typer.Option(help="Name of a data set, or PATH of one to upload.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Name of a data set, or PATH of one to upload.")
+    ] = None,
+    samples: Annotated[
+        list[Path] | None,
+        typer.Option(help="FILE.npz of arrays by names of the model's inputs; may be repeated."),
+    ] = None,
+    test: Annotated[
+        list[Path] | None,
+        typer.Option(help="The same, to judge by, with targets or not; may be repeated."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="NAME or NAME:OUTPUT, with --samples.  [default: fidelity]")
+    ] = None,
+    keep_float: Annotated[
+        list[str] | None, typer.Option(help="Layer that stays in float; may be repeated.")
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="Passes in order: NAME,NAME:OPTION=VALUE:...; or a JSON file."),
@@ -60,6 +77,12 @@ def compress(
     own = model.startswith((REFERENCE, WINNER))
     if shape is not None and own:
         raise InvalidSpec("--shape goes with a model file", field="shape")
+    if (dataset is None) == (not samples):
+        raise InvalidSpec("give one of --dataset and --samples", field="dataset")
+    if own and samples:
+        raise InvalidSpec("--samples go with a model file", field="samples")
+    if not samples and (test or metric or keep_float):
+        raise InvalidSpec("--test, --metric and --keep-float go with --samples", field="samples")
     request: dict[str, Any] = {
         "device": device,
         "shape": shape_of(shape),
@@ -75,12 +98,23 @@ def compress(
     }
     with Client(server) as nas:
         nas.wait_until_it_answers()
-        if not own:
-            # what is wrong with it is said before it is sent
+        if samples:
+            looked = signature_of(Path(model))  # what is wrong is said before it is sent
+            _require_read(looked, request["targets"])
+            require_samples(looked, samples, "samples")
+            require_samples(looked, test or [], "test")
+        elif not own:
             _require_read(looked_at(Path(model), request["shape"]), request["targets"])
         request |= _model(nas, model, epochs)
         have_device(nas, device)
-        request["dataset"] = have_dataset(nas, dataset, image_size, quiet=as_json)
+        if samples:
+            request["samples"] = sent_samples(nas, samples)
+            request["test"] = sent_samples(nas, test or [])
+            request["metric"] = metric or "fidelity"
+            request["keep_float"] = keep_float or []
+        else:
+            assert dataset is not None
+            request["dataset"] = have_dataset(nas, dataset, image_size, quiet=as_json)
         made = nas.compress(**request)
         wait_for(
             nas,

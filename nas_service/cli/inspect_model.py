@@ -13,6 +13,7 @@ from nas_service.cli import output
 from nas_service.cli.options import JsonOption
 from nas_service.compilation.forms import ONNX, why_not_read
 from nas_service.errors import InvalidData, InvalidSpec
+from nas_service.recorded.signature import Signature
 
 
 def inspect(
@@ -23,15 +24,24 @@ def inspect(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a model file is, what is mended in it, and what each runtime takes of it."""
-    looked = looked_at(model, shape_of(shape))
+    looked = _looked_at_any(model, shape_of(shape))
     if as_json:
         output.show_json(looked)
         return
-    size = looked["size"]
-    print(
-        f"{model.name}: {looked['form']}, images of {looked['channels']} x {size} x {size}, "
-        f"{looked['classes']} classes, {looked['size_bytes']:,} bytes"
-    )
+    if "signature" in looked:
+        print(f"{model.name}: {looked['form']}, {looked['size_bytes']:,} bytes")
+        signature = Signature.from_dict(looked["signature"])
+        for one in signature.inputs:
+            print(f"  reads {one.shown}")
+        for one in signature.outputs:
+            print(f"  gives {one.shown}")
+        print(f"{len(looked['layers'])} layers; `nas compress` takes it with --samples")
+    else:
+        size = looked["size"]
+        print(
+            f"{model.name}: {looked['form']}, images of {looked['channels']} x {size} x {size}, "
+            f"{looked['classes']} classes, {looked['size_bytes']:,} bytes"
+        )
     print(f"operators: {', '.join(looked['operators'])}")
     for note in looked["notes"]:
         print(f"made ready: {note}")
@@ -48,6 +58,21 @@ def inspect(
         as_json=False,
         title="what runtimes take",
     )
+
+
+def _looked_at_any(model: Path, shape: list[int] | None) -> dict[str, Any]:
+    """As a classifier of pictures where it is one; else by its inputs and outputs."""
+    from nas_service.cli.recorded import signature_of
+
+    try:
+        return looked_at(model, shape)
+    except InvalidData:
+        if shape is not None or not model.is_file():
+            raise
+        with model.open("rb") as file:
+            if file.read(4) == b"PK\x03\x04":  # an exported program
+                raise
+        return signature_of(model)
 
 
 def shape_of(text: str | None) -> list[int] | None:
@@ -79,11 +104,14 @@ def looked_at(model: Path, shape: list[int] | None = None) -> dict[str, Any]:
     return {
         **looked,
         "size_bytes": model.stat().st_size,
-        "runtimes": _runtimes(looked["form"], set(looked["operators"])),
+        "runtimes": runtimes_for(looked["form"], set(looked["operators"])),
     }
 
 
-def _runtimes(form: str, operators: set[str]) -> list[dict[str, Any]]:
+def runtimes_for(
+    form: str, operators: set[str], *, any_signature: bool = False
+) -> list[dict[str, Any]]:
+    """What each runtime makes of a model; `any_signature` is for one with samples of its own."""
     from nas_service.compilation import toolchains
     from nas_service.compilation.registry import converters
     from nas_service.settings import Settings
@@ -97,6 +125,8 @@ def _runtimes(form: str, operators: set[str]) -> list[dict[str, Any]]:
         why = why_not_read(converter.form, form)
         if not why and lacking and form == ONNX:
             why = f"does not run {', '.join(lacking)}"
+        if not why and any_signature and not converter.any_signature:
+            why = "is given models of one input and one output alone"
         never = bool(why)
         if not why and not status.ready:
             why = f"lacks {', '.join(status.missing)}: {status.how}"

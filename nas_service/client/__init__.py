@@ -183,10 +183,17 @@ class Client:
 
     def upload_model(self, file: Path) -> Json:
         """Upload an ONNX file or an exported torch program; the artifact's id names it."""
+        return self._upload(file, "/v1/models:upload")
+
+    def upload_samples(self, file: Path) -> Json:
+        """Upload samples of a model's inputs (.npz); the artifact's id names them."""
+        return self._upload(file, "/v1/samples:upload")
+
+    def _upload(self, file: Path, to: str) -> Json:
         return self._object(
             self._call(
                 "POST",
-                "/v1/models:upload",
+                to,
                 params={"filename": file.name},
                 content=_chunks(file),
                 headers={"Content-Length": str(file.stat().st_size)},

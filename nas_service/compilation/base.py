@@ -26,12 +26,15 @@ class Source:
     Args:
         graph: ONNX, for one sample, in fp32 or with quantise and dequantise nodes.
         program: the same network as `torch.export.save` wrote it; None where there is none.
-        calibration: samples (`compilation.samples`) for converters that quantise by themselves.
+        calibration: samples for converters that quantise by themselves: of one input
+            (`compilation.samples`), or recorded by names (`recorded.feeds`).
+        keep_float: names of the graph's nodes that stay in float.
     """
 
     graph: Path | None
     program: Path | None = None
     calibration: Path | None = None
+    keep_float: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Converter(ABC):
     """Whether a file runs on machines like the one it was made on, and on no others."""
     compiles_for_threads: ClassVar[bool] = False
     """Whether a file is made for a number of threads, rather than told of it when it is loaded."""
+    any_signature: ClassVar[bool] = False
+    """Whether it takes graphs of several inputs and outputs, of any type and with open sizes."""
     built_on: ClassVar[tuple[Toolchain, ...]] = ()
     """Toolchains whose versions decide what comes out, besides its own."""
 

@@ -85,6 +85,7 @@ class CompileCache:
                 None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
                 for path in (source.graph, source.program, source.calibration)
             ],
+            "keep_float": sorted(source.keep_float),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -64,6 +64,7 @@ class ScriptConverter(Converter):
             "precision": target.precision,
             "threads": target.threads,
             "calibration": None,
+            "keep_float": list(source.keep_float),
             "options": self.options,
         }
         if target.precision in self.quantises and not self._rounded(read):

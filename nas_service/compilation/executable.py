@@ -12,10 +12,12 @@ from lookup_tables.target import Target
 from nas_service import plugins
 from nas_service.compilation.base import FloatArray32
 from nas_service.errors import Unsupported
+from nas_service.recorded.feeds import Array, Named
+from nas_service.recorded.parity import Agreement, Parity, parity_of
 
 
 class Executable:
-    """A loaded file with one input and one output; used from one thread at a time.
+    """A loaded file; used from one thread at a time.
 
     Raises:
         Unsupported: this machine cannot run such files.
@@ -29,8 +31,25 @@ class Executable:
             self._model = load(path, target)
         except LookupTableError as error:
             raise Unsupported(str(error)) from error
-        (self._input,) = self._model.inputs
+
+    def answer(self, sample: Named) -> list[Array]:
+        """All outputs of one sample, given by names of inputs; in the file's order."""
+        given = {name: sample[name] for name in self._model.inputs}
+        return [np.array(one) for one in self._model.run(given)]
 
     def run(self, sample: FloatArray32) -> FloatArray32:
-        """The first output `(1, ...)` of one prepared sample `(1, ...)`."""
-        return np.array(self._model.run({self._input: sample})[0], dtype=np.float32)
+        """The first output `(1, ...)` of one prepared sample `(1, ...)`, of a file of one input."""
+        (name,) = self._model.inputs
+        return np.array(self._model.run({name: sample})[0], dtype=np.float32)
+
+
+def compare(
+    executable: Executable,
+    inputs: FloatArray32,
+    reference: FloatArray32,
+    precision: str,
+    agree: Agreement,
+) -> Parity:
+    """Run every sample `(n, ...)` and compare with the module's outputs `(n, ...)`."""
+    found = np.concatenate([executable.run(inputs[i : i + 1]) for i in range(len(inputs))])
+    return parity_of(found, reference, precision, agree)

@@ -14,6 +14,7 @@ class OpenVinoConverter(ScriptConverter):
 
     toolchain = Toolchain("openvino", ("openvino", "nncf"))
     precisions = ("fp32", "bf16", "int8")
+    any_signature = True
     runtime = "openvino"
     script = "openvino_convert.py"
     suffix = ".openvino.zip"

@@ -26,6 +26,7 @@ class OrtConverter(Converter):
     toolchain = Toolchain("onnxruntime", ("onnxruntime",))
     runtime = "onnxruntime"
     precisions = ("fp32", "int8", "fp16")
+    any_signature = True
 
     def compile(self, source: Source, target: Target, out_dir: Path) -> Compiled:
         """Quantise where that is asked for, check that the graph loads, and copy it."""
@@ -40,7 +41,7 @@ class OrtConverter(Converter):
                     quantise(source, partial, "onnxruntime")
                 elif target.precision == "fp16" and not is_half(source.graph):
                     with named("convert", source.graph):
-                        half_precision(source.graph, partial)
+                        half_precision(source.graph, partial, keep_float=source.keep_float)
                 else:
                     shutil.copyfile(source.graph, partial)
                 Executable(partial, target)  # what has no kernel is refused here

@@ -11,7 +11,8 @@ import onnx
 from lookup_tables.quantized import quantize
 from nas_service.compilation.base import Source
 from nas_service.compilation.samples import read_samples
-from nas_service.errors import NasError, Unsupported
+from nas_service.errors import Unsupported, as_unsupported
+from nas_service.recorded.feeds import Array, is_recorded, read_recorded
 
 
 def quantise(source: Source, out: Path, runtime: str, *, signed: bool = False) -> None:
@@ -23,20 +24,26 @@ def quantise(source: Source, out: Path, runtime: str, *, signed: bool = False) -
     if source.calibration is None:
         raise Unsupported(f"{runtime} needs calibration samples for int8")
     assert source.graph is not None
-    inputs = read_samples(source.calibration)
-    name = onnx.load(source.graph, load_external_data=False).graph.input[0].name
     with named("quantise", source.graph):
-        batches = [{name: inputs[i : i + 1]} for i in range(len(inputs))]
-        quantize(source.graph, out, batches, signed=signed)
+        quantize(
+            source.graph,
+            out,
+            _batches(source.graph, source.calibration),
+            signed=signed,
+            excluded=source.keep_float,
+        )
+
+
+def _batches(graph: Path, calibration: Path) -> list[dict[str, Array]]:
+    if is_recorded(calibration):
+        return read_recorded(calibration)
+    inputs = read_samples(calibration)
+    name = onnx.load(graph, load_external_data=False).graph.input[0].name
+    return [{name: inputs[i : i + 1]} for i in range(len(inputs))]
 
 
 @contextmanager
 def named(what: str, graph: Path) -> Iterator[None]:
     """Whatever ONNX Runtime and its quantiser raise, which share no base, as `Unsupported`."""
-    try:
+    with as_unsupported(f"ONNX Runtime cannot {what} {graph.name}"):
         yield
-    except NasError:
-        raise
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise Unsupported(f"ONNX Runtime cannot {what} {graph.name}: {first}") from error

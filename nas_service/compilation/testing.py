@@ -13,8 +13,7 @@ import pytest
 
 from lookup_tables.target import Target
 from nas_service.compilation.base import Converter, FloatArray32, Source
-from nas_service.compilation.executable import Executable
-from nas_service.compilation.parity import compare
+from nas_service.compilation.executable import Executable, compare
 from nas_service.errors import Unsupported
 from nas_service.learning.registry import learning_task
 

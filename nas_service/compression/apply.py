@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from nas_service.compression.base import OnnxPass, PassContext, TorchPass
+from nas_service.compression.graph_samples import graph_context
 from nas_service.compression.masks import bake
 from nas_service.compression.recipe import Recipe, Step
 from nas_service.networks.export import export
@@ -59,6 +60,6 @@ def apply(
             on_step(onnx_step.name)
         onnx_pass: OnnxPass = load(ONNX_PASSES, onnx_step.name)()
         destination = folder / f"{onnx_step.name}.onnx"
-        onnx_pass.apply(final, destination, replace(context, options=onnx_step.options))
+        onnx_pass.apply(final, destination, graph_context(context, onnx_step.options))
         final = destination
     return Compressed(network, exported, final)

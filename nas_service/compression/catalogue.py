@@ -94,6 +94,7 @@ PASSES: Mapping[str, PassFacts] = {
         {
             "n_images": Option(128, 1, 100_000),
             "activations": Option("uint8", choices=("uint8", "int8", "measured")),
+            "operators": Option("all", choices=("all", "layers")),
         },
     ),
     "mixed_int8": PassFacts(

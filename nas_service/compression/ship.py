@@ -13,6 +13,7 @@ from lookup_tables.target import PLAIN_RUNTIME, Deployment
 from nas_service.compression.apply import apply_torch
 from nas_service.compression.base import OnnxPass, PassContext
 from nas_service.compression.catalogue import PASSES
+from nas_service.compression.graph_samples import graph_context
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.errors import Unsupported
 from nas_service.networks.export import export
@@ -63,7 +64,7 @@ def ship(
         if "int8" in forms:
             quantiser: OnnxPass = load(ONNX_PASSES, "static_int8")()
             graphs[f"{prefix}int8"] = folder / f"{prefix}int8.onnx"
-            quantiser.apply(plain, graphs[f"{prefix}int8"], context)
+            quantiser.apply(plain, graphs[f"{prefix}int8"], graph_context(context))
         passes = {step.name: step.options for step in steps}
         yield Shipped(recipe, passes, shipped, graphs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas_service.compilation.parity import Parity
+from nas_service.recorded.parity import Parity
 from nas_service.search.certificate import LATENCY
 from nas_service.search.values import Measurements
 

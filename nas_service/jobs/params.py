@@ -158,13 +158,14 @@ class ReferenceNetwork(BaseModel):
 class CompressionJob(DeviceJob):
     """A model through recipe and runtimes; see the request of the same names.
 
-    One of `artifact` (an upload), `winner` and `reference` is given. With `again`, `targets` are
-    those of the compression that are measured again.
+    One of `artifact` (an upload), `winner` and `reference` is given, and a data set, or artifacts
+    of `samples` of the upload's own inputs, judged by `metric` on those of `test`. With `again`,
+    `targets` are those of the compression that are measured again.
     """
 
     compression_id: str
-    dataset: str
-    dataset_id: str
+    dataset: str | None = None
+    dataset_id: str | None = None
     device: str
     recipe: list[Any]
     targets: list[dict[str, str]]
@@ -174,6 +175,10 @@ class CompressionJob(DeviceJob):
     shape: list[int] | None = None
     mean: list[float] | None = None
     std: list[float] | None = None
+    samples: list[str] = []
+    test: list[str] = []
+    metric: str = ""
+    keep_float: list[str] = []
     max_loss: float = 0.01
     speedup_share: float = 0.8
     max_train_images: int | None = None

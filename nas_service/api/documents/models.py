@@ -104,6 +104,10 @@ class AskedModel(Document):
     """What a compression was asked for."""
 
     dataset: str | None = None
+    samples: list[str] = Field(default=[], description="Samples of the model's own inputs.")
+    test: list[str] = []
+    metric: str = ""
+    keep_float: list[str] = Field(default=[], description="Layers that stay in float.")
     device: str | None = None
     artifact: str | None = Field(default=None, description="An uploaded model.")
     winner: str | None = None
@@ -151,6 +155,7 @@ class ParityOut(Document):
     worst_column_sqnr_db: float | None = None
     worst_column_cosine: float | None = None
     why: str = ""
+    output: str | None = Field(default=None, description="The worst of several outputs.")
 
 
 class CompressedRow(Document):

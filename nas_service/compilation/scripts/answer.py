@@ -24,6 +24,27 @@ def main(convert: Convert) -> None:
     answers.close()
 
 
+def recorded_of(path: str) -> Any:
+    """Calibration samples by names of inputs; None where the file is of one input's.
+
+    As `nas_service.recorded.feeds` writes them: arrays `GROUP/NAME`, `(n, ...)`.
+    """
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as arrays:
+        if not all("/" in key for key in arrays.files):
+            return None
+        groups: dict[str, dict[str, Any]] = {}
+        for key in arrays.files:
+            number, _, name = key.partition("/")
+            groups.setdefault(number, {})[name] = arrays[key]
+    found = []
+    for group in groups.values():
+        n = len(next(iter(group.values())))
+        found += [{name: one[row] for name, one in group.items()} for row in range(n)]
+    return found
+
+
 def samples_of(path: str) -> Any:
     """The calibration samples `(n, ...)` of a request: the sole array of the file."""
     import numpy as np

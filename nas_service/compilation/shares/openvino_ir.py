@@ -66,7 +66,8 @@ def _nodes(xml: bytes) -> dict[str, _Node]:
     for one in root.iter("layer"):
         number, data = one.get("id", ""), one.find("data")
         told = {} if data is None else data.attrib
-        shape = [int(side) for side in told.get("shape", "").replace(" ", "").split(",") if side]
+        sides = told.get("shape", "").replace(" ", "").split(",")
+        shape = [int(side) for side in sides if side.isdecimal()]  # "?" is an input's, of no weight
         found[number] = _Node(
             kind=one.get("type", ""),
             name=one.get("name", ""),

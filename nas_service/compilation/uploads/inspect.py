@@ -54,6 +54,18 @@ def _asked(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     return found
 
 
+def inspect_signature(path: Path, normalised: Path, limits: Limits = LIMITS) -> dict[str, Any]:
+    """Check an ONNX file of any inputs and outputs and write it to `normalised`.
+
+    Gives `form`, `signature`, `operators`, `layers` that can be in integers, `notes` and whether it
+    is `quantised`.
+
+    Raises:
+        InvalidData: what is wrong with it.
+    """
+    return _asked({"path": str(path), "normalised": str(normalised), "signature": True}, limits)
+
+
 def inspect_trainable(path: Path, normalised: Path, limits: Limits = LIMITS) -> dict[str, Any]:
     """Check an exported program that is to be trained on and write it anew; of any one input.
 
@@ -88,6 +100,17 @@ def _trainable(path: Path, normalised: Path, *, zipped: bool) -> dict[str, Any]:
     return inspect_trainable_program(path, normalised)
 
 
+def _signature(path: Path, normalised: Path, *, zipped: bool) -> dict[str, Any]:
+    if zipped:
+        raise bad(
+            "models with samples of their own are taken as ONNX: export the program by "
+            "torch.onnx.export(program, (), 'model.onnx')"
+        )
+    from nas_service.compilation.uploads.any_graph import inspect_graph
+
+    return inspect_graph(path, normalised)
+
+
 def main() -> None:
     """Read a request, answer it."""
     answers = os.fdopen(os.dup(1), "w")
@@ -97,7 +120,9 @@ def main() -> None:
     with path.open("rb") as file:
         zipped = file.read(4) == b"PK\x03\x04"
     try:
-        if request.get("trained"):
+        if request.get("signature"):
+            told = _signature(path, normalised, zipped=zipped)
+        elif request.get("trained"):
             told = _trainable(path, normalised, zipped=zipped)
         else:
             told = _look(zipped)(path, normalised, request["shape"])

@@ -23,13 +23,7 @@ def inspect_onnx(
     path: Path, normalised: Path, shape: Sequence[int] | None = None
 ) -> dict[str, Any]:
     """Check an ONNX file and write it with a batch of one; see `inspect`."""
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, onnx.checker.ValidationError) as error:
-        raise bad(f"it is cut off, nested too deeply, or no ONNX file ({error})") from error
-    if not model.graph.node:
-        raise bad("it is no ONNX file, or has no operators")
-    operators = set().union(*(_operators(one) for one in (model.graph, *model.functions)))
+    model, operators = load_graph(path)
     name, sides = _image(model, shape)
     model, notes = made_ready(model)
     sides, turned = channels_first(model, name, sides)
@@ -59,6 +53,21 @@ def inspect_onnx(
     require_answers(logits, again)
     told = answer("onnx", tuple(image.shape), tuple(logits.shape), sorted(operators))
     return {**told, "notes": notes + turned, "quantised": is_quantised(model)}
+
+
+def load_graph(path: Path) -> tuple[Any, set[str]]:
+    """A model file, and the operators of all its graphs.
+
+    Raises:
+        InvalidData: it is damaged, or has what is not taken of anybody.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise bad(f"it is cut off, nested too deeply, or no ONNX file ({error})") from error
+    if not model.graph.node:
+        raise bad("it is no ONNX file, or has no operators")
+    return model, set().union(*(_operators(one) for one in (model.graph, *model.functions)))
 
 
 def _operators(graph: Any) -> set[str]:

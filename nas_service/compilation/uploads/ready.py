@@ -41,11 +41,27 @@ def made_ready(model: Any) -> tuple[Any, list[str]]:
         model.graph.input.extend(kept)
         model.ir_version = max(model.ir_version, _LEAST_IR)
         notes.append(f"{len(both)} weights were inputs, too, and are weights alone now")
+    _constants_to_weights(model.graph)
     opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
     if opset < LEAST_OPSET:
         model = _raised(model, opset)
         notes.append(f"opset {opset} was converted to {OPSET}")
     return model, notes
+
+
+def _constants_to_weights(graph: Any) -> None:
+    """Some exporters write weights as nodes; quantisers and counts look for them in one place."""
+    kept = []
+    for node in graph.node:
+        value = next((one.t for one in node.attribute if one.name == "value"), None)
+        if node.op_type != "Constant" or value is None:
+            kept.append(node)
+            continue
+        value.name = node.output[0]
+        graph.initializer.append(value)
+    if len(kept) < len(graph.node):
+        del graph.node[:]
+        graph.node.extend(kept)
 
 
 def channels_first(model: Any, name: str, sides: list[int]) -> tuple[list[int], list[str]]:

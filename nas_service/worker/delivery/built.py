@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from nas_service.compilation.toolchains import require, runs_here
 from nas_service.compilation.verify import outputs_of
 from nas_service.learning.base import Data, Split
 from nas_service.plugins import CONVERTERS, load
+from nas_service.recorded.feeds import Named
 from nas_service.worker.context import Context
 from nas_service.worker.devices.base import MeasuringDevice
 
@@ -35,8 +37,15 @@ class Built:
     """How much of it is in its precision; None where its format is not read."""
     outputs: FloatArray32 | None = None
     """Of test samples `(n, ...)`, run by its runtime here; None where that is not here."""
+    answers: Sequence[Named] | None = None
+    """All outputs by name, where samples were recorded for the model; in place of `outputs`."""
     outputs_there: FloatArray32 | None = None
     """On the device itself, of the first samples, where that is not this machine."""
+
+    @property
+    def ran(self) -> bool:
+        """Whether it was seen to run here."""
+        return self.outputs is not None or self.answers is not None
 
     def not_in_precision(self) -> str:
         """What it counts of itself where nothing of it is in its precision; empty elsewhere."""

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lookup_tables.runtimes.registry import runtime
-from nas_service.compilation.parity import Parity, parity_of
-from nas_service.compilation.samples import read_samples
 from nas_service.compilation.shares import grown
 from nas_service.delivery.measured import Measured
 from nas_service.delivery.verdict import Terms, judge
-from nas_service.learning.base import LearningTask
+from nas_service.recorded.parity import Parity
 from nas_service.search.certificate import LATENCY
 from nas_service.search.values import Measurements
 from nas_service.worker.delivery.built import Built
 from nas_service.worker.delivery.model_files import Key
+from nas_service.worker.delivery.model_judges import ModelJudge
 from nas_service.worker.delivery.sessions import Timed, base_of
 
 Json = dict[str, Any]
@@ -28,12 +26,10 @@ Json = dict[str, Any]
 class Comparison:
     """A model's files before and after, those that could not be made, and what is asked of them.
 
-    `folder` has `test.npz` and the modules' own answers in `reference.npz` and, of the original
-    where that is another one, `original-reference.npz`.
+    `judge` knows the test samples and the modules' own answers to them.
     """
 
-    folder: Path
-    task: LearningTask
+    judge: ModelJudge
     terms: Terms
     built: Mapping[Key, Built]
     timed: Mapping[Key, Timed]
@@ -57,18 +53,17 @@ class Comparison:
             row["grown"] = grown(base.path, made.path)
         if made.not_in_precision():
             return {**row, "reason": f"nothing of it is in {precision}: {made.not_in_precision()}"}
-        if made.outputs is None:
+        if not made.ran:
             return {**row, "reason": str(made.notes.get("status", "not run on hardware"))}
-        same = self._parity(made, "reference.npz", precision)
+        same = self.judge.parity(made, precision)
         row["parity"] = same.as_dict()
-        if made.outputs_there is not None:
-            on_device = self._parity_there(made, precision)
+        if (on_device := self.judge.parity_there(made, precision)) is not None:
             row["parity_on_device"] = on_device.as_dict()
             same = same if on_device.ok else on_device
-        if base is None or base_key is None or base.outputs is None:
+        if base is None or base_key is None or not base.ran:
             told = self.refused.get(("original", runtime_name, "fp32"), "the original does not run")
             return {**row, "reason": f"nothing to compare with: {told}"}
-        own = self._original_parity(base)
+        own = self.judge.parity(base, "fp32", original=True)
         if not own.ok:
             return {
                 **row,
@@ -77,30 +72,6 @@ class Comparison:
             }
         found = judge(self._measured(key, same), self._measured(base_key, own), self.terms)
         return {**row, "published": found.published, "reason": found.reason}
-
-    def _parity(self, one: Built, reference: str, precision: str) -> Parity:
-        assert one.outputs is not None
-        expected = read_samples(self.folder / reference, "outputs")
-        return parity_of(one.outputs, expected, precision, self.task.agreement)
-
-    def _parity_there(self, one: Built, precision: str) -> Parity:
-        """Of the first samples, which the device was sent."""
-        assert one.outputs_there is not None
-        expected = read_samples(self.folder / "reference.npz", "outputs")[: len(one.outputs_there)]
-        return parity_of(one.outputs_there, expected, precision, self.task.agreement)
-
-    def _original_parity(self, base: Built) -> Parity:
-        """The original's own fp32 file beside the module that it was made of."""
-        name = "original-reference.npz"
-        there = (self.folder / name).is_file()
-        return self._parity(base, name if there else "reference.npz", "fp32")
-
-    def _score(self, one: Built) -> float:
-        """The score of outputs by the task's first metric."""
-        assert one.outputs is not None
-        metric = self.task.metric()
-        targets = read_samples(self.folder / "test.npz", "targets")
-        return metric.score(metric.value(self.task.judge(one.outputs, targets)))
 
     def _told(self, key: Key) -> Json:
         one, timed = self.built[key], self.timed.get(key)
@@ -113,13 +84,13 @@ class Comparison:
             "stable": None,
             "peak_memory_bytes": None,
         }
-        if one.outputs is not None:
-            found["accuracy"] = round(self._score(one), 6)
+        if one.ran:
+            found["accuracy"] = round(self.judge.score(one), 6)
         if timed is not None:
             found["latency_ms"] = timed.timing.p50_ms
             found["latency"] = timed.timing.as_dict()
             found["stable"] = timed.stable
-        if one.outputs is not None and one.outputs_there is None:  # it runs here, and nowhere else
+        if one.ran and one.outputs_there is None:  # it runs here, and nowhere else
             (allocated,) = runtime(one.target.runtime).peak_memory_bytes([one.path])
             found["peak_memory_bytes"] = allocated
         return found
@@ -131,11 +102,11 @@ class Comparison:
             measurements = {**measurements, LATENCY: timed.timing.p50_ms}
         return Measured(
             precision=one.target.precision,
-            accuracy=self._score(one),
+            accuracy=self.judge.score(one),
             measurements=measurements,
             stable=timed is not None and timed.stable,
             same=same,
-            metric=self.task.metric().label,
+            metric=self.judge.label,
             latency_error=0.0 if timed is None else timed.timing.error or 0.0,
             sha256=hashlib.sha256(one.path.read_bytes()).hexdigest(),
         )

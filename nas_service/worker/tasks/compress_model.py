@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,16 @@ from torch import nn
 from nas_service.compilation.samples import save_samples
 from nas_service.compilation.uploads.answers import answers_of
 from nas_service.compression.apply import apply_torch
-from nas_service.compression.base import OnnxPass, PassContext
+from nas_service.compression.base import GraphContext, OnnxPass, PassContext
 from nas_service.compression.distillation import answering
+from nas_service.compression.graph_samples import calibration_inputs, graph_context
 from nas_service.compression.on_uploads import require_takes
-from nas_service.compression.quantization import calibration_inputs
-from nas_service.compression.recipe import Recipe
+from nas_service.compression.recipe import Recipe, Step
 from nas_service.compression.report import report_of
 from nas_service.compression.structured import STRUCTURED
 from nas_service.compression.weight_sharing import entropy_coded, pack
 from nas_service.engine.child import Progress
+from nas_service.errors import Unsupported
 from nas_service.jobs.params import CompressionJob
 from nas_service.learning.base import Data, Split
 from nas_service.lineage import lineage
@@ -33,6 +35,7 @@ from nas_service.storage import artifacts
 from nas_service.training.loop import outputs_of
 from nas_service.worker.context import Context
 from nas_service.worker.tasks.models import N_CALIBRATION, OpenModel, open_model
+from nas_service.worker.tasks.recorded_model import open_recorded
 
 
 def compress_model(context: Context, job: CompressionJob, report: Progress) -> None:
@@ -41,13 +44,17 @@ def compress_model(context: Context, job: CompressionJob, report: Progress) -> N
     folder = context.scratch(f"compress-{job.compression_id}")
     try:
         report(0.0, "loading the model")
-        model = open_model(context, job, folder, report, before_training=partial(_try, recipe))
-        _samples(model, job, folder)
-        passes = _run(model, recipe, job, folder, report)
+        if job.samples:
+            done = _run_on_recorded(context, job, recipe, folder, report)
+        else:
+            model = open_model(context, job, folder, report, before_training=partial(_try, recipe))
+            _samples(model, job, folder)
+            passes = _run(model, recipe, job, folder, report)
+            done = _Done(model.name, passes, model.made_ready)
         report(0.95, "storing files")
-        (folder / "passes.json").write_text(json.dumps(passes, indent=1))
-        (folder / "made_ready.json").write_text(json.dumps(model.made_ready, indent=1))
-        from_what = lineage(seed=job.seed, model=model.name, recipe=recipe.as_list())
+        (folder / "passes.json").write_text(json.dumps(done.passes, indent=1))
+        (folder / "made_ready.json").write_text(json.dumps(done.notes, indent=1))
+        from_what = lineage(seed=job.seed, model=done.model, recipe=recipe.as_list())
         with context.database.session() as session:
             for path in sorted(folder.iterdir()):
                 if path.is_file():
@@ -62,6 +69,15 @@ def compress_model(context: Context, job: CompressionJob, report: Progress) -> N
                     )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was done to a model of that name: reports of passes, and notes on what was changed."""
+
+    model: str
+    passes: list[dict[str, Any]]
+    notes: tuple[str, ...]
 
 
 def _try(recipe: Recipe, network: nn.Module, data: Data, size: int) -> None:
@@ -101,7 +117,7 @@ def _run(
         pack(folder / "compressed.onnx", folder / "packed.onnx")
         entropy_coded(folder / "packed.onnx", folder / "packed.onnx.xz")
     _save_outputs(final, model, job, folder / "reference.npz")
-    _graph_passes(recipe, taught, folder, report)
+    _graph_passes(recipe.onnx_steps, graph_context(taught), folder, report)
     return reports
 
 
@@ -121,14 +137,35 @@ def _run_on_upload(
     # with all samples that quantisers will show it, before they run it outside of limits
     samples = [folder / "test.npz", folder / "calibration.npz"]
     answers_of(given, samples, folder / "reference.npz")
-    _graph_passes(recipe, context, folder, report)
+    _graph_passes(recipe.onnx_steps, graph_context(context), folder, report)
     return []
 
 
-def _graph_passes(recipe: Recipe, context: PassContext, folder: Path, report: Progress) -> None:
+def _run_on_recorded(
+    context: Context, job: CompressionJob, recipe: Recipe, folder: Path, report: Progress
+) -> _Done:
+    model = open_recorded(context, job, recipe, folder, report)
+    shutil.copyfile(model.graph, folder / "compressed.onnx")
+    asked = recipe.onnx_steps
+    if asked or not any(one["precision"] == "int8" for one in job.targets):
+        _graph_passes(asked, model.context, folder, report)
+        return _Done(model.name, [], model.notes)
+    # int8 without more words: as much in integers as keeps the score; half of what may be lost is
+    # left for samples that no layer was chosen by
+    step = Step("mixed_int8", {"max_loss": job.max_loss / 2, "n_images": N_CALIBRATION})
+    try:
+        _graph_passes([step], model.context, folder, report)
+    except Unsupported as error:  # then no target gets int8, and says why
+        return _Done(model.name, [], (*model.notes, f"not in int8: {error}"))
+    return _Done(model.name, [], model.notes)
+
+
+def _graph_passes(
+    steps: Sequence[Step], context: GraphContext, folder: Path, report: Progress
+) -> None:
     """The passes on the graph, from `compressed.onnx` to `graph.onnx`."""
     source, made = folder / "compressed.onnx", folder / "graph.onnx"
-    for step in recipe.onnx_steps:
+    for step in steps:
         report(0.9, step.name)
         one: OnnxPass = load(ONNX_PASSES, step.name)()
         unfinished = folder / "graph.partial.onnx"

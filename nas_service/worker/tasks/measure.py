@@ -8,13 +8,13 @@ from pathlib import Path
 
 from lookup_tables.target import Deployment
 from nas_service.compilation.benchmark import protocol_for
-from nas_service.compilation.parity import parity_of
 from nas_service.compilation.samples import save_samples
 from nas_service.delivery.measured import Measured
 from nas_service.engine.child import Progress
 from nas_service.errors import Unreachable
 from nas_service.jobs.params import WinnerJob
 from nas_service.learning.metric import Judged
+from nas_service.recorded.parity import parity_of
 from nas_service.search import certificate
 from nas_service.search.certifier import Certifier
 from nas_service.search.quantities.registry import quantities

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nas_service.compilation import kept
 from nas_service.compilation.benchmark import PROTOCOL
-from nas_service.compilation.samples import read_samples, save_samples
 from nas_service.compilation.toolchains import runs_here
 from nas_service.compression.structured import macs_ratio
 from nas_service.delivery.bundle import PARITY, BundledFile, write_bundle
@@ -20,12 +20,12 @@ from nas_service.errors import NasError
 from nas_service.jobs.params import CompressionJob
 from nas_service.lineage import lineage
 from nas_service.storage import artifacts, datasets, devices
-from nas_service.storage.datasets import StoredDataset
 from nas_service.worker.context import Context
-from nas_service.worker.delivery.built import Built, answer, build, target_of
+from nas_service.worker.delivery.built import Built, build, target_of
 from nas_service.worker.delivery.model_files import Key, source_of
+from nas_service.worker.delivery.model_judges import ModelJudge, judge_of
 from nas_service.worker.delivery.model_rows import Comparison
-from nas_service.worker.delivery.sessions import BASE, N_SAMPLES_THERE, Timed, measure
+from nas_service.worker.delivery.sessions import BASE, Timed, measure
 from nas_service.worker.devices.base import MeasuringDevice
 from nas_service.worker.devices.reach import device_of
 
@@ -41,7 +41,7 @@ def measure_model(context: Context, job: CompressionJob, report: Progress) -> No
     owner = job.compression_id
     with context.database.session() as session:
         device = device_of(context, devices.get_device(session, job.device_id))
-        dataset = datasets.get_dataset(session, job.dataset_id)
+        dataset = None if job.dataset_id is None else datasets.get_dataset(session, job.dataset_id)
         stored = {one.name: one for one in artifacts.artifacts_of(session, owner)}
     device.require()
     folder = context.scratch(f"measure-{owner}")
@@ -50,19 +50,21 @@ def measure_model(context: Context, job: CompressionJob, report: Progress) -> No
             with context.blobs.local(one.sha256) as path:
                 shutil.copyfile(path, folder / name)
         wanted = [(one["runtime"], one["precision"]) for one in job.targets]
+        judge = judge_of(job, folder, dataset)
+        keep_float = tuple(job.keep_float)
         with context.building():
-            built, refused = _built(context, device, wanted, folder, report)
+            built, refused = _built(context, device, wanted, folder, judge, keep_float, report)
         report(0.7, "measuring")
         timed = measure(context, device, built, job.seed, folder, report)
         report(0.95, "judging")
         passes = json.loads((folder / "passes.json").read_text())
         promised = job.speedup_share * macs_ratio(passes)
         terms = Terms(job.max_loss, max(1.0, promised))
-        comparison = Comparison(folder, dataset.task, terms, built, timed, refused)
+        comparison = Comparison(judge, terms, built, timed, refused)
         rows = [comparison.row(*one) for one in wanted]
         if job.again:
             rows = _among(rows, json.loads((folder / "report.json").read_text())["rows"])
-        _store(context, job, dataset, rows, built, timed, folder)
+        _store(context, job, judge, rows, built, timed, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -72,6 +74,8 @@ def _built(
     device: MeasuringDevice,
     wanted: Sequence[tuple[str, str]],
     folder: Path,
+    judge: ModelJudge,
+    keep_float: tuple[str, ...],
     report: Progress,
 ) -> tuple[dict[Key, Built], dict[Key, str]]:
     """The original's fp32 files and those that are asked for; and why one could not be made."""
@@ -86,9 +90,9 @@ def _built(
         report(0.7 * number / len(every), f"compiling {which} for {runtime} {precision}")
         try:
             target = target_of(context, device, runtime, precision)
-            source = source_of(which, precision, folder)
+            source = replace(source_of(which, precision, folder), keep_float=keep_float)
             made = build(context, source, target, folder / "-".join(key))
-            answer(made, folder / "test.npz")
+            judge.answer(made)
         except NasError as error:
             refused[key] = str(error)
         else:
@@ -105,7 +109,7 @@ def _among(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dic
 def _store(
     context: Context,
     job: CompressionJob,
-    dataset: StoredDataset,
+    judge: ModelJudge,
     rows: list[dict[str, Any]],
     built: Mapping[Key, Built],
     timed: Mapping[Key, Timed],
@@ -144,7 +148,7 @@ def _store(
                     values=timed[key].timing.as_dict(),
                     lineage=from_what,
                 )
-        _write(folder, dataset, rows, files)
+        _write(folder, judge, rows, files)
         for name, kind in (("report.json", "report"), ("bundle.zip", "bundle")):
             artifacts.add_artifact(
                 session,
@@ -163,7 +167,7 @@ def _why_kept(row: dict[str, Any], one: Built) -> str | None:
     So is one with which nothing is wrong but that the machine was unsteady: it can be fetched, and
     measured later.
     """
-    if one.outputs is None:
+    if not one.ran:
         return kept.NOT_RUN
     if row["published"]:
         return kept.PUBLISHED
@@ -171,7 +175,7 @@ def _why_kept(row: dict[str, Any], one: Built) -> str | None:
 
 
 def _write(
-    folder: Path, dataset: StoredDataset, rows: list[dict[str, Any]], files: Mapping[str, Path]
+    folder: Path, judge: ModelJudge, rows: list[dict[str, Any]], files: Mapping[str, Path]
 ) -> None:
     """Write `report.json` and `bundle.zip`."""
     document = {  # one that was compressed before there were notes has none
@@ -180,20 +184,14 @@ def _write(
     }
     document["rows"] = rows
     (folder / "report.json").write_text(json.dumps(document, indent=1))
-    _bundle(folder, document, dataset, files)
+    _bundle(folder, document, judge, files)
 
 
 def _bundle(
-    folder: Path, document: dict[str, Any], dataset: StoredDataset, files: Mapping[str, Path]
+    folder: Path, document: dict[str, Any], judge: ModelJudge, files: Mapping[str, Path]
 ) -> None:
     """Put what was kept together, with samples that tell whether it computes the same elsewhere."""
-    test, reference = (folder / name for name in ("test.npz", "reference.npz"))
-    parity = save_samples(
-        folder / PARITY,
-        inputs=read_samples(test)[:N_SAMPLES_THERE],
-        outputs=read_samples(reference, "outputs")[:N_SAMPLES_THERE],
-    )
-    beside = {PARITY: parity, "preprocessing.json": folder / "preprocessing.json"}
+    beside, texts = judge.bundled()
     contents = {
         f"{FOLDER}/{name}": path for name, path in {**beside, **files}.items() if path.is_file()
     }
@@ -210,5 +208,4 @@ def _bundle(
         for row in document["rows"]
         if row.get("file") in files
     ]
-    task_files = dataset.task.bundle_files(dataset.facts)
-    write_bundle(folder / "bundle.zip", document, kept, contents, task_files)
+    write_bundle(folder / "bundle.zip", document, kept, contents, texts)

@@ -65,6 +65,7 @@ def open_model(
     Raises:
         InvalidData: the upload is refused, or model and data set do not go together.
     """
+    assert job.dataset_id is not None
     with context.database.session() as session:
         dataset = datasets.get_dataset(session, job.dataset_id)
     data = open_data(context, dataset, job.max_train_images)

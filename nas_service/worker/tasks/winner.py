@@ -14,7 +14,7 @@ from torch import nn
 from lookup_tables.runtimes.registry import reads_graphs
 from nas_service.compilation.samples import save_samples
 from nas_service.compression.base import PassContext, Teacher
-from nas_service.compression.quantization import calibration_inputs
+from nas_service.compression.graph_samples import calibration_inputs
 from nas_service.compression.searched import graphs_of, recipes_of
 from nas_service.compression.ship import ship
 from nas_service.engine.child import Progress

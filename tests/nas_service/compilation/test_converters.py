@@ -26,9 +26,8 @@ from nas_service.compilation.base import Compiled, Converter, Source
 from nas_service.compilation.cache import CompileCache
 from nas_service.compilation.edge_tpu import mapped_of
 from nas_service.compilation.ethos_u import Accelerator, EthosUConverter
-from nas_service.compilation.executable import Executable
+from nas_service.compilation.executable import Executable, compare
 from nas_service.compilation.operators import operators_of
-from nas_service.compilation.parity import compare, parity_of
 from nas_service.compilation.process import Limits, run_limited
 from nas_service.compilation.quantise import quantise
 from nas_service.compilation.tensorrt import TensorRtConverter
@@ -37,6 +36,7 @@ from nas_service.errors import NotFound, StepFailed, Unsupported
 from nas_service.learning.registry import learning_task
 from nas_service.networks.export import export, export_program
 from nas_service.plugins import CONVERTERS, load
+from nas_service.recorded.parity import parity_of
 from nas_service.settings import Settings
 from tests.tools import lacks
 

@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from nas_service.compilation.base import Source
-from nas_service.compilation.parity import parity_of
 from nas_service.compilation.quantise import quantise
 from nas_service.compilation.shares import shares_of
 from nas_service.compilation.uploads.onnx_files import inspect_onnx
 from nas_service.errors import InvalidData, Unsupported
 from nas_service.learning.registry import learning_task
+from nas_service.recorded.parity import parity_of
 
 AGREE = learning_task().agreement
 

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from nas_service.compilation.parity import parity_of
 from nas_service.learning.registry import learning_task
+from nas_service.recorded.parity import parity_of
 
 AGREE = learning_task().agreement
 

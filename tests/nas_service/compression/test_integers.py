@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_service.compression import quantization
+from nas_service.compression import graph_samples, quantization
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
 from nas_service.compression.quantization_aware import RoundedWeight
@@ -97,20 +97,22 @@ def test_layers_without_names_are_told_apart(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def right(graph: Path, **_: object) -> float:  # as if fewer than two layers in float cost much
+    def right(_: object, graph: Path) -> float:  # as if fewer than two layers in float cost much
         made = onnx.load(graph).graph
         names = {one.name for one in made.initializer}
         weights = [n for n in made.node if n.op_type in {"Conv", "Gemm", "MatMul"}]
         return float(sum(one.input[1] in names for one in weights) >= 2)
 
-    monkeypatch.setattr(quantization, "_score", right)
+    monkeypatch.setattr(graph_samples.DataSamples, "score", right)
     context = context_of("mixed_int8", n_images=16, max_loss=0.0)
     source = apply(Recipe(()), trained, context, tmp_path).final
     model = onnx.load(source)
     for node in model.graph.node:
         node.name = ""
     onnx.save(model, source)
-    quantization.MixedInt8Pass().apply(source, tmp_path / "mixed.onnx", context)
+    quantization.MixedInt8Pass().apply(
+        source, tmp_path / "mixed.onnx", graph_samples.graph_context(context)
+    )
     mixed = onnx.load(tmp_path / "mixed.onnx").graph
     plain = {one.name for one in mixed.initializer}
     layers = [n for n in mixed.node if n.op_type in {"Conv", "Gemm", "MatMul"}]
@@ -125,8 +127,8 @@ def test_more_images_than_fit_are_refused_by_name(
     side = context.size
     room = 100 * 4 * side * side  # a hundred images of a channel, four bytes a value
     monkeypatch.setattr("nas_service.learning.base.MAX_PREPARED_BYTES", room)
-    assert len(quantization.calibration_inputs(context, 100)) == 100
+    assert len(graph_samples.calibration_inputs(context, 100)) == 100
     named = rf"101 images of 1 x {side} x {side} .* at most 100 fit"
     with pytest.raises(InvalidSpec, match=named) as found:
-        quantization.calibration_inputs(context, 101)
+        graph_samples.calibration_inputs(context, 101)
     assert found.value.as_dict()["field"] == "n_images"

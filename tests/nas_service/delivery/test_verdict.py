@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from nas_service.compilation.parity import Parity
 from nas_service.delivery.measured import Measured
 from nas_service.delivery.verdict import Terms, judge
+from nas_service.recorded.parity import Parity
 
 SAME = Parity(max_abs=0.1, sqnr_db=20.0, agreement=0.98, ok=True)
 OTHER = replace(SAME, ok=False, why="column 3 varied")

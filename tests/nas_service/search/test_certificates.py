@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nas_service.compilation.parity import Parity
 from nas_service.delivery.measured import Measured
 from nas_service.delivery.verdict import OF_SEARCHES, judge
+from nas_service.recorded.parity import Parity
 from nas_service.search.certificate import (
     CERTIFIED,
     UNDECIDED,

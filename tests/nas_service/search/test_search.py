@@ -8,12 +8,12 @@ import pytest
 
 from lookup_tables.table import Entry, LookupTable
 from lookup_tables.target import Deployment, Target
-from nas_service.compilation.parity import Parity
 from nas_service.delivery.measured import Measured
 from nas_service.delivery.verdict import OF_SEARCHES, Verdict, held, judge
 from nas_service.errors import Infeasible, MissingBlocks
 from nas_service.learning.classification.metrics import share_error
 from nas_service.plugins import SAMPLERS, load
+from nas_service.recorded.parity import Parity
 from nas_service.search import winners
 from nas_service.search.candidates import candidates_of, front_of
 from nas_service.search.certificate import (

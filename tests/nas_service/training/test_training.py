@@ -9,7 +9,6 @@ from lookup_tables.target import Target
 from nas_service.compilation.base import Source
 from nas_service.compilation.executable import Executable
 from nas_service.compilation.ort import OrtConverter
-from nas_service.compilation.parity import compare
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
 from nas_service.compression.recipe import Recipe, Step
@@ -21,6 +20,7 @@ from nas_service.learning.image_classification.data import load
 from nas_service.learning.registry import learning_task
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
+from nas_service.recorded.parity import compare
 from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.training.loop import TrainRecipe, outputs_of, recalibrate, score, train

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_service.compilation.parity import Parity
 from nas_service.delivery.measured import Measured
+from nas_service.recorded.parity import Parity
 from nas_service.search.certificate import (
     CERTIFIED,
     Certificate,

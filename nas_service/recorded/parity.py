@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas_service.compilation.base import FloatArray32
-from nas_service.compilation.executable import Executable
-
 MAX_ABS = {"fp32": 1e-3}
 """Largest difference of outputs, relative to the largest, for exact precisions."""
 MIN_AGREEMENT = {"fp32": 0.999, "fp16": 0.99, "bf16": 0.97, "int8": 0.9}
@@ -20,11 +17,12 @@ MIN_COLUMN_SQNR_DB = {"fp32": 40.0, "fp16": 20.0, "bf16": 10.0, "int8": 0.0}
 """Of each column about its mean: below 0 dB the noise is larger than what the column tells."""
 EXACT_DB = 200.0
 """What stands for no noise at all."""
-_VARIES = 1e-6
+VARIES = 1e-6
 """A column whose deviation is above this share of the largest number varies."""
 _FEW = 4
 """With fewer inputs a column's variance says nothing."""
 
+FloatArray32 = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 
@@ -35,7 +33,7 @@ class Parity:
     `max_abs` is None where something is no number.
     `sqnr_db` is over all numbers; `worst_column_sqnr_db` that of the worst column about its mean,
     `worst_column_cosine` its cosine about its mean; None where no column varies. `why` says what
-    is wrong where it is not `ok`.
+    is wrong where it is not `ok`; `output` names the worst of several.
     """
 
     max_abs: float | None
@@ -46,6 +44,7 @@ class Parity:
     worst_column_sqnr_db: float | None = None
     worst_column_cosine: float | None = None
     why: str = ""
+    output: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -59,18 +58,6 @@ class Parity:
 
 Agreement = Callable[[Floats, Floats], float]
 """The share of samples on which outputs `(n, ...)` and a reference say the same."""
-
-
-def compare(
-    executable: Executable,
-    inputs: FloatArray32,
-    reference: FloatArray32,
-    precision: str,
-    agree: Agreement,
-) -> Parity:
-    """Run every sample `(n, ...)` and compare with the module's outputs `(n, ...)`."""
-    found = np.concatenate([executable.run(inputs[i : i + 1]) for i in range(len(inputs))])
-    return parity_of(found, reference, precision, agree)
 
 
 def parity_of(
@@ -91,7 +78,7 @@ def parity_of(
     one, other = found.astype(np.float64), reference.astype(np.float64)
     difference = one - other
     max_abs = float(np.abs(difference).max())
-    sqnr_db = float(_decibels((other**2).mean(), (difference**2).mean()))
+    sqnr_db = float(decibels((other**2).mean(), (difference**2).mean()))
     worst, column_db, cosine, dead = _worst_column(one, other)
     why = _why(
         precision,
@@ -140,13 +127,13 @@ def _worst_column(
         return None, None, None, None
     ours, theirs = found - found.mean(axis=0), reference - reference.mean(axis=0)
     scale = max(float(np.abs(reference).max()), 1e-12)
-    varied = np.flatnonzero(theirs.std(axis=0) > _VARIES * scale)
+    varied = np.flatnonzero(theirs.std(axis=0) > VARIES * scale)
     if not len(varied):
         return None, None, None, None
-    dead = varied[ours[:, varied].std(axis=0) <= 1e-3 * _VARIES * scale]
+    dead = varied[ours[:, varied].std(axis=0) <= 1e-3 * VARIES * scale]
     signal = (theirs[:, varied] ** 2).mean(axis=0)
     noise = ((ours - theirs)[:, varied] ** 2).mean(axis=0)
-    levels = _decibels(signal, noise)
+    levels = decibels(signal, noise)
     at = int(np.argmin(levels))
     worst = int(varied[at])
     norms = np.linalg.norm(ours[:, worst]) * np.linalg.norm(theirs[:, worst])
@@ -154,7 +141,8 @@ def _worst_column(
     return worst, float(levels[at]), cosine, int(dead[0]) if len(dead) else None
 
 
-def _decibels(signal: Any, noise: Any) -> Any:
+def decibels(signal: Any, noise: Any) -> Any:
+    """Signal over noise, both as powers, within what is shown."""
     with np.errstate(divide="ignore"):
         levels = 10.0 * np.log10(np.asarray(signal) / np.maximum(noise, 1e-300))
     return np.clip(levels, -EXACT_DB, EXACT_DB)

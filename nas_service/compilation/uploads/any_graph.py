@@ -1,0 +1,74 @@
+"""ONNX files with any number of inputs and outputs of any type and rank."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+from onnx.helper import tensor_dtype_to_np_dtype
+
+from lookup_tables.quantized import LAYERS, name_nodes
+from nas_service.compilation.uploads.onnx_files import load_graph
+from nas_service.compilation.uploads.ready import is_quantised, made_ready
+from nas_service.compilation.uploads.refusal import bad
+from nas_service.recorded.signature import Signature, Tensor
+
+_NUMBERS = "fiub"
+
+
+def inspect_graph(path: Path, normalised: Path) -> dict[str, Any]:
+    """Check a file, write it with sizes as they are; see `inspect_signature`."""
+    model, operators = load_graph(path)
+    model, notes = made_ready(model)
+    signature = _signature(model)
+    name_nodes(model)  # what stays in float is told by name
+    del model.graph.value_info[:]  # runtimes infer them anew
+    try:
+        onnx.checker.check_model(model)
+        onnx.save(model, normalised)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(
+            str(normalised), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # what checker and runtime raise share no base
+        first = str(error).strip().splitlines()[0]
+        raise bad(f"ONNX Runtime does not load it: {first}") from error
+    given = {one.name for one in session.get_inputs()}
+    unused = [one.name for one in signature.inputs if one.name not in given]
+    if unused:
+        raise bad(f"its input {unused[0]} is read by nothing")
+    return {
+        "form": "onnx",
+        "signature": signature.as_dict(),
+        "operators": sorted(operators),
+        "layers": [node.name for node in model.graph.node if node.op_type in LAYERS],
+        "notes": notes,
+        "quantised": is_quantised(model),
+    }
+
+
+def _signature(model: Any) -> Signature:
+    weights = {one.name for one in model.graph.initializer}
+    inputs = tuple(_tensor(one) for one in model.graph.input if one.name not in weights)
+    outputs = tuple(_tensor(one) for one in model.graph.output)
+    if not inputs or not outputs:
+        raise bad(f"it has {len(inputs)} inputs and {len(outputs)} outputs")
+    return Signature(inputs, outputs)
+
+
+def _tensor(value: Any) -> Tensor:
+    kind = value.type.WhichOneof("value")
+    told = value.type.tensor_type
+    if kind != "tensor_type":
+        raise bad(f"{value.name} is a {str(kind).removesuffix('_type')}, not a tensor of numbers")
+    dtype = tensor_dtype_to_np_dtype(told.elem_type)
+    if dtype.kind not in _NUMBERS:
+        raise bad(f"{value.name} is of {dtype}, not of numbers")
+    sizes = tuple(
+        one.dim_value if one.HasField("dim_value") and one.dim_value > 0 else None
+        for one in told.shape.dim
+    )
+    return Tensor(value.name, dtype.name, sizes)

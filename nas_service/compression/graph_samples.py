@@ -1,0 +1,122 @@
+"""What passes on graphs know of a model: of a data set, or of samples that were recorded for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+
+from nas_service.compression.base import GraphContext, GraphSamples, PassContext
+from nas_service.errors import InvalidSpec
+from nas_service.learning.base import LearningTask
+from nas_service.output_metrics.base import OutputMetric
+from nas_service.recorded.feeds import Array, Named
+from nas_service.recorded.given import Given
+from nas_service.recorded.outputs import JudgedOutputs, parity_of_outputs
+
+_HELD_OUT = 256
+
+
+def graph_context(context: PassContext, options: Mapping[str, Any] | None = None) -> GraphContext:
+    """Of a network with a data set: ranges of training samples, scores of validation samples."""
+    own = context.options if options is None else options
+    return GraphContext(DataSamples(context), context.seed, own)
+
+
+class DataSamples(GraphSamples):
+    """Of a data set, for graphs of one input, by the learning task's first metric."""
+
+    def __init__(self, context: PassContext) -> None:
+        self._context = context
+
+    def for_ranges(self, graph: Path, wanted: int) -> Sequence[Named]:
+        """See `GraphSamples.for_ranges`."""
+        return _batches(graph, calibration_inputs(self._context, wanted))
+
+    def held_out(self, graph: Path) -> Sequence[Named]:
+        """See `GraphSamples.held_out`."""
+        data = self._context.data
+        some = data.validation.inputs[:_HELD_OUT]
+        return _batches(graph, data.prepared(some, self._context.size).contiguous().numpy())
+
+    def score(self, graph: Path) -> float:
+        """See `GraphSamples.score`."""
+        targets = self._context.data.validation.targets[:_HELD_OUT].numpy()
+        outputs = np.concatenate([first for first, *_ in outputs_of(graph, self.held_out(graph))])
+        return _score(self._context.data.task, outputs, targets)
+
+
+@dataclass(frozen=True)
+class RecordedSamples(GraphSamples):
+    """Samples that were recorded for this model, beside what the original answered to some."""
+
+    ranges: Sequence[Named]
+    validation: Given
+    answers: Sequence[Named]
+    """Of the original to `validation`."""
+    metric: OutputMetric
+
+    def for_ranges(self, graph: Path, wanted: int) -> Sequence[Named]:
+        """See `GraphSamples.for_ranges`."""
+        del graph
+        return self.ranges[:wanted]
+
+    def held_out(self, graph: Path) -> Sequence[Named]:
+        """See `GraphSamples.held_out`."""
+        del graph
+        return self.validation.samples
+
+    def score(self, graph: Path) -> float:
+        """See `GraphSamples.score`."""
+        names = tuple(self.answers[0])
+        found = [
+            dict(zip(names, one, strict=True)) for one in outputs_of(graph, self.validation.samples)
+        ]
+        judged = JudgedOutputs(found, self.answers, self.validation.targets)
+        value = self.metric.value(judged)
+        # what would not pass for the same network is worth nothing, whatever the metric looks at
+        return value if parity_of_outputs(judged, "int8", 1.0).ok else min(0.0, value)
+
+
+def outputs_of(graph: Path, feeds: Sequence[Named]) -> list[list[Array]]:
+    """What a graph gives to each sample, in its outputs' order."""
+    session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    return [[np.asarray(out) for out in session.run(None, dict(one))] for one in feeds]
+
+
+def calibration_inputs(context: PassContext, wanted: int = 128) -> np.ndarray:
+    """Prepared training samples drawn by the context's seed: `(n, ...)`.
+
+    Raises:
+        InvalidSpec: they do not fit.
+    """
+    most = context.data.most_prepared(context.size)
+    if min(wanted, len(context.data.train)) > most:
+        shape = " x ".join(map(str, context.data.example(context.size)[1:]))
+        raise InvalidSpec(
+            f"{wanted} {context.data.task.samples} of {shape} are too many to find ranges with; "
+            f"at most {most} fit",
+            field="n_images",
+        )
+    generator = torch.Generator().manual_seed(context.seed)
+    rows = torch.randperm(len(context.data.train), generator=generator)[:wanted]
+    prepared = context.data.prepared(context.data.train.inputs[rows], context.size)
+    return np.asarray(prepared.contiguous().numpy())
+
+
+def _batches(graph: Path, inputs: Array) -> list[Named]:
+    """Samples one a batch, by the graph's input."""
+    name = onnx.load(graph, load_external_data=False).graph.input[0].name
+    return [{name: inputs[i : i + 1]} for i in range(len(inputs))]
+
+
+def _score(task: LearningTask, outputs: Array, targets: Array) -> float:
+    """By the task's first metric."""
+    metric = task.metric()
+    return metric.score(metric.value(task.judge(outputs, targets)))

@@ -1,0 +1,1 @@
+"""By what models of any signature are judged."""

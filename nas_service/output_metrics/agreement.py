@@ -1,0 +1,60 @@
+"""Agreement with the original: no labels are needed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nas_service.output_metrics.base import OutputMetric
+from nas_service.recorded.outputs import JudgedOutputs
+
+
+class Fidelity(OutputMetric):
+    """Share of the original's variance over the samples that is met; of the worst output."""
+
+    name = "fidelity"
+    label = "fidelity"
+
+    def value(self, judged: JudgedOutputs) -> float:
+        """See `OutputMetric.value`; below 0 where the noise is larger than what varies."""
+        pairs = self.every(judged)
+        if not all(pair.same_sizes for pair in pairs):
+            return 0.0
+        return min(
+            float(pair.decisions().mean()) if pair.whole else pair.fidelity for pair in pairs
+        )
+
+
+class SameDecision(OutputMetric):
+    """Share of places where both decide the same: the largest along the last axis.
+
+    Where that axis has one number: its side of the middle, .5 where all lie between 0 and 1.
+    """
+
+    name = "same_decision"
+    label = "same decision"
+
+    def value(self, judged: JudgedOutputs) -> float:
+        """See `OutputMetric.value`."""
+        pair = self.chosen(judged)
+        return float(pair.decisions().mean()) if pair.same_sizes else 0.0
+
+
+class Cosine(OutputMetric):
+    """Mean cosine of both answers as vectors, as for embeddings; of the worst output."""
+
+    name = "cosine"
+    label = "cosine"
+
+    def value(self, judged: JudgedOutputs) -> float:
+        """See `OutputMetric.value`."""
+        found = []
+        for pair in self.every(judged):
+            if not pair.same_sizes:
+                return 0.0
+            cosines = []
+            for ours, theirs in zip(pair.found, pair.original, strict=True):
+                one, other = (part.astype(np.float64).ravel() for part in (ours, theirs))
+                lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+                cosines.append(float(one @ other) / lengths if lengths > 0 else float(lengths == 0))
+            found.append(float(np.mean(cosines)))
+        return min(found)

@@ -1,0 +1,113 @@
+"""Metrics of what outputs are decoded to: masks, texts, boxes; of the original's without targets.
+
+Text is read as from a CTC head (Graves et al., ICML 2006): the largest class of each step, repeats
+joined, class 0 left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+
+from nas_service.errors import InvalidSpec
+from nas_service.output_metrics.base import OutputMetric
+from nas_service.output_metrics.boxes import Detections, detections_of, mean_average_precision
+from nas_service.recorded.feeds import Array
+from nas_service.recorded.outputs import JudgedOutputs
+
+
+class ExactMatch(OutputMetric):
+    """Share of samples whose whole decoded text is the same as the original's."""
+
+    name = "exact_match"
+    label = "exact match"
+
+    def value(self, judged: JudgedOutputs) -> float:
+        """See `OutputMetric.value`; targets, where given, are class numbers, filled up with -1."""
+        pair = self.chosen(judged)
+        told = [_text(one) for one in pair.found]
+        if judged.targets is None:
+            right = [_text(one) for one in pair.original]
+        else:
+            right = [tuple(int(n) for n in one.ravel() if n >= 0) for one in judged.targets]
+        return float(np.mean([ours == theirs for ours, theirs in zip(told, right, strict=True)]))
+
+
+class MeanIou(OutputMetric):
+    """Mean intersection over union of masks `(1, classes, height, width)`, over classes there are.
+
+    One class is a foreground, above the middle; targets are class numbers of pixels.
+    """
+
+    name = "miou"
+    label = "mIoU"
+
+    def value(self, judged: JudgedOutputs) -> float:
+        """See `OutputMetric.value`."""
+        pair = self.chosen(judged)
+        if any(one.ndim != 4 for one in pair.original):
+            shape = pair.original[0].shape
+            raise InvalidSpec(
+                f"metric miou takes (1, classes, height, width), output {pair.name} is {shape}",
+                field="metric",
+            )
+        cut = 0.5 if all(one.min() >= 0 and one.max() <= 1 for one in pair.original) else 0.0
+        told = [_mask(one, cut) for one in pair.found]
+        right = [
+            _mask(one, cut) if judged.targets is None else np.asarray(judged.targets[at])
+            for at, one in enumerate(pair.original)
+        ]
+        return _mean_iou(told, right)
+
+
+class MeanAveragePrecision(OutputMetric):
+    """Mean average precision at an overlap of .5 of boxes (middle, size) with scores of classes.
+
+    The output is `(1, 4 + classes, places)`, as detectors of the YOLO family give it. Without
+    targets the original's detections above .25 are taken as true. Targets are rows of
+    class, x1, y1, x2, y2, filled up with rows of class -1.
+    """
+
+    name = "map50"
+    label = "mAP50"
+
+    def value(self, judged: JudgedOutputs) -> float:
+        """See `OutputMetric.value`."""
+        pair = self.chosen(judged)
+        if any(one.ndim != 3 or one.shape[1] < 5 for one in pair.original):
+            raise InvalidSpec(
+                f"metric map50 takes (1, 4 + classes, places), output {pair.name} is "
+                f"{pair.original[0].shape}",
+                field="metric",
+            )
+        told = [detections_of(one[0]) for one in pair.found]
+        if judged.targets is None:
+            right = [detections_of(one[0]).above(0.25) for one in pair.original]
+        else:
+            right = [Detections.true(np.asarray(one)) for one in judged.targets]
+        return mean_average_precision(told, right)
+
+
+def _text(scores: Array) -> tuple[int, ...]:
+    steps = scores.reshape(-1, scores.shape[-1]).argmax(axis=1)
+    return tuple(int(one) for one, _ in groupby(steps) if one != 0)
+
+
+def _mask(scores: Array, cut: float) -> Array:
+    if scores.shape[1] == 1:
+        return np.asarray(scores[0, 0] > cut, np.int64)
+    return np.asarray(scores[0].argmax(axis=0), np.int64)
+
+
+def _mean_iou(told: Sequence[Array], right: Sequence[Array]) -> float:
+    ours = np.concatenate([one.ravel() for one in told])
+    theirs = np.concatenate([one.ravel() for one in right])
+    if ours.shape != theirs.shape:
+        raise InvalidSpec("metric miou: targets have other sizes than the masks", field="metric")
+    found = []
+    for label in np.unique(theirs):
+        both = float(((ours == label) & (theirs == label)).sum())
+        found.append(both / float(((ours == label) | (theirs == label)).sum()))
+    return float(np.mean(found))
