@@ -28,6 +28,7 @@ BENCHMARKS = {
     "surface": "polls a second, a page of 50,000 candidates, the look-up of a token",
     "signals": "a whole search on signals, beside a tuned 1-D CNN and ridge on random convolutions",
     "elastic": "networks of one's own made elastic: what can be chosen, do their members run",
+    "packaged": "models that ship inside packages, compressed with samples of their own kind",
     "contract": "requests by the OpenAPI document and against it: is each answer as it says",
     "sharing": "accuracy by shared weights against stand-alone training",
 }

@@ -53,11 +53,12 @@ def read_given(paths: Sequence[Path], signature: Signature, field: str) -> Given
 
 def _arrays(path: Path, field: str) -> dict[str, Array]:
     try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            raise InvalidData(f"{path.name} is one array without a name; save it by np.savez")
-        with stored:
-            return {name: stored[name] for name in stored.files}
+        with path.open("rb") as stream:
+            stored = np.load(stream, allow_pickle=False)
+            if isinstance(stored, np.ndarray):
+                raise InvalidData(f"{path.name} is one array without a name; save it by np.savez")
+            with stored:
+                return {name: stored[name] for name in stored.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidData(
             f"{path.name} cannot be read as .npz: it is damaged, something else, or has Python "
@@ -132,7 +133,7 @@ def _rows(values: Array, tensor: Tensor, file: str, field: str) -> list[Array]:
         raise InvalidData(
             f"{file}: {tensor.name}[{', '.join(map(str, at))}] is not finite", field=field
         )
-    return [np.ascontiguousarray(row, wanted) for row in rows]
+    return [np.array(row, wanted, order="C") for row in rows]
 
 
 def _same_values(values: Array, cast: Any) -> bool:

@@ -222,8 +222,18 @@ def _columns(pair: OutputPair) -> Iterator[tuple[int, Floats, Floats, npt.NDArra
 
 
 def _along(axis: int, stacks: Sequence[Floats]) -> Floats:
-    parts = [np.moveaxis(_varied(one), axis + 1, 0) for one in stacks]
-    return np.concatenate([one.reshape(len(one), -1) for one in parts], axis=1)
+    """What varies of a column from sample to sample; about its own mean in samples of few alike."""
+    alike = [_of_columns(axis, _varied(one)) for one in stacks if len(one) >= _FEW]
+    others = [_of_columns(axis, one) for one in stacks if len(one) < _FEW]
+    if others:
+        together = np.concatenate(others, axis=1)
+        alike.append(together - together.mean(axis=1, keepdims=True))
+    return np.concatenate(alike, axis=1)
+
+
+def _of_columns(axis: int, stack: Floats) -> Floats:
+    moved = np.moveaxis(stack, axis + 1, 0)
+    return moved.reshape(len(moved), -1)
 
 
 def _is_distribution(values: Array) -> bool:

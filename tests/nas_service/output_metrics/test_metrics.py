@@ -1,0 +1,137 @@
+"""Metrics of outputs: by hand, and what all of them keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from nas_service.errors import InvalidSpec, UnknownPlugin
+from nas_service.output_metrics.base import OutputMetric
+from nas_service.output_metrics.boxes import detections_of, overlaps
+from nas_service.output_metrics.by_name import output_metric, require_metric
+from nas_service.plugins import OUTPUT_METRICS, load, names
+from nas_service.recorded.feeds import Array
+from nas_service.recorded.outputs import JudgedOutputs
+
+RANDOM = np.random.default_rng(0)
+
+
+def _value(
+    metric: str,
+    found: Sequence[Array],
+    original: Sequence[Array],
+    targets: Sequence[Array] | None = None,
+) -> float:
+    named = [[{"y": np.asarray(one)} for one in some] for some in (found, original)]
+    return output_metric(metric).value(JudgedOutputs(named[0], named[1], targets))
+
+
+def _one_hot(*labels: int, n: int = 4) -> Array:
+    return np.eye(n)[list(labels)][None]
+
+
+def _answers(metric: str) -> tuple[list[Array], list[Array] | None]:
+    """Outputs that a metric takes, and what is right of them where it needs that."""
+    if metric == "map50":
+        return [_detector([(50, 50, 20, 20, at % 2)]) for at in range(6)], None
+    if metric == "miou":
+        return [RANDOM.normal(0, 1, (1, 3, 4, 4)) for _ in range(6)], None
+    if metric == "auc":
+        return [np.array([[float(at)]]) for at in range(6)], [np.array(at // 3) for at in range(6)]
+    answers = [_one_hot(at % 4, (at + 1) % 4) for at in range(6)]
+    return answers, [one.argmax(axis=-1) for one in answers] if metric == "accuracy" else None
+
+
+@pytest.mark.parametrize("name", names(OUTPUT_METRICS))
+def test_every_metric_is_best_for_the_original_and_worse_for_others(name: str) -> None:
+    kind = load(OUTPUT_METRICS, name)
+    assert issubclass(kind, OutputMetric)
+    assert kind.name == name
+    assert kind.label
+    answers, targets = _answers(name)
+    assert kind.needs_targets is (targets is not None)
+    assert _value(name, answers, answers, targets) == pytest.approx(1.0)
+    others = [*answers[1:], answers[0]]
+    assert _value(name, others, answers, targets) < 0.9
+    with pytest.raises(InvalidSpec, match="no output 'z'; there are y"):
+        _value(f"{name}:z", answers, answers, targets)
+    if kind.needs_targets:
+        with pytest.raises(InvalidSpec, match="give targets beside the inputs"):
+            _value(name, answers, answers)
+
+
+def test_a_name_that_no_metric_has_is_refused() -> None:
+    with pytest.raises(UnknownPlugin, match="accuracy, auc, cosine"):
+        require_metric("perplexity")
+
+
+def test_auc_counts_pairs_in_order() -> None:
+    scores = [np.array([one]) for one in (0.1, 0.4, 0.35, 0.8)]
+    targets = [np.array(one) for one in (0, 0, 1, 1)]
+    # of the four pairs of a 0 and a 1 three are in order
+    assert _value("auc", scores, scores, targets) == pytest.approx(0.75)
+    with pytest.raises(InvalidSpec, match="0 and 1, both of them"):
+        _value("auc", scores, scores, [np.array(1)] * 4)
+
+
+def test_text_is_what_is_left_of_repeats_and_blanks() -> None:
+    spelled = _one_hot(0, 1, 1, 0, 1, 2, 2)  # 1 1 2
+    same = _one_hot(1, 0, 1, 1, 1, 1, 2)
+    other = _one_hot(1, 1, 1, 1, 2, 2, 2)  # 1 2
+    assert _value("exact_match", [same, other], [spelled, spelled]) == 0.5
+    right = [np.array([1, 1, 2, -1]), np.array([1, 2, -1, -1])]
+    assert _value("exact_match", [same, other], [spelled, spelled], right) == 1.0
+
+
+def test_iou_of_masks_by_hand() -> None:
+    original = np.full((1, 1, 2, 2), 0.1)
+    original[0, 0, 0] = 0.9  # the upper two of four
+    found = original.copy()
+    found[0, 0, 0, 1] = 0.2  # one of them is lost
+    # foreground 1 of 2; background 2 of 3
+    assert _value("miou", [found], [original]) == pytest.approx((1 / 2 + 2 / 3) / 2)
+    with pytest.raises(InvalidSpec, match=r"takes \(1, classes, height, width\)"):
+        _value("miou", [np.ones((1, 4))], [np.ones((1, 4))])
+
+
+def _detector(boxes: Sequence[tuple[float, float, float, float, int]], score: float = 0.9) -> Array:
+    """An output of two classes with these boxes, and places without any."""
+    made = np.zeros((1, 6, 10))
+    for at, (x, y, width, height, label) in enumerate(boxes):
+        made[0, :4, at] = x, y, width, height
+        made[0, 4 + label, at] = score - 0.1 * at
+    return made
+
+
+def test_overlaps_by_hand() -> None:
+    one = np.array([[0.0, 0.0, 2.0, 2.0]])
+    others = np.array([[1.0, 0.0, 3.0, 2.0], [5.0, 5.0, 6.0, 6.0], [0.0, 0.0, 2.0, 2.0]])
+    assert overlaps(one, others)[0].tolist() == pytest.approx([2 / 6, 0.0, 1.0])
+
+
+def test_of_boxes_on_each_other_the_best_is_kept() -> None:
+    found = detections_of(
+        _detector([(50, 50, 20, 20, 0), (51, 50, 20, 20, 0), (90, 50, 8, 8, 1)])[0]
+    )
+    assert found.boxes.tolist() == [[40.0, 40.0, 60.0, 60.0], [86.0, 46.0, 94.0, 54.0]]
+    assert found.classes.tolist() == [0, 1]
+    assert found.scores.tolist() == pytest.approx([0.9, 0.7])
+
+
+def test_average_precision_by_hand() -> None:
+    truth = [np.array([[0, 40, 40, 60, 60], [0, 80, 80, 100, 100], [-1, 0, 0, 0, 0]])]
+    # the best box is wrong, the second meets the first of two: precision 1/2 at a recall of 1/2
+    found = [_detector([(10, 10, 8, 8, 0), (50, 50, 20, 20, 0)])]
+    assert _value("map50", found, found, truth) == pytest.approx(0.25)
+    # in the right order: precision 1 at a recall of 1/2
+    found = [_detector([(50, 50, 20, 20, 0), (10, 10, 8, 8, 0)])]
+    assert _value("map50", found, found, truth) == pytest.approx(0.5)
+
+
+def test_cosine_and_same_decision_by_hand() -> None:
+    original = [np.array([1.0, 0.0]), np.array([0.0, 2.0])]
+    found = [np.array([3.0, 0.0]), np.array([2.0, 0.0])]
+    assert _value("cosine", found, original) == pytest.approx(0.5)
+    assert _value("same_decision", found, original) == 0.5
