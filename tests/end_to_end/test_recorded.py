@@ -1,0 +1,178 @@
+"""A model of several inputs and outputs, with samples of its own: by command line, to a bundle."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from nas_service.client import ApiError
+from tests.recorded_models import CLASSES, HIDDEN, sentences, tagger
+from tests.service import Service
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    made = Service(tmp_path_factory.mktemp("recorded") / "var")
+    made.start()
+    made.client.add_device("this-machine", this_machine=True)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("tagger")
+    tagger(made / "tagger.onnx")
+    sentences(made / "short.npz", 40, 12, seed=1)
+    sentences(made / "long.npz", 24, 30, seed=2)
+    sentences(made / "test.npz", 32, 18, seed=3)
+    return made
+
+
+def _cli(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nas_service.cli", *arguments, "--server", service.url]
+    return subprocess.run(  # our interpreter
+        command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}, check=False
+    )
+
+
+def test_words_and_states_go_through_int8_and_come_back_the_same(
+    service: Service, folder: Path, tmp_path: Path
+) -> None:
+    done = _cli(
+        service,
+        *("compress", str(folder / "tagger.onnx")),
+        *("--samples", str(folder / "short.npz"), "--samples", str(folder / "long.npz")),
+        *("--test", str(folder / "test.npz"), "--metric", "same_decision:scores"),
+        *("--max-loss", "0.05", "--keep-float", "carry"),
+        *("--target", "onnxruntime:int8", "--target", "onnxruntime:fp16"),
+        *("--out", str(tmp_path / "out"), "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert told["request"]["metric"] == "same_decision:scores"
+    assert any("samples are of 3 sizes" in note for note in told["made_ready"])
+    for row in told["rows"]:
+        assert row["parity"]["ok"], row
+        assert row["parity"]["output"] in {"scores", "next_state"}
+        assert row["original"]["accuracy"] == 1.0
+        assert row["compressed"]["accuracy"] >= 0.95
+        assert row["original"]["latency_ms"] > 0
+        assert row["compressed"]["latency_ms"] > 0
+        assert row["compressed"]["peak_memory_bytes"] > 0
+        assert row["compressed"]["size_bytes"] < row["original"]["size_bytes"]
+    whole = next(row for row in told["rows"] if row["precision"] == "int8")["shares"]
+    assert "carry" in whole["text"]  # it stayed in float, as was asked for
+    _fetched_bundle_checks_itself(service, told, tmp_path)
+
+
+def _fetched_bundle_checks_itself(service: Service, told: dict[str, Any], folder: Path) -> None:
+    """Also a file that was not worth publishing is in it, or measured as such; all can be run."""
+    (bundle,) = [one for one in told["artifacts"] if one["name"] == "bundle.zip"]
+    service.client.download(bundle["id"], folder / "bundle.zip")
+    with zipfile.ZipFile(folder / "bundle.zip") as archive:
+        archive.extractall(folder / "bundle")
+    report = json.loads((folder / "bundle" / "report.json").read_text())
+    for one in report["files"]:
+        one["published"] = True  # check those, too, that are kept for another measurement
+    (folder / "bundle" / "report.json").write_text(json.dumps(report))
+    checked = subprocess.run(  # our interpreter
+        [sys.executable, "verify.py"],
+        cwd=folder / "bundle",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert checked.stdout.count(" ok ") == len(report["files"])
+    if report["files"]:
+        broken = folder / "bundle" / "model" / report["files"][0]["file"]
+        model = onnx.load(broken)
+        for one in model.graph.initializer:
+            if one.data_type == onnx.TensorProto.FLOAT and len(one.dims) == 2:
+                one.raw_data = bytes(len(one.raw_data))
+        for one in model.graph.initializer:
+            if one.data_type in {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16}:
+                one.raw_data = bytes(len(one.raw_data))
+        onnx.save(model, broken)
+        again = subprocess.run(  # our interpreter
+            [sys.executable, "verify.py"],
+            cwd=folder / "bundle",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert again.returncode == 1
+        assert "FAILED" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--samples", "{f}/short.npz", "--metric", "perplexity"), "no output metric"),
+        (("--samples", "{f}/short.npz", "--metric", "accuracy"), "give targets beside the inputs"),
+        (("--samples", "{f}/short.npz", "--metric", "cosine:logits"), "no output 'logits'"),
+        (("--samples", "{f}/short.npz", "--keep-float", "hiden"), "no layer 'hiden'"),
+        (("--samples", "{f}/short.npz", "--target", "tvm:fp32"), "models of one input"),
+        (("--samples", "{f}/nothing.npz"), "there is no file"),
+        (("--samples", "{f}/strange.npz"), "state is missing; weather is none of its inputs"),
+        (("--samples", "{f}/beyond.npz"), "does not run on the samples"),
+        (("--samples", "{f}/few.npz"), "need 8 at least"),
+        (("--samples", "{f}/short.npz", "--dataset", "x"), "one of --dataset and --samples"),
+        ((), "one of --dataset and --samples"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_that_says_what(
+    arguments: tuple[str, ...], words: str, service: Service, folder: Path
+) -> None:
+    np.savez(folder / "strange.npz", words=np.ones((9, 4), np.int64), weather=np.ones(9))
+    state = np.zeros((9, HIDDEN))
+    np.savez(folder / "beyond.npz", words=np.full((9, 4), 1000), state=state)
+    np.savez(folder / "few.npz", words=np.ones((7, 4), np.int64), state=state[:7])
+    given = [one.format(f=folder) for one in arguments]
+    done = _cli(service, "compress", str(folder / "tagger.onnx"), *given)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("nas: ")
+    assert words in last
+    assert "Traceback" not in done.stderr
+
+
+def test_inspect_says_what_it_reads_and_gives(folder: Path) -> None:
+    done = _cli_without_server("inspect", str(folder / "tagger.onnx"))
+    assert "reads words int64 (1, ?)" in done.stdout
+    assert f"reads state float32 (1, {HIDDEN})" in done.stdout
+    assert f"gives scores float32 (1, ?, {CLASSES})" in done.stdout
+    assert "3 layers; `nas compress` takes it with --samples" in done.stdout
+
+
+def _cli_without_server(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nas_service.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # our interpreter
+
+
+def test_samples_are_refused_where_they_do_not_belong(service: Service, folder: Path) -> None:
+    nas = service.client
+    model = nas.upload_model(folder / "tagger.onnx")["id"]
+    samples = nas.upload_samples(folder / "short.npz")["id"]
+    with pytest.raises(ApiError, match="is no uploaded samples"):
+        nas.compress(model=model, samples=[model])
+    with pytest.raises(ApiError, match="is no uploaded model"):
+        nas.compress(model=samples, samples=[samples])
+    with pytest.raises(ApiError, match="samples go with model"):
+        nas.compress(winner="x", samples=[samples])
+    nas.add_device("board", kind="board")
+    with pytest.raises(ApiError, match="board"):
+        nas.compress(model=model, samples=[samples], device="board")

@@ -1,0 +1,67 @@
+"""Models of several inputs and outputs of other types than pictures, written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+WORDS, WIDTH, HIDDEN, CLASSES = 40, 32, 96, 6
+
+
+def tagger(path: Path, seed: int = 0) -> Path:
+    """Words `(1, ?)` and a state `(1, HIDDEN)` to scores of each word and a new state.
+
+    Its layers are the products `hidden`, `scores` and `carry`.
+    """
+    random = np.random.default_rng(seed)
+
+    def weights(name: str, *shape: int) -> onnx.TensorProto:
+        values = random.normal(0, 1 / np.sqrt(shape[0]), shape).astype(np.float32)
+        return numpy_helper.from_array(values, name)
+
+    nodes = [
+        helper.make_node("Gather", ["embedding", "words"], ["read"], name="embed"),
+        helper.make_node("MatMul", ["read", "w1"], ["wide"], name="hidden"),
+        helper.make_node("Add", ["wide", "state"], ["told"], name="remember"),
+        helper.make_node("Relu", ["told"], ["active"], name="relu"),
+        helper.make_node("MatMul", ["active", "w2"], ["scores"], name="scores"),
+        helper.make_node("ReduceMean", ["active"], ["mean"], axes=[1], keepdims=0, name="mean"),
+        helper.make_node("MatMul", ["mean", "w3"], ["mixed"], name="carry"),
+        helper.make_node("Tanh", ["mixed"], ["next_state"], name="tanh"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tagger",
+        [
+            helper.make_tensor_value_info("words", TensorProto.INT64, [1, "length"]),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, [1, HIDDEN]),
+        ],
+        [
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, "length", CLASSES]),
+            helper.make_tensor_value_info("next_state", TensorProto.FLOAT, [1, HIDDEN]),
+        ],
+        [
+            weights("embedding", WORDS, WIDTH),
+            weights("w1", WIDTH, HIDDEN),
+            weights("w2", HIDDEN, CLASSES),
+            weights("w3", HIDDEN, HIDDEN),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, path)
+    return path
+
+
+def sentences(path: Path, n: int, length: int, seed: int) -> Path:
+    """Samples of words and states."""
+    random = np.random.default_rng(seed)
+    np.savez(
+        path,
+        words=random.integers(0, WORDS, (n, length)),
+        state=random.normal(0, 0.3, (n, HIDDEN)).astype(np.float32),
+    )
+    return path
