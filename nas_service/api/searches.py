@@ -58,6 +58,8 @@ MAX_OBJECTIVES = 4
 """Beside accuracy: the time of an exact hypervolume grows by a power with each further one."""
 
 
+_CORRECTIONS = 3
+"""With a solver, which takes first what is priced too low."""
 MAX_OUTSIDE = 4
 """Searches of a project that wait for trainers at once: each has a place in a worker meanwhile."""
 
@@ -120,6 +122,13 @@ class SearchIn(Strict):
     cheap_fidelity: float | None = Field(default=None, gt=0, lt=1)
     candidates_per_query: int = Field(default=3, ge=2, le=20)
     measuring_budget: int = Field(default=10, ge=0, le=200)
+    corrections: int | None = Field(
+        default=None,
+        ge=0,
+        le=5,
+        description="How often at most the search goes on for a batch with the tables that its "
+        "own measurements corrected; 3 with sampler exact unless given, else 0.",
+    )
     limit_on: Literal["reference", "observed", "sustained"] = Field(
         default="reference",
         description="What the latency limit is held against: p50 in the device's reference state, "
@@ -158,6 +167,8 @@ class SearchIn(Strict):
         if "latency_ms" in self.limits:
             raise InvalidSpec("the limit on latency_ms is max_latency_ms", field="limits")
         values = self.model_dump(exclude={"precisions"})
+        if values["corrections"] is None:
+            values["corrections"] = _CORRECTIONS if self.sampler == "exact" else 0
         training = TrainingSpec(**values.pop("training"))
         return SearchSpec(**values, deployments=deployments, training=training)
 

@@ -104,6 +104,13 @@ def search(
     measuring_budget: Annotated[
         int, typer.Option(help="Measurements of candidates before winners are chosen.")
     ] = 10,
+    corrections: Annotated[
+        int | None,
+        typer.Option(
+            help="How often the search goes on with tables that its measurements corrected.  "
+            "[default: 3 with sampler exact]"
+        ),
+    ] = None,
     limit_on: Annotated[
         str,
         typer.Option(
@@ -160,6 +167,7 @@ def search(
             "profile_budget_s": profile_budget_s,
             "limit_probability": limit_probability,
             "measuring_budget": measuring_budget,
+            "corrections": corrections,
             "limit_on": limit_on,
             "sustained_s": sustained_s,
             "follows": follow or [],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nas_service.api.documents.searches import CertificationFacts
+from nas_service.api.documents.searches import CertificationFacts, CorrectionFacts
 from nas_service.api.documents.winners import FrontMember, ResultRow, Stage, Trail, WinnerOut
 from nas_service.api.searches import SearchOut
 from nas_service.dashboard.formats import (
@@ -56,6 +56,8 @@ def facts_of(search: SearchOut) -> Iterator[Fact]:
     yield Fact("Limit holds with", f"{spec.limit_probability}, as measured")
     yield Fact("Limit is held against", _HELD[spec.limit_on])
     yield Fact("Certification", _certification(facts.certification))
+    for one in facts.corrections:
+        yield Fact(f"Correction {one.number}", _correction(one))
     yield Fact("Sampler", spec.sampler)
     yield Fact("Seed", str(spec.seed))
     if (check := facts.operator_check) is not None:
@@ -88,6 +90,12 @@ def _certification(found: CertificationFacts | None) -> str:
     if found.state != "measured" or found.noise is None:
         return found.state
     return f"{found.spent} measurements of candidates, noise {100 * found.noise:.1f} %"
+
+
+def _correction(found: CorrectionFacts) -> str:
+    share = found.share_of_limit
+    took = "none was certified" if share is None else f"the slowest took {percent(share, 0)} of it"
+    return f"of candidates near the limit {took}; searched on with the tables they corrected"
 
 
 @dataclass(frozen=True, slots=True)

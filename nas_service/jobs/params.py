@@ -42,6 +42,12 @@ class SearchJob(JobParams):
     again: bool = False
 
 
+class CorrectionJob(SearchJob):
+    """See whether a search goes on with corrected tables, for the `number`th time."""
+
+    number: int
+
+
 class RemeasureJob(SearchJob):
     """Measure these winners of a search again."""
 

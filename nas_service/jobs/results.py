@@ -36,6 +36,12 @@ class TablesChosen(StepResult):
         return {**values, "device_queue": queue}
 
 
+class Corrected(StepResult):
+    """Whether a search goes on with the tables that its measurements corrected."""
+
+    goes_on: bool
+
+
 class WinnersChosen(StepResult):
     """Identifiers of winners that are to be delivered."""
 

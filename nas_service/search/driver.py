@@ -43,7 +43,8 @@ class Plan:
     """How far and how to search; `initial` are evaluations made before, which are no queries.
 
     With `patience`, a search ends early when so many batches in a row added nothing to the front.
-    With `promotion`, candidates are looked at cheaply first.
+    With `promotion`, candidates are looked at cheaply first. `near_limit`: costs were corrected by
+    what was measured near the limit, and what lies there is wanted.
     """
 
     sampler: SamplerFactory
@@ -56,6 +57,7 @@ class Plan:
     initial_accuracy: FloatArray
     patience: int | None = None
     promotion: Promotion | None = None
+    near_limit: bool = False
 
 
 def run(
@@ -94,6 +96,7 @@ def run(
             batch_number=batch_number,
             batch_size=_asked(plan, told),
             pool=pool,
+            near_limit=plan.near_limit,
         )
         sampler = plan.sampler(context)
         study = optuna.create_study(directions=directions, sampler=sampler)

@@ -24,6 +24,8 @@ from nas_service.space.ruled import linear_rows
 _RIDGE = 1.0
 _LEAST_SHARE = 0.35
 """Of the limit, the lowest latency that proposals aim at."""
+_NEAR_SHARE = 0.9
+"""The same where costs were corrected near the limit."""
 
 
 def exact(context: SamplerContext) -> optuna.samplers.BaseSampler:
@@ -96,7 +98,7 @@ def _proposals(context: SamplerContext) -> list[IntArray]:
     found: list[IntArray] = []
     n_deployments = len(problem.space.deployments)
     n_levels = max(2, -(-context.batch_size // n_deployments))
-    edges = np.linspace(1.0, _LEAST_SHARE, n_levels)
+    edges = np.linspace(1.0, _NEAR_SHARE if context.near_limit else _LEAST_SHARE, n_levels)
     generator = np.random.default_rng([context.seed, context.batch_number])
     # the limit itself each time, then a level somewhere between each two
     between = edges[1:] + generator.uniform(0.0, 1.0, n_levels - 1) * (edges[:-1] - edges[1:])

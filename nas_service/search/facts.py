@@ -26,6 +26,7 @@ class FactsUpdate(TypedDict, total=False):
     supernet_id: str
     predictor_id: str
     certification: Json
+    corrections: Sequence[Json]
     n_chosen: int
     diff: Json | None
     test_part: Json
@@ -39,7 +40,8 @@ class SearchFacts:
     When it is stored: why it was opened again, and notes on the request. `tables`: versions of the
     device's tables, one a deployment, of those of further devices, and how steadily each was
     measured. `feasible`: the latency limit, where it came from, and what operators rule out.
-    Training: supernet and predictor. `certify`: what was measured before winners were chosen.
+    Training: supernet and predictor. `certify`: what was measured before winners were chosen, and
+    how often the search went on with tables that this corrected.
     `winners`: how many were chosen at first. `report`: the front beside that of the search that
     was opened again, what the test part tells apart, and how many files are published.
     """
@@ -56,6 +58,7 @@ class SearchFacts:
     supernet_id: str | None = None
     predictor_id: str | None = None
     certification: Json = field(default_factory=dict)
+    corrections: Sequence[Json] = ()
     n_chosen: int | None = None
     diff: Json | None = None
     test_part: Json | None = None

@@ -40,6 +40,8 @@ class SamplerContext:
     batch_size: int
     pool: Callable[[], Pool]
     """The candidates of a search, made once and when first asked for."""
+    near_limit: bool = False
+    """Whether costs were corrected since by what was measured near the limit."""
 
 
 SamplerFactory = Callable[[SamplerContext], optuna.samplers.BaseSampler]

@@ -34,7 +34,9 @@ class SearchSpec:
     front. With
     `cheap_fidelity`, `candidates_per_query` networks are evaluated with that share of the effort
     for each one that is evaluated in full. `measuring_budget` measurements are spent on candidates
-    near the limit before winners are chosen. `follows` names devices whose new or changed tables
+    near the limit before winners are chosen; at most `corrections` times the search goes on for a
+    batch with the tables that they corrected, and measures again. `follows` names devices whose new
+    or changed tables
     open the search again for them: `all`, `name:PATTERN` or `label:KEY=VALUE`. `limit_on` says what
     the latency limit is held against: p50 in the `reference` state, p90 of all that was `observed`,
     or p50 after `sustained_s` seconds of load (`sustained`). `rules` forbid architectures, as
@@ -66,6 +68,7 @@ class SearchSpec:
     cheap_fidelity: float | None = None
     candidates_per_query: int = 3
     measuring_budget: int = 10
+    corrections: int = 0
     follows: tuple[str, ...] = ()
     limit_on: str = "reference"
     sustained_s: float = 120.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from nas_service.engine.child import Progress
 from nas_service.jobs.params import (
     CompressionJob,
+    CorrectionJob,
     DatasetJob,
     DriftJob,
     KitImportJob,
@@ -18,7 +19,7 @@ from nas_service.jobs.params import (
     SupernetJob,
     WinnerJob,
 )
-from nas_service.jobs.results import DriftFound, TablesChosen, WinnersChosen
+from nas_service.jobs.results import Corrected, DriftFound, TablesChosen, WinnersChosen
 from nas_service.worker.context import Context
 from nas_service.worker.locks import Uses
 from nas_service.worker.step import step
@@ -142,6 +143,14 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
     from nas_service.worker.tasks import certify
 
     certify.measure_candidates(context, job, report)
+
+
+@step(CorrectionJob, Uses.NOTHING, Corrected)
+def correct_search(context: Context, job: CorrectionJob, report: Progress) -> Corrected:
+    """See whether a search goes on with the tables that it corrected."""
+    from nas_service.worker.tasks import correction
+
+    return correction.correct_search(context, job, report)
 
 
 @step(SearchJob, Uses.NOTHING, WinnersChosen)

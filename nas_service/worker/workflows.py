@@ -15,7 +15,7 @@ from lookup_tables.target import Deployment
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.engine import durable
 from nas_service.errors import Cancelled, Conflict, NasError, StepFailed, from_dict
-from nas_service.jobs.params import ProfileJob, RemeasureJob, SearchJob, WinnerJob
+from nas_service.jobs.params import CorrectionJob, ProfileJob, RemeasureJob, SearchJob, WinnerJob
 from nas_service.jobs.results import TablesChosen
 from nas_service.queues import QUEUE_OF, queue_of
 from nas_service.storage import datasets, jobs, reopening, searches, webhooks
@@ -204,7 +204,8 @@ class Workflows:
         self._train(job_id, search_id)
         self._state(search_id, "searching")
         with self._database.session() as session:
-            outside = searches.get_search(session, search_id).value.evaluator == "outside"
+            spec = searches.get_search(session, search_id).value
+        outside = spec.evaluator == "outside"
         run = steps_of.run_search_outside if outside else steps_of.run_search
         step(job_id, "search", run, params, (_TRAINED, _SEARCHED))
         self._state(search_id, "certifying")
@@ -212,6 +213,7 @@ class Workflows:
         span = (_SEARCHED, _CERTIFIED)
         wait = self._below("certify", job_id, f"{search_id}-certify", task, span)
         succeeded(wait(), "measuring candidates")
+        self._correct(job_id, search_id, spec.corrections, run, task)
         chosen = step(job_id, "winners", steps_of.choose_winners, params, (_CERTIFIED, _CERTIFIED))
         self._state(search_id, "compressing")
         span = (_CERTIFIED, _SHIPPED)
@@ -220,6 +222,30 @@ class Workflows:
         more = step(job_id, "replacements", steps_of.choose_winners, again, (_SHIPPED, _SHIPPED))
         self._ship(job_id, more.winners, (_SHIPPED, _REPLACED), device_queue=found.device_queue)
         step(job_id, "report", steps_of.finish_search, params, (_REPLACED, 1.0))
+
+    def _correct(
+        self,
+        job_id: str,
+        search_id: str,
+        most: int,
+        run: Step[SearchJob, None],
+        measured: Json,
+    ) -> None:
+        """Go on with corrected tables, and measure again, at most so often."""
+        step, span = self._runner.step, (_CERTIFIED, _CERTIFIED)
+        for number in range(1, most + 1):
+            asked = CorrectionJob(search_id=search_id, number=number).as_dict()
+            told = step(job_id, f"correction {number}", steps_of.correct_search, asked, span)
+            if not told.goes_on:
+                return
+            params = SearchJob(search_id=search_id).as_dict()
+            self._state(search_id, "searching")
+            step(job_id, f"corrected tables {number}", steps_of.select_tables, params, span)
+            step(job_id, f"corrected search {number}", run, params, span)
+            self._state(search_id, "certifying")
+            job = f"{search_id}-certify-{number}"
+            wait = self._below("certify", job_id, job, measured, span)
+            succeeded(wait(), "measuring candidates again")
 
     def _profile(self, job_id: str, search_id: str, found: TablesChosen) -> None:
         with self._database.session() as session:

@@ -62,6 +62,7 @@ class SpecOut(Document):
     cheap_fidelity: float | None = None
     candidates_per_query: int = 3
     measuring_budget: int = 10
+    corrections: int = 0
     follows: list[str] = []
     limit_on: str = "reference"
     sustained_s: float = 120.0
@@ -104,6 +105,16 @@ class MeasuredCandidate(Document):
     n: int | None = None
     probability_over: float | None = None
     certified: bool | None = None
+
+
+class CorrectionFacts(Document):
+    """A round for which a search went on with tables that its measurements corrected."""
+
+    number: int
+    share_of_limit: float | None = Field(
+        default=None, description="Of the slowest certified candidate before it, as measured."
+    )
+    tables: list[str] = []
 
 
 class CertificationFacts(Document):
@@ -165,6 +176,7 @@ class FactsOut(Document):
     supernet_id: str | None = None
     predictor_id: str | None = None
     certification: CertificationFacts | None = None
+    corrections: list[CorrectionFacts] = []
     n_chosen: int | None = None
     diff: FrontDiff | None = None
     test_part: TestPart | None = None

@@ -32,7 +32,7 @@ from nas_service.networks.export import export
 from nas_service.plugins import CONVERTERS, load
 from nas_service.search import certificate
 from nas_service.search.candidates import Candidate, Candidates
-from nas_service.search.certifier import Certifier
+from nas_service.search.certifier import MIN_REPEATS, Certifier
 from nas_service.search.cost import CostModel
 from nas_service.search.evaluate import Problem
 from nas_service.space.base import SearchSpace, describe, input_size, parse
@@ -58,14 +58,19 @@ _RELOADED = 8
 
 
 def measure_candidates(context: Context, job: SearchJob, report: Progress) -> None:
-    """Spend the measuring budget of `search_id`; what was found is kept with the search."""
+    """Spend the measuring budget of `search_id`; what was found is kept with the search.
+
+    Where the search has gone on since it was measured, what was found then stands, and half of the
+    budget is spent on candidates that are worth more than the best of those.
+    """
     with context.database.session() as session:
         search = searches.get_search(session, job.search_id)
         device = device_of(context, devices.get_device(session, search.device_id))
         tables = [devices.get_table(session, one) for one in search.facts.tables]
         told = searches.evaluations_of(session, search.id)
     spec = search.value
-    budget = spec.measuring_budget
+    number = len(search.facts.corrections)
+    budget = spec.measuring_budget if not number else max(MIN_REPEATS, spec.measuring_budget // 2)
     problem = open_problem(context, search)
     targets = [cost.target for cost in problem.costs]
     if budget == 0 or not device.can_measure(targets):
@@ -74,6 +79,10 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
         return
     known = evaluated_before(context, search, problem.space.architectures)
     candidates = worth_measuring(problem, all_candidates(problem, spec, known, told))
+    earlier = _earlier(search, number)
+    candidates = _better(candidates, earlier)
+    if not candidates and earlier:
+        return
     if not candidates:
         _note(context, search.id, {"state": "nothing near the limit", "measured": []})
         return
@@ -109,9 +118,32 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
         "why_unstable": work.why_unstable,
         "noise": round(certifier.noise, 4),
         "recalibrated_tables": tables_made,
-        "measured": [_told(certifier, candidates, row) for row in map(int, certifier.measured)],
+        "measured": [
+            *earlier,
+            *(
+                _told(certifier, candidates, row) | {"round": number}
+                for row in map(int, certifier.measured)
+            ),
+        ],
     }
     _note(context, search.id, found)
+
+
+def _earlier(search: StoredSearch, number: int) -> list[dict[str, Any]]:
+    """What was measured before the search went on for the `number`th time."""
+    measured = search.facts.certification.get("measured", [])
+    return [one for one in measured if one.get("round", 0) < number]
+
+
+def _better(candidates: list[Candidate], earlier: Sequence[dict[str, Any]]) -> list[Candidate]:
+    """Candidates without verdict that are worth more than the best that was certified."""
+    known = {Genotype.from_list(one["genotype"]): one["certified"] for one in earlier}
+    least = max(
+        (one.predicted_accuracy for one in candidates if known.get(one.genotype)), default=-np.inf
+    )
+    return [
+        one for one in candidates if one.genotype not in known and one.predicted_accuracy > least
+    ]
 
 
 def _certifier(

@@ -51,17 +51,19 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
     trainers = Trainers(context.database, search.id, report)
     evaluator = _evaluator(context, search, space, trainers)
     make = load(PREDICTORS, spec.predictor)
+    n_queries = spec.n_queries + spec.batch * len(search.facts.corrections)
     plan = Plan(
         sampler=load(SAMPLERS, spec.sampler),
         make_predictor=lambda: make(seed=spec.seed, names=space.feature_names),
         evaluator=evaluator,
-        n_queries=spec.n_queries,
+        n_queries=n_queries,
         batch=spec.batch,
         seed=spec.seed,
         initial_architectures=known[0],
         initial_accuracy=known[1],
         patience=spec.patience,
         promotion=_promotion(spec, space.feature_names),
+        near_limit=bool(search.facts.corrections),
     )
     told = list(done)
     card: dict[str, Any] = {}
@@ -69,15 +71,15 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
     def on_batch(batch: list[Evaluation]) -> bool:
         told.extend(batch)
         candidates = all_candidates(problem, spec, known, told)
-        last = len(told) >= spec.n_queries
+        last = len(told) >= n_queries
         if not card or last or len(known[1]) + len(told) >= CARD_GROWTH * card["n"]:
             card.update(predictor_card(problem, spec, known, told))
         with context.database.session() as session:
             searches.add_evaluations(session, search.id, batch)
             document = front_document(problem, metric, candidates, len(told), card)
             store_front(context, session, search.id, document, candidates)
-        trainers.done = len(told) / spec.n_queries
-        report(trainers.done, f"{len(told)} of {spec.n_queries} queries")
+        trainers.done = len(told) / n_queries
+        report(trainers.done, f"{len(told)} of {n_queries} queries")
         return True
 
     run(problem, plan, done=done, on_batch=on_batch)

@@ -11,6 +11,7 @@ import pytest
 
 from nas_service.search.certificate import UNDECIDED
 from nas_service.storage import artifacts, certified, jobs, searches
+from nas_service.worker.tasks.correction import share_of_limit
 from tests.inline import Inline, inline
 from tests.prepared import copied
 from tests.toy_search import toy_search
@@ -64,6 +65,45 @@ def test_a_search_goes_from_tables_to_certificates(worker: Inline) -> None:
     ):
         names = set(bundle.namelist())
     assert {"report.json", "verify.py", "preprocess.py", "winner0/fp32.onnx"} <= names
+
+
+def test_a_search_goes_on_with_the_tables_that_it_corrected(worker: Inline) -> None:
+    spec = toy_search(precisions=("fp32",), sampler="exact", measuring_budget=4, corrections=2)
+    search_id, outcome = worker.search(spec)
+    assert outcome == {"state": "succeeded", "problem": None}
+    with worker.context.database.session() as session:
+        search = searches.get_search(session, search_id)
+        told = searches.evaluations_of(session, search_id)
+    rounds = search.facts.corrections
+    limit_ms = search.facts.settled_limit_ms
+    asked = worker.steps.count("correct_search")
+    assert worker.steps.count("run_search") == worker.steps.count("measure_candidates")
+    assert worker.steps.count("run_search") == 1 + len(rounds)
+    if asked > len(rounds):  # it ended by itself: near enough, or nothing was corrected
+        share = share_of_limit(search.facts.certification, limit_ms)
+        nothing = not search.facts.certification["recalibrated_tables"]
+        assert nothing or (share is not None and share >= 0.95)
+    else:
+        assert len(rounds) == asked == 2
+    assert len(told) <= spec["n_queries"] + spec["batch"] * len(rounds)
+    assert (len(told) > spec["n_queries"]) == bool(rounds)
+    measured = search.facts.certification["measured"]
+    assert {one["round"] for one in measured} <= set(range(len(rounds) + 1))
+    assert len({tuple(one["genotype"]) for one in measured}) == len(measured)
+    for one in rounds:  # each round's tables were those of the candidates measured before it
+        assert one["tables"]
+        assert one["share_of_limit"] is None or one["share_of_limit"] < 0.95
+
+
+def test_the_share_of_the_limit_is_the_slowest_certified_candidates() -> None:
+    measured = [
+        {"measured_latency_ms": 0.8, "certified": True},
+        {"measured_latency_ms": 0.9, "certified": True},
+        {"measured_latency_ms": 0.99, "certified": False},
+    ]
+    assert share_of_limit({"measured": measured}, 1.2) == 0.75
+    assert share_of_limit({"measured": measured[2:]}, 1.2) is None
+    assert share_of_limit({}, 1.2) is None
 
 
 def test_winners_without_a_verdict_are_measured_again(worker: Inline) -> None:
