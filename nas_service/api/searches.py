@@ -73,6 +73,17 @@ class TrainingIn(Strict):
     batch: int = Field(default=32, ge=4, le=4096)
     learning_rate: float = Field(default=0.05, gt=0, le=10)
     flip: bool = False
+    balanced: bool = Field(
+        default=False,
+        description="Draw as many samples of each class, of small ones again and again.",
+    )
+    early_stop: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="End training after so many epochs without a better one, and keep the best; "
+        "not of a supernet.",
+    )
 
 
 class SearchIn(Strict):
@@ -267,6 +278,11 @@ def settled(session: Session, blobs: BlobStore, body: SearchIn) -> Settled:
     require_room(session, spec)
     metric = dataset.task.metric(spec.metric)
     spec = replace(spec, metric=metric.name, space=spec.space or _usual_space(dataset.task))
+    if spec.training.balanced and not dataset.task.has_classes:
+        raise InvalidSpec(
+            f"training.balanced: {dataset.task.label} has no classes to draw alike",
+            field="training.balanced",
+        )
     space = open_space(session, blobs, spec.space, dataset.sample)
     if spec.evaluator == "supernet" and not space.has_supernet:
         raise InvalidSpec(

@@ -65,6 +65,12 @@ def search(
     initial: Annotated[int, typer.Option(help="Subnets the predictor starts from.")] = 64,
     epochs: Annotated[int | None, typer.Option(help="Supernet epochs.")] = None,
     finetune_epochs: Annotated[int | None, typer.Option(help="Epochs for each winner.")] = None,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Train on as many samples of each class.")
+    ] = False,
+    early_stop: Annotated[
+        int | None, typer.Option(help="End training after so many epochs without a better one.")
+    ] = None,
     max_train_images: Annotated[int | None, typer.Option(help="Train on so many images.")] = None,
     train_batch: Annotated[int, typer.Option(help="Images a training step.")] = 32,
     learning_rate: Annotated[
@@ -179,6 +185,8 @@ def search(
                 "batch": train_batch,
                 "learning_rate": learning_rate,
                 "flip": flip,
+                "balanced": balanced,
+                "early_stop": early_stop,
             },
         }
         if metric is not None:

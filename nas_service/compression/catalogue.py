@@ -52,6 +52,8 @@ _TRAINING = {
     "batch": Option(32, 2, 4096),
     "learning_rate": Option(0.02, 1e-6, 10.0),
     "flip": Option(False),
+    "balanced": Option(False),
+    "early_stop": Option(0, 0, 1000),
 }
 _SHARE = Option(0.5, 0.01, 0.99)
 _DISTILLED = {**_TRAINING, "weight": Option(0.7, 0.0, 1.0), "temperature": Option(2.0, 0.1, 20.0)}

@@ -25,6 +25,8 @@ def recipe_of(context: PassContext) -> TrainRecipe:
         batch=int(options.get("batch", 32)),
         learning_rate=float(options.get("learning_rate", 0.02)),
         flip=bool(options.get("flip", False)),
+        balanced=bool(options.get("balanced", False)),
+        early_stop=int(options.get("early_stop", 0)),
         label_smoothing=0.05,
         distillation=0.5 if context.teacher is not None else 0.0,
     )

@@ -156,6 +156,8 @@ class LearningTask(ABC):
     """`Sample.name` of its samples."""
     samples: ClassVar[str] = "samples"
     """What one says of several of them, as `images`."""
+    has_classes: ClassVar[bool] = False
+    """Whether a target is the number of a class `(n,)`."""
     usual_space: ClassVar[str] = ""
     """The search space of searches that name none; empty where each has to."""
     training: ClassVar[TrainingSize] = TrainingSize()

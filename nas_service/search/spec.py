@@ -13,7 +13,10 @@ FP32_AND_INT8 = (Deployment(PLAIN_RUNTIME, "fp32"), Deployment(PLAIN_RUNTIME, "i
 
 @dataclass(frozen=True, slots=True)
 class TrainingSpec:
-    """How the supernet is trained and winners are fine-tuned; None leaves it to the data's size."""
+    """How the supernet is trained and winners are fine-tuned; None leaves it to the data's size.
+
+    `balanced` and `early_stop` are those of `TrainRecipe`; a supernet is never ended early.
+    """
 
     epochs: int | None = None
     finetune_epochs: int | None = None
@@ -21,6 +24,8 @@ class TrainingSpec:
     batch: int = 32
     learning_rate: float = 0.05
     flip: bool = False
+    balanced: bool = False
+    early_stop: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,25 @@ from torch import Tensor, nn
 
 from nas_service.learning.base import Data, LearningTask, Split
 from nas_service.learning.metric import Judged
-from nas_service.training.device import placed
+from nas_service.training.device import mixed, placed
 
 _BATCH = 250
 _VALUES = 2**24
 """Of numbers in a batch: 250 images of 3 x 149 x 149, fewer larger samples."""
+_EARLY_SAMPLES = 2000
+"""Validation samples that each epoch is judged on where training may end early."""
 RECALIBRATION = 256
 """Training samples that normalisation statistics are set from."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainRecipe:
-    """How to train: SGD with Nesterov momentum and a cosine schedule with a short warm-up."""
+    """How to train: SGD with Nesterov momentum and a cosine schedule with a short warm-up.
+
+    `balanced`: an epoch draws as many samples of each class, of small ones again and again. With
+    `early_stop`, training ends when so many epochs in a row were no better on validation samples,
+    and the best one's weights are kept.
+    """
 
     epochs: int = 10
     batch: int = 64
@@ -34,6 +41,8 @@ class TrainRecipe:
     flip: bool = False
     max_train: int | None = None
     distillation: float = 0.0
+    balanced: bool = False
+    early_stop: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -124,7 +133,7 @@ Objective = Callable[[nn.Module, Tensor, Batch], Tensor]
 def batches(data: Data, recipe: TrainRecipe, generator: torch.Generator) -> list[Batch]:
     """One epoch of shuffled, augmented batches; a last batch of one sample is dropped."""
     split = data.train
-    order = torch.randperm(len(split), generator=generator)
+    order = _order(split, recipe, generator)
     found = []
     for start in range(0, len(order), recipe.batch):
         rows = order[start : start + recipe.batch]
@@ -134,6 +143,38 @@ def batches(data: Data, recipe: TrainRecipe, generator: torch.Generator) -> list
             )
             found.append(Batch(inputs, split.targets[rows], rows, mirrored))
     return found
+
+
+def _order(split: Split, recipe: TrainRecipe, generator: torch.Generator) -> Tensor:
+    """Rows of an epoch, each once, or each class as often."""
+    if not recipe.balanced:
+        return torch.randperm(len(split), generator=generator)
+    counts = torch.bincount(split.targets)
+    shares = 1.0 / counts[split.targets].double()
+    return torch.multinomial(shares, len(split), replacement=True, generator=generator)
+
+
+class _Best:
+    """The weights of the best epoch, and for how many epochs there was no better one."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self._score = -math.inf
+        self._state: dict[str, Tensor] = {}
+        self._idle = 0
+
+    def ends(self, network: nn.Module, data: Data, size: int) -> bool:
+        """Look at an epoch's weights; whether the last ones were long enough no better."""
+        found = score(network, data, data.validation.first(_EARLY_SAMPLES), size)
+        self._idle += 1
+        if found > self._score:
+            self._score, self._idle = found, 0
+            self._state = {name: one.clone() for name, one in network.state_dict().items()}
+        return self._idle >= self._patience
+
+    def put_back(self, network: nn.Module) -> None:
+        """Give the network the best epoch's weights."""
+        network.load_state_dict(self._state)
 
 
 def steps_per_epoch(n: int, batch: int) -> int:
@@ -193,6 +234,7 @@ def _train(
     optimizer = optimizer_for(network, recipe)
     n_steps = recipe.epochs * steps_per_epoch(len(data.train), recipe.batch)
     step = 0
+    best = _Best(recipe.early_stop) if recipe.early_stop else None
     for epoch in range(recipe.epochs):
         generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
         network.train()
@@ -200,10 +242,15 @@ def _train(
             batch = each.to(data.device)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, n_steps)
-            loss = objective(network, data.prepared(batch.inputs, size), batch)
+            with mixed(data.device):
+                loss = objective(network, data.prepared(batch.inputs, size), batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
             optimizer.step()
             step += 1
+        if best is not None and best.ends(network, data, size):
+            break
         if on_epoch is not None and on_epoch(epoch + 1, recipe.epochs) is False:
             break
+    if best is not None:
+        best.put_back(network)

@@ -19,7 +19,7 @@ from nas_service.learning.base import Data
 from nas_service.networks.sharing import SharedWeights
 from nas_service.space.base import input_size
 from nas_service.space.sampling import uniform
-from nas_service.training.device import placed
+from nas_service.training.device import mixed, placed
 from nas_service.training.loop import (
     TrainRecipe,
     batches,
@@ -107,17 +107,20 @@ def _sandwich_step(
         return prepared[size]
 
     largest = space.largest()
-    outputs = supernet(at(input_size(space, largest)), largest)
-    loss = data.task.loss(outputs, targets, smoothing=recipe.label_smoothing)
-    answers = outputs.detach()
-    if teacher is not None:
-        answers = teacher(inputs)
-        loss = 0.5 * (loss + data.task.distillation_loss(outputs, answers))
+    with mixed(data.device):
+        outputs = supernet(at(input_size(space, largest)), largest)
+        loss = data.task.loss(outputs, targets, smoothing=recipe.label_smoothing)
+        answers = outputs.detach()
+        if teacher is not None:
+            answers = teacher(inputs)
+            loss = 0.5 * (loss + data.task.distillation_loss(outputs, answers))
     loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
     others = [space.smallest(), *uniform(space, n_random, choices)]
     for genotype in others:
-        student = supernet(at(input_size(space, genotype)), genotype)
-        data.task.distillation_loss(student, answers).backward()  # type: ignore[no-untyped-call]  # torch stubs
+        with mixed(data.device):
+            student = supernet(at(input_size(space, genotype)), genotype)
+            soft = data.task.distillation_loss(student, answers)
+        soft.backward()  # type: ignore[no-untyped-call]  # torch stubs
     return float(loss.detach())
 
 

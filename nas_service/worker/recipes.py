@@ -26,6 +26,8 @@ def supernet_recipe(
         "learning_rate": training.learning_rate * (_FROM_WEIGHTS if from_weights else 1.0),
         "flip": training.flip,
         "max_train": training.max_train_images,
+        # what an earlier version did not have is no part of the keys of what it trained
+        **({"balanced": True} if training.balanced else {}),
     }
 
 
@@ -39,4 +41,19 @@ def finetune_options(training: TrainingSpec, n_train: int, size: TrainingSize) -
         "batch": training.batch,
         "learning_rate": training.learning_rate * 0.4,
         "flip": training.flip,
+        **_further(training),
     }
+
+
+def standalone_recipe(
+    training: TrainingSpec, n_train: int, size: TrainingSize, *, from_weights: bool = False
+) -> dict[str, Any]:
+    """The recipe of networks that share no weights, as plain values."""
+    told = supernet_recipe(training, n_train, size, from_weights=from_weights)
+    return {**told, **_further(training)}
+
+
+def _further(training: TrainingSpec) -> dict[str, Any]:
+    """What is asked for beside how long."""
+    found: dict[str, Any] = {"balanced": True} if training.balanced else {}
+    return found | ({"early_stop": training.early_stop} if training.early_stop else {})

@@ -32,6 +32,8 @@ class TrainingAsked(Document):
     batch: int = 32
     learning_rate: float = 0.05
     flip: bool = False
+    balanced: bool = False
+    early_stop: int | None = None
 
 
 class SpecOut(Document):

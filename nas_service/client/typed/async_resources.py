@@ -744,6 +744,30 @@ class AsyncProjects:
         )
 
 
+class AsyncSamples:
+    """What `/v1/samples` can do."""
+
+    def __init__(self, sender: AsyncSender) -> None:
+        self._sender = sender
+
+    async def upload(
+        self, content: Content, *, filename: str, idempotency_key: str | None = None
+    ) -> models.ArtifactOut:
+        """Store samples of a model's inputs (.npz, arrays by names of inputs); see
+        `compressions`.
+
+        `POST /v1/samples:upload`
+        """
+        return await self._sender.value(
+            "POST",
+            "/v1/samples:upload",
+            models.ArtifactOut,
+            query={"filename": filename},
+            content=content,
+            idempotency_key=idempotency_key,
+        )
+
+
 class AsyncSchedules:
     """What `/v1/schedules` can do."""
 
@@ -1432,6 +1456,8 @@ class AsyncResources:
         """See `AsyncPrices`."""
         self.projects = AsyncProjects(sender)
         """See `AsyncProjects`."""
+        self.samples = AsyncSamples(sender)
+        """See `AsyncSamples`."""
         self.schedules = AsyncSchedules(sender)
         """See `AsyncSchedules`."""
         self.search_spaces = AsyncSearchSpaces(sender)

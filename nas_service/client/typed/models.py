@@ -148,6 +148,22 @@ class CompleteIn(Value):
     value: float | None = None
 
 
+class CorrectionFacts(Value):
+    """
+    A round for which a search went on with tables that its measurements corrected.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    number: int
+    share_of_limit: Annotated[
+        float | None,
+        Field(description="Of the slowest certified candidate before it, as measured."),
+    ] = None
+    tables: list[str] = []
+
+
 class CostsOut(Value):
     """
     What the blocks cost on one target, as its table has them: alone, one after another.
@@ -899,6 +915,7 @@ class ParityOut(Value):
     agreement: float | None = None
     max_abs: float | None = None
     ok: bool = False
+    output: Annotated[str | None, Field(description="The worst of several outputs.")] = None
     sqnr_db: float | None = None
     why: str = ""
     worst_column: int | None = None
@@ -1712,7 +1729,9 @@ class TrainingAsked(Value):
     model_config = ConfigDict(
         extra="allow",
     )
+    balanced: bool = False
     batch: int = 32
+    early_stop: int | None = None
     epochs: int | None = None
     finetune_epochs: int | None = None
     flip: bool = False
@@ -1728,7 +1747,17 @@ class TrainingIn(Value):
     model_config = ConfigDict(
         extra="forbid",
     )
+    balanced: Annotated[
+        bool,
+        Field(description="Draw as many samples of each class, of small ones again and again."),
+    ] = False
     batch: int = 32
+    early_stop: Annotated[
+        int | None,
+        Field(
+            description="End training after so many epochs without a better one, and keep the best; not of a supernet."
+        ),
+    ] = None
     epochs: int | None = None
     finetune_epochs: int | None = None
     flip: bool = False
@@ -1967,15 +1996,19 @@ class AskedModel(Value):
     artifact: Annotated[str | None, Field(description="An uploaded model.")] = None
     dataset: str | None = None
     device: str | None = None
+    keep_float: Annotated[list[str], Field(description="Layers that stay in float.")] = []
     max_loss: float | None = None
+    metric: str = ""
     recipe: Annotated[
         list[dict[str, dict[str, Any]]],
         Field(description="Passes with their settings."),
     ] = []
     reference: dict[str, Any] | None = None
+    samples: Annotated[list[str], Field(description="Samples of the model's own inputs.")] = []
     seed: int | None = None
     speedup_share: float | None = None
     targets: Annotated[list[AskedTarget], Field(validate_default=True)] = []
+    test: list[str] = []
     winner: str | None = None
 
 
@@ -2160,20 +2193,32 @@ class CompressedRow(Value):
 class CompressionIn(Value):
     """
     One of `model` (an upload), `winner` and `reference` says what is compressed.
+
+    What it is judged on is a data set, or, for an upload of any inputs and outputs, `samples` of
+    its own.
     """
 
     model_config = ConfigDict(
         extra="forbid",
     )
-    dataset: str
+    dataset: str | None = None
     device: str = "this-machine"
+    keep_float: Annotated[list[str] | None, Field(description="Layers that stay in float.")] = None
     max_loss: Annotated[float, Field(description="Accuracy that may be lost.")] = 0.01
     max_test_images: int = 1000
     max_train_images: int | None = None
     mean: Annotated[list[float] | None, Field(description="Of pixels from 0 to 1.")] = None
+    metric: Annotated[
+        str,
+        Field(description="By which a model with samples is judged: NAME, or NAME:OUTPUT."),
+    ] = "fidelity"
     model: Annotated[str | None, Field(description="Artifact of an uploaded model.")] = None
     recipe: list[str | dict[str, dict[str, Any]]] | None = None
     reference: ReferenceNetworkIn | None = None
+    samples: Annotated[
+        list[str] | None,
+        Field(description="Artifacts of uploaded samples by the names of the model's inputs."),
+    ] = None
     seed: int = 0
     shape: Annotated[
         list[Any] | None,
@@ -2185,6 +2230,10 @@ class CompressionIn(Value):
     ] = 0.8
     std: list[float] | None = None
     targets: list[TargetIn] | None = None
+    test: Annotated[
+        list[str] | None,
+        Field(description="The same, to judge by; a part of the samples where there are none."),
+    ] = None
     winner: Annotated[str | None, Field(description="Winner of a search.")] = None
 
 
@@ -2259,6 +2308,7 @@ class FactsOut(Value):
         extra="allow",
     )
     certification: CertificationFacts | None = None
+    corrections: Annotated[list[CorrectionFacts], Field(validate_default=True)] = []
     diff: FrontDiff | None = None
     limit_ms: float | None = None
     limit_source: str | None = None
@@ -2554,6 +2604,12 @@ class SearchChanges(Value):
     batch: int | None = None
     candidates_per_query: int | None = None
     cheap_fidelity: float | None = None
+    corrections: Annotated[
+        int | None,
+        Field(
+            description="How often at most the search goes on for a batch with the tables that its own measurements corrected; 3 with sampler exact unless given, else 0."
+        ),
+    ] = None
     dataset: str | None = None
     device: str | None = None
     evaluator: str | None = None
@@ -2617,6 +2673,12 @@ class SearchIn(Value):
     batch: int = 8
     candidates_per_query: int = 3
     cheap_fidelity: float | None = None
+    corrections: Annotated[
+        int | None,
+        Field(
+            description="How often at most the search goes on for a batch with the tables that its own measurements corrected; 3 with sampler exact unless given, else 0."
+        ),
+    ] = None
     dataset: str
     device: str
     evaluator: str = "supernet"
@@ -2680,6 +2742,7 @@ class SpecOut(Value):
     batch: int = 8
     candidates_per_query: int = 3
     cheap_fidelity: float | None = None
+    corrections: int = 0
     dataset: str
     device: str
     evaluator: str = "supernet"

@@ -732,6 +732,30 @@ class Projects:
         )
 
 
+class Samples:
+    """What `/v1/samples` can do."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    def upload(
+        self, content: Content, *, filename: str, idempotency_key: str | None = None
+    ) -> models.ArtifactOut:
+        """Store samples of a model's inputs (.npz, arrays by names of inputs); see
+        `compressions`.
+
+        `POST /v1/samples:upload`
+        """
+        return self._sender.value(
+            "POST",
+            "/v1/samples:upload",
+            models.ArtifactOut,
+            query={"filename": filename},
+            content=content,
+            idempotency_key=idempotency_key,
+        )
+
+
 class Schedules:
     """What `/v1/schedules` can do."""
 
@@ -1406,6 +1430,8 @@ class Resources:
         """See `Prices`."""
         self.projects = Projects(sender)
         """See `Projects`."""
+        self.samples = Samples(sender)
+        """See `Samples`."""
         self.schedules = Schedules(sender)
         """See `Schedules`."""
         self.search_spaces = SearchSpaces(sender)

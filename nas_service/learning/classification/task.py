@@ -24,6 +24,7 @@ class ClassificationTask(LearningTask):
     """
 
     metrics = METRICS
+    has_classes = True
 
     def loss(self, outputs: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
         """See `LearningTask.loss`: cross entropy."""

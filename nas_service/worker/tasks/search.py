@@ -21,7 +21,7 @@ from nas_service.training.loop import TrainRecipe
 from nas_service.worker.context import Context
 from nas_service.worker.data import open_data
 from nas_service.worker.evaluators import EvaluatorContext
-from nas_service.worker.recipes import supernet_recipe
+from nas_service.worker.recipes import standalone_recipe
 from nas_service.worker.tasks.front import (
     all_candidates,
     evaluated_before,
@@ -113,7 +113,7 @@ def _evaluator(
         supernet, data = open_supernet(context, shared, dataset)
     else:
         data = open_data(context, dataset, spec.training.max_train_images, space=space)
-    told = supernet_recipe(
+    told = standalone_recipe(
         spec.training, len(data.train), data.task.training, from_weights=is_own(space)
     )
     recipe = TrainRecipe(**told)

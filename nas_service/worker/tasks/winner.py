@@ -32,7 +32,7 @@ from nas_service.training.loop import TrainRecipe, recalibrate
 from nas_service.training.loop import train as train_network
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.data import open_data
-from nas_service.worker.recipes import finetune_options, supernet_recipe
+from nas_service.worker.recipes import finetune_options, standalone_recipe
 from nas_service.worker.tasks.profile_files import source_of
 from nas_service.worker.tasks.supernet import (
     open_supernet,
@@ -120,7 +120,7 @@ def _weights(
     data = open_data(context, dataset, spec.training.max_train_images, space=space)
     size = input_size(space, genotype)
     network = build(space, genotype, seed=spec.seed)
-    told = supernet_recipe(
+    told = standalone_recipe(
         spec.training, len(data.train), data.task.training, from_weights=is_own(space)
     )
     recipe = TrainRecipe(**told)

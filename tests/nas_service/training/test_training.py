@@ -7,7 +7,7 @@ import torch
 
 from lookup_tables.target import Target
 from nas_service.compilation.base import Source
-from nas_service.compilation.executable import Executable
+from nas_service.compilation.executable import Executable, compare
 from nas_service.compilation.ort import OrtConverter
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
@@ -20,10 +20,18 @@ from nas_service.learning.image_classification.data import load
 from nas_service.learning.registry import learning_task
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
-from nas_service.recorded.parity import compare
 from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
-from nas_service.training.loop import TrainRecipe, outputs_of, recalibrate, score, train
+from nas_service.training import loop, sandwich
+from nas_service.training.device import mixed
+from nas_service.training.loop import (
+    TrainRecipe,
+    batches,
+    outputs_of,
+    recalibrate,
+    score,
+    train,
+)
 from nas_service.training.sandwich import train_supernet
 from nas_service.worker import evaluators
 from nas_service.worker.evaluators import (
@@ -47,6 +55,83 @@ def test_training_learns_what_can_be_learned(toy: Data) -> None:
     train(network, toy, 6, RECIPE, seed=0)
     recalibrate(network, toy, 6)
     assert score(network, toy, toy.validation, 6) > 0.9
+
+
+def test_balanced_epochs_draw_each_class_as_often(toy: Data) -> None:
+    rare = toy.train.targets.clone()
+    rows = torch.cat([torch.where(rare == 0)[0], torch.where(rare == 1)[0][:6]])
+    few = replace(toy, train=Split(toy.train.inputs[rows], toy.train.targets[rows]))
+    drawn = {}
+    for balanced in (False, True):
+        recipe = replace(RECIPE, balanced=balanced)
+        seen = torch.cat([one.targets for one in batches(few, recipe, _generator(3))])
+        again = torch.cat([one.targets for one in batches(few, recipe, _generator(3))])
+        assert torch.equal(seen, again)
+        assert len(seen) == len(rows)
+        drawn[balanced] = float((seen == 1).float().mean())
+    assert drawn[False] == pytest.approx(6 / len(rows))
+    assert drawn[True] == pytest.approx(0.5, abs=0.15)
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_is_trained_in_mixed_precision_learns_and_keeps_its_weights_in_float(
+    toy: Data, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    """As on a GPU, which no machine of these tests has: the processor's bfloat16 in its place."""
+    seen: list[torch.dtype] = []
+    loss_of = toy.task.loss
+
+    def noted(outputs: torch.Tensor, *told: object, **more: float) -> torch.Tensor:
+        seen.append(outputs.dtype)
+        return loss_of(outputs, *told, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(toy.task), "loss", lambda _, *told, **more: noted(*told, **more))
+    module = sandwich if shared else loop
+    monkeypatch.setattr(module, "mixed", lambda _: torch.autocast("cpu", torch.bfloat16))
+    if shared:
+        supernet = Supernet(SPACE, seed=0)
+        train_supernet(supernet, toy, RECIPE, seed=0)
+        evaluator = SupernetEvaluator(supernet, toy)
+        (found,) = evaluator.evaluate(SPACE.largest()[None], fidelity=1.0, seed=0)
+        weights = supernet.state_dict()
+    else:
+        network = build(SPACE, SPACE.smallest(), seed=0)
+        train(network, toy, 6, RECIPE, seed=0)
+        recalibrate(network, toy, 6)
+        found, weights = score(network, toy, toy.validation, 6), network.state_dict()
+    assert set(seen) == {torch.bfloat16}
+    assert found > 0.85
+    kept = {one.dtype for one in weights.values() if one.is_floating_point()}
+    assert kept == {torch.float32}
+
+
+def test_the_processor_computes_in_float32() -> None:
+    with mixed(torch.device("cpu")):
+        assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.float32
+
+
+def test_training_ends_early_with_the_best_epochs_weights(
+    toy: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = build(SPACE, SPACE.smallest(), seed=0)
+    told = iter([0.5, 0.8, 0.7, 0.8, 0.6, 0.9])
+    kept: list[dict[str, torch.Tensor]] = []
+
+    def scored(network: torch.nn.Module, *_: object) -> float:
+        kept.append({name: one.clone() for name, one in network.state_dict().items()})
+        return next(told)
+
+    monkeypatch.setattr(loop, "score", scored)
+    train(network, toy, 6, replace(RECIPE, epochs=6, early_stop=3), seed=0)
+    # the second epoch was the best, and three after it were no better: the sixth is not trained
+    assert len(kept) == 5
+    for name, one in network.state_dict().items():
+        assert torch.equal(one, kept[1][name])
+    assert any(not torch.equal(kept[1][name], kept[4][name]) for name in kept[1])
 
 
 def test_less_fidelity_looks_at_fewer_images(toy: Data) -> None:
