@@ -11,7 +11,9 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,13 @@ import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from lookup_tables.errors import LookupTableError
@@ -53,13 +61,15 @@ def quantize(
     only: Sequence[str] | None = None,
     excluded: Sequence[str] = (),
     layers_only: bool = False,
+    percentile: float | None = None,
 ) -> None:
     """Write the int8 form of the graph at `source`, with ranges seen on `batches`.
 
     A batch maps input names to arrays of the graph's own shapes. Activations are unsigned unless
     `signed`: then they are symmetric too and biases stay in float, as TensorRT wants it. `only` and
     `excluded` name the nodes that are quantised, and that are not; `layers_only` leaves all but
-    `LAYERS` in float. Average pools stay in float. Weights have 7 bits where this processor's 8-bit
+    `LAYERS` in float. Ranges hold all that was seen, or `percentile` % of it. Average pools stay in
+    float. Weights have 7 bits where this processor's 8-bit
     products saturate; see `products_saturate`.
     """
     logger = logging.getLogger()
@@ -72,20 +82,31 @@ def quantize(
             prepared(source, ready)
             every = only is None and not layers_only
             in_float = _keep_pools_in_float(ready) if every else []
-            quantize_static(
-                str(ready),
-                str(made),
-                _Batches(batches),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                reduce_range=not signed and products_saturate(),
-                nodes_to_quantize=None if only is None else list(only),
-                nodes_to_exclude=[*names_in(source, ready, excluded), *in_float],
-                op_types_to_quantize=list(LAYERS) if layers_only else None,
-                extra_options={"ActivationSymmetric": signed, "QuantizeBias": not signed},
-            )
+            ranges = {} if percentile is None else {"CalibPercentile": percentile}
+            with redirect_stdout(StringIO()):  # where it tells of its histograms
+                quantize_static(
+                    str(ready),
+                    str(made),
+                    _Batches(batches),
+                    quant_format=QuantFormat.QDQ,
+                    per_channel=True,
+                    activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
+                    weight_type=QuantType.QInt8,
+                    reduce_range=not signed and products_saturate(),
+                    nodes_to_quantize=None if only is None else list(only),
+                    nodes_to_exclude=[*names_in(source, ready, excluded), *in_float],
+                    op_types_to_quantize=list(LAYERS) if layers_only else None,
+                    calibrate_method=(
+                        CalibrationMethod.MinMax
+                        if percentile is None
+                        else CalibrationMethod.Percentile
+                    ),
+                    extra_options={
+                        "ActivationSymmetric": signed,
+                        "QuantizeBias": not signed,
+                        **ranges,
+                    },
+                )
             made.replace(destination)
     finally:
         logger.setLevel(level)

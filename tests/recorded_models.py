@@ -12,7 +12,7 @@ WORDS, WIDTH, HIDDEN, CLASSES = 40, 32, 96, 6
 
 
 def tagger(path: Path, seed: int = 0) -> Path:
-    """Words `(1, ?)` and a state `(1, HIDDEN)` to scores of each word and a new state.
+    """Words `(1, ?)`, a state `(1, HIDDEN)` and a gain `()` to scores of each word and a new state.
 
     Its layers are the products `hidden`, `scores` and `carry`.
     """
@@ -23,7 +23,8 @@ def tagger(path: Path, seed: int = 0) -> Path:
         return numpy_helper.from_array(values, name)
 
     nodes = [
-        helper.make_node("Gather", ["embedding", "words"], ["read"], name="embed"),
+        helper.make_node("Gather", ["embedding", "words"], ["found"], name="embed"),
+        helper.make_node("Mul", ["found", "gain"], ["read"], name="amplify"),
         helper.make_node("MatMul", ["read", "w1"], ["wide"], name="hidden"),
         helper.make_node("Add", ["wide", "state"], ["told"], name="remember"),
         helper.make_node("Relu", ["told"], ["active"], name="relu"),
@@ -38,6 +39,7 @@ def tagger(path: Path, seed: int = 0) -> Path:
         [
             helper.make_tensor_value_info("words", TensorProto.INT64, [1, "length"]),
             helper.make_tensor_value_info("state", TensorProto.FLOAT, [1, HIDDEN]),
+            helper.make_tensor_value_info("gain", TensorProto.FLOAT, []),
         ],
         [
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, "length", CLASSES]),
@@ -63,5 +65,6 @@ def sentences(path: Path, n: int, length: int, seed: int) -> Path:
         path,
         words=random.integers(0, WORDS, (n, length)),
         state=random.normal(0, 0.3, (n, HIDDEN)).astype(np.float32),
+        gain=np.array(1.5),
     )
     return path

@@ -15,12 +15,14 @@ from lookup_tables.errors import LookupTableError
 from lookup_tables.model import OPEN, Array, Input
 
 _ENDING = ".feeds.npz"
+_AT = "input/"
+"""Before a name, which may be any, also one of what writes the file."""
 
 
 def keep_feeds(model: Path, feeds: Mapping[str, Array]) -> None:
     """Put a sample, by names of inputs, beside a model file."""
     with _beside(model).open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **feeds)
+        np.savez(stream, allow_pickle=False, **{_AT + name: one for name, one in feeds.items()})
 
 
 def feeds_for(model: Path, inputs: Mapping[str, Input], seed: int = 0) -> dict[str, Array]:
@@ -33,7 +35,7 @@ def feeds_for(model: Path, inputs: Mapping[str, Input], seed: int = 0) -> dict[s
     if not beside.is_file():
         return random_inputs(inputs, seed)
     with np.load(beside, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in inputs}
+        return {name: arrays[_AT + name] for name in inputs}
 
 
 def random_inputs(inputs: Mapping[str, Input], seed: int = 0) -> dict[str, Array]:

@@ -11,7 +11,7 @@ import typer
 from nas_service.cli import output
 from nas_service.cli.inspect_model import looked_at, shape_of
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite, numbers
-from nas_service.cli.recorded import require_samples, sent_samples, signature_of
+from nas_service.cli.recorded import require_metric_of, require_samples, sent_samples, signature_of
 from nas_service.cli.searches import have_dataset, have_device
 from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
@@ -101,6 +101,7 @@ def compress(
         if samples:
             looked = signature_of(Path(model))  # what is wrong is said before it is sent
             _require_read(looked, request["targets"])
+            require_metric_of(looked, metric or "fidelity")
             require_samples(looked, samples, "samples")
             require_samples(looked, test or [], "test")
         elif not own:

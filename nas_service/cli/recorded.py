@@ -43,6 +43,20 @@ def require_samples(looked: dict[str, Any], files: Sequence[Path], field: str) -
     read_given(files, Signature.from_dict(looked["signature"]), field)
 
 
+def require_metric_of(looked: dict[str, Any], metric: str) -> None:
+    """Refuse a metric that there is not, or an output that the model has not.
+
+    Raises:
+        NasError: lists those that there are.
+    """
+    from nas_service.output_metrics.by_name import output_metric, require_metric
+    from nas_service.recorded.signature import Signature
+
+    require_metric(metric)
+    signature = Signature.from_dict(looked["signature"])
+    output_metric(metric).require_output([one.name for one in signature.outputs])
+
+
 def sent_samples(nas: Client, files: Sequence[Path]) -> list[str]:
     """Ids of uploaded samples."""
     return [str(nas.upload_samples(one)["id"]) for one in files]

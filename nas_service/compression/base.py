@@ -30,7 +30,7 @@ class PassContext:
 
 
 class GraphSamples(ABC):
-    """Samples of a model's inputs, and its score on others that ranges do not come from."""
+    """Samples of a model's inputs, and its score on some of them."""
 
     @abstractmethod
     def for_ranges(self, graph: Path, wanted: int) -> Sequence[Named]:

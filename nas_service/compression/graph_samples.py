@@ -54,34 +54,38 @@ class DataSamples(GraphSamples):
 
 @dataclass(frozen=True)
 class RecordedSamples(GraphSamples):
-    """Samples that were recorded for this model, beside what the original answered to some."""
+    """Samples that were recorded for this model, beside what the original answered to them.
 
-    ranges: Sequence[Named]
-    validation: Given
+    Ranges come from them, and graphs are scored on them: a range of all that was seen learns
+    nothing of a sample but how large it is, and few samples would tell losses apart too coarsely.
+    """
+
+    given: Given
     answers: Sequence[Named]
-    """Of the original to `validation`."""
     metric: OutputMetric
 
     def for_ranges(self, graph: Path, wanted: int) -> Sequence[Named]:
         """See `GraphSamples.for_ranges`."""
         del graph
-        return self.ranges[:wanted]
+        return self.given.samples[:wanted]
 
     def held_out(self, graph: Path) -> Sequence[Named]:
         """See `GraphSamples.held_out`."""
         del graph
-        return self.validation.samples
+        return self.given.samples
 
     def score(self, graph: Path) -> float:
         """See `GraphSamples.score`."""
         names = tuple(self.answers[0])
         found = [
-            dict(zip(names, one, strict=True)) for one in outputs_of(graph, self.validation.samples)
+            dict(zip(names, one, strict=True)) for one in outputs_of(graph, self.given.samples)
         ]
-        judged = JudgedOutputs(found, self.answers, self.validation.targets)
+        judged = JudgedOutputs(found, self.answers, self.given.targets)
+        if not judged.comparable:
+            return -np.inf
         value = self.metric.value(judged)
         # what would not pass for the same network is worth nothing, whatever the metric looks at
-        return value if parity_of_outputs(judged, "int8", 1.0).ok else min(0.0, value)
+        return value if parity_of_outputs(judged, "int8", 1.0).ok else -np.inf
 
 
 def outputs_of(graph: Path, feeds: Sequence[Named]) -> list[list[Array]]:

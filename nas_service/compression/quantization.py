@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from lookup_tables.measuring.feeds import keep_feeds
 from lookup_tables.measuring.timing import Protocol
 from lookup_tables.profile import LocalProfiler
 from lookup_tables.quantized import LAYERS, half_precision, names_in, prepared, quantize
@@ -24,6 +25,8 @@ _ROUNDING = 1e-9
 _TRIAL = Protocol(turns=12, most_turns=12, repeats=5)
 _CLEARLY = 0.97
 """Faster by more than what timings repeat within."""
+_PERCENTILE = 99.99
+"""Of what an operator gives, that ranges hold where the rarest numbers are cut off."""
 _SENSITIVE_ON = 64
 """Held-out samples that a layer's sensitivity comes from."""
 _RANGES_OF_ONE = 16
@@ -49,6 +52,7 @@ class StaticInt8Pass:
             made = {kind: Path(name) / f"{kind}.onnx" for kind in ("uint8", "int8")}
             for kind, path in made.items():
                 trial.write(path, signed=kind == "int8")
+                keep_feeds(path, context.samples.held_out(source)[0])
             target = Target("this-machine", "onnxruntime", "", "int8")
             timings = LocalProfiler().measure(made, target, protocol=_TRIAL, seed=context.seed)
             clearly = timings["int8"].p50_ms < _CLEARLY * timings["uint8"].p50_ms
@@ -59,34 +63,48 @@ class MixedInt8Pass:
     """int8 where it costs little, float where it costs much.
 
     All operators first; where that loses more than `max_loss` of the score on held-out samples, or
-    cannot be done, the layers alone; then layers go back to float, most sensitive first, until the
-    score is within `max_loss` of the float graph's. A layer's sensitivity is the noise of the
-    outputs, each over its variance, when it alone is in int8.
+    cannot be done, the layers alone, with ranges of all that was seen and then without the rarest
+    numbers; then layers go back to float, most sensitive first, until the score is within
+    `max_loss` of the float graph's. A layer's sensitivity is the noise of the outputs, each over
+    its variance, when it alone is in int8.
     """
 
     def apply(self, source: Path, destination: Path, context: GraphContext) -> None:
-        """Write the mixed graph."""
-        samples = context.samples
-        wanted = samples.score(source) - float(context.options["max_loss"]) - _ROUNDING
+        """Write the mixed graph.
+
+        Raises:
+            Unsupported: the quantiser does not take it, or no layer may be in int8.
+        """
+        wanted = context.samples.score(source) - float(context.options["max_loss"]) - _ROUNDING
         with tempfile.TemporaryDirectory(dir=destination.parent) as name:
             ready = Path(name) / "prepared.onnx"
             prepared(source, ready)  # layers are told apart by the names that they have there
-            context = replace(context, keep_float=names_in(source, ready, context.keep_float))
+            with as_unsupported("ONNX Runtime cannot quantise it"):
+                kept = names_in(source, ready, context.keep_float)
+            context = replace(context, keep_float=kept)
             trial = Path(name) / "trial.onnx"
-            if not self._good(_Trial(ready, context), trial, wanted):
-                alone = _Trial(ready, context, layers_only=True)
-                if not self._good(alone, trial, wanted):
-                    self._fewest_in_float(alone, trial, wanted)
+            layers = _Trial(ready, context, layers_only=True)
+            without_rare = replace(layers, percentile=_PERCENTILE)
+            best: tuple[float, _Trial] = (-np.inf, layers)
+            for one in (_Trial(ready, context), layers, without_rare):
+                score = self._scored(one, trial)
+                if score >= wanted:
+                    break
+                if one.layers_only and score > best[0]:
+                    best = score, one
+            else:
+                self._fewest_in_float(best[1], trial, wanted)
             shutil.move(trial, destination)
 
-    def _good(self, trial: _Trial, made: Path, wanted: float) -> bool:
+    def _scored(self, trial: _Trial, made: Path) -> float:
+        """What a trial is worth; nothing where all operators cannot be quantised."""
         try:
             trial.write(made)
         except Unsupported:
             if trial.layers_only:
                 raise
-            return False
-        return trial.context.samples.score(made) >= wanted
+            return -np.inf
+        return trial.context.samples.score(made)
 
     def _fewest_in_float(self, trial: _Trial, made: Path, wanted: float) -> None:
         layers = _by_sensitivity(trial, made.parent)
@@ -98,6 +116,10 @@ class MixedInt8Pass:
                 high = middle
             else:
                 low = middle + 1
+        if high == len(layers):
+            raise Unsupported(
+                f"none of {len(layers)} layers can be in int8 without more loss than is allowed"
+            )
         trial.write(made, excluded=layers[:high])
 
 
@@ -108,6 +130,7 @@ class _Trial:
     source: Path
     context: GraphContext
     layers_only: bool = False
+    percentile: float | None = None
 
     def write(
         self,
@@ -124,6 +147,8 @@ class _Trial:
             Unsupported: the quantiser does not take it.
         """
         wanted = int(self.context.options.get("n_images", 128))
+        if self.percentile is not None:  # it keeps all that every operator gave in memory
+            wanted = min(wanted, _RANGES_OF_ONE)
         batches = self.context.samples.for_ranges(self.source, min(wanted, most or wanted))
         with as_unsupported("ONNX Runtime cannot quantise it"):
             quantize(
@@ -134,6 +159,7 @@ class _Trial:
                 only=only,
                 excluded=[*self.context.keep_float, *excluded],
                 layers_only=self.layers_only,
+                percentile=self.percentile,
             )
 
 

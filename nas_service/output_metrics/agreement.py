@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nas_service.output_metrics.base import OutputMetric
-from nas_service.recorded.outputs import JudgedOutputs
+from nas_service.recorded.outputs import Floats, JudgedOutputs
 
 
 class Fidelity(OutputMetric):
@@ -54,7 +54,14 @@ class Cosine(OutputMetric):
             cosines = []
             for ours, theirs in zip(pair.found, pair.original, strict=True):
                 one, other = (part.astype(np.float64).ravel() for part in (ours, theirs))
-                lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
-                cosines.append(float(one @ other) / lengths if lengths > 0 else float(lengths == 0))
+                cosines.append(_cosine(one, other))
             found.append(float(np.mean(cosines)))
         return min(found)
+
+
+def _cosine(one: Floats, other: Floats) -> float:
+    """Of two vectors; those of no length are alike, and like no other."""
+    lengths = np.linalg.norm(one), np.linalg.norm(other)
+    if 0.0 in lengths:
+        return float(lengths[0] == lengths[1])
+    return float(one @ other / (lengths[0] * lengths[1]))

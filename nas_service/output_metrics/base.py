@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from nas_service.errors import InvalidSpec
@@ -29,6 +30,18 @@ class OutputMetric(ABC):
     def __init__(self, output: str = "") -> None:
         self.output = output
 
+    def require_output(self, names: Sequence[str]) -> None:
+        """Refuse a name that no output has.
+
+        Raises:
+            InvalidSpec: lists those that there are.
+        """
+        if self.output and self.output not in names:
+            raise InvalidSpec(
+                f"metric {self.name}: no output {self.output!r}; there are {', '.join(names)}",
+                field="metric",
+            )
+
     @abstractmethod
     def value(self, judged: JudgedOutputs) -> float:
         """How good the outputs are.
@@ -43,13 +56,8 @@ class OutputMetric(ABC):
         Raises:
             InvalidSpec: there is none of that name.
         """
-        name = self.output or judged.names[0]
-        if name not in judged.names:
-            raise InvalidSpec(
-                f"metric {self.name}: no output {name!r}; there are {', '.join(judged.names)}",
-                field="metric",
-            )
-        return judged.pair(name)
+        self.require_output(judged.names)
+        return judged.pair(self.output or judged.names[0])
 
     def every(self, judged: JudgedOutputs) -> list[OutputPair]:
         """The output that was named, or all of them."""

@@ -13,7 +13,11 @@ from nas_service.recorded.outputs import JudgedOutputs
 
 
 class Accuracy(OutputMetric):
-    """Share of targets, class numbers, that the largest score along the last axis tells."""
+    """Share of targets, class numbers, that an output tells.
+
+    Of scores by the largest along the last axis, of one score a place by its side of the middle, of
+    whole numbers as they are; see `OutputPair.decided`.
+    """
 
     name = "accuracy"
     label = "accuracy"
@@ -23,8 +27,8 @@ class Accuracy(OutputMetric):
         """See `OutputMetric.value`."""
         right: list[Array] = []
         pair = self.chosen(judged)
-        for scores, target in zip(pair.found, targets_of(judged, self.name), strict=True):
-            told = scores.argmax(axis=-1).ravel()
+        targets = targets_of(judged, self.name)
+        for told, target in zip(pair.decided(pair.found), targets, strict=True):
             if target.size != told.size:
                 raise InvalidSpec(
                     f"metric accuracy: output {pair.name} tells {told.size} classes of a sample, "

@@ -45,7 +45,8 @@ def _read(path: Path) -> Iterator[dict[str, Array]]:
     for number in sorted(groups):
         group = groups[number]
         for row in range(len(next(iter(group.values())))):
-            yield {name: values[row] for name, values in group.items()}
+            # a row of numbers without axes is an array, too
+            yield {name: np.asarray(values[row]) for name, values in group.items()}
 
 
 def by_place(answers: Sequence[Array]) -> Named:

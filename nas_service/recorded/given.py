@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 
-from nas_service.errors import InvalidData
+from nas_service.errors import InvalidData, NasError
 from nas_service.recorded.feeds import Array, Named
 from nas_service.recorded.signature import OPEN, Signature, Tensor
 
+MAX_ARRAYS = 1000
+MAX_BYTES = 2 * 1024**3
+"""Of a file of samples, unpacked."""
 TARGETS = "targets"
 """What would be right, beside the inputs: `(n, ...)`."""
 
@@ -53,18 +57,49 @@ def read_given(paths: Sequence[Path], signature: Signature, field: str) -> Given
 
 def _arrays(path: Path, field: str) -> dict[str, Array]:
     try:
-        with path.open("rb") as stream:
-            stored = np.load(stream, allow_pickle=False)
-            if isinstance(stored, np.ndarray):
-                raise InvalidData(f"{path.name} is one array without a name; save it by np.savez")
-            with stored:
-                return {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            return {
+                one.filename.removesuffix(".npy"): _array(archive, one, path.name, field)
+                for one in _members(archive, path.name, field)
+            }
+    except NasError:
+        raise
+    except Exception as error:  # of whatever damage: zip, compression and header raise their own
         raise InvalidData(
             f"{path.name} cannot be read as .npz: it is damaged, something else, or has Python "
             "objects in place of numbers",
             field=field,
         ) from error
+
+
+def _members(archive: zipfile.ZipFile, file: str, field: str) -> list[zipfile.ZipInfo]:
+    """Arrays of an archive, as many and as large as are taken."""
+    members = archive.infolist()
+    unpacked = sum(one.file_size for one in members)
+    if len(members) > MAX_ARRAYS or unpacked > MAX_BYTES:
+        raise InvalidData(
+            f"{file} has {len(members)} arrays of {unpacked:,} bytes unpacked; at most "
+            f"{MAX_ARRAYS} of {MAX_BYTES:,} bytes are taken",
+            field=field,
+        )
+    return members
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: str, field: str) -> Array:
+    """One array, if its header says no more than what is there."""
+    with archive.open(member) as stream:
+        version = npy.read_magic(stream)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(stream)
+    told = math.prod(shape) * dtype.itemsize
+    if told > member.file_size:
+        raise InvalidData(
+            f"{file}: {member.filename} says {told:,} bytes and has {member.file_size:,}",
+            field=field,
+        )
+    with archive.open(member) as stream:
+        found: Array = npy.read_array(stream, allow_pickle=False)
+    return found
 
 
 def _of_file(
@@ -90,7 +125,13 @@ def _of_file(
             )
     right: list[Array] = []
     if TARGETS in arrays:
-        right = list(arrays[TARGETS])
+        told = arrays[TARGETS]
+        if told.ndim == 0 or told.dtype.kind not in "fiub":
+            raise InvalidData(
+                f"{file}: {TARGETS} is {told.dtype} {told.shape}; numbers (n, ...) are taken",
+                field=field,
+            )
+        right = list(told)
         if len(right) != n:
             raise InvalidData(f"{file}: {TARGETS} are {len(right)} of {n} samples", field=field)
     found: list[Named] = [

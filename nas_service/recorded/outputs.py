@@ -50,6 +50,11 @@ class JudgedOutputs:
         """Outputs, in the model's order."""
         return tuple(self.original[0])
 
+    @property
+    def comparable(self) -> bool:
+        """Whether all answers are numbers, and of the sizes that the original's have."""
+        return all(self.pair(name).same_sizes and self.pair(name).finite for name in self.names)
+
     def pair(self, name: str) -> OutputPair:
         """One output of both."""
         return OutputPair(
@@ -75,6 +80,11 @@ class OutputPair:
         """Whether each sample's answer has the sizes that the original's has."""
         return all(a.shape == b.shape for a, b in zip(self.found, self.original, strict=True))
 
+    @property
+    def finite(self) -> bool:
+        """Whether every answer is a number."""
+        return self.whole or all(bool(np.isfinite(one).all()) for one in self.found)
+
     @cached_property
     def flat(self) -> tuple[Floats, Floats]:
         """All numbers of all samples, one after the other."""
@@ -87,25 +97,36 @@ class OutputPair:
         The variance is about each number's mean over the samples where sizes are the same.
         """
         ours, theirs = self.flat
+        if not theirs.size:
+            return 1.0
         noise = float(((ours - theirs) ** 2).sum())
         varied = float(sum((_varied(one) ** 2).sum() for one in _stacked(self.original)))
         if varied <= (VARIES * max(1e-12, float(np.abs(theirs).max()))) ** 2 * theirs.size:
             return 1.0 if noise == 0.0 else 1.0 - noise / max(float((theirs**2).sum()), 1e-30)
         return 1.0 - noise / varied
 
-    def decisions(self) -> Array:
-        """Where both decide the same: the largest along the last axis, or the side of a number."""
-        same = []
+    def decided(self, answers: Sequence[Array]) -> list[Array]:
+        """What each answer says in each of its places: `(places,)`.
+
+        The largest along the last axis; where that has one number its side of the middle, which is
+        .5 where all of the original's lie between 0 and 1, else 0; whole numbers as they are.
+        """
         inside = all(one.min() >= 0.0 and one.max() <= 1.0 for one in self.original if one.size)
         cut = 0.5 if inside else 0.0
-        for ours, theirs in zip(self.found, self.original, strict=True):
+        found = []
+        for one in answers:
             if self.whole:
-                same.append((ours == theirs).ravel())
-            elif theirs.ndim and theirs.shape[-1] > 1:
-                same.append((ours.argmax(axis=-1) == theirs.argmax(axis=-1)).ravel())
+                found.append(one.ravel())
+            elif one.ndim and one.shape[-1] > 1:
+                found.append(one.argmax(axis=-1).ravel())
             else:
-                same.append(((ours > cut) == (theirs > cut)).ravel())
-        return np.concatenate(same)
+                found.append((one > cut).ravel())
+        return found
+
+    def decisions(self) -> Array:
+        """Where both decide the same; see `decided`."""
+        both = zip(self.decided(self.found), self.decided(self.original), strict=True)
+        return np.concatenate([ours == theirs for ours, theirs in both])
 
 
 def parity_of_outputs(judged: JudgedOutputs, precision: str, agreement: float) -> Parity:
@@ -121,6 +142,8 @@ def _parity(pair: OutputPair, precision: str, agreement: float) -> Parity:
     empty = Parity(None, -EXACT_DB, agreement, False, output=pair.name)
     if not pair.same_sizes:
         return replace(empty, why=f"output {pair.name} has other sizes than the original's")
+    if not any(one.size for one in pair.original):
+        return replace(empty, max_abs=0.0, sqnr_db=EXACT_DB, ok=True)
     if pair.whole:
         equal = float(pair.decisions().mean())
         ok = equal >= MIN_AGREEMENT[precision]

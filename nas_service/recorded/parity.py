@@ -145,4 +145,5 @@ def decibels(signal: Any, noise: Any) -> Any:
     """Signal over noise, both as powers, within what is shown."""
     with np.errstate(divide="ignore"):
         levels = 10.0 * np.log10(np.asarray(signal) / np.maximum(noise, 1e-300))
-    return np.clip(levels, -EXACT_DB, EXACT_DB)
+    # without any noise there is nothing to hear it over
+    return np.where(np.asarray(noise) == 0.0, EXACT_DB, np.clip(levels, -EXACT_DB, EXACT_DB))

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-# least signal over noise in decibels of the worst output
+# least signal over noise in decibels of the worst output, and least share of equal whole numbers
 LEAST_DB = {"fp32": 60.0, "fp16": 40.0, "int8": 6.0}
+LEAST_EQUAL = {"fp32": 0.999, "fp16": 0.99, "int8": 0.9}
 
 
 def main() -> int:
@@ -24,7 +25,9 @@ def main() -> int:
     here = Path(__file__).parent
     report = json.loads((here / "report.json").read_text())
     failed = 0
-    print(f"{'model':<44}{'parity':<8}{'worst dB':>10}{'here ms':>10}{'reported ms':>13}")
+    print(
+        f"{'model':<44}{'parity':<8}{'worst dB':>10}{'equal':>8}{'here ms':>10}{'reported ms':>13}"
+    )
     for row in report["files"]:
         if not row["published"]:
             continue
@@ -38,8 +41,8 @@ def main() -> int:
         options.inter_op_num_threads = 1
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         samples = list(recorded(folder / row["parity"]))
-        level = worst_db(session, samples)
-        good = level >= LEAST_DB[row["precision"]]
+        level, equal = beside(session, samples)
+        good = level >= LEAST_DB[row["precision"]] and equal >= LEAST_EQUAL[row["precision"]]
         failed += not good
         times = []
         for number in range(120):
@@ -49,6 +52,7 @@ def main() -> int:
                 times.append((time.perf_counter() - start) * 1e3)
         print(
             f"{f'{folder.name}/{path.name}':<44}{'ok' if good else 'FAILED':<8}{level:>10.1f}"
+            f"{equal:>8.1%}"
             f"{np.median(times):>10.3f}{row['measured_latency_ms']:>13.3f}"
         )
     return 1 if failed else 0
@@ -64,21 +68,35 @@ def recorded(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     for group in groups.values():
         for at in range(len(next(iter(group["in"].values())))):
             given, told = (
-                {name: rows[at] for name, rows in group[way].items()} for way in ("in", "out")
+                {name: np.asarray(rows[at]) for name, rows in group[way].items()}
+                for way in ("in", "out")
             )
             yield given, told
 
 
-def worst_db(session: Any, samples: list[tuple[dict[str, Any], dict[str, Any]]]) -> float:
-    """Signal over noise of the output that is worst, over all samples."""
-    noise, signal = [], []
-    for given, told in samples:
-        found = session.run(None, given)
-        pairs = zip(found, told.values(), strict=True)
-        noise.append([float(((a.astype(np.float64) - b) ** 2).sum()) for a, b in pairs])
-        signal.append([float((b.astype(np.float64) ** 2).sum()) for b in told.values()])
-    over = np.sum(signal, axis=0) / np.maximum(np.sum(noise, axis=0), 1e-30)
-    return float(np.min(np.clip(10 * np.log10(np.maximum(over, 1e-20)), -200.0, 200.0)))
+def beside(
+    session: Any, samples: list[tuple[dict[str, Any], dict[str, Any]]]
+) -> tuple[float, float]:
+    """Of the output that is worst over all samples: signal over noise, share of equal numbers.
+
+    The first is of outputs of floats, the second of whole numbers.
+    """
+    answers = [session.run(None, given) for given, _ in samples]
+    levels, shares = [200.0], [1.0]
+    for place, name in enumerate(samples[0][1]):
+        ours = np.concatenate([np.ravel(one[place]) for one in answers])
+        theirs = np.concatenate([np.ravel(told[name]) for _, told in samples])
+        if ours.shape != theirs.shape:
+            return -200.0, 0.0
+        if theirs.dtype.kind in "iub":
+            shares.append(float((ours == theirs).mean()) if theirs.size else 1.0)
+            continue
+        noise = float(((ours.astype(np.float64) - theirs) ** 2).sum())
+        signal = float((theirs.astype(np.float64) ** 2).sum())
+        if noise > 0 or not np.isfinite(noise):
+            over = 10 * np.log10(max(signal / noise, 1e-20)) if np.isfinite(noise) else -200.0
+            levels.append(float(np.clip(over, -200.0, 200.0)))
+    return min(levels), min(shares)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 
 from nas_service.client import ApiError
@@ -79,43 +78,41 @@ def test_words_and_states_go_through_int8_and_come_back_the_same(
 
 
 def _fetched_bundle_checks_itself(service: Service, told: dict[str, Any], folder: Path) -> None:
-    """Also a file that was not worth publishing is in it, or measured as such; all can be run."""
+    """Files that are kept answer as they did; a broken one, put in their place, does not."""
     (bundle,) = [one for one in told["artifacts"] if one["name"] == "bundle.zip"]
     service.client.download(bundle["id"], folder / "bundle.zip")
     with zipfile.ZipFile(folder / "bundle.zip") as archive:
         archive.extractall(folder / "bundle")
     report = json.loads((folder / "bundle" / "report.json").read_text())
-    for one in report["files"]:
-        one["published"] = True  # check those, too, that are kept for another measurement
+    kept = [row["precision"] for row in told["rows"] if row.get("kept")]
+    assert [one["precision"] for one in report["files"]] == kept
+    model, broken = folder / "bundle" / "model" / "mine.onnx", folder / "bundle" / "broken.onnx"
+    tagger(model)
+    tagger(broken, seed=9)
+    mine = {
+        "folder": "model",
+        "file": "mine.onnx",
+        "parity": "parity.npz",
+        "runtime": "onnxruntime",
+        "precision": "fp32",
+        "measured_latency_ms": 1.0,
+        "published": True,
+    }
+    report["files"] = [{**one, "published": True} for one in report["files"]] + [mine]
     (folder / "bundle" / "report.json").write_text(json.dumps(report))
-    checked = subprocess.run(  # our interpreter
-        [sys.executable, "verify.py"],
-        cwd=folder / "bundle",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    checked = _verified(folder / "bundle")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert checked.stdout.count(" ok ") == len(report["files"])
-    if report["files"]:
-        broken = folder / "bundle" / "model" / report["files"][0]["file"]
-        model = onnx.load(broken)
-        for one in model.graph.initializer:
-            if one.data_type == onnx.TensorProto.FLOAT and len(one.dims) == 2:
-                one.raw_data = bytes(len(one.raw_data))
-        for one in model.graph.initializer:
-            if one.data_type in {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16}:
-                one.raw_data = bytes(len(one.raw_data))
-        onnx.save(model, broken)
-        again = subprocess.run(  # our interpreter
-            [sys.executable, "verify.py"],
-            cwd=folder / "bundle",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert again.returncode == 1
-        assert "FAILED" in again.stdout
+    assert checked.stdout.count(" ok ") == len(kept) + 1
+    broken.replace(model)
+    checked = _verified(folder / "bundle")
+    assert checked.returncode == 1
+    assert checked.stdout.count("FAILED") == 1
+
+
+def _verified(bundle: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # our interpreter
+        [sys.executable, "verify.py"], cwd=bundle, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,6 +127,7 @@ def _fetched_bundle_checks_itself(service: Service, told: dict[str, Any], folder
         (("--samples", "{f}/strange.npz"), "state is missing; weather is none of its inputs"),
         (("--samples", "{f}/beyond.npz"), "does not run on the samples"),
         (("--samples", "{f}/few.npz"), "need 8 at least"),
+        (("--samples", "{f}/short.npz", "--test", "{f}/one.npz"), "4 at least tell what varies"),
         (("--samples", "{f}/short.npz", "--dataset", "x"), "one of --dataset and --samples"),
         ((), "one of --dataset and --samples"),
     ],
@@ -137,10 +135,11 @@ def _fetched_bundle_checks_itself(service: Service, told: dict[str, Any], folder
 def test_what_does_not_fit_is_one_line_that_says_what(
     arguments: tuple[str, ...], words: str, service: Service, folder: Path
 ) -> None:
-    np.savez(folder / "strange.npz", words=np.ones((9, 4), np.int64), weather=np.ones(9))
-    state = np.zeros((9, HIDDEN))
-    np.savez(folder / "beyond.npz", words=np.full((9, 4), 1000), state=state)
-    np.savez(folder / "few.npz", words=np.ones((7, 4), np.int64), state=state[:7])
+    state, gain = np.zeros((9, HIDDEN)), np.array(1.0)
+    np.savez(folder / "strange.npz", words=np.ones((9, 4), np.int64), gain=gain, weather=state)
+    np.savez(folder / "beyond.npz", words=np.full((9, 4), 1000), state=state, gain=gain)
+    np.savez(folder / "few.npz", words=np.ones((7, 4), np.int64), state=state[:7], gain=gain)
+    sentences(folder / "one.npz", 1, 9, seed=4)
     given = [one.format(f=folder) for one in arguments]
     done = _cli(service, "compress", str(folder / "tagger.onnx"), *given)
     assert done.returncode != 0
@@ -153,6 +152,7 @@ def test_what_does_not_fit_is_one_line_that_says_what(
 def test_inspect_says_what_it_reads_and_gives(folder: Path) -> None:
     done = _cli_without_server("inspect", str(folder / "tagger.onnx"))
     assert "reads words int64 (1, ?)" in done.stdout
+    assert "reads gain float32 ()" in done.stdout
     assert f"reads state float32 (1, {HIDDEN})" in done.stdout
     assert f"gives scores float32 (1, ?, {CLASSES})" in done.stdout
     assert "3 layers; `nas compress` takes it with --samples" in done.stdout

@@ -41,7 +41,7 @@ def recorded_of(path: str) -> Any:
     found = []
     for group in groups.values():
         n = len(next(iter(group.values())))
-        found += [{name: one[row] for name, one in group.items()} for row in range(n)]
+        found += [{name: np.asarray(one[row]) for name, one in group.items()} for row in range(n)]
     return found
 
 

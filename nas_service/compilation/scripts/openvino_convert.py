@@ -41,14 +41,24 @@ def _quantised(model: Any, request: dict[str, Any]) -> Any:
         subset_size=len(rows),
         preset=nncf.QuantizationPreset.MIXED,
         advanced_parameters=widest,
-        ignored_scope=_ignored(request["keep_float"]),
+        ignored_scope=_ignored(model, request["keep_float"]),
     )
 
 
-def _ignored(names: list[str]) -> Any:
+def _ignored(model: Any, names: list[str]) -> Any:
+    """The operators of layers that stay in float; a layer with a bias is one without, and a sum."""
     import nncf
 
-    return nncf.IgnoredScope(names=names, validate=False) if names else None
+    if not names:
+        return None
+    there = {one.get_friendly_name() for one in model.get_ops()}
+    found = []
+    for name in names:
+        some = [one for one in (name, f"{name}/WithoutBiases") if one in there]
+        if not some:
+            raise ValueError(f"OpenVINO has no operator of layer {name}, which stays in float")
+        found += some
+    return nncf.IgnoredScope(names=found)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ def made_ready(model: Any) -> tuple[Any, list[str]]:
         model.graph.input.extend(kept)
         model.ir_version = max(model.ir_version, _LEAST_IR)
         notes.append(f"{len(both)} weights were inputs, too, and are weights alone now")
-    _constants_to_weights(model.graph)
+    if _constants_to_weights(model.graph):
+        model.ir_version = max(model.ir_version, _LEAST_IR)
     opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
     if opset < LEAST_OPSET:
         model = _raised(model, opset)
@@ -49,8 +50,11 @@ def made_ready(model: Any) -> tuple[Any, list[str]]:
     return model, notes
 
 
-def _constants_to_weights(graph: Any) -> None:
-    """Some exporters write weights as nodes; quantisers and counts look for them in one place."""
+def _constants_to_weights(graph: Any) -> bool:
+    """Some exporters write weights as nodes; quantisers and counts look for them in one place.
+
+    Gives whether there were any.
+    """
     kept = []
     for node in graph.node:
         value = next((one.t for one in node.attribute if one.name == "value"), None)
@@ -59,9 +63,11 @@ def _constants_to_weights(graph: Any) -> None:
             continue
         value.name = node.output[0]
         graph.initializer.append(value)
-    if len(kept) < len(graph.node):
+    found = len(kept) < len(graph.node)
+    if found:
         del graph.node[:]
         graph.node.extend(kept)
+    return found
 
 
 def channels_first(model: Any, name: str, sides: list[int]) -> tuple[list[int], list[str]]:

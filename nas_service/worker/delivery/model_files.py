@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 from lookup_tables.quantized import is_half, is_quantized
 from nas_service.compilation.base import Source
+from nas_service.errors import Unsupported
 
 Key = tuple[str, str, str]
 """A file: `original` or `compressed`, runtime, precision."""
+
+NOT_IN_INT8 = "not-in-int8.json"
+"""Why no file of a model may be in int8, where a pass has found that out."""
 
 _FORMS: dict[str, Callable[[Path], bool]] = {"int8": is_quantized, "fp16": is_half}
 """Precisions that a pass on the graph may have given it."""
 
 
 def source_of(which: str, precision: str, folder: Path) -> Source:
-    """The forms of a model below `folder` that its file of a precision is made of."""
+    """The forms of a model below `folder` that its file of a precision is made of.
+
+    Raises:
+        Unsupported: there is none.
+    """
+    refused = folder / NOT_IN_INT8
+    if which == "compressed" and precision == "int8" and refused.is_file():
+        raise Unsupported(str(json.loads(refused.read_text())))
 
     def there(name: str) -> Path | None:
         path = folder / name

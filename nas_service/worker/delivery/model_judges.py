@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -136,13 +137,16 @@ class RecordedJudge(ModelJudge):
         built.answers = answers_of(built.path, built.target, test, out, self._names)
 
     def score(self, built: Built) -> float:
-        """See `ModelJudge.score`."""
-        return self._metric.value(self._judged(built, original=True))
+        """See `ModelJudge.score`; nothing where an answer is no number, or of other sizes."""
+        judged = self._judged(built, original=True)
+        return self._metric.value(judged) if judged.comparable else 0.0
 
     def parity(self, built: Built, precision: str, *, original: bool = False) -> Parity:
         """See `ModelJudge.parity`."""
         judged = self._judged(built, original=original)
-        agreement = 1.0 if self._metric.needs_targets else self._metric.value(judged)
+        alone = replace(judged, targets=None)  # how well it does is another question
+        counts = judged.comparable and not self._metric.needs_targets
+        agreement = self._metric.value(alone) if counts else 1.0
         return parity_of_outputs(judged, precision, agreement)
 
     def _judged(self, built: Built, *, original: bool) -> JudgedOutputs:

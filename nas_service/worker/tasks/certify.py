@@ -73,6 +73,9 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
     budget = spec.measuring_budget if not number else max(MIN_REPEATS, spec.measuring_budget // 2)
     problem = open_problem(context, search)
     targets = [cost.target for cost in problem.costs]
+    if number and not device.can_measure(targets):
+        _end_corrections(context, search)
+        return
     if budget == 0 or not device.can_measure(targets):
         state = "not asked for" if budget == 0 else certificate.PREDICTED_ONLY
         _note(context, search.id, {"state": state, "measured": []})
@@ -81,7 +84,8 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
     candidates = worth_measuring(problem, all_candidates(problem, spec, known, told))
     earlier = _earlier(search, number)
     candidates = _better(candidates, earlier)
-    if not candidates and earlier:
+    if not candidates and number:
+        _end_corrections(context, search)
         return
     if not candidates:
         _note(context, search.id, {"state": "nothing near the limit", "measured": []})
@@ -111,9 +115,9 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
     shutil.rmtree(folder, ignore_errors=True)
     found = {
         "state": "measured",
-        "budget": budget,
-        "spent": spent,
-        "unstable": unstable,
+        "budget": budget + _before(search, number, "budget"),
+        "spent": spent + _before(search, number, "spent"),
+        "unstable": unstable + _before(search, number, "unstable"),
         "ended": ended,
         "why_unstable": work.why_unstable,
         "noise": round(certifier.noise, 4),
@@ -127,6 +131,16 @@ def measure_candidates(context: Context, job: SearchJob, report: Progress) -> No
         ],
     }
     _note(context, search.id, found)
+
+
+def _before(search: StoredSearch, number: int, name: str) -> int:
+    """What was counted until the search went on for the `number`th time."""
+    return int(search.facts.corrections[number - 1]["counted"][name]) if number else 0
+
+
+def _end_corrections(context: Context, search: StoredSearch) -> None:
+    """Nothing more can be measured: what was found before stands, and corrects nothing anew."""
+    _note(context, search.id, {**search.facts.certification, "recalibrated_tables": []})
 
 
 def _earlier(search: StoredSearch, number: int) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ from nas_service.plugins import ONNX_PASSES, load
 from nas_service.storage import artifacts
 from nas_service.training.loop import outputs_of
 from nas_service.worker.context import Context
+from nas_service.worker.delivery.model_files import NOT_IN_INT8
 from nas_service.worker.tasks.models import N_CALIBRATION, OpenModel, open_model
 from nas_service.worker.tasks.recorded_model import open_recorded
 
@@ -156,6 +157,7 @@ def _run_on_recorded(
     try:
         _graph_passes([step], model.context, folder, report)
     except Unsupported as error:  # then no target gets int8, and says why
+        (folder / NOT_IN_INT8).write_text(json.dumps(str(error)))
         return _Done(model.name, [], (*model.notes, f"not in int8: {error}"))
     return _Done(model.name, [], model.notes)
 

@@ -25,6 +25,7 @@ def correct_search(context: Context, job: CorrectionJob, report: Progress) -> Co
         search = searches.get_search(session, job.search_id)
         before = [one for one in search.facts.corrections if one["number"] < job.number]
         told = search.facts.certification
+        n_told = len(searches.evaluations_of(session, search.id))
         share = share_of_limit(told, search.facts.settled_limit_ms)
         goes_on = (
             job.number <= search.value.corrections
@@ -36,6 +37,8 @@ def correct_search(context: Context, job: CorrectionJob, report: Progress) -> Co
                 "number": job.number,
                 "share_of_limit": share,
                 "tables": told["recalibrated_tables"],
+                "n_evaluations": n_told,
+                "counted": {name: told.get(name, 0) for name in ("budget", "spent", "unstable")},
             }
             searches.add_facts(session, search.id, corrections=[*before, note])
     return Corrected(goes_on=goes_on)

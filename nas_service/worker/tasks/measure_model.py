@@ -192,6 +192,9 @@ def _bundle(
 ) -> None:
     """Put what was kept together, with samples that tell whether it computes the same elsewhere."""
     beside, texts = judge.bundled()
+    # files that are not measured again this time are here as they were stored
+    named = [one["file"] for one in document["rows"] if one.get("file")]
+    files = {name: folder / name for name in named} | dict(files)
     contents = {
         f"{FOLDER}/{name}": path for name, path in {**beside, **files}.items() if path.is_file()
     }
@@ -206,6 +209,6 @@ def _bundle(
             published=row["published"],
         )
         for row in document["rows"]
-        if row.get("file") in files
+        if row.get("file") in files and files[row["file"]].is_file()
     ]
     write_bundle(folder / "bundle.zip", document, kept, contents, texts)

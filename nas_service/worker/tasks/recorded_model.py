@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,16 +24,24 @@ from nas_service.compression.recipe import Recipe
 from nas_service.engine.child import Progress
 from nas_service.errors import InvalidData, InvalidSpec, StepFailed
 from nas_service.jobs.params import CompressionJob
-from nas_service.output_metrics.by_name import output_metric
+from nas_service.output_metrics.base import OutputMetric
+from nas_service.output_metrics.by_name import DEFAULT, output_metric
 from nas_service.recorded.feeds import Named, save_recorded
 from nas_service.recorded.given import Given, read_given
+from nas_service.recorded.outputs import JudgedOutputs
 from nas_service.recorded.signature import Signature
 from nas_service.storage import artifacts
 from nas_service.worker.context import Context
 from nas_service.worker.delivery.model_judges import REFERENCE, SIGNATURE
 
 MIN_SAMPLES = 8
-_VALIDATION_SHARE = 0.25
+MIN_TEST = 4
+"""With fewer nothing can be said of what varies from sample to sample."""
+MAX_RANGES = 256
+MAX_JUDGED_BYTES = 128 * 1024**2
+"""Of answers; judging takes about twenty times as much memory."""
+MAX_JUDGED_S = 240.0
+"""For all answers of one part."""
 _TEST_SHARE = 0.4
 _TWICE = 4
 """Samples that a model has to answer alike when it is asked again."""
@@ -71,36 +81,41 @@ def open_recorded(
     _require_layers(job.keep_float, told["layers"])
     signature = Signature.from_dict(told["signature"])
     (folder / SIGNATURE).write_text(json.dumps(signature.as_dict()))
+    metric = output_metric(job.metric)
+    metric.require_output([one.name for one in signature.outputs])
     given = _given(context, job.samples, signature, "samples")
     judged = _given(context, job.test, signature, "test") if job.test else None
-    ranges, validation, test, notes = _parts(given, judged, job)
+    ranges, test, notes = _parts(given, judged, job)
     notes = [*told["notes"], *notes, *_about_sizes(signature, (*given.samples, *test.samples))]
-    report(0.2, f"asking the model: {len(test) + len(validation)} samples")
-    names = [one.name for one in signature.outputs]
-    save_recorded(folder / "calibration.npz", ranges)
+    report(0.05, f"asking the model: {len(test) + len(ranges)} samples")
+    asked = _Asked(graph, [one.name for one in signature.outputs], folder)
+    # those for ranges, too: quantisers run them outside of limits
+    ranges, answers, fewer = asked.answers(ranges, "samples")
+    test, right, fewer_tests = asked.answers(test, "test samples")
+    notes += [*fewer, *fewer_tests]
+    save_recorded(folder / "calibration.npz", ranges.samples)
     save_recorded(folder / "test.npz", test.samples)
-    answers = _answered(graph, validation, names, folder)
-    save_recorded(folder / REFERENCE, _answered(graph, test, names, folder))
+    save_recorded(folder / REFERENCE, right)
     if test.targets is not None:
         targets = [{"targets": np.asarray(one)} for one in test.targets]
         save_recorded(folder / "targets.npz", targets)
-    metric = output_metric(job.metric)
-    if metric.needs_targets and test.targets is None:
-        raise InvalidSpec(
-            f"metric {metric.name} needs to know what is right: give targets beside the inputs of "
-            "the test samples",
-            field="metric",
-        )
-    if metric.needs_targets and validation.targets is None:
-        # what passes hold layers to is then agreement with the original
-        metric = output_metric("fidelity")
-    samples = RecordedSamples(ranges, validation, answers, metric)
+    metric.value(JudgedOutputs(right, right, test.targets))  # what does not fit is told now
+    samples = RecordedSamples(ranges, answers, _for_passes(metric, ranges, answers))
     return RecordedModel(
         stored.name,
         graph,
         GraphContext(samples, job.seed, keep_float=tuple(job.keep_float)),
         tuple(notes),
     )
+
+
+def _for_passes(metric: OutputMetric, given: Given, answers: Sequence[Named]) -> OutputMetric:
+    """What passes hold graphs to: the metric, or agreement where it cannot judge their samples."""
+    try:
+        metric.value(JudgedOutputs(answers, answers, given.targets))
+    except InvalidSpec:
+        return output_metric(DEFAULT)
+    return metric
 
 
 def _given(context: Context, wanted: Sequence[str], signature: Signature, field: str) -> Given:
@@ -111,36 +126,51 @@ def _given(context: Context, wanted: Sequence[str], signature: Signature, field:
         with context.blobs.local(stored.sha256) as path:
             found.append(read_given([path], signature, field))
     samples = tuple(sample for one in found for sample in one.samples)
-    if any(one.targets is None for one in found):
+    known = [one.targets is not None for one in found]
+    if any(known) and not all(known):
+        raise InvalidData("targets are in some of the files and not in others", field=field)
+    if not any(known):
         return Given(samples)
     return Given(samples, tuple(target for one in found for target in one.targets or ()))
 
 
-def _parts(
-    given: Given, test: Given | None, job: CompressionJob
-) -> tuple[list[Named], Given, Given, list[str]]:
-    """Samples for ranges, for passes to judge by, and for the verdict, drawn by the seed."""
+def _parts(given: Given, test: Given | None, job: CompressionJob) -> tuple[Given, Given, list[str]]:
+    """Samples for ranges and for passes to judge by, and those for the verdict."""
     if len(given) < MIN_SAMPLES:
         raise InvalidData(
             f"there are {len(given)} samples; ranges of activations need {MIN_SAMPLES} at least",
             field="samples",
         )
-    rows = np.random.default_rng(job.seed).permutation(len(given))
-    notes = []
-    if test is None:
-        cut = max(2, round(_TEST_SHARE * len(given)))
-        test, rows = _picked(given, np.sort(rows[:cut])), rows[cut:]
-        notes.append(
+    if test is not None:
+        if len(test) < MIN_TEST:
+            raise InvalidData(
+                f"there are {len(test)} test samples; {MIN_TEST} at least tell what varies",
+                field="test",
+            )
+        both = {_digest(one) for one in given.samples} & {_digest(one) for one in test.samples}
+        notes = [f"{len(both)} test samples are among the samples, too"] if both else []
+    else:
+        rows = np.random.default_rng(job.seed).permutation(len(given))
+        cut = max(MIN_TEST, round(_TEST_SHARE * len(given)))
+        notes = [
             f"no test samples were given: {cut} of {len(given)} are held back for judging; samples "
             "of one recording may stand on both sides"
-        )
-    cut = max(1, round(_VALIDATION_SHARE * len(rows)))
-    validation = _picked(given, np.sort(rows[:cut]))
-    ranges = [given.samples[row] for row in np.sort(rows[cut:])]
+        ]
+        test, given = _picked(given, np.sort(rows[:cut])), _picked(given, np.sort(rows[cut:]))
     if len(test) > job.max_test_images:
         notes.append(f"judged on the first {job.max_test_images} of {len(test)} test samples")
         test = _picked(test, np.arange(job.max_test_images))
-    return ranges, validation, test, notes
+    if len(given) > MAX_RANGES:
+        notes.append(f"ranges are of the first {MAX_RANGES} of {len(given)} samples")
+        given = _picked(given, np.arange(MAX_RANGES))
+    return given, test, notes
+
+
+def _digest(sample: Named) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(sample):
+        digest.update(sample[name].tobytes())
+    return digest.hexdigest()
 
 
 def _picked(given: Given, rows: np.ndarray) -> Given:
@@ -148,30 +178,56 @@ def _picked(given: Given, rows: np.ndarray) -> Given:
     return replace(given, samples=tuple(given.samples[row] for row in rows), targets=targets)
 
 
-def _answered(graph: Path, given: Given, names: Sequence[str], folder: Path) -> list[Named]:
-    """What the original says to the samples.
+@dataclass(frozen=True)
+class _Asked:
+    """The original, and what it says to samples, within limits of time and of what is kept."""
 
-    Raises:
-        InvalidData: it breaks on one, gives what is no number, or another answer when asked again.
-    """
-    target = Target("this-machine", "onnxruntime", "", "fp32")
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        shown, out = Path(scratch) / "shown.npz", Path(scratch) / "told.npz"
-        save_recorded(shown, [*given.samples, *given.samples[:_TWICE]])
-        try:
-            told = answers_of(graph, target, shown, out, names)
-        except StepFailed as error:
-            raise bad(f"it does not run on the samples: {error}") from error
-    answers, again = told[: len(given)], told[len(given) :]
-    for number, answer in enumerate(answers):
-        for name, values in answer.items():
-            if values.dtype.kind == "f" and not np.isfinite(values).all():
-                raise bad(f"its output {name} to sample {number} is not finite")
-    for first, second in zip(answers, again, strict=False):
-        for name, values in first.items():
-            if not np.allclose(values, second[name], rtol=1e-3, atol=1e-5):
-                raise bad(f"its output {name} is another one each time the same sample is given")
-    return answers
+    graph: Path
+    names: Sequence[str]
+    folder: Path
+
+    def answers(self, given: Given, what: str) -> tuple[Given, list[Named], list[str]]:
+        """Samples with answers: as many as can be judged, and a note where those are fewer.
+
+        Raises:
+            InvalidData: it breaks on one, gives what is no number, or another answer when asked
+                again.
+        """
+        few = _picked(given, np.arange(min(_TWICE, len(given))))
+        started = time.monotonic()
+        first = self._told(few)
+        each_s = (time.monotonic() - started) / len(few)
+        for answer, again in zip(first, self._told(few), strict=True):
+            for name, values in answer.items():
+                alike = values.shape == again[name].shape
+                if not alike or not np.allclose(values, again[name], rtol=1e-3, atol=1e-5):
+                    raise bad(f"its output {name} is another one each time for the same sample")
+        each_bytes = max(sum(one.nbytes for one in answer.values()) for answer in first)
+        most = int(min(MAX_JUDGED_BYTES // max(each_bytes, 1), MAX_JUDGED_S / max(each_s, 1e-6)))
+        most = max(most, MIN_TEST)
+        notes = []
+        if most < len(given):
+            notes.append(
+                f"the first {most} of {len(given)} {what} are used: each takes {each_s:.2g} s and "
+                f"has {each_bytes:,} bytes of answers"
+            )
+            given = _picked(given, np.arange(most))
+        answers = self._told(given)
+        for number, answer in enumerate(answers):
+            for name, values in answer.items():
+                if values.dtype.kind == "f" and not np.isfinite(values).all():
+                    raise bad(f"its output {name} to sample {number} is not finite")
+        return given, answers, notes
+
+    def _told(self, given: Given) -> list[Named]:
+        target = Target("this-machine", "onnxruntime", "", "fp32")
+        with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
+            shown, out = Path(scratch) / "shown.npz", Path(scratch) / "told.npz"
+            save_recorded(shown, given.samples)
+            try:
+                return answers_of(self.graph, target, shown, out, self.names)
+            except StepFailed as error:
+                raise bad(f"it does not run on the samples: {error}") from error
 
 
 def _about_sizes(signature: Signature, samples: Sequence[Named]) -> list[str]:

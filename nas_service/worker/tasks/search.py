@@ -51,7 +51,10 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
     trainers = Trainers(context.database, search.id, report)
     evaluator = _evaluator(context, search, space, trainers)
     make = load(PREDICTORS, spec.predictor)
-    n_queries = spec.n_queries + spec.batch * len(search.facts.corrections)
+    n_queries, patience = spec.n_queries, spec.patience
+    if search.facts.corrections:  # one batch more than there were when it went on, whatever came
+        n_queries = search.facts.corrections[-1]["n_evaluations"] + spec.batch
+        patience = None
     plan = Plan(
         sampler=load(SAMPLERS, spec.sampler),
         make_predictor=lambda: make(seed=spec.seed, names=space.feature_names),
@@ -61,7 +64,7 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
         seed=spec.seed,
         initial_architectures=known[0],
         initial_accuracy=known[1],
-        patience=spec.patience,
+        patience=patience,
         promotion=_promotion(spec, space.feature_names),
         near_limit=bool(search.facts.corrections),
     )

@@ -68,7 +68,10 @@ def open_problem(context: Context, search: StoredSearch) -> Problem:
     spaces = shipped_as(space, spec.deployments)
     costs = _held(_models(context, spaces, tables), tables, spec.limit_on)
     deployment = DeploymentSpace(space, spec.deployments)
-    limit = spec.max_latency_ms or round(median_latency_ms(deployment, costs, spec.seed), 4)
+    # once settled it stays, also where the search goes on with other tables
+    limit = spec.max_latency_ms or search.facts.limit_ms
+    if limit is None:
+        limit = round(median_latency_ms(deployment, costs, spec.seed), 4)
     return Problem(
         space=deployment,
         costs=costs,

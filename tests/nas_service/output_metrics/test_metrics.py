@@ -129,6 +129,14 @@ def test_average_precision_by_hand() -> None:
     assert _value("map50", found, found, truth) == pytest.approx(0.5)
 
 
+def test_accuracy_of_one_number_and_of_labels() -> None:
+    right = [np.array(one) for one in (0, 1, 1, 0)]
+    shares = [np.array([[one]]) for one in (0.2, 0.7, 0.4, 0.1)]
+    assert _value("accuracy", shares, shares, right) == 0.75
+    labels = [np.array([one]) for one in (0, 1, 1, 1)]
+    assert _value("accuracy", labels, labels, right) == 0.75
+
+
 def test_cosine_and_same_decision_by_hand() -> None:
     original = [np.array([1.0, 0.0]), np.array([0.0, 2.0])]
     found = [np.array([3.0, 0.0]), np.array([2.0, 0.0])]

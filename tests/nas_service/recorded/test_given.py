@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
 from nas_service.errors import InvalidData
+from nas_service.recorded import given
 from nas_service.recorded.feeds import read_recorded, save_recorded
 from nas_service.recorded.given import read_given
 from nas_service.recorded.signature import Signature, Tensor
@@ -34,9 +38,9 @@ def _file(folder: Path, name: str = "samples.npz", **arrays: Any) -> Path:
 
 
 def test_each_sample_has_every_input_in_the_models_types_and_sizes(tmp_path: Path) -> None:
-    given = read_given([_file(tmp_path, **GOOD)], SPEECH, "samples")
-    assert len(given) == 4
-    third = given.samples[2]
+    told = read_given([_file(tmp_path, **GOOD)], SPEECH, "samples")
+    assert len(told) == 4
+    third = told.samples[2]
     assert third["sound"].tolist() == [[10.0, 11.0, 12.0, 13.0, 14.0]]  # the model's own first axis
     assert third["state"].shape == (2, 1, 3)
     assert third["rate"].shape == ()  # one for all
@@ -52,15 +56,15 @@ def test_samples_may_have_every_axis_of_the_model_and_sizes_of_their_own(tmp_pat
     whole = {**GOOD, "sound": GOOD["sound"][:, None]}
     longer = {**GOOD, "sound": np.ones((4, 1, 9)), "rate": np.full(4, 8000)}
     paths = [_file(tmp_path, "one.npz", **whole), _file(tmp_path, "two.npz", **longer)]
-    given = read_given(paths, SPEECH, "samples")
-    assert [one["sound"].shape for one in given.samples] == 4 * [(1, 5)] + 4 * [(1, 9)]
-    assert given.samples[7]["rate"].item() == 8000
+    told = read_given(paths, SPEECH, "samples")
+    assert [one["sound"].shape for one in told.samples] == 4 * [(1, 5)] + 4 * [(1, 9)]
+    assert told.samples[7]["rate"].item() == 8000
 
 
 def test_what_is_right_goes_with_its_sample(tmp_path: Path) -> None:
-    given = read_given([_file(tmp_path, **GOOD, targets=np.arange(4))], SPEECH, "test")
-    assert given.targets is not None
-    assert [int(one) for one in given.targets] == [0, 1, 2, 3]
+    told = read_given([_file(tmp_path, **GOOD, targets=np.arange(4))], SPEECH, "test")
+    assert told.targets is not None
+    assert [int(one) for one in told.targets] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,8 @@ def test_what_is_right_goes_with_its_sample(tmp_path: Path) -> None:
         ({"sound": np.where(np.eye(4, 5) > 0, np.nan, 1.0)}, ["sound[0, 0] is not finite"]),
         ({"sound": np.full((4, 5), 1e300)}, ["sound is float64", "cannot be made float32"]),
         ({"targets": np.ones(3)}, ["targets are 3 of 4 samples"]),
+        ({"targets": np.array(1)}, ["targets is int64 ()"]),
+        ({"targets": np.array(["a"] * 4)}, ["targets is <U1 (4,)"]),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(
@@ -102,6 +108,34 @@ def test_what_is_no_archive_of_arrays_is_refused(content: bytes, tmp_path: Path)
     path.write_bytes(content)
     with pytest.raises(InvalidData, match=r"broken.npz cannot be read as .npz"):
         read_given([path], SPEECH, "samples")
+
+
+def test_an_archive_that_says_it_is_huge_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "huge.npz"
+    header = io.BytesIO()
+    npy.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": (10**12, 5)}
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("sound.npy", header.getvalue() + bytes(80))
+    with pytest.raises(InvalidData, match=r"sound.npy says 20,000,000,000,000 bytes and has"):
+        read_given([path], SPEECH, "samples")
+
+
+def test_what_unpacks_to_more_than_is_taken_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(given, "MAX_BYTES", 1000)
+    np.savez_compressed(tmp_path / "bomb.npz", sound=np.zeros((4, 5000)))
+    with pytest.raises(InvalidData, match=r"bomb.npz has 1 arrays of 160,128 bytes unpacked"):
+        read_given([tmp_path / "bomb.npz"], SPEECH, "samples")
+
+
+def test_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "notes.npz", "w") as archive:
+        archive.writestr("notes.txt", "no array")
+    with pytest.raises(InvalidData, match=r"notes.npz cannot be read as .npz"):
+        read_given([tmp_path / "notes.npz"], SPEECH, "samples")
 
 
 def test_python_objects_are_not_unpickled(tmp_path: Path) -> None:

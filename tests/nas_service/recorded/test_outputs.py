@@ -32,6 +32,18 @@ def test_the_same_outputs_agree_in_every_precision() -> None:
         assert told.sqnr_db == 200.0
 
 
+def test_outputs_of_nothing_are_the_same_as_each_other() -> None:
+    for nothing in (np.zeros((1, 3)), np.zeros((0, 4)), np.zeros((1, 0, 7))):
+        some = [nothing] * 5
+        told = parity_of_outputs(_judged(some, some), "fp32", 1.0)
+        assert told.ok, told
+        assert told.sqnr_db == 200.0
+        assert _judged(some, some).pair("y").fidelity == 1.0
+    assert not parity_of_outputs(
+        _judged([np.ones((1, 3))] * 5, [np.zeros((1, 3))] * 5), "int8", 1.0
+    ).ok
+
+
 def test_scores_that_died_beside_large_boxes_are_found() -> None:
     original = _boxes()
     dead = [np.array(one) for one in original]

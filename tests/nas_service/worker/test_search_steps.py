@@ -11,6 +11,7 @@ import pytest
 
 from nas_service.search.certificate import UNDECIDED
 from nas_service.storage import artifacts, certified, jobs, searches
+from nas_service.worker.tasks import correction
 from nas_service.worker.tasks.correction import share_of_limit
 from tests.inline import Inline, inline
 from tests.prepared import copied
@@ -93,6 +94,32 @@ def test_a_search_goes_on_with_the_tables_that_it_corrected(worker: Inline) -> N
     for one in rounds:  # each round's tables were those of the candidates measured before it
         assert one["tables"]
         assert one["share_of_limit"] is None or one["share_of_limit"] < 0.95
+
+
+def test_each_round_of_corrections_adds_to_what_was_found(
+    worker: Inline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(correction, "NEAR_ENOUGH", 9.9)  # it is never near enough
+    spec = toy_search(precisions=("fp32",), sampler="exact", measuring_budget=4, corrections=1)
+    search_id, outcome = worker.search(spec)
+    assert outcome == {"state": "succeeded", "problem": None}
+    with worker.context.database.session() as session:
+        search = searches.get_search(session, search_id)
+        told = searches.evaluations_of(session, search_id)
+        (winner,) = searches.winners_of(session, search_id)
+    certification = search.facts.certification
+    if not search.facts.corrections:  # nothing was steady enough to correct a table
+        assert certification["spent"] == 0
+        pytest.skip("the machine was not steady for any measurement")
+    (one,) = search.facts.corrections
+    assert one["n_evaluations"] == spec["n_queries"]
+    assert spec["n_queries"] < len(told) <= spec["n_queries"] + spec["batch"]
+    assert one["counted"]["budget"] == 4
+    assert certification["budget"] in {4, 6}  # half as much again, where anything was left
+    assert certification["spent"] >= one["counted"]["spent"] >= 1
+    # the median of the corrected table is another one: the limit is what was settled
+    assert winner.results is not None
+    assert {row["limit_ms"] for row in winner.results} == {search.facts.limit_ms}
 
 
 def test_the_share_of_the_limit_is_the_slowest_certified_candidates() -> None:
