@@ -29,6 +29,7 @@ BENCHMARKS = {
     "signals": "a whole search on signals, beside a tuned 1-D CNN and ridge on random convolutions",
     "elastic": "networks of one's own made elastic: what can be chosen, do their members run",
     "packaged": "models that ship inside packages, compressed with samples of their own kind",
+    "gpu": "training, compiling and measuring on a GPU, beside the processor",
     "contract": "requests by the OpenAPI document and against it: is each answer as it says",
     "sharing": "accuracy by shared weights against stand-alone training",
 }

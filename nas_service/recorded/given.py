@@ -34,20 +34,23 @@ class Given:
         return len(self.samples)
 
 
-def read_given(paths: Sequence[Path], signature: Signature, field: str) -> Given:
+def read_given(
+    paths: Sequence[Path], signature: Signature, field: str, *, names: Sequence[str] = ()
+) -> Given:
     """Samples of one or more files; a file's samples are of the same sizes.
 
     An input's array is `(n, *shape)`; where the model's own first axis is 1 or open, also
     `(n, *shape[1:])`. One whole input, or a sole row, stands for every sample of its file.
 
     Raises:
-        InvalidData: names the file, the array and what is wrong with it; `field` is what gave it.
+        InvalidData: names the file (as it is called in `names`, where those are given), the array
+            and what is wrong with it; `field` is what gave it.
     """
     samples: list[Named] = []
     targets: list[Array] = []
-    for path in paths:
-        arrays = _arrays(path, field)
-        found, right = _of_file(arrays, signature, path.name, field)
+    for path, name in zip(paths, names or [one.name for one in paths], strict=True):
+        arrays = _arrays(path, name, field)
+        found, right = _of_file(arrays, signature, name, field)
         samples += found
         targets += right
     if targets and len(targets) != len(samples):
@@ -55,18 +58,18 @@ def read_given(paths: Sequence[Path], signature: Signature, field: str) -> Given
     return Given(tuple(samples), tuple(targets) if targets else None)
 
 
-def _arrays(path: Path, field: str) -> dict[str, Array]:
+def _arrays(path: Path, name: str, field: str) -> dict[str, Array]:
     try:
         with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
             return {
-                one.filename.removesuffix(".npy"): _array(archive, one, path.name, field)
-                for one in _members(archive, path.name, field)
+                one.filename.removesuffix(".npy"): _array(archive, one, name, field)
+                for one in _members(archive, name, field)
             }
     except NasError:
         raise
     except Exception as error:  # of whatever damage: zip, compression and header raise their own
         raise InvalidData(
-            f"{path.name} cannot be read as .npz: it is damaged, something else, or has Python "
+            f"{name} cannot be read as .npz: it is damaged, something else, or has Python "
             "objects in place of numbers",
             field=field,
         ) from error

@@ -124,7 +124,7 @@ def _given(context: Context, wanted: Sequence[str], signature: Signature, field:
         with context.database.session() as session:
             stored = artifacts.get_artifact(session, one)
         with context.blobs.local(stored.sha256) as path:
-            found.append(read_given([path], signature, field))
+            found.append(read_given([path], signature, field, names=[stored.name]))
     samples = tuple(sample for one in found for sample in one.samples)
     known = [one.targets is not None for one in found]
     if any(known) and not all(known):
