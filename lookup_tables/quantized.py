@@ -8,6 +8,7 @@ form than the networks ship in would price something else.
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -62,13 +63,15 @@ def quantize(
     excluded: Sequence[str] = (),
     layers_only: bool = False,
     percentile: float | None = None,
+    is_prepared: bool = False,
 ) -> None:
     """Write the int8 form of the graph at `source`, with ranges seen on `batches`.
 
     A batch maps input names to arrays of the graph's own shapes. Activations are unsigned unless
     `signed`: then they are symmetric too and biases stay in float, as TensorRT wants it. `only` and
     `excluded` name the nodes that are quantised, and that are not; `layers_only` leaves all but
-    `LAYERS` in float. Ranges hold all that was seen, or `percentile` % of it. Average pools stay in
+    `LAYERS` in float. Ranges hold all that was seen, or `percentile` % of it. What
+    `prepared` wrote is taken as it is where `is_prepared`. Average pools stay in
     float. Weights have 7 bits where this processor's 8-bit
     products saturate; see `products_saturate`.
     """
@@ -79,7 +82,10 @@ def quantize(
     try:
         with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
             ready, made = Path(folder) / "prepared.onnx", Path(folder) / "made.onnx"
-            prepared(source, ready)
+            if is_prepared:
+                shutil.copyfile(source, ready)
+            else:
+                prepared(source, ready)
             every = only is None and not layers_only
             in_float = _keep_pools_in_float(ready) if every else []
             ranges = {} if percentile is None else {"CalibPercentile": percentile}

@@ -27,10 +27,11 @@ _CLEARLY = 0.97
 """Faster by more than what timings repeat within."""
 _PERCENTILE = 99.99
 """Of what an operator gives, that ranges hold where the rarest numbers are cut off."""
-_SENSITIVE_ON = 64
+_SENSITIVE_ON = 32
 """Held-out samples that a layer's sensitivity comes from."""
-_RANGES_OF_ONE = 16
+_RANGES_OF_ONE = 8
 """Samples for ranges where a layer alone is quantised."""
+_RANGES_IN_MEMORY = 16
 
 
 class StaticInt8Pass:
@@ -83,10 +84,11 @@ class MixedInt8Pass:
                 kept = names_in(source, ready, context.keep_float)
             context = replace(context, keep_float=kept)
             trial = Path(name) / "trial.onnx"
-            layers = _Trial(ready, context, layers_only=True)
+            every = _Trial(ready, context, is_prepared=True)
+            layers = replace(every, layers_only=True)
             without_rare = replace(layers, percentile=_PERCENTILE)
             best: tuple[float, _Trial] = (-np.inf, layers)
-            for one in (_Trial(ready, context), layers, without_rare):
+            for one in (every, layers, without_rare):
                 score = self._scored(one, trial)
                 if score >= wanted:
                     break
@@ -131,6 +133,7 @@ class _Trial:
     context: GraphContext
     layers_only: bool = False
     percentile: float | None = None
+    is_prepared: bool = False
 
     def write(
         self,
@@ -148,7 +151,7 @@ class _Trial:
         """
         wanted = int(self.context.options.get("n_images", 128))
         if self.percentile is not None:  # it keeps all that every operator gave in memory
-            wanted = min(wanted, _RANGES_OF_ONE)
+            wanted = min(wanted, _RANGES_IN_MEMORY)
         batches = self.context.samples.for_ranges(self.source, min(wanted, most or wanted))
         with as_unsupported("ONNX Runtime cannot quantise it"):
             quantize(
@@ -160,6 +163,7 @@ class _Trial:
                 excluded=[*self.context.keep_float, *excluded],
                 layers_only=self.layers_only,
                 percentile=self.percentile,
+                is_prepared=self.is_prepared,
             )
 
 

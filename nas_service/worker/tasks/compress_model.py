@@ -36,7 +36,7 @@ from nas_service.training.loop import outputs_of
 from nas_service.worker.context import Context
 from nas_service.worker.delivery.model_files import NOT_IN_INT8
 from nas_service.worker.tasks.models import N_CALIBRATION, OpenModel, open_model
-from nas_service.worker.tasks.recorded_model import open_recorded
+from nas_service.worker.tasks.recorded_model import MAX_RANGES, open_recorded
 
 
 def compress_model(context: Context, job: CompressionJob, report: Progress) -> None:
@@ -153,7 +153,7 @@ def _run_on_recorded(
         return _Done(model.name, [], model.notes)
     # int8 without more words: as much in integers as keeps the score; half of what may be lost is
     # left for samples that no layer was chosen by
-    step = Step("mixed_int8", {"max_loss": job.max_loss / 2, "n_images": N_CALIBRATION})
+    step = Step("mixed_int8", {"max_loss": job.max_loss / 2, "n_images": MAX_RANGES})
     try:
         _graph_passes([step], model.context, folder, report)
     except Unsupported as error:  # then no target gets int8, and says why

@@ -158,11 +158,11 @@ def _parts(given: Given, test: Given | None, job: CompressionJob) -> tuple[Given
         ]
         test, given = _picked(given, np.sort(rows[:cut])), _picked(given, np.sort(rows[cut:]))
     if len(test) > job.max_test_images:
-        notes.append(f"judged on the first {job.max_test_images} of {len(test)} test samples")
-        test = _picked(test, np.arange(job.max_test_images))
+        notes.append(f"judged on {job.max_test_images} of {len(test)} test samples, spread evenly")
+        test = _spread(test, job.max_test_images)
     if len(given) > MAX_RANGES:
-        notes.append(f"ranges are of the first {MAX_RANGES} of {len(given)} samples")
-        given = _picked(given, np.arange(MAX_RANGES))
+        notes.append(f"ranges are of {MAX_RANGES} of {len(given)} samples, spread evenly")
+        given = _spread(given, MAX_RANGES)
     return given, test, notes
 
 
@@ -176,6 +176,11 @@ def _digest(sample: Named) -> str:
 def _picked(given: Given, rows: np.ndarray) -> Given:
     targets = None if given.targets is None else tuple(given.targets[row] for row in rows)
     return replace(given, samples=tuple(given.samples[row] for row in rows), targets=targets)
+
+
+def _spread(given: Given, n: int) -> Given:
+    """So many of them, as far apart as they lie: recordings follow each other."""
+    return _picked(given, np.unique(np.rint(np.linspace(0, len(given) - 1, n)).astype(int)))
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,7 @@ class _Asked:
             InvalidData: it breaks on one, gives what is no number, or another answer when asked
                 again.
         """
-        few = _picked(given, np.arange(min(_TWICE, len(given))))
+        few = _spread(given, min(_TWICE, len(given)))
         started = time.monotonic()
         first = self._told(few)
         each_s = (time.monotonic() - started) / len(few)
@@ -208,10 +213,10 @@ class _Asked:
         notes = []
         if most < len(given):
             notes.append(
-                f"the first {most} of {len(given)} {what} are used: each takes {each_s:.2g} s and "
-                f"has {each_bytes:,} bytes of answers"
+                f"{most} of {len(given)} {what}, spread evenly, are used: each takes {each_s:.2g} "
+                f"s and has {each_bytes:,} bytes of answers"
             )
-            given = _picked(given, np.arange(most))
+            given = _spread(given, most)
         answers = self._told(given)
         for number, answer in enumerate(answers):
             for name, values in answer.items():
