@@ -151,9 +151,9 @@ def _run_on_recorded(
     if asked or not any(one["precision"] == "int8" for one in job.targets):
         _graph_passes(asked, model.context, folder, report)
         return _Done(model.name, [], model.notes)
-    # int8 without more words: as much in integers as keeps the score; half of what may be lost is
-    # left for samples that no layer was chosen by
-    step = Step("mixed_int8", {"max_loss": job.max_loss / 2, "n_images": MAX_RANGES})
+    # int8 without more words: as much in integers as keeps the score; a quarter of what may be lost
+    # is left for samples that no layer was chosen by
+    step = Step("mixed_int8", {"max_loss": 0.75 * job.max_loss, "n_images": MAX_RANGES})
     try:
         _graph_passes([step], model.context, folder, report)
     except Unsupported as error:  # then no target gets int8, and says why
