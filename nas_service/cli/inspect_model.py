@@ -11,7 +11,8 @@ import typer
 
 from nas_service.cli import output
 from nas_service.cli.options import JsonOption
-from nas_service.compilation.forms import ONNX, why_not_read
+from nas_service.cli.recorded import signature_of
+from nas_service.cli.runtimes import runtimes_for
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.recorded.signature import Signature
 
@@ -62,8 +63,6 @@ def inspect(
 
 def _looked_at_any(model: Path, shape: list[int] | None) -> dict[str, Any]:
     """As a classifier of pictures where it is one; else by its inputs and outputs."""
-    from nas_service.cli.recorded import signature_of
-
     try:
         return looked_at(model, shape)
     except InvalidData:
@@ -106,39 +105,3 @@ def looked_at(model: Path, shape: list[int] | None = None) -> dict[str, Any]:
         "size_bytes": model.stat().st_size,
         "runtimes": runtimes_for(looked["form"], set(looked["operators"])),
     }
-
-
-def runtimes_for(
-    form: str, operators: set[str], *, any_signature: bool = False
-) -> list[dict[str, Any]]:
-    """What each runtime makes of a model; `any_signature` is for one with samples of its own."""
-    from nas_service.compilation import toolchains
-    from nas_service.compilation.registry import converters
-    from nas_service.settings import Settings
-
-    rows = []
-    for name, converter in converters().items():
-        one = converter.toolchain
-        status = toolchains.status(one, Settings())
-        known = operators if converter.operators is None else converter.operators
-        lacking = sorted(operators - known)
-        why = why_not_read(converter.form, form)
-        if not why and lacking and form == ONNX:
-            why = f"does not run {', '.join(lacking)}"
-        if not why and any_signature and not converter.any_signature:
-            why = "is given models of one input and one output alone"
-        never = bool(why)
-        if not why and not status.ready:
-            why = f"lacks {', '.join(status.missing)}: {status.how}"
-        elif not why and one.hardware:
-            why = f"runs on {one.hardware} alone"
-        rows.append(
-            {
-                "runtime": name,
-                "precisions": ", ".join(converter.precisions),
-                "takes": "no" if why else "yes",
-                "why": why,
-                "never": never,
-            }
-        )
-    return rows

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nas_service.cli.inspect_model import runtimes_for
+from nas_service.cli.runtimes import runtimes_for
 from nas_service.client import Client
 from nas_service.errors import InvalidData
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nas_service.output_metrics.base import OutputMetric
-from nas_service.recorded.outputs import Floats, JudgedOutputs
+from nas_service.recorded.columns import Floats
+from nas_service.recorded.outputs import JudgedOutputs
 
 
 class Fidelity(OutputMetric):

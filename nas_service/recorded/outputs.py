@@ -1,20 +1,17 @@
 """Answers of a model of any signature beside those of the original: an output, a column at a time.
 
-Columns run along every axis of an output but the samples': of boxes and scores `(1, 22, 2100)`, 22
-rows and 2,100 places are looked at, each over all the rest. A column is judged by what of it varies
-from sample to sample. Where the last axis is a distribution (not negative, of sum 1), of its
-columns those are judged that are the largest somewhere.
+What columns are is told in `columns`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from nas_service.recorded.columns import Floats, stacked, varied_of, worst_column
 from nas_service.recorded.feeds import Array, Named
 from nas_service.recorded.parity import (
     EXACT_DB,
@@ -26,15 +23,6 @@ from nas_service.recorded.parity import (
     Parity,
     decibels,
 )
-
-Floats = npt.NDArray[np.float64]
-
-_FEW = 4
-"""With fewer samples a column's variance says nothing."""
-_MOST_COLUMNS = 20_000
-"""An axis with more is none of columns."""
-_DISTRIBUTED = 1e-3
-"""How far from 1 the sums of a distribution are."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +88,7 @@ class OutputPair:
         if not theirs.size:
             return 1.0
         noise = float(((ours - theirs) ** 2).sum())
-        varied = float(sum((_varied(one) ** 2).sum() for one in _stacked(self.original)))
+        varied = float(sum((varied_of(one) ** 2).sum() for one in stacked(self.original)))
         if varied <= (VARIES * max(1e-12, float(np.abs(theirs).max()))) ** 2 * theirs.size:
             return 1.0 if noise == 0.0 else 1.0 - noise / max(float((theirs**2).sum()), 1e-30)
         return 1.0 - noise / varied
@@ -156,7 +144,7 @@ def _parity(pair: OutputPair, precision: str, agreement: float) -> Parity:
     difference = ours - theirs
     max_abs = float(np.abs(difference).max())
     sqnr_db = float(decibels((theirs**2).mean(), (difference**2).mean()))
-    worst, column_db, dead = _worst_column(pair)
+    worst, column_db, dead = worst_column(pair.found, pair.original, float(np.abs(theirs).max()))
     why = _why(precision, max_abs, float(np.abs(theirs).max()), sqnr_db, agreement)
     if dead is not None:
         why = f"column {dead} varied in the original and is constant now"
@@ -186,98 +174,6 @@ def _why(precision: str, max_abs: float, largest: float, sqnr_db: float, agreeme
     if agreement < MIN_AGREEMENT[precision]:
         return f"agrees on {agreement:.1%}"
     return ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    axis: int
-    at: int
-
-    def __str__(self) -> str:
-        return f"{self.at} of axis {self.axis}"
-
-
-def _worst_column(pair: OutputPair) -> tuple[_Column | None, float | None, _Column | None]:
-    """The column with the most noise, its signal over it in decibels; one that died."""
-    if len(pair.original) < _FEW:
-        return None, None, None
-    worst: tuple[_Column | None, float | None] = (None, None)
-    scale = max(float(np.abs(pair.flat[1]).max()), 1e-12)
-    for axis, ours, theirs, judged in _columns(pair):
-        count = theirs.shape[1]
-        signal, left = (theirs**2).sum(axis=1), (ours**2).sum(axis=1)
-        noise = ((ours - theirs) ** 2).sum(axis=1)
-        varied = np.flatnonzero(judged & (np.sqrt(signal / count) > VARIES * scale))
-        if not len(varied):
-            continue
-        gone = varied[np.sqrt(left[varied] / count) <= 1e-3 * VARIES * scale]
-        if len(gone):
-            return None, None, _Column(axis, int(gone[0]))
-        levels = decibels(signal[varied], noise[varied])
-        at = int(np.argmin(levels))
-        if worst[1] is None or levels[at] < worst[1]:
-            worst = _Column(axis, int(varied[at])), float(levels[at])
-    return (*worst, None)
-
-
-def _columns(pair: OutputPair) -> Iterator[tuple[int, Floats, Floats, npt.NDArray[np.bool_]]]:
-    """Of each axis with columns: both answers as `(columns, numbers)`, and which are judged."""
-    rank = pair.original[0].ndim
-    mine, theirs = list(_stacked(pair.found)), list(_stacked(pair.original))
-    distributed = all(_is_distribution(one) for one in pair.original)
-    found_one = False
-    for axis in range(rank):
-        sizes = {one.shape[axis] for one in pair.original}
-        if len(sizes) > 1 or not 1 < (size := sizes.pop()) <= _MOST_COLUMNS:
-            continue
-        found_one = True
-        judged = np.ones(size, dtype=bool)
-        if distributed and axis == rank - 1:
-            judged[:] = False
-            for one in pair.original:
-                judged[np.unique(one.argmax(axis=-1))] = True
-        yield axis, _along(axis, mine), _along(axis, theirs), judged
-    if not found_one:
-        numbers = [
-            np.concatenate([_varied(one).ravel() for one in some]) for some in (mine, theirs)
-        ]
-        yield 0, numbers[0][None], numbers[1][None], np.ones(1, dtype=bool)
-
-
-def _along(axis: int, stacks: Sequence[Floats]) -> Floats:
-    """What varies of a column from sample to sample; about its own mean in samples of few alike."""
-    alike = [_of_columns(axis, _varied(one)) for one in stacks if len(one) >= _FEW]
-    others = [_of_columns(axis, one) for one in stacks if len(one) < _FEW]
-    if others:
-        together = np.concatenate(others, axis=1)
-        alike.append(together - together.mean(axis=1, keepdims=True))
-    return np.concatenate(alike, axis=1)
-
-
-def _of_columns(axis: int, stack: Floats) -> Floats:
-    moved = np.moveaxis(stack, axis + 1, 0)
-    return moved.reshape(len(moved), -1)
-
-
-def _is_distribution(values: Array) -> bool:
-    if values.ndim == 0 or values.shape[-1] < 3 or not values.size or values.min() < 0.0:
-        return False
-    return bool(np.abs(values.sum(axis=-1) - 1.0).max() < _DISTRIBUTED)
-
-
-def _stacked(samples: Sequence[Array]) -> Iterator[Floats]:
-    """Samples of the same sizes together: `(n, ...)`."""
-    sizes = dict.fromkeys(one.shape for one in samples)
-    for shape in sizes:
-        stack: Floats = np.stack([one for one in samples if one.shape == shape]).astype(np.float64)
-        yield stack
-
-
-def _varied(stack: Floats) -> Floats:
-    """What of each number varies from sample to sample; all about one mean where there is one."""
-    mean = stack.mean() if len(stack) < _FEW else stack.mean(axis=0)
-    varied: Floats = stack - mean
-    return varied
 
 
 def _flat(samples: Sequence[Array]) -> Floats:

@@ -17,7 +17,7 @@ from nas_service.errors import InvalidSpec
 from nas_service.search.cost import CostModel
 from nas_service.space.genotypes import Genotype
 from nas_service.space.mbconv import MbconvSpace
-from nas_service.worker.tasks.certify import _Work
+from nas_service.worker.tasks.candidate_work import CandidateWork
 from nas_service.worker.tasks.tables import _held
 
 TIMING = Timing(
@@ -71,7 +71,7 @@ def test_tables_learn_nothing_of_what_was_not_measured_in_the_reference_state(
     """Their networks' latencies are p50 in the reference state; others would be other figures."""
     search = SimpleNamespace(value=SimpleNamespace(limit_on=limit_on))
     nothing: Any = None
-    work = _Work(nothing, cast(Any, search), nothing, [], nothing, Path())
+    work = CandidateWork(nothing, cast(Any, search), nothing, [], nothing, Path())
     work.seen = {Deployment.parse("fp32"): {Genotype((0,), 0): [9.0]}}
     work.revise(nothing, [])
     assert work.revised == {}
