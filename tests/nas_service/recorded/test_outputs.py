@@ -66,13 +66,14 @@ def test_scores_of_noise_beside_large_boxes_are_found() -> None:
 
 
 def test_classes_that_are_never_chosen_are_no_columns_of_a_distribution() -> None:
-    scores = RANDOM.normal(0, 1, (16, 1, 30))
+    scores = RANDOM.normal(0, 1, (120, 1, 30))
     scores[..., 20:] -= 25.0  # never the largest, and next to nothing
     scores[..., :10] *= 4.0
     even = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
     other = even.copy()
     other[..., 20:] *= RANDOM.uniform(0.0, 2.0, other[..., 20:].shape)
     assert parity_of_outputs(_judged(list(other), list(even)), "int8", 1.0).ok
+    assert (even.argmax(axis=-1) == 0).sum() >= 4
     other[..., 0] = 1 / 30  # one that is chosen
     assert not parity_of_outputs(_judged(list(other), list(even)), "int8", 1.0).ok
 
