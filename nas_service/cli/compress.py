@@ -141,7 +141,9 @@ def _show(told: dict[str, Any]) -> None:
         columns += [("parameters", "parameters"), ("MACs", "macs"), ("zeros", "sparsity")]
         output.show(told["passes"], columns, as_json=False, title="passes")
     title = f"compression {told['id']}"
-    output.show(told["rows"], output.COMPRESSION_COLUMNS, as_json=False, title=title)
+    output.show(
+        told["rows"], output.compression_columns(told["request"]), as_json=False, title=title
+    )
     for row in told["rows"]:
         if row.get("shares"):
             larger = f"; larger than in fp32: {', '.join(row['grown'])}" if row.get("grown") else ""

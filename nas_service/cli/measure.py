@@ -27,4 +27,6 @@ def measure(name: str, server: ServerOption = LOCAL, as_json: JsonOption = False
     if as_json:
         output.show_json(told)
     else:
-        output.show(told["rows"], output.COMPRESSION_COLUMNS, as_json=False, title=name)
+        output.show(
+            told["rows"], output.compression_columns(told["request"]), as_json=False, title=name
+        )

@@ -199,18 +199,22 @@ def winner_columns(metric: str, results: Iterable[Json]) -> Sequence[Column]:
     )
 
 
-COMPRESSION_COLUMNS: Sequence[Column] = (
-    ("runtime", "runtime"),
-    ("precision", "precision"),
-    ("fp32 ms", "original.latency_ms"),
-    ("ms", "compressed.latency_ms"),
-    ("fp32 bytes", "original.size_bytes"),
-    ("bytes", "compressed.size_bytes"),
-    ("fp32 accuracy", "original.accuracy"),
-    ("accuracy", "compressed.accuracy"),
-    ("published", "published"),
-    ("why not", "reason"),
-)
+def compression_columns(request: Json) -> Sequence[Column]:
+    """Columns of a compression's rows; a model with samples is judged by a metric of its own."""
+    metric = request.get("metric") if request.get("samples") else None
+    name = str(metric or "accuracy").replace("_", " ")
+    return (
+        ("runtime", "runtime"),
+        ("precision", "precision"),
+        ("fp32 ms", "original.latency_ms"),
+        ("ms", "compressed.latency_ms"),
+        ("fp32 bytes", "original.size_bytes"),
+        ("bytes", "compressed.size_bytes"),
+        (f"fp32 {name}", "original.accuracy"),
+        (name, "compressed.accuracy"),
+        ("published", "published"),
+        ("why not", "reason"),
+    )
 
 
 def winner_rows(results: Iterable[Json]) -> list[Json]:

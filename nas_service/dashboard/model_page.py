@@ -93,7 +93,14 @@ def _facts(found: CompressionOut) -> Iterator[Fact]:
     for model in (name, asked.artifact, asked.winner):
         if model:
             yield Fact("Model", str(model))
-    yield Fact("Data set", asked.dataset or UNKNOWN, f"/datasets/{asked.dataset}")
+    if asked.dataset is not None:
+        yield Fact("Data set", asked.dataset, f"/datasets/{asked.dataset}")
+    if asked.samples:
+        yield Fact("Samples", joined(asked.samples))
+        yield Fact("Test samples", joined(asked.test, "a part of the samples"))
+        yield Fact("Judged by", asked.metric.replace("_", " "))
+    if asked.keep_float:
+        yield Fact("Stays in float", joined(asked.keep_float))
     yield Fact("Device", asked.device or UNKNOWN, f"/devices/{asked.device}")
     yield Fact("Recipe", joined([name for one in asked.recipe for name in one]))
     for note in found.made_ready:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -75,6 +76,10 @@ def test_words_and_states_go_through_int8_and_come_back_the_same(
     whole = next(row for row in told["rows"] if row["precision"] == "int8")["shares"]
     assert "carry" in whole["text"]  # it stayed in float, as was asked for
     _fetched_bundle_checks_itself(service, told, tmp_path)
+    page = httpx.get(f"{service.url}/models/{told['id']}").text
+    assert "same decision:scores" in page
+    assert "carry" in page
+    assert "/datasets/" not in page.partition("<h1>")[2]
 
 
 def _fetched_bundle_checks_itself(service: Service, told: dict[str, Any], folder: Path) -> None:
