@@ -64,7 +64,7 @@ class SpecOut(Document):
     cheap_fidelity: float | None = None
     candidates_per_query: int = 3
     measuring_budget: int = 10
-    corrections: int = 0
+    corrections: int | None = None
     follows: list[str] = []
     limit_on: str = "reference"
     sustained_s: float = 120.0

@@ -2742,7 +2742,7 @@ class SpecOut(Value):
     batch: int = 8
     candidates_per_query: int = 3
     cheap_fidelity: float | None = None
-    corrections: int = 0
+    corrections: int | None = None
     dataset: str
     device: str
     evaluator: str = "supernet"
