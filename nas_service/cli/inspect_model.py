@@ -37,6 +37,7 @@ def inspect(
         for one in signature.outputs:
             print(f"  gives {one.shown}")
         print(f"{len(looked['layers'])} layers; `nas compress` takes it with --samples")
+        print(f"with --dataset {looked['with_dataset']}")
     else:
         size = looked["size"]
         print(
@@ -65,13 +66,13 @@ def _looked_at_any(model: Path, shape: list[int] | None) -> dict[str, Any]:
     """As a classifier of pictures where it is one; else by its inputs and outputs."""
     try:
         return looked_at(model, shape)
-    except InvalidData:
+    except InvalidData as error:
         if shape is not None or not model.is_file():
             raise
         with model.open("rb") as file:
             if file.read(4) == b"PK\x03\x04":  # an exported program
                 raise
-        return signature_of(model)
+        return {**signature_of(model), "with_dataset": str(error)}
 
 
 def shape_of(text: str | None) -> list[int] | None:

@@ -1,4 +1,7 @@
-"""Models from people's packages: classifiers of pictures are compressed, others refused by name."""
+"""Models from people's packages: classifiers of pictures are compressed with a data set.
+
+Others are taken with samples of their own, and refused by name with a data set.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import onnxruntime
 import pytest
 
 from nas_service.compilation.uploads.inspect import inspect
+from nas_service.errors import InvalidData
 from tests.real_models import real_model
 from tests.service import Service
 
@@ -110,24 +114,43 @@ def test_a_classifier_of_pictures_is_compressed_as_promised(
 
 
 @pytest.mark.parametrize(
-    ("package", "ending", "why"),
+    ("package", "ending", "why", "reads"),
     [
-        ("silero_vad", "data/silero_vad.onnx", "3 inputs (input, state, sr)"),
-        ("magika", "standard_v3_3/model.onnx", "int32, not float32"),
-        ("rapidocr_onnxruntime", "ch_PP-OCRv4_det_infer.onnx", "sizes are not fixed"),
-        ("rapidocr_onnxruntime", "ch_PP-OCRv4_rec_infer.onnx", "sizes are not fixed"),
-        ("nudenet", "320n.onnx", "sizes are not fixed"),
+        (
+            "silero_vad",
+            "data/silero_vad.onnx",
+            "3 inputs (input, state, sr)",
+            "sr int64 ()",
+        ),
+        ("magika", "standard_v3_3/model.onnx", "int32, not float32", "bytes int32 (?, 2048)"),
+        (
+            "rapidocr_onnxruntime",
+            "ch_PP-OCRv4_det_infer.onnx",
+            "sizes are not fixed",
+            "x float32 (?, 3, ?, ?)",
+        ),
+        (
+            "rapidocr_onnxruntime",
+            "ch_PP-OCRv4_rec_infer.onnx",
+            "sizes are not fixed",
+            "x float32 (?, 3, ?, ?)",
+        ),
+        ("nudenet", "320n.onnx", "sizes are not fixed", "images float32 (?, 3, ?, ?)"),
     ],
 )
-def test_what_is_no_classifier_of_pictures_is_refused_by_name(
-    tmp_path: Path, package: str, ending: str, why: str
+def test_what_is_no_classifier_of_pictures_is_taken_with_samples_alone(
+    tmp_path: Path, package: str, ending: str, why: str, reads: str
 ) -> None:
     model = real_model(package, ending, tmp_path)
     command = [sys.executable, "-m", "nas_service.cli", "inspect", str(model)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert f"reads {reads}" in done.stdout
+    (line,) = [one for one in done.stdout.splitlines() if one.startswith("with --dataset")]
     assert why in line
+    with pytest.raises(InvalidData) as refused:
+        inspect(model, tmp_path / "ready.onnx")
+    assert why in str(refused.value)
 
 
 def test_a_detector_is_refused_at_a_given_size_too(tmp_path: Path) -> None:
