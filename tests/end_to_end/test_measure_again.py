@@ -97,9 +97,7 @@ def test_what_has_no_verdict_is_measured_again(prepared: Path, tmp_path: Path) -
         assert again["rows"][0]["compressed"]["latency"] != told["rows"][0]["compressed"]["latency"]
         decided = {"published": True, "kept": "published", "reason": "as it was"}
         assert again["rows"][1] == told["rows"][1] | decided
-        if (
-            again["rows"][0].get("kept") == UNSTEADY
-        ):  # as it may be here: then it may be tried again
+        if again["rows"][0].get("kept") == UNSTEADY:  # then it may be tried once more
             assert nas.post(f"/v1/compressions/{made['id']}:measure")["id"] == made["id"]
         else:
             with pytest.raises(ApiError, match=r"no file of compression .* waits to be measured"):
