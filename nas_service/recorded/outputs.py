@@ -17,11 +17,11 @@ from nas_service.recorded.parity import (
     EXACT_DB,
     MAX_ABS,
     MIN_AGREEMENT,
-    MIN_COLUMN_SQNR_DB,
     MIN_SQNR_DB,
     VARIES,
     Parity,
     decibels,
+    with_columns,
 )
 
 
@@ -146,13 +146,7 @@ def _parity(pair: OutputPair, precision: str, agreement: float) -> Parity:
     sqnr_db = float(decibels((theirs**2).mean(), (difference**2).mean()))
     worst, column_db, dead = worst_column(pair.found, pair.original, float(np.abs(theirs).max()))
     why = _why(precision, max_abs, float(np.abs(theirs).max()), sqnr_db, agreement)
-    if dead is not None:
-        why = f"column {dead} varied in the original and is constant now"
-    elif not why and column_db is not None and column_db < MIN_COLUMN_SQNR_DB[precision]:
-        why = (
-            f"column {worst} has a signal of {column_db:.0f} dB over its noise, "
-            f"{MIN_COLUMN_SQNR_DB[precision]:.0f} are asked for"
-        )
+    why = with_columns(why, precision, dead=dead, worst=worst, level_db=column_db)
     return Parity(
         max_abs=round(max_abs, 8),
         sqnr_db=round(sqnr_db, 2),

@@ -87,13 +87,7 @@ def parity_of(
         sqnr_db=sqnr_db,
         agreement=agreement,
     )
-    if dead is not None:
-        why = f"column {dead} varied in the original and is constant now"
-    elif not why and column_db is not None and column_db < MIN_COLUMN_SQNR_DB[precision]:
-        why = (
-            f"column {worst} has a signal of {column_db:.0f} dB over its noise, "
-            f"{MIN_COLUMN_SQNR_DB[precision]:.0f} are asked for"
-        )
+    why = with_columns(why, precision, dead=dead, worst=worst, level_db=column_db)
     return Parity(
         round(max_abs, 8),
         round(sqnr_db, 2),
@@ -117,6 +111,21 @@ def _why(
     return (
         f"outputs differ by {max_abs:.3g} ({sqnr_db:.0f} dB), predictions agree on {agreement:.1%}"
     )
+
+
+def with_columns(
+    why: str, precision: str, *, dead: object | None, worst: object | None, level_db: float | None
+) -> str:
+    """What is wrong over all, or of a column: one that died comes first, one of noise last."""
+    if dead is not None:
+        return f"column {dead} varied in the original and is constant now"
+    asked_db = MIN_COLUMN_SQNR_DB[precision]
+    if not why and level_db is not None and level_db < asked_db:
+        return (
+            f"column {worst} has a signal of {level_db:.0f} dB over its noise, "
+            f"{asked_db:.0f} are asked for"
+        )
+    return why
 
 
 def _worst_column(

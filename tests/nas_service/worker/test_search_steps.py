@@ -6,12 +6,13 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from nas_service.search.certificate import UNDECIDED
 from nas_service.storage import artifacts, certified, jobs, searches
-from nas_service.worker.tasks import correction
+from nas_service.worker.tasks import candidate_work, correction
 from nas_service.worker.tasks.correction import share_of_limit
 from tests.inline import Inline, inline
 from tests.prepared import copied
@@ -100,6 +101,8 @@ def test_each_round_of_corrections_adds_to_what_was_found(
     worker: Inline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(correction, "NEAR_ENOUGH", 9.9)  # it is never near enough
+    # and each measurement counts, however unsteady this machine is
+    monkeypatch.setattr(candidate_work, "PROTOCOL", SimpleNamespace(least_turns=0))
     spec = toy_search(precisions=("fp32",), sampler="exact", measuring_budget=4, corrections=1)
     search_id, outcome = worker.search(spec)
     assert outcome == {"state": "succeeded", "problem": None}
@@ -108,9 +111,6 @@ def test_each_round_of_corrections_adds_to_what_was_found(
         told = searches.evaluations_of(session, search_id)
         (winner,) = searches.winners_of(session, search_id)
     certification = search.facts.certification
-    if not search.facts.corrections:  # nothing was steady enough to correct a table
-        assert certification["spent"] == 0
-        pytest.skip("the machine was not steady for any measurement")
     (one,) = search.facts.corrections
     assert one["n_evaluations"] == spec["n_queries"]
     assert spec["n_queries"] < len(told) <= spec["n_queries"] + spec["batch"]
