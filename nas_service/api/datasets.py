@@ -93,6 +93,11 @@ class AnswersIn(Strict):
     hop: int | None = Field(
         default=None, ge=1, le=65536, description="Steps to the next window; a window unless given."
     )
+    normal: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Of anomaly detection: the label of windows that are normal.",
+    )
 
     def given(self) -> dict[str, Any]:
         """What was answered, by name."""

@@ -49,6 +49,9 @@ _OPTIONS: dict[str, Any] = {
     "hop": Annotated[
         int | None, typer.Option(help="Steps to the next window; a window's unless given.")
     ],
+    "normal": Annotated[
+        str | None, typer.Option(help="Of anomaly detection: the label of normal windows.")
+    ],
 }
 
 

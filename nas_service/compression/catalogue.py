@@ -100,7 +100,12 @@ PASSES: Mapping[str, PassFacts] = {
         },
     ),
     "mixed_int8": PassFacts(
-        Stage.GRAPH, {"n_images": Option(128, 1, 100_000), "max_loss": Option(0.005, 0.0, 1.0)}
+        Stage.GRAPH,
+        {
+            "n_images": Option(128, 1, 100_000),
+            "max_loss": Option(0.005, 0.0, 1.0),
+            "fastest": Option(False),
+        },
     ),
     "dynamic_int8": PassFacts(Stage.GRAPH),
     "fp16": PassFacts(Stage.GRAPH),

@@ -21,6 +21,7 @@ from nas_service.recorded.given import Given
 from nas_service.recorded.outputs import JudgedOutputs, parity_of_outputs
 
 _HELD_OUT = 256
+_FOLDS = 8
 
 
 def graph_context(context: PassContext, options: Mapping[str, Any] | None = None) -> GraphContext:
@@ -58,6 +59,7 @@ class RecordedSamples(GraphSamples):
 
     Ranges come from them, and graphs are scored on them: a range of all that was seen learns
     nothing of a sample but how large it is, and few samples would tell losses apart too coarsely.
+    A score is one standard error below what was found, as it has to hold on other samples.
     """
 
     given: Given
@@ -83,9 +85,29 @@ class RecordedSamples(GraphSamples):
         judged = JudgedOutputs(found, self.answers, self.given.targets)
         if not judged.comparable:
             return -np.inf
-        value = self.metric.value(judged)
+        value = self.metric.value(judged) - self._error(judged)
         # what would not pass for the same network is worth nothing, whatever the metric looks at
         return value if parity_of_outputs(judged, "int8", 1.0).ok else -np.inf
+
+    def _error(self, judged: JudgedOutputs) -> float:
+        """Standard error of the metric, from how it varies over parts of the samples."""
+        n = len(judged.found)
+        if n < 2 * _FOLDS:
+            return 0.0
+        try:
+            values = [
+                self.metric.value(_some(judged, range(fold, n, _FOLDS))) for fold in range(_FOLDS)
+            ]
+        except InvalidSpec:  # a part has too few of something, as of a class
+            return 0.0
+        return float(np.std(values, ddof=1) / np.sqrt(_FOLDS))
+
+
+def _some(judged: JudgedOutputs, rows: Sequence[int]) -> JudgedOutputs:
+    targets = None if judged.targets is None else [judged.targets[row] for row in rows]
+    return JudgedOutputs(
+        [judged.found[row] for row in rows], [judged.original[row] for row in rows], targets
+    )
 
 
 def outputs_of(graph: Path, feeds: Sequence[Named]) -> list[list[Array]]:

@@ -18,7 +18,7 @@ LEAF, TOP, GROUPS, PATH, FLAT = NESTED = ("leaf", "top", "groups", "path", "flat
 (`groups`: below it are groups that stay on one side), by both; `flat`: names that sound like
 parts are classes."""
 MIN_SIZE, MAX_SIZE = 8, 1024
-_OF_SIGNALS = ("time_column", "window", "hop")
+_OF_SIGNALS = ("time_column", "window", "hop", "normal")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,5 +88,6 @@ def _copy(source: nn.Module, target: nn.Module) -> None:
             layer.bias.copy_(other.bias[: len(layer.bias)])
         elif isinstance(layer, nn.Linear):
             assert isinstance(other, nn.Linear)
-            layer.weight.copy_(other.weight[:, : layer.weight.shape[1]])
-            layer.bias.copy_(other.bias)
+            outputs, inputs = layer.weight.shape
+            layer.weight.copy_(other.weight[:outputs, :inputs])
+            layer.bias.copy_(other.bias[:outputs])

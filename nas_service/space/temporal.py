@@ -4,6 +4,7 @@ A stem, three stages of up to three layers, the mean over time, a linear layer. 
 steps that a window is averaged to, a width for all layers, and for each stage its depth, the
 dilation of its layers and the kernel of each (after Zhang et al., 2017, keyword spotting on
 microcontrollers, and Bai et al., 2018, temporal convolutional networks). Weights can be shared.
+Where a sample has a `code`, networks give the window back, and through how few numbers is decided.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from lookup_tables.blocks import Block
 from lookup_tables.blocks.signal import kept_channels
 from lookup_tables.blocks.temporal_conv import TemporalConvBlock
+from lookup_tables.blocks.temporal_decoder import TemporalDecoderBlock
 from lookup_tables.blocks.temporal_head import TemporalHeadBlock
 from lookup_tables.blocks.temporal_separable import TemporalSeparableBlock
 from nas_service.errors import InvalidSpec
@@ -30,6 +32,8 @@ DEPTHS = (1, 2, 3)
 KERNELS = (3, 5, 9)
 DILATIONS = (1, 2)
 STEM_KERNEL = 5
+DECODER = 64
+"""Channels between a code and the window that is made of it, at width 1."""
 LEAST_STEPS = 8
 _HALVED_FROM = 64
 """Windows so long may be averaged to half of their steps first."""
@@ -68,6 +72,10 @@ class TemporalSpace:
                 Decision(f"stage{stage}.layer{layer}.kernel", KERNELS)
                 for layer in range(1, DEPTHS[-1] + 1)
             ]
+        self._code = getattr(sample, "code", 0)
+        if self._code:
+            codes = sorted({max(1, self._code // share) for share in (4, 2, 1)})
+            decisions.append(Decision("code", tuple(codes)))
         self.decisions = tuple(decisions)
 
     @cached_property
@@ -80,7 +88,8 @@ class TemporalSpace:
                 reads = (_STEPS, _WIDTH, start, start + 1, start + 2 + layer)
                 name = f"stage{stage + 1}.layer{layer + 1}"
                 slots.append(Slot(name, reads, self._layer(stage, layer)))
-        return (*slots, Slot("head", (_STEPS, _WIDTH), self._head))
+        last = (len(self.decisions) - 1,) if self._code else ()
+        return (*slots, Slot("head", (_STEPS, _WIDTH, *last), self._head))
 
     def canonical(self, genotypes: IntArray) -> IntArray:
         """Layers beyond a stage's depth take index 0."""
@@ -111,6 +120,9 @@ class TemporalSpace:
             reach = ((kernels - 1) * used).sum(axis=1) * dilation
             columns += [depth.astype(np.float64), dilation.astype(np.float64)]
             columns += [*kernels.T.astype(np.float64), reach.astype(np.float64)]
+        if self._code:
+            codes = np.array(self.decisions[-1].values, dtype=np.float64)
+            columns.append(np.log2(codes[rows[:, -1]]))
         return np.column_stack(columns)
 
     @property
@@ -120,7 +132,7 @@ class TemporalSpace:
         for stage in range(1, len(STAGES) + 1):
             kernels = (f"kernel{layer}" for layer in range(1, DEPTHS[-1] + 1))
             names += [f"stage{stage}.{one}" for one in ("depth", "dilation", *kernels, "reach")]
-        return tuple(names)
+        return (*names, "size.code") if self._code else tuple(names)
 
     def wire(self, genotype: IntArray) -> tuple[Node, ...]:
         """The slots' blocks, one after the other."""
@@ -172,7 +184,11 @@ class TemporalSpace:
     def _head(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
         steps, _ = self._steps_before(values[0], 1 + len(STAGES))
         channels = kept_channels(STAGES[-1], values[1])
-        return (TemporalHeadBlock(channels, steps, self.sample.n_outputs),)
+        outputs = self.sample.n_outputs
+        if not self._code:
+            return (TemporalHeadBlock(channels, steps, outputs),)
+        middle = kept_channels(DECODER, values[1])
+        return (TemporalDecoderBlock(channels, steps, values[2], middle, outputs),)
 
 
 def _stride(steps: int) -> int:

@@ -3,6 +3,7 @@
 from preprocess_signal import Preprocessing
 prepare = Preprocessing.load("preprocessing.json")
 outputs = session.run(None, {name: prepare(window)})[0]  # window (channels, steps)
+score = prepare.score(window, outputs)  # of anomaly detection: the larger, the less it is normal
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Preprocessing:
     steps: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    answer_steps: int = 0
 
     @classmethod
     def load(cls, path: str | Path) -> Preprocessing:
@@ -36,18 +38,34 @@ class Preprocessing:
             int(said["steps"]),
             tuple(said["mean"]),
             tuple(said["std"]),
+            int(said.get("answer_steps", 0)),
         )
 
     def __call__(self, window: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """A window `(channels, window_steps)` as an input `(1, channels, steps)`."""
+        x = averaged(self._normalised(window), self.steps)
+        return np.ascontiguousarray(x[None], dtype=np.float32)
+
+    def score(self, window: npt.NDArray[Any], outputs: npt.NDArray[Any]) -> float:
+        """How far a window is from what a model gave for it: how little it is like normal ones."""
+        if not self.answer_steps:
+            raise ValueError("only models of anomaly detection have scores")
+        wanted = averaged(self._normalised(window), self.answer_steps)
+        return float(np.square(outputs.ravel() - wanted.ravel(), dtype=np.float64).mean())
+
+    def _normalised(self, window: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         expected = (len(self.channels), self.window_steps)
         if window.shape != expected:
             raise ValueError(f"a window is {expected} (channels, steps), not {window.shape}")
         mean = np.array(self.mean, dtype=np.float32)[:, None]
         std = np.array(self.std, dtype=np.float32)[:, None]
-        x = (window.astype(np.float32) - mean) / std
-        # means over equal parts, whose edges are rounded outwards where they do not fall on steps
-        starts = [n * x.shape[1] // self.steps for n in range(self.steps)]
-        ends = [-(-(n + 1) * x.shape[1] // self.steps) for n in range(self.steps)]
-        parts = [x[:, start:end].mean(axis=1) for start, end in zip(starts, ends, strict=True)]
-        return np.ascontiguousarray(np.stack(parts, axis=1)[None], dtype=np.float32)
+        x: npt.NDArray[np.float32] = (window.astype(np.float32) - mean) / std
+        return x
+
+
+def averaged(x: npt.NDArray[np.float32], steps: int) -> npt.NDArray[np.float32]:
+    """Means over `steps` equal parts, whose edges are rounded outwards."""
+    starts = [n * x.shape[1] // steps for n in range(steps)]
+    ends = [-(-(n + 1) * x.shape[1] // steps) for n in range(steps)]
+    parts = [x[:, start:end].mean(axis=1) for start, end in zip(starts, ends, strict=True)]
+    return np.stack(parts, axis=1)

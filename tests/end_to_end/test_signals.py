@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import chromium
+from tests.contracts.test_signals import save_beats
 from tests.service import Service
 from tests.toy_search import toy_search
 
@@ -77,6 +78,46 @@ def test_recordings_are_searched_and_the_bundle_runs_on_new_ones(tmp_path: Path)
         service.stop()
 
 
+@pytest.mark.slow
+def test_anomalies_are_searched_for_and_the_bundle_scores_new_windows(tmp_path: Path) -> None:
+    service = Service(tmp_path / "var")
+    service.start()
+    nas = service.client
+    try:
+        beats = save_beats(tmp_path / "beats.npz", 400)
+        added = nas.upload_dataset("beats", beats, task="signal_anomalies", normal="normal")
+        nas.wait(added["job"]["id"], timeout_s=120)
+        nas.add_device("here", this_machine=True)
+        asked = toy_search(
+            dataset="beats", max_latency_ms=5.0, measuring_budget=2, precisions=("fp32", "int8")
+        )
+        del asked["space"]  # the usual one of the task
+        asked["training"] = {"epochs": 40, "finetune_epochs": 20, "batch": 16}
+        search = nas.submit_search(**asked)["id"]
+        nas.wait(search, timeout_s=500)
+        (winner,) = nas.winners(search)
+        row = {one["precision"]: one for one in winner["results"]}["fp32"]
+        assert row["published"], row
+        assert set(row["architecture"]["decisions"]) >= {"steps", "width", "code"}
+        assert row["certificate"]["verdict"] == "certified"
+        assert row["measured_accuracy"] > 0.6  # of the way from an AUC of .5 to 1
+        assert row["anomalies"]["n_anomalous"] == 40
+        folder = tmp_path / "bundle"
+        _unpack(service, search, folder)
+        done = subprocess.run(
+            [sys.executable, str(folder / "verify.py"), str(beats)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        told = re.search(rf"{row['file']} .* (0\.\d+) AUC", done.stdout)
+        assert told is not None, done.stdout
+        assert float(told[1]) > 0.8
+    finally:
+        service.stop()
+
+
 def _keeps_the_rules(service: Service, search: str) -> None:
     """Whatever was asked about and whatever may be taken; the predictor began with others, too."""
     nas = service.client
@@ -95,13 +136,17 @@ def _keeps_the_rules(service: Service, search: str) -> None:
     assert told["never width = 1.0"]["removed_share"] == pytest.approx(0.25, abs=0.03)
 
 
-def _run_bundle(service: Service, search: str, folder: Path, row: dict[str, Any]) -> None:
-    """With what is in the bundle alone, on recordings that nobody has seen."""
+def _unpack(service: Service, search: str, folder: Path) -> None:
     files = {one["name"]: one["id"] for one in service.client.every("/v1/artifacts", owner=search)}
     folder.mkdir()
     service.client.download(files["bundle.zip"], folder / "bundle.zip")
     with zipfile.ZipFile(folder / "bundle.zip") as archive:
         archive.extractall(folder)
+
+
+def _run_bundle(service: Service, search: str, folder: Path, row: dict[str, Any]) -> None:
+    """With what is in the bundle alone, on recordings that nobody has seen."""
+    _unpack(service, search, folder)
     spec = importlib.util.spec_from_file_location("own", folder / "preprocess_signal.py")
     assert spec is not None
     assert spec.loader is not None

@@ -217,6 +217,7 @@ class AsyncDatasets:
         time_column: str | None = None,
         window: int | None = None,
         hop: int | None = None,
+        normal: str | None = None,
         idempotency_key: str | None = None,
     ) -> models.Report:
         """The same for a file that is sent; nothing of it is kept.
@@ -242,6 +243,7 @@ class AsyncDatasets:
                 "time_column": time_column,
                 "window": window,
                 "hop": hop,
+                "normal": normal,
                 "filename": filename,
             },
             content=content,
@@ -268,6 +270,7 @@ class AsyncDatasets:
         time_column: str | None = None,
         window: int | None = None,
         hop: int | None = None,
+        normal: str | None = None,
         task: str = "image_classification",
         idempotency_key: str | None = None,
     ) -> models.Accepted:
@@ -295,6 +298,7 @@ class AsyncDatasets:
                 "time_column": time_column,
                 "window": window,
                 "hop": hop,
+                "normal": normal,
                 "filename": filename,
                 "name": name,
                 "task": task,

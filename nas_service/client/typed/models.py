@@ -210,6 +210,10 @@ class DatasetIn(Value):
     label_column: str | None = None
     layout: Literal["folders", "table", "parquet", "arrays"] | str | None = None
     name: str
+    normal: Annotated[
+        str | None,
+        Field(description="Of anomaly detection: the label of windows that are normal."),
+    ] = None
     path: str | None = None
     split: Annotated[
         str | None,
@@ -1362,6 +1366,10 @@ class SourceIn(Value):
     ] = None
     label_column: str | None = None
     layout: Literal["folders", "table", "parquet", "arrays"] | str | None = None
+    normal: Annotated[
+        str | None,
+        Field(description="Of anomaly detection: the label of windows that are normal."),
+    ] = None
     path: str
     split: Annotated[
         str | None,

@@ -215,6 +215,7 @@ class Datasets:
         time_column: str | None = None,
         window: int | None = None,
         hop: int | None = None,
+        normal: str | None = None,
         idempotency_key: str | None = None,
     ) -> models.Report:
         """The same for a file that is sent; nothing of it is kept.
@@ -240,6 +241,7 @@ class Datasets:
                 "time_column": time_column,
                 "window": window,
                 "hop": hop,
+                "normal": normal,
                 "filename": filename,
             },
             content=content,
@@ -266,6 +268,7 @@ class Datasets:
         time_column: str | None = None,
         window: int | None = None,
         hop: int | None = None,
+        normal: str | None = None,
         task: str = "image_classification",
         idempotency_key: str | None = None,
     ) -> models.Accepted:
@@ -293,6 +296,7 @@ class Datasets:
                 "time_column": time_column,
                 "window": window,
                 "hop": hop,
+                "normal": normal,
                 "filename": filename,
                 "name": name,
                 "task": task,

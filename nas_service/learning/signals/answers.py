@@ -8,7 +8,7 @@ from typing import Any
 
 from nas_service.errors import InvalidSpec
 
-_OWN = ("time_column", "label_column", "group_column", "window", "hop", "split")
+_OWN = ("time_column", "label_column", "group_column", "window", "hop", "split", "normal")
 _LEAST_WINDOW, _MOST_WINDOW = 8, 65_536
 
 
@@ -17,7 +17,8 @@ class SignalAnswers:
     """How tables are cut into windows; arrays need none of it.
 
     A window has `window` steps, the next one begins `hop` steps later (`window` unless given).
-    `draws_parts` puts given parts together and draws them anew.
+    `draws_parts` puts given parts together and draws them anew. `normal` is the label of windows
+    that are none of the anomalies.
     """
 
     time_column: str | None = None
@@ -26,6 +27,7 @@ class SignalAnswers:
     window: int | None = None
     hop: int | None = None
     draws_parts: bool = False
+    normal: str | None = None
 
 
 def parse(values: Mapping[str, Any]) -> SignalAnswers:
@@ -52,6 +54,7 @@ def parse(values: Mapping[str, Any]) -> SignalAnswers:
         window=window,
         hop=_whole("hop", values.get("hop"), 1, _MOST_WINDOW),
         draws_parts=split == "draw",
+        normal=values.get("normal") or None,
     )
 
 

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas_service.errors import InvalidSpec
 from nas_service.learning.base import Data, Ingested, LearningTask, Progress, TrainingSize
 from nas_service.learning.signals.window import SIGNAL, Window
 from nas_service.space.base import Sample
@@ -27,6 +28,8 @@ class SignalTask(LearningTask):
     )
     numbers = False
     """Whether targets are numbers; else they are classes."""
+    knows_normal = False
+    """Whether one label is that of normal windows."""
 
     @abstractmethod
     def n_outputs(self, facts: Mapping[str, Any]) -> int:
@@ -36,7 +39,8 @@ class SignalTask(LearningTask):
         """See `LearningTask.answers`."""
         from nas_service.learning.signals.answers import parse
 
-        parse(values)
+        if parse(values).normal and not self.knows_normal:
+            raise InvalidSpec("normal: only anomaly detection asks for it", field="normal")
         return {name: value for name, value in values.items() if value is not None}
 
     def ingest(

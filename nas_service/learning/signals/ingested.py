@@ -36,6 +36,8 @@ class Signals:
     classes: tuple[str, ...]
     digest: str
     report: Mapping[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """Facts of the task's own."""
 
     @property
     def nbytes(self) -> int:
@@ -54,6 +56,7 @@ class Signals:
             "rate_hz": self.windows.rate_hz,
             **named,
             **{f"n_{part}": int(n) for part, n in zip(PARTS, counts, strict=True)},
+            **self.told,
             "report": dict(self.report),
         }
 
@@ -77,32 +80,51 @@ def read(
     Raises:
         InvalidData, InvalidSpec: say what is at fault, and where.
     """
+    found = windows_of(source, answers, numbers=numbers, tell=tell, within=within)
+    classes, targets = ((), _numbers(found.labels)) if numbers else named(found.labels)
+    digest = digest_of(found, targets, classes)
+    found = replace(found, part=parts_of(found, targets, digest, numbers=numbers))
+    return Signals(found, targets, classes, digest, report_of(found, targets, classes).as_dict())
+
+
+def windows_of(
+    source: Path,
+    answers: SignalAnswers,
+    *,
+    numbers: bool,
+    tell: Progress,
+    within: Sequence[Path],
+) -> Windows:
+    """The windows of a source, with the parts that are given; see `read`."""
     tell(0.1, "reading")
     if source.suffix.lower() == ".npz":
         found = arrays.read_arrays(source)
     else:
         found = tables.read_tables(source, answers, numbers=numbers, within=within)
-    classes, targets = _targets(found, numbers=numbers)
-    digest = _digest(found, targets, classes)
     tell(0.6, f"{len(found):,} windows; drawing parts")
     if answers.draws_parts:
         found = replace(found, part=np.full(len(found), DRAWN, dtype=np.int64))
-    found = replace(found, part=_parts(found, targets, digest, numbers=numbers))
-    return Signals(found, targets, classes, digest, _report(found, targets, classes).as_dict())
+    return found
 
 
-def _targets(found: Windows, *, numbers: bool) -> tuple[tuple[str, ...], npt.NDArray[Any]]:
-    labels = found.labels
-    if numbers:
-        if not np.issubdtype(labels.dtype, np.number):
-            raise InvalidData(f"y has {labels.dtype}; regression needs numbers", field="y")
-        targets = labels.astype(np.float32)
-        if not np.isfinite(targets).all():
-            window = int(np.flatnonzero(~np.isfinite(targets))[0])
-            raise InvalidData(f"y[{window}] is not a number", field="y")
-        if float(np.ptp(targets)) == 0.0:
-            raise InvalidData("y is the same in every window: there is nothing to learn", field="y")
-        return (), targets[:, None]
+def _numbers(labels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    if not np.issubdtype(labels.dtype, np.number):
+        raise InvalidData(f"y has {labels.dtype}; regression needs numbers", field="y")
+    targets = labels.astype(np.float32)
+    if not np.isfinite(targets).all():
+        window = int(np.flatnonzero(~np.isfinite(targets))[0])
+        raise InvalidData(f"y[{window}] is not a number", field="y")
+    if float(np.ptp(targets)) == 0.0:
+        raise InvalidData("y is the same in every window: there is nothing to learn", field="y")
+    return targets[:, None]
+
+
+def named(labels: npt.NDArray[Any]) -> tuple[tuple[str, ...], IntArray]:
+    """Names of classes, and which of them each label `(n,)` is.
+
+    Raises:
+        InvalidData: labels are empty, between whole numbers, or all the same.
+    """
     if np.issubdtype(labels.dtype, np.floating):
         empty = ~np.isfinite(labels)
         if empty.any():
@@ -116,11 +138,12 @@ def _targets(found: Windows, *, numbers: bool) -> tuple[tuple[str, ...], npt.NDA
         labels = labels.astype(np.int64)
     names, codes = np.unique(labels, return_inverse=True)
     if len(names) < 2:
-        raise InvalidData(f"every window is {names[0]!r}: two classes are needed", field="y")
+        raise InvalidData(f"every window is {str(names[0])!r}: two classes are needed", field="y")
     return tuple(str(one) for one in names), codes.ravel().astype(np.int64)
 
 
-def _digest(found: Windows, targets: npt.NDArray[Any], classes: tuple[str, ...]) -> str:
+def digest_of(found: Windows, targets: npt.NDArray[Any], classes: tuple[str, ...]) -> str:
+    """A digest of windows, targets and given parts."""
     made = hashlib.sha256()
     for one in (found.inputs, targets, found.part):
         made.update(np.ascontiguousarray(one).tobytes())
@@ -128,7 +151,7 @@ def _digest(found: Windows, targets: npt.NDArray[Any], classes: tuple[str, ...])
     return made.hexdigest()
 
 
-def _parts(found: Windows, targets: npt.NDArray[Any], digest: str, *, numbers: bool) -> IntArray:
+def parts_of(found: Windows, targets: npt.NDArray[Any], digest: str, *, numbers: bool) -> IntArray:
     """Parts as they are given; what is not is drawn, whole groups at a time."""
     strata = targets
     if numbers:
@@ -149,7 +172,8 @@ def _parts(found: Windows, targets: npt.NDArray[Any], digest: str, *, numbers: b
     return part
 
 
-def _report(found: Windows, targets: npt.NDArray[Any], classes: tuple[str, ...]) -> Report:
+def report_of(found: Windows, targets: npt.NDArray[Any], classes: tuple[str, ...]) -> Report:
+    """What users are told of the windows in their parts."""
     counts = {
         part: dict(Counter(classes[one] for one in targets[found.part == number].tolist()))
         for number, part in enumerate(PARTS)

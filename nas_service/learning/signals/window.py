@@ -14,6 +14,8 @@ class Window:
     size: int
     channels: int
     outputs: int
+    code: int = 0
+    """Of networks that give the window back: numbers that all of it passes through; else 0."""
 
     @property
     def name(self) -> str:
@@ -31,4 +33,5 @@ class Window:
 
     def as_dict(self) -> dict[str, int]:
         """Plain JSON values."""
-        return {"size": self.size, "channels": self.channels, "outputs": self.outputs}
+        code = {"code": self.code} if self.code else {}
+        return {"size": self.size, "channels": self.channels, "outputs": self.outputs, **code}

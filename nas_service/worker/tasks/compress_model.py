@@ -153,7 +153,8 @@ def _run_on_recorded(
         return _Done(model.name, [], model.notes)
     # int8 without more words: as much in integers as keeps the score; a quarter of what may be lost
     # is left for samples that no layer was chosen by
-    step = Step("mixed_int8", {"max_loss": 0.75 * job.max_loss, "n_images": MAX_RANGES})
+    options = {"max_loss": 0.75 * job.max_loss, "n_images": MAX_RANGES, "fastest": True}
+    step = Step("mixed_int8", options)
     try:
         _graph_passes([step], model.context, folder, report)
     except Unsupported as error:  # then no target gets int8, and says why

@@ -91,6 +91,47 @@ def test_the_faster_activations_are_taken_where_one_is_clearly_so(
 
 
 @pytest.mark.slow
+def test_layers_alone_are_in_int8_where_that_is_clearly_faster(
+    trained: nn.Module,
+    context_of: ContextOf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = apply(Recipe(()), trained, context_of("fp16"), tmp_path).final
+
+    def made(layers_ms: float | None) -> int:
+        """Tensors quantised, where layers alone take so long and all operators 1 ms."""
+        times = {"trial": 1.0, "layers": layers_ms}
+
+        class Told:
+            def measure(self, models: dict[str, Path], *_: object, **__: object) -> Any:
+                assert layers_ms is not None, "nothing is timed unless it is asked for"
+                return {kind: SimpleNamespace(p50_ms=times[kind]) for kind in models}
+
+        monkeypatch.setattr(quantization, "LocalProfiler", Told)
+        context = context_of("mixed_int8", n_images=16, max_loss=1.0, fastest=layers_ms is not None)
+        quantization.MixedInt8Pass().apply(
+            source, tmp_path / "mixed.onnx", graph_samples.graph_context(context)
+        )
+        return _n_quantised(tmp_path / "mixed.onnx")
+
+    def plain(operators: str) -> int:
+        context = context_of("static_int8", n_images=16, operators=operators)
+        quantization.StaticInt8Pass().apply(
+            source, tmp_path / "static.onnx", graph_samples.graph_context(context)
+        )
+        return _n_quantised(tmp_path / "static.onnx")
+
+    every, layers = plain("all"), plain("layers")
+    assert every != layers
+    assert (made(None), made(0.99), made(0.5)) == (every, every, layers)
+
+
+def _n_quantised(graph: Path) -> int:
+    return sum(one.op_type == "QuantizeLinear" for one in onnx.load(graph).graph.node)
+
+
+@pytest.mark.slow
 def test_layers_without_names_are_told_apart(
     trained: nn.Module,
     context_of: ContextOf,

@@ -13,6 +13,7 @@ from lookup_tables.blocks.mbconv import MbConvBlock
 from lookup_tables.blocks.norm_head import NormHeadBlock
 from lookup_tables.blocks.residual_reduction import ResidualReductionBlock
 from lookup_tables.testing import BlockContract
+from nas_service.learning.signals.window import Window
 from nas_service.networks.build import build, count_macs, count_parameters
 from nas_service.networks.export import export
 from nas_service.networks.supernet import Supernet
@@ -22,6 +23,7 @@ from nas_service.search.cost import StructureModel
 from nas_service.space.base import ImageShape, SearchSpace, input_size
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.space.sampling import uniform
+from nas_service.space.temporal import TemporalSpace
 from tests.contracts import test_signals, test_traced
 
 BLOCKS = [
@@ -78,16 +80,24 @@ def test_equal_seeds_build_equal_networks(mbconv: MbconvSpace) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_subnet_taken_out_computes_what_the_supernet_computes() -> None:
-    space = MbconvSpace(ImageShape(16, 1, 4))
+@pytest.mark.parametrize(
+    "space",
+    [
+        MbconvSpace(ImageShape(16, 1, 4)),
+        TemporalSpace(Window(70, 3, 4)),
+        TemporalSpace(Window(100, 3, 64, code=8)),
+    ],
+    ids=["images", "signals", "signals given back"],
+)
+def test_a_subnet_taken_out_computes_what_the_supernet_computes(space: SearchSpace) -> None:
     supernet = Supernet(space, seed=1)
     for module in supernet.modules():  # residual branches start silent; wake them
-        if isinstance(module, torch.nn.BatchNorm2d):
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
     rows = [space.smallest(), space.largest(), *uniform(space, 4, np.random.default_rng(2))]
     for row in rows:
         size = input_size(space, row)
-        images = torch.randn(6, 1, size, size)
+        images = torch.randn(6, *space.sample.input_shape(size)[1:])
         with torch.no_grad():
             shared = supernet(images, row)
             alone = supernet.subnet(row).train()(images)
