@@ -104,13 +104,12 @@ def show(request: Request, search_id: str, index: int, with_: With) -> Response:
     blocks = blocks_at(with_, opened, row)
     own = [one.share for one in blocks.costs if one.precision == candidate.precision]
     share = own[0] if own else blocks.costs[0].share if blocks.costs else None
-    name = formats.metric_name(told.spec.metric)
     return page(
         request,
         "candidate.html",
         search_id=search_id,
         candidate=candidate,
-        metric=name[0].upper() + name[1:],
+        metric=formats.heading(told.spec.metric),
         scale=scale,
         quantities=[one for one in opened.candidates.values if one != SCORE],
         variants=[

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from nas_service.api.documents.winners import FrontPredictor, MetricScale
+from nas_service.learning.registry import learning_task
+from nas_service.plugins import LEARNING_TASKS, names
 
 UNKNOWN = "unknown"
 
@@ -68,7 +71,21 @@ def when(at: datetime | None) -> str:
 
 def metric_name(name: str) -> str:
     """A metric's name as people write it."""
-    return "macro F1" if name == "macro_f1" else (name or "accuracy").replace("_", " ")
+    return _labels().get(name or "accuracy", name.replace("_", " "))
+
+
+def heading(name: str) -> str:
+    """A metric's name at the beginning of a line: with a capital, unless it has its own."""
+    label = metric_name(name)
+    first = label.split()[0]
+    return label if first != first.lower() else label[0].upper() + label[1:]
+
+
+@cache
+def _labels() -> Mapping[str, str]:
+    """Of the metrics of all learning tasks, by their names."""
+    tasks = [learning_task(one) for one in names(LEARNING_TASKS)]
+    return {one.name: one.label for task in tasks for one in task.metrics}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +108,8 @@ class Scale:
         """A score as a value of the metric."""
         if score is None:
             return UNKNOWN
-        if not self.unit:
-            return percent(score)
-        return f"{significant(self.worst + score * (self.best - self.worst), 4)} {self.unit}"
+        value = self.worst + score * (self.best - self.worst)
+        return f"{significant(value, 4)} {self.unit}" if self.unit else percent(value)
 
     def spread(self, error: float) -> str:
         """A standard deviation of scores as one of values."""
@@ -101,9 +117,8 @@ class Scale:
 
     def gain(self, score: float) -> str:
         """A difference of scores as one of values."""
-        if not self.unit:
-            return f"{100 * score:+.3g} points"
-        return f"{score * (self.best - self.worst):+.3g} {self.unit}"
+        value = score * (self.best - self.worst)
+        return f"{value:+.3g} {self.unit}" if self.unit else f"{100 * value:+.3g} points"
 
 
 def predictor_card(card: FrontPredictor | None) -> str:

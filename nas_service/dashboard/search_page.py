@@ -143,7 +143,6 @@ def show(request: Request, search_id: str, with_: With) -> Response:
     view = _known(View.of(dict(request.query_params)), opened)
     with with_.database.session() as session:
         kept = artifacts.artifacts_of(session, search_id)
-    name = formats.metric_name(search.spec.metric)
     return page(
         request,
         "search.html",
@@ -161,7 +160,7 @@ def show(request: Request, search_id: str, with_: With) -> Response:
         best_file=best_published(winners, scale),
         quantity_lines=list(quantity_lines(winners)),
         classes=list(class_lines(winners)),
-        metric=name[0].upper() + name[1:],
+        metric=formats.heading(search.spec.metric),
         downloads=[Download(one.name, one.id) for one in kept],
         curve=curve_of(insights.history(search_id, with_)),
         importance=_importance(opened),

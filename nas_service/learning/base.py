@@ -119,6 +119,11 @@ class Data(ABC):
     def mirrored(self, inputs: Tensor) -> Tensor:
         """Stored samples, each mirrored as `augmented` does it where `flip` is asked for."""
 
+    def mirrored_targets(self, targets: Tensor, mirrored: Tensor) -> Tensor:
+        """Targets of samples of which some are `mirrored` `(n,)`: masks are mirrored with them."""
+        del mirrored
+        return targets
+
     @abstractmethod
     def normalised(self, mean: Sequence[float], std: Sequence[float]) -> Self:
         """The same data, prepared with these numbers a channel instead of its own.

@@ -86,8 +86,7 @@ class LearningTaskContract:
         """What a network learns is better by every metric than what it started with."""
         targets = data.test.targets.numpy()
         n_outputs = self._n_outputs(task, data)
-        generator = np.random.default_rng(0)
-        guessed = generator.standard_normal((len(targets), n_outputs))
+        guessed = self._guessed(targets, n_outputs)
         right = self._right(task, targets, n_outputs)
         for metric in task.metrics:
             values = [metric.value(task.judge(one, targets)) for one in (guessed, right)]
@@ -120,6 +119,10 @@ class LearningTaskContract:
         facts = ingested.facts()
         assert all(isinstance(text, str) for text in task.bundle_files(facts).values())
         assert task.preprocessing(facts, data, task.sample(facts).size)
+
+    def _guessed(self, targets: np.ndarray, n_outputs: int) -> np.ndarray:
+        """Outputs of a network that has learned nothing; of more axes, a task overrides this."""
+        return np.random.default_rng(0).standard_normal((len(targets), n_outputs))
 
     def _n_outputs(self, task: LearningTask, data: Data) -> int:
         """Numbers that a network gives; a task whose targets say less overrides this."""

@@ -57,6 +57,10 @@ class NasBench201Space:
     resolution: int | None = None
 
     def __init__(self, image: ImageShape) -> None:
+        if not isinstance(image, ImageShape):
+            raise InvalidSpec(
+                f"nasbench201 classifies images, not {image.as_dict()}", field="space"
+            )
         if image.size % 4 or image.size < 8:
             raise InvalidSpec(
                 f"nasbench201 needs images whose side is a multiple of 4, not {image.size}"

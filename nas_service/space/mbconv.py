@@ -3,7 +3,8 @@
 Elastic in input resolution, width, depth, kernel, expansion and squeeze-excitation, sized to the
 images of a data set. It departs from its models where small devices gain: ReLU throughout (it
 vanishes in int8, hard-swish does not), and expansion 1 makes a block depthwise separable
-(depthwise and projection alone, as in MobileNetV1).
+(depthwise and projection alone, as in MobileNetV1). Where a sample has a mask, maps stay larger,
+and a class is named for every pixel (after Long et al., 2015, fully convolutional networks).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from lookup_tables.blocks import Block
 from lookup_tables.blocks.convolution import ConvReluBlock
 from lookup_tables.blocks.head import HeadBlock
+from lookup_tables.blocks.mask_head import MaskHeadBlock
 from lookup_tables.blocks.mbconv import MbConvBlock
 from nas_service.errors import InvalidSpec
 from nas_service.space.base import (
@@ -51,10 +53,14 @@ def scaled(channels: int, width: float) -> int:
     return max(8, int(channels * width + 4) // 8 * 8)
 
 
-def strides_for(size: int) -> tuple[int, ...]:
-    """Strides of the stem and of the four stages, for a last feature map of about 4 pixels."""
-    wanted = min(5, max(0, round(math.log2(size / 4))))
-    order = (3, 2, 1, 0, 4)  # where a halving goes first: 0 is the stem, 1..4 the stages
+def strides_for(size: int, *, masks: bool = False) -> tuple[int, ...]:
+    """Strides of the stem and of the four stages, for a last feature map of about 4 pixels.
+
+    Where it is a mask, one of about 16: where things are has to be seen.
+    """
+    wanted = min(5, max(0, round(math.log2(size / (16 if masks else 4)))))
+    # where a halving goes first: 0 is the stem, 1..4 the stages
+    order = (0, 1, 2, 3, 4) if masks else (3, 2, 1, 0, 4)
     halved = set(order[:wanted])
     return tuple(2 if place in halved else 1 for place in range(5))
 
@@ -68,7 +74,8 @@ class MbconvSpace:
     resolution: int | None = _RESOLUTION
 
     def __init__(self, image: ImageShape) -> None:
-        if image.size < 8 or image.channels not in {1, 3} or image.n_classes < 2:
+        classes = getattr(image, "n_classes", 0)
+        if image.size < 8 or image.channels not in {1, 3} or classes < 2:
             raise InvalidSpec(
                 f"mbconv needs images of at least 8 pixels, 1 or 3 channels and 2 classes, "
                 f"not {image.as_dict()}"
@@ -85,7 +92,8 @@ class MbconvSpace:
                 decisions.append(Decision(f"stage{stage}.layer{layer}.kernel", KERNELS))
                 decisions.append(Decision(f"stage{stage}.layer{layer}.expansion", EXPANSIONS))
         self.decisions = tuple(decisions)
-        self.strides = strides_for(image.size)
+        self._mask_side = getattr(image, "mask_side", 0)
+        self.strides = strides_for(image.size, masks=self._mask_side > 0)
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -196,12 +204,16 @@ class MbconvSpace:
     def _head(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
         resolution, width = values
         side = self._size_after(resolution, 5)
+        channels, middle = scaled(STAGES[-1], width), scaled(HEAD, width)
+        if self._mask_side:
+            classes = self.sample.n_classes
+            return (MaskHeadBlock(channels, side, middle, classes, self._mask_side),)
         return (
             HeadBlock(
-                scaled(STAGES[-1], width),
+                channels,
                 self.sample.n_classes,
                 side,
                 side,
-                mid_channels=scaled(HEAD, width),
+                mid_channels=middle,
             ),
         )

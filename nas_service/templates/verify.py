@@ -6,7 +6,8 @@ With samples of your own it says how many of them each model tells right:
     python verify.py SAMPLES
 where SAMPLES is a folder of class folders of pictures (needs Pillow), or an .npz with `x` (pixels
 in 8 bits, `(n, height, width, channels)`, or windows `(n, channels, steps)` of signals) and `y`
-(class names, or their numbers). Of anomaly detection it is the AUC, of windows with labels.
+(class names, or their numbers). Of anomaly detection it is the AUC, of windows with labels; of
+segmentation the mean intersection over union, of masks `y` (n, height, width) of class numbers.
 """
 
 from __future__ import annotations
@@ -96,6 +97,11 @@ def right(samples: str, folder: Path, session: Any, classes: list[str]) -> str:
 
     prepare = Preprocessing.load(folder / "preprocessing.json")
     name = session.get_inputs()[0].name
+    if "mask_side" in said:
+        arrays = np.load(samples, allow_pickle=False)
+        told = [session.run(None, {name: prepare(one)})[0][0].argmax(0) for one in arrays["x"]]
+        masks = [squared(one, said["mask_side"]) for one in arrays["y"]]
+        return f"{mean_iou(told, masks, len(classes)):>10.4f} mIoU"
     if not classes:
         arrays = np.load(samples, allow_pickle=False)
         told = [session.run(None, {name: prepare(one)})[0] for one in arrays["x"]]
@@ -106,6 +112,28 @@ def right(samples: str, folder: Path, session: Any, classes: list[str]) -> str:
         hits += int(session.run(None, {name: sample})[0].argmax()) == label
         total += 1
     return f"{hits:>8} of {total}"
+
+
+def squared(mask: Any, side: int) -> Any:
+    """The middle square of a mask at `side` pixels, each that of the nearest one."""
+    inner = min(mask.shape)
+    top, left = ((size - inner) // 2 for size in mask.shape)
+    at = np.minimum(((np.arange(side) + 0.5) * inner / side).astype(int), inner - 1)
+    return mask[top + at[:, None], left + at[None, :]]
+
+
+def mean_iou(told: list[Any], masks: list[Any], n_classes: int) -> float:
+    """The mean of intersection over union of classes; what lies beyond them is not asked about."""
+    found = []
+    for number in range(n_classes):
+        shared = either = 0
+        for guess, mask in zip(told, masks, strict=True):
+            asked = mask < n_classes
+            shared += int(((guess == number) & (mask == number) & asked).sum())
+            either += int((((guess == number) | (mask == number)) & asked).sum())
+        if either:
+            found.append(shared / either)
+    return float(np.mean(found))
 
 
 def area(scores: list[float], odd: Any) -> float:

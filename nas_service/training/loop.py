@@ -141,7 +141,8 @@ def batches(data: Data, recipe: TrainRecipe, generator: torch.Generator) -> list
             inputs, mirrored = data.augmented(
                 split.inputs[rows], generator, shift=recipe.shift, flip=recipe.flip
             )
-            found.append(Batch(inputs, split.targets[rows], rows, mirrored))
+            targets = data.mirrored_targets(split.targets[rows], mirrored)
+            found.append(Batch(inputs, targets, rows, mirrored))
     return found
 
 

@@ -1,16 +1,18 @@
 // Scores as values of the search's metric.
 
-export const metricName = (name) => (name === "macro_f1" ? "macro F1" : (name || "accuracy").replace("_", " "));
-
 let scale = null;
 
 export const showScoresAs = (given) => {
   scale = given || null;
 };
 
+export const metricName = (name) => (scale && scale.name === name && scale.label) || (name || "accuracy").replace("_", " ");
+
 export const metricUnit = () => (scale && scale.unit) || "%";
 
-export const metricValue = (score) =>
-  scale && scale.unit ? scale.worst + score * (scale.best - scale.worst) : 100 * score;
+const factor = () => (scale && scale.unit ? 1 : 100);
 
-export const metricSpread = (error) => (scale && scale.unit ? error * Math.abs(scale.best - scale.worst) : 100 * error);
+export const metricSpread = (error) => factor() * error * (scale ? Math.abs(scale.best - scale.worst) : 1);
+
+export const metricValue = (score) =>
+  factor() * (scale ? scale.worst + score * (scale.best - scale.worst) : score);

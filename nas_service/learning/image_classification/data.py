@@ -104,11 +104,11 @@ def load(path: Path, *, max_train: int | None = None, device: torch.device = CPU
     )
     if max_train is not None:
         train = train.first(max_train)
-    mean, std = _moments(train.inputs)
+    mean, std = moments(train.inputs)
     return Images(train, validation, test, mean, std, device)
 
 
-def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of pixels from 0 to 1 by channel, without a copy as floats."""
     counts = torch.zeros(images.shape[1], 256, dtype=torch.float64)
     for start in range(0, len(images), 1000):

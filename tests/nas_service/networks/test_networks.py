@@ -13,6 +13,7 @@ from lookup_tables.blocks.mbconv import MbConvBlock
 from lookup_tables.blocks.norm_head import NormHeadBlock
 from lookup_tables.blocks.residual_reduction import ResidualReductionBlock
 from lookup_tables.testing import BlockContract
+from nas_service.learning.segmentation.shape import MaskedImageShape
 from nas_service.learning.signals.window import Window
 from nas_service.networks.build import build, count_macs, count_parameters
 from nas_service.networks.export import export
@@ -24,7 +25,7 @@ from nas_service.space.base import ImageShape, SearchSpace, input_size
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.space.sampling import uniform
 from nas_service.space.temporal import TemporalSpace
-from tests.contracts import test_signals, test_traced
+from tests.contracts import test_segmentation, test_signals, test_traced
 
 BLOCKS = [
     ConvBlock(3, 16, 9, 9, kernel=3),
@@ -47,7 +48,8 @@ class TestBlocks(BlockContract, BlockModuleContract):
 
 
 def test_every_family_of_ours_has_its_contract() -> None:
-    kinds = {block.kind for block in (*BLOCKS, *test_signals.BLOCKS, *test_traced.BLOCKS)}
+    others = (*test_signals.BLOCKS, *test_segmentation.BLOCKS, *test_traced.BLOCKS)
+    kinds = {block.kind for block in (*BLOCKS, *others)}
     assert kinds == set(names(BLOCK_FAMILIES)) == set(names(BLOCK_MODULES))
 
 
@@ -84,10 +86,11 @@ def test_equal_seeds_build_equal_networks(mbconv: MbconvSpace) -> None:
     "space",
     [
         MbconvSpace(ImageShape(16, 1, 4)),
+        MbconvSpace(MaskedImageShape(32, 1, 4, 24)),  # type: ignore[arg-type]  # as plug-ins are called
         TemporalSpace(Window(70, 3, 4)),
         TemporalSpace(Window(100, 3, 64, code=8)),
     ],
-    ids=["images", "signals", "signals given back"],
+    ids=["images", "masks", "signals", "signals given back"],
 )
 def test_a_subnet_taken_out_computes_what_the_supernet_computes(space: SearchSpace) -> None:
     supernet = Supernet(space, seed=1)

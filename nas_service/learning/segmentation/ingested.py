@@ -1,0 +1,243 @@
+"""A data set of pictures with masks as it is stored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_service.datasets.fitting import fitted
+from nas_service.datasets.names import PARTS
+from nas_service.datasets.pictures import Pixels
+from nas_service.datasets.report import Report
+from nas_service.datasets.splits import split_of
+from nas_service.errors import InvalidData
+from nas_service.learning.base import Progress
+from nas_service.learning.segmentation.metrics import IGNORED
+from nas_service.learning.segmentation.read import MIN_SIDE, Mask, Pair, Pairs, read_pairs
+
+IntArray = npt.NDArray[np.int64]
+_USUAL_SIDE = 96
+_MOST_BYTES = 1024**3
+"""Of all logits together, in single precision: masks are kept smaller where these do not fit."""
+_STEP = 8
+_LEAST_A_PART = 2
+_MOST_CLASSES = 64
+_RARE = 0.01
+
+
+@dataclass(frozen=True)
+class MaskedPictures:
+    """Images `(n, s, s, c)`, masks `(n, m, m)` of class numbers or `IGNORED`, parts `(n,)`."""
+
+    images: Pixels
+    masks: Pixels
+    split: IntArray
+    classes: tuple[str, ...]
+    digest: str
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """See `Ingested.nbytes`."""
+        return int(self.images.nbytes + self.masks.nbytes)
+
+    def facts(self) -> dict[str, Any]:
+        """See `Ingested.facts`."""
+        counts = np.bincount(self.split, minlength=len(PARTS))
+        return {
+            "size": int(self.images.shape[1]),
+            "channels": int(self.images.shape[3]),
+            "mask_side": int(self.masks.shape[1]),
+            "classes": list(self.classes),
+            **{f"n_{part}": int(n) for part, n in zip(PARTS, counts, strict=True)},
+            "report": dict(self.report),
+        }
+
+    def save(self, path: Path) -> None:
+        """See `Ingested.save`."""
+        with path.open("wb") as stream:
+            np.savez(
+                stream,
+                images=self.images,
+                masks=self.masks,
+                split=self.split,
+                n_classes=np.array(len(self.classes)),
+            )
+
+
+def read(
+    source: Path, side: int | None, draws: bool, *, tell: Progress, within: Sequence[Path]
+) -> MaskedPictures:
+    """Read a source into square pictures and masks.
+
+    Pictures have `side` pixels, their median (at most 96) unless given.
+
+    Raises:
+        InvalidData: says what is at fault, and where.
+    """
+    tell(0.1, "reading")
+    found = read_pairs(source, within)
+    classes, masks, reading = _classes(found)
+    side = side or _usual_side(found.pairs)
+    tell(0.5, f"{len(masks):,} pictures; bringing them to {side} pixels")
+    channels = max(one.image.shape[2] for one in found.pairs)
+    images = np.stack([_square(one.image, side, channels) for one in found.pairs])
+    mask_side = _mask_side(side, len(classes), len(masks))
+    small = np.stack([nearest(one, mask_side) for one in masks]).astype(np.uint8)
+    digest = hashlib.sha256(images.tobytes() + small.tobytes()).hexdigest()
+    split = _split(found.pairs, images, small, digest, draws)
+    counts = _counts(small, split, classes)
+    notes = [*found.notes, *_notes(small, images, split, classes, counts)]
+    report = Report(
+        found.layout,
+        classes,
+        counts,
+        (*reading, f"pictures of {side} and masks of {mask_side} pixels a side, middle squares"),
+        tuple(notes),
+        tuple(found.set_aside.as_list()),
+    )
+    return MaskedPictures(images, small, split, classes, digest, report.as_dict())
+
+
+def nearest(mask: Mask, side: int) -> Mask:
+    """The middle square of a mask at `side` pixels, each that of the nearest one."""
+    height, width = mask.shape
+    inner = min(height, width)
+    top, left = (height - inner) // 2, (width - inner) // 2
+    at = np.minimum(((np.arange(side) + 0.5) * inner / side).astype(np.int64), inner - 1)
+    found: Mask = mask[top + at[:, None], left + at[None, :]]
+    return found
+
+
+def _classes(found: Pairs) -> tuple[tuple[str, ...], list[Mask], tuple[str, ...]]:
+    """Names of classes, masks with their numbers from 0, and how masks are read."""
+    if not found.pairs:
+        raise InvalidData("there is no picture with a mask")
+    seen: Counter[int] = Counter()
+    for one in found.pairs:
+        values, counts = np.unique(one.mask, return_counts=True)
+        seen.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+    two = set(seen) <= {0, IGNORED} and found.names is None
+    used = sorted(set(seen) if two else set(seen) - {IGNORED})
+    if found.names is not None:
+        beyond = [value for value in used if value >= len(found.names)]
+        if beyond:
+            place = next(one.place for one in found.pairs if (one.mask == beyond[0]).any())
+            raise InvalidData(
+                f"{place}: its mask has class {beyond[0]}, {len(found.names)} are named"
+            )
+        used = list(range(len(found.names)))
+    if len(used) < 2:
+        raise InvalidData(
+            f"every pixel is of class {used[0] if used else IGNORED}: two classes are needed"
+        )
+    if len(used) > _MOST_CLASSES:
+        raise InvalidData(
+            f"masks have {len(used)} different numbers, at most {_MOST_CLASSES} classes are told "
+            "apart: are these masks, or pictures?"
+        )
+    names = found.names or tuple(str(value) for value in used)
+    reading = [f"a class a number in masks: {', '.join(names)}"]
+    if not two and seen[IGNORED]:
+        share = seen[IGNORED] / sum(seen.values())
+        reading.append(f"pixels of {IGNORED} ({share:.1%}) are not asked about")
+    return names, [_numbered(one.mask, np.array(used)) for one in found.pairs], tuple(reading)
+
+
+def _numbered(mask: Mask, used: IntArray) -> Mask:
+    """A mask with the place of each number among those that are `used`, the others `IGNORED`."""
+    place = np.minimum(np.searchsorted(used, mask), len(used) - 1)
+    return np.where(used[place] == mask, place, IGNORED)
+
+
+def _usual_side(pairs: Sequence[Pair]) -> int:
+    median = float(np.median([min(one.mask.shape) for one in pairs]))
+    return int(min(_USUAL_SIDE, max(MIN_SIDE, median))) // _STEP * _STEP
+
+
+def _square(image: Pixels, side: int, channels: int) -> Pixels:
+    if image.shape[2] < channels:
+        image = np.repeat(image, channels, axis=2)
+    return fitted(image, side)
+
+
+def _mask_side(side: int, n_classes: int, n: int) -> int:
+    """As the pictures', or a half, a quarter of it where all logits do not fit otherwise."""
+    while 4 * n * n_classes * side**2 > _MOST_BYTES and side % 2 == 0 and side // 2 >= MIN_SIDE:
+        side //= 2
+    return side
+
+
+def _split(
+    pairs: Sequence[Pair], images: Pixels, masks: Pixels, digest: str, draws: bool
+) -> IntArray:
+    """Parts as they are given; what is not is drawn, with equal pictures and groups whole."""
+    given = np.array(
+        [-1 if draws or one.part is None else PARTS.index(one.part) for one in pairs],
+        dtype=np.int64,
+    )
+    keys = [
+        f"group {one.group}" if one.group is not None else hashlib.sha256(image).hexdigest()
+        for one, image in zip(pairs, images, strict=True)
+    ]
+    groups = np.unique(keys, return_inverse=True)[1].ravel().astype(np.int64)
+    split = split_of(images, _commonest(masks), given, int(digest[:12], 16), groups=groups)
+    for name, n in zip(PARTS, np.bincount(split, minlength=len(PARTS)), strict=True):
+        if n < _LEAST_A_PART:
+            raise InvalidData(f"{n} pictures are for {name}, {_LEAST_A_PART} at least are needed")
+    return split
+
+
+def _commonest(masks: Pixels) -> IntArray:
+    """Of each picture the class that has most pixels beside the one that has most of all."""
+    counts = np.stack([np.bincount(one.ravel(), minlength=IGNORED + 1) for one in masks])
+    counts = counts[:, :IGNORED]
+    counts[:, counts.sum(axis=0).argmax()] = 0
+    found: IntArray = np.where(counts.max(axis=1) > 0, counts.argmax(axis=1), IGNORED)
+    return found.astype(np.int64)
+
+
+def _counts(masks: Pixels, split: IntArray, classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """In how many pictures of a part each class is."""
+    has = [np.array([(one == number).any() for one in masks]) for number in range(len(classes))]
+    return {
+        part: {name: int((has[k] & (split == p)).sum()) for k, name in enumerate(classes)}
+        for p, part in enumerate(PARTS)
+    }
+
+
+def _notes(
+    masks: Pixels,
+    images: Pixels,
+    split: IntArray,
+    classes: Sequence[str],
+    counts: Mapping[str, Mapping[str, int]],
+) -> list[str]:
+    notes = []
+    pixels = np.bincount(masks.ravel(), minlength=IGNORED + 1)[: len(classes)]
+    rare = [
+        f"{name} ({n / pixels.sum():.2%})"
+        for name, n in zip(classes, pixels, strict=True)
+        if n < _RARE * pixels.sum()
+    ]
+    if rare:
+        notes.append(f"classes of few pixels: {', '.join(rare)}")
+    for part, of_part in counts.items():
+        if missing := [name for name, n in of_part.items() if not n]:
+            notes.append(f"classes without a picture in {part}: {', '.join(missing)}")
+    keys = np.array([hashlib.sha256(one).hexdigest() for one in images])
+    trained = set(keys[split == 0].tolist())
+    twins = sum(one in trained for one in keys[split != 0].tolist())
+    if twins:
+        notes.append(
+            f"{twins} pictures for validation or testing are also among those for training: "
+            "measured quality will be too good"
+        )
+    return notes

@@ -1,0 +1,270 @@
+"""Segmentation: how masks are read, what is refused and where, and how they are judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nas_service.errors import InvalidData, InvalidSpec
+from nas_service.learning.registry import learning_task
+from nas_service.learning.segmentation.data import MaskedImages
+from nas_service.learning.segmentation.ingested import MaskedPictures, nearest
+from nas_service.learning.segmentation.metrics import Masks, iou_of
+from nas_service.learning.segmentation.shape import MaskedImageShape
+from nas_service.space.cell import NasBench201Space
+from nas_service.templates import verify
+from tests.contracts.test_segmentation import save_shapes
+
+TASK = learning_task("segmentation")
+
+
+def _read(source: Path, **answers: Any) -> MaskedPictures:
+    found = TASK.ingest(source, answers, tell=lambda *_: None, within=[source.parent], threads=1)
+    assert isinstance(found, MaskedPictures)
+    return found
+
+
+def _arrays(path: Path, **arrays: Any) -> Path:
+    generator = np.random.default_rng(0)
+    given = {
+        "x": generator.integers(0, 256, (30, 20, 24, 3)).astype(np.uint8),
+        "y": generator.integers(0, 3, (30, 20, 24)),
+        **arrays,
+    }
+    np.savez(path, **{name: one for name, one in given.items() if one is not None})
+    return path
+
+
+def _write(folder: Path, name: str, mask: np.ndarray, *, at: str = "masks") -> None:
+    """A grey picture and a mask of the same name, under one part's folder or none."""
+    picture = folder / "images" / f"{name}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(list(name.encode())).integers(0, 256, mask.shape)
+    Image.fromarray(noise.astype(np.uint8)).save(picture)
+    place = folder / at / f"{name}.png"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask.astype(np.uint8)).save(place)
+
+
+def _mask(*values: int) -> np.ndarray:
+    mask = np.zeros((24, 32), np.uint8)
+    for number, value in enumerate(values):
+        mask[4 * number : 4 * number + 4] = value
+    return mask
+
+
+def _folder(folder: Path, n: int = 20, values: tuple[int, ...] = (1, 2)) -> Path:
+    for number in range(n):
+        _write(folder, f"p{number:02d}", _mask(*values))
+    return folder
+
+
+def test_iou_is_counted_by_hand() -> None:
+    true = np.array([[[0, 0, 1], [1, 1, 255]]])
+    told = np.array([[[0, 1, 1], [1, 0, 2]]])
+    judged = Masks.of(told, true, 3)
+    # class 0: 1 shared of {0, 0} and {0, 0 wrong}: 1 / 3; class 1: 2 of 4; class 2 is nowhere
+    assert iou_of(judged.total)[:2] == pytest.approx([1 / 3, 2 / 4])
+    assert np.isnan(iou_of(judged.total)[2])
+    assert judged.miou == pytest.approx((1 / 3 + 1 / 2) / 2)
+    assert judged.pixel_accuracy == pytest.approx(3 / 5)
+    assert verify.mean_iou(list(told), list(true), 3) == pytest.approx(judged.miou)
+
+
+def test_miou_is_that_of_all_pixels_together() -> None:
+    generator = np.random.default_rng(1)
+    true, told = generator.integers(0, 4, (2, 40, 9, 9))
+    expected = [
+        ((true == k) & (told == k)).sum() / ((true == k) | (told == k)).sum() for k in range(4)
+    ]
+    judged = Masks.of(told, true, 4)
+    assert judged.miou == pytest.approx(np.mean(expected))
+    # the error is that of means over pictures where these are much alike: .0067 by 2000 resamples
+    rows = generator.integers(0, 40, (2000, 40))
+    spread = np.std([Masks(judged.confusion[some]).miou for some in rows])
+    assert judged.miou_error == pytest.approx(spread, rel=0.35)
+    assert Masks.of(true, true, 4).miou_error > 0
+
+
+def test_pictures_in_folders_are_paired_by_their_names(tmp_path: Path) -> None:
+    source = _folder(tmp_path / "set")
+    (source / "classes.txt").write_text("ground\nroad\ncar\n")
+    found = _read(source)
+    assert found.classes == ("ground", "road", "car")
+    assert (found.images.shape, found.masks.shape) == ((20, 24, 24, 1), (20, 24, 24))
+    assert found.masks[0, 5].tolist() == [2] * 24  # rows 4 to 7 are the second class
+    report = found.facts()["report"]
+    assert report["layout"] == "folders"
+    assert sum(report["counts"][part]["car"] for part in ("train", "validation", "test")) == 20
+
+
+@pytest.mark.parametrize("nested", ["train/images", "images/train"])
+def test_parts_are_those_of_folders(tmp_path: Path, nested: str) -> None:
+    for number in range(12):
+        part = ("train", "val", "test")[number % 3]
+        own = nested.replace("train", part)
+        for kind, pixels in (("images", np.full((16, 16), number)), ("masks", np.eye(16))):
+            place = tmp_path / "s" / own.replace("images", kind) / f"{number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(place)
+    found = _read(tmp_path / "s")
+    assert np.bincount(found.split).tolist() == [4, 4, 4]
+    assert found.images[found.split == 1, 0, 0, 0].tolist() == [1, 10, 4, 7]  # by name
+    drawn = _read(tmp_path / "s", split="draw")
+    assert drawn.digest == found.digest
+    assert drawn.split.tolist() != found.split.tolist()
+
+
+def test_a_mask_of_0_and_255_has_two_classes_and_else_255_is_not_asked(tmp_path: Path) -> None:
+    two = _read(_folder(tmp_path / "two", values=(255,)))
+    assert two.classes == ("0", "255")
+    assert set(np.unique(two.masks)) == {0, 1}
+    three = _read(_folder(tmp_path / "three", values=(7, 255)))
+    assert three.classes == ("0", "7")
+    assert set(np.unique(three.masks)) == {0, 1, 255}
+    assert any("255" in one and "not asked" in one for one in three.facts()["report"]["reading"])
+
+
+def test_equal_pictures_and_groups_are_on_one_side(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (30, 20, 24, 3)).astype(np.uint8)
+    x[20:] = x[:10]
+    found = _read(_arrays(tmp_path / "a.npz", x=x))
+    assert found.split[20:].tolist() == found.split[:10].tolist()
+    groups = np.arange(30) // 3
+    grouped = _read(_arrays(tmp_path / "b.npz", groups=groups))
+    sides = set(zip(groups.tolist(), grouped.split.tolist(), strict=True))
+    assert len(sides) == 10
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"x": None}, "no array x"),
+        ({"x": np.ones((30, 20, 24, 3))}, "x is float64"),
+        ({"y": np.ones((30, 20, 23), int)}, r"y is \(30, 20, 23\), masks .* \(30, 20, 24\)"),
+        ({"y": np.ones((30, 20, 24))}, "y has float64"),
+        ({"y": np.full((30, 20, 24), -1)}, r"y\[0\] has -1"),
+        ({"y": np.zeros((30, 20, 24), int)}, "every pixel is of class 0"),
+        ({"y": np.arange(30 * 480).reshape(30, 20, 24)}, "are these masks, or pictures"),
+        ({"classes": np.array(["a", "b"])}, "row 0: its mask has class 2, 2 are named"),
+        ({"split": np.array(["train"] * 29 + ["trian"])}, "'trian' in row 29"),
+        ({"groups": np.arange(3)}, "groups is"),
+        ({"groups": np.zeros(30)}, "1 groups: at least 5"),
+    ],
+)
+def test_arrays_that_cannot_be_are_named(tmp_path: Path, arrays: Any, said: str) -> None:
+    with pytest.raises(InvalidData, match=said):
+        _read(_arrays(tmp_path / "a.npz", **arrays))
+
+
+def test_files_that_cannot_be_are_named(tmp_path: Path) -> None:
+    def refused(name: str, said: str) -> None:
+        with pytest.raises(InvalidData, match=said):
+            _read(tmp_path / name)
+
+    small = _folder(tmp_path / "size")
+    Image.fromarray(_mask(1)[:20]).save(small / "masks" / "p03.png")
+    refused("size", "masks/p03.png is 32x20 pixels, its picture images/p03.png is 32x24")
+    coloured = _folder(tmp_path / "colour")
+    Image.fromarray(np.zeros((24, 32, 3), np.uint8)).save(coloured / "masks" / "p04.png")
+    refused("colour", "masks/p04.png is a picture in colours")
+    blurred = _folder(tmp_path / "jpeg")
+    (blurred / "masks" / "p05.png").unlink()
+    Image.fromarray(_mask(1)).save(blurred / "masks" / "p05.jpg")
+    refused("jpeg", "masks/p05.jpg is a JPEG")
+    broken = _folder(tmp_path / "broken")
+    (broken / "masks" / "p06.png").write_bytes(b"\x89PNG nothing")
+    refused("broken", "masks/p06.png: corrupt mask")
+    lacking = _folder(tmp_path / "lacking")
+    for number in range(3):
+        (lacking / "masks" / f"p{number:02d}.png").unlink()
+    refused("lacking", "3 of 20 pictures have no mask, the first is images/p00.png")
+    (tmp_path / "empty").mkdir()
+    refused("empty", "pictures and masks lie in images/ and masks/")
+    (tmp_path / "few.txt").write_text("x")
+    refused("few.txt", "a folder, an archive of one, or an .npz")
+
+
+def test_a_mask_without_a_picture_is_told(tmp_path: Path) -> None:
+    source = _folder(tmp_path / "set")
+    (source / "images" / "p07.png").unlink()
+    (aside,) = _read(source).facts()["report"]["set_aside"]
+    assert (aside["reason"], aside["names"]) == ("mask without a picture", ["masks/p07.png"])
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"label_column": "a"}, "label_column: masks are read without it"),
+        ({"image_size": 4}, "image_size: 4 is not between 16 and 512"),
+        ({"split": "a=test"}, "'draw' draws them anew"),
+    ],
+)
+def test_answers_that_masks_have_no_use_for_are_refused(values: Any, said: str) -> None:
+    with pytest.raises(InvalidSpec, match=said):
+        TASK.answers(values)
+
+
+@pytest.mark.parametrize("shape", [(24, 32), (32, 24), (17, 17)])
+def test_a_mask_is_cut_as_its_picture_is(shape: tuple[int, int]) -> None:
+    """Where the right half is of one class, the picture's right half stays under it."""
+    mask = np.zeros(shape, dtype=np.int64)
+    mask[:, shape[1] // 2 :] = 1
+    found = nearest(mask, 12)
+    assert found[:, :5].max() == 0
+    assert found[:, 7:].min() == 1
+    assert np.array_equal(found, verify.squared(mask, 12))
+    assert np.array_equal(nearest(mask, min(shape))[0], mask[0, _middle(shape)])
+
+
+def _middle(shape: tuple[int, int]) -> slice:
+    left = (shape[1] - min(shape)) // 2
+    return slice(left, left + min(shape))
+
+
+def test_masks_are_mirrored_with_their_pictures_and_nothing_is_shifted(tmp_path: Path) -> None:
+    found = _read(save_shapes(tmp_path / "a.npz"))
+    found.save(tmp_path / "stored.npz")
+    data = TASK.load(tmp_path / "stored.npz", max_train=20, device=torch.device("cpu"))
+    assert isinstance(data, MaskedImages)
+    inputs, mirrored = data.augmented(
+        data.train.inputs, torch.Generator().manual_seed(0), shift=2, flip=True
+    )
+    targets = data.mirrored_targets(data.train.targets, mirrored)
+    assert 0 < int(mirrored.sum()) < 20
+    for row in range(20):
+        flip = (lambda one: one.flip(-1)) if mirrored[row] else (lambda one: one)
+        assert torch.equal(inputs[row], flip(data.train.inputs[row]))
+        assert torch.equal(targets[row], flip(data.train.targets[row]))
+
+
+def test_pixels_that_nobody_asks_about_cost_nothing() -> None:
+    outputs = torch.tensor([[[[2.0, -9.0]], [[0.0, 9.0]]]])  # (1, 2, 1, 2)
+    targets = torch.tensor([[[0, 255]]])
+    assert float(TASK.loss(outputs, targets)) == pytest.approx(np.log1p(np.exp(-2.0)), abs=1e-6)
+
+
+def test_a_space_that_classifies_images_refuses_masks() -> None:
+    with pytest.raises(InvalidSpec, match="nasbench201 classifies images"):
+        NasBench201Space(MaskedImageShape(32, 3, 4, 32))  # type: ignore[arg-type]
+
+
+def test_masks_are_smaller_where_all_logits_would_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3)).astype(np.uint8)
+    source = _arrays(tmp_path / "a.npz", x=x, y=_stripes())
+    monkeypatch.setattr("nas_service.learning.segmentation.ingested._MOST_BYTES", 30 * 3 * 4 * 1000)
+    found = _read(source)
+    assert (found.facts()["size"], found.facts()["mask_side"]) == (32, 16)
+
+
+def _stripes() -> np.ndarray:
+    masks = np.zeros((30, 32, 32), dtype=np.int64)
+    masks[:, 10:20], masks[:, 20:] = 1, 2
+    return masks
