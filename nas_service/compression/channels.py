@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nas_service.compression.base import PassContext
-from nas_service.compression.structured import last_layer, require_runs
+from nas_service.compression.structured import last_layer, require_on_images, require_runs
 from nas_service.errors import StepFailed
 from nas_service.networks.build import count_macs
 from nas_service.networks.dependencies import torch_pruning_for
@@ -31,6 +31,7 @@ class ChannelsPass:
             Unsupported: torch-pruning is not installed, or does not know the network's layers.
             StepFailed: the MACs cannot be brought down that far.
         """
+        require_on_images(network, "channels")
         torch_pruning = torch_pruning_for("pass channels")
         wanted = float(context.options["macs"])
         pruned = copy.deepcopy(network).eval()

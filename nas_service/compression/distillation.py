@@ -228,7 +228,14 @@ class _Read:
     """What a network's last linear layer reads, kept at every run."""
 
     def __init__(self, network: nn.Module) -> None:
-        last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
+        layers = [m for m in network.modules() if isinstance(m, nn.Linear)]
+        if not layers:
+            raise Unsupported(
+                "pass distill_features compares what the last linear layer reads; this network has "
+                "none",
+                field="recipe",
+            )
+        last = layers[-1]
         self.value = torch.empty(0)
         self._hook = last.register_forward_pre_hook(self._keep)
 

@@ -59,7 +59,8 @@ class RecordedSamples(GraphSamples):
 
     Ranges come from them, and graphs are scored on them: a range of all that was seen learns
     nothing of a sample but how large it is, and few samples would tell losses apart too coarsely.
-    A score is one standard error below what was found, as it has to hold on other samples.
+    A score is one standard error of its difference to the original's below what was found, as it
+    has to hold on other samples.
     """
 
     given: Given
@@ -90,17 +91,19 @@ class RecordedSamples(GraphSamples):
         return value if parity_of_outputs(judged, "int8", 1.0).ok else -np.inf
 
     def _error(self, judged: JudgedOutputs) -> float:
-        """Standard error of the metric, from how it varies over parts of the samples."""
+        """Standard error of the metric's difference to the original's: jackknife over parts."""
         n = len(judged.found)
         if n < 2 * _FOLDS:
             return 0.0
+        theirs = JudgedOutputs(judged.original, judged.original, judged.targets)
         try:
-            values = [
-                self.metric.value(_some(judged, range(fold, n, _FOLDS))) for fold in range(_FOLDS)
+            lost = [
+                self.metric.value(_some(theirs, rows)) - self.metric.value(_some(judged, rows))
+                for rows in ([i for i in range(n) if i % _FOLDS != fold] for fold in range(_FOLDS))
             ]
-        except InvalidSpec:  # a part has too few of something, as of a class
+        except InvalidSpec:  # without a part there are too few of something, as of a class
             return 0.0
-        return float(np.std(values, ddof=1) / np.sqrt(_FOLDS))
+        return float(np.sqrt((_FOLDS - 1) * np.var(lost)))
 
 
 def _some(judged: JudgedOutputs, rows: Sequence[int]) -> JudgedOutputs:

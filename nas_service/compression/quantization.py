@@ -96,7 +96,7 @@ class MixedInt8Pass:
             else:
                 self._fewest_in_float(best[1], trial, wanted)
             both = context.options.get("fastest") and not one.layers_only
-            if both and self._scored(layers, other) >= wanted:
+            if both and self._scored(layers, other) >= wanted and _in_integers(other):
                 trial = _clearly_faster([trial, other], source, context)
             shutil.move(trial, destination)
 
@@ -125,6 +125,12 @@ class MixedInt8Pass:
                 f"none of {len(layers)} layers can be in int8 without more loss than is allowed"
             )
         trial.write(made, excluded=layers[:high])
+
+
+def _in_integers(graph: Path) -> bool:
+    """Whether anything of a graph is in integers at all."""
+    nodes = onnx.load(graph, load_external_data=False).graph.node
+    return any(one.op_type == "QuantizeLinear" for one in nodes)
 
 
 def _clearly_faster(made: Sequence[Path], source: Path, context: GraphContext) -> Path:

@@ -94,6 +94,13 @@ def recipes_of(deployments: Iterable[Deployment]) -> list[str]:
 
 def shipped_as(space: SearchSpace, deployments: Sequence[Deployment]) -> tuple[SearchSpace, ...]:
     """The space of what each deployment ships: narrower where its recipe makes it so."""
+    if len(space.sample.input_shape(space.sample.size)) == 3:
+        narrowed = [one for one in deployments if SearchedRecipe.of(one).width < 1.0]
+        if narrowed:
+            raise InvalidSpec(
+                f"{narrowed[0]}: width narrows networks on images, the space has one of its own",
+                field="precisions",
+            )
     widths = [SearchedRecipe.of(one).width for one in deployments]
     known = {width: NarrowedSpace(space, width) for width in widths if width < 1.0}
     return tuple(known.get(width, space) for width in widths)

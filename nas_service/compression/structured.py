@@ -27,9 +27,18 @@ def macs_ratio(reports: Sequence[Mapping[str, Any]]) -> float:
     return ratio
 
 
-def last_layer(network: nn.Module) -> nn.Linear:
-    """The last linear layer, whose outputs are what is asked for, and stay."""
-    return [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
+def last_layer(network: nn.Module) -> nn.Module:
+    """The last layer, whose outputs are what is asked for, and stay."""
+    return [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
+
+
+def require_on_images(network: nn.Module, name: str) -> None:
+    """Raise `Unsupported` for networks on signals, whose channels are not told apart here."""
+    if any(isinstance(one, nn.Conv1d) for one in network.modules()):
+        raise Unsupported(
+            f"pass {name} narrows networks on images; this one has convolutions over time",
+            field="recipe",
+        )
 
 
 def require_runs(network: nn.Module, sample: Tensor, name: str) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 
 from lookup_tables.blocks.image import kept_channels
 from nas_service.compression.base import PassContext
-from nas_service.compression.structured import last_layer, require_runs
+from nas_service.compression.structured import last_layer, require_on_images, require_runs
 from nas_service.networks.dependencies import torch_pruning_for
 
 
@@ -34,6 +34,7 @@ def narrow(network: nn.Module, sample: torch.Tensor, keep: float) -> nn.Module:
     Raises:
         Unsupported: torch-pruning is not installed, or does not know the network's layers.
     """
+    require_on_images(network, "width")
     torch_pruning = torch_pruning_for("pass width")
     narrower = copy.deepcopy(network).eval()
     last = last_layer(narrower)

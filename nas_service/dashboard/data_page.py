@@ -17,6 +17,7 @@ from nas_service.api.documents.datasets import DatasetFacts, DatasetOut, Report
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import Fact
 from nas_service.learning.registry import DEFAULT, learning_task
+from nas_service.plugins import LEARNING_TASKS, names
 from nas_service.storage import artifacts
 from nas_service.storage.datasets import PREVIEW
 
@@ -51,7 +52,13 @@ def list_datasets(request: Request, with_: With, bounds: Paging) -> Response:
     """All data sets, newest first."""
     found = datasets.list_datasets(with_, bounds)
     lines = [_line(one) for one in found.items]
-    return page(request, "datasets.html", datasets=lines, next_cursor=found.next_cursor)
+    return page(
+        request,
+        "datasets.html",
+        datasets=lines,
+        next_cursor=found.next_cursor,
+        tasks=[learning_task(one) for one in names(LEARNING_TASKS)],
+    )
 
 
 @router.post("/datasets")

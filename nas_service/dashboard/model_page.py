@@ -17,7 +17,11 @@ from nas_service.api.documents.models import ComparedFile, CompressedRow, Predic
 from nas_service.dashboard.formats import UNKNOWN, joined, percent, significant, size
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import Fact
+from nas_service.storage import datasets, devices
 from nas_service.storage.jobs import FINAL
+
+_N_OFFERED = 500
+"""Data sets and devices that a form lists."""
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -56,7 +60,17 @@ class PredictorLine:
 def list_models(request: Request, with_: With, bounds: Paging) -> Response:
     """All compressions, newest first."""
     found = compressions.list_compressions(with_, bounds)
-    return page(request, "models.html", jobs=found.items, next_cursor=found.next_cursor)
+    with with_.database.session() as session:
+        every_set = datasets.list_datasets(session, cursor=None, limit=_N_OFFERED).items
+        known_devices = devices.list_devices(session, cursor=None, limit=_N_OFFERED).items
+    return page(
+        request,
+        "models.html",
+        jobs=found.items,
+        next_cursor=found.next_cursor,
+        datasets=[one.name for one in every_set if one.ready],
+        devices=[one.name for one in known_devices],
+    )
 
 
 @router.get("/models/{compression_id}")

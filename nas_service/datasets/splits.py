@@ -96,6 +96,8 @@ def _draw_groups(
             f"{n_units} groups: at least {_FOLDS} are needed to keep each on one side",
             field="group_column",
         )
+    if np.unique(labels[rows], return_counts=True)[1].max() < _FOLDS:
+        labels = np.zeros_like(labels)  # too few of any class to have them in all parts
     folds = StratifiedGroupKFold(n_splits=_FOLDS, shuffle=True, random_state=seed % 2**32)
     numbers = np.zeros(len(rows), dtype=np.int64)
     for number, (_, held) in enumerate(folds.split(rows, labels[rows], units[rows])):

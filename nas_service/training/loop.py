@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nas_service.errors import InvalidSpec
 from nas_service.learning.base import Data, LearningTask, Split
 from nas_service.learning.metric import Judged
 from nas_service.training.device import mixed, placed
@@ -150,6 +151,8 @@ def _order(split: Split, recipe: TrainRecipe, generator: torch.Generator) -> Ten
     """Rows of an epoch, each once, or each class as often."""
     if not recipe.balanced:
         return torch.randperm(len(split), generator=generator)
+    if split.targets.ndim != 1 or split.targets.is_floating_point():
+        raise InvalidSpec("balanced: the data set's samples have no classes", field="balanced")
     counts = torch.bincount(split.targets)
     shares = 1.0 / counts[split.targets].double()
     return torch.multinomial(shares, len(split), replacement=True, generator=generator)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from nas_service.client import ApiError
 from nas_service.compilation import toolchains
@@ -21,6 +22,7 @@ from nas_service.networks.export import export, export_program
 from nas_service.networks.reference import reference
 from nas_service.settings import Settings
 from tests.agent_process import add_agent
+from tests.browser import chromium
 from tests.service import Service
 from tests.tools import lacks
 
@@ -123,6 +125,44 @@ def test_a_model_of_ones_own_is_compressed_without_any_training(
     assert rows["int8"]["shares"]["n_layers_in_precision"] > 0
     assert rows["int8"]["compressed"]["size_bytes"] < 0.5 * rows["int8"]["original"]["size_bytes"]
     assert rows["fp16"]["compressed"]["size_bytes"] < 0.7 * rows["fp16"]["original"]["size_bytes"]
+
+
+def test_a_model_is_sent_from_the_page_to_be_compressed_and_to_be_a_space(
+    service: Service, tmp_path: Path
+) -> None:
+    network = reference("resnet8", channels=1, size=SIZE, classes=CLASSES, seed=0).eval()
+    graph, program = tmp_path / "own.onnx", tmp_path / "own.pt2"
+    export(network, graph, (1, 1, SIZE, SIZE))
+    export_program(network, program, (1, 1, SIZE, SIZE))
+    with chromium() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+
+        def sent(file: Path, button: str, dataset: str = "quarters") -> None:
+            page.goto(f"{service.url}/models")
+            page.get_by_label("A model").set_input_files(file)
+            page.get_by_label("Judged on").select_option(dataset)
+            page.get_by_label("Device").select_option("this-machine")
+            page.get_by_role("button", name=button).click()
+
+        sent(graph, "Compress it", dataset="")
+        expect(page.locator("#own-model-state")).to_contain_text("dataset")
+        sent(program, "Compress it")
+        said = "onnxruntime reads an ONNX graph"
+        expect(page.locator("#own-model-state")).to_contain_text(said, timeout=60_000)
+        sent(program, "Make it a search space")
+        page.wait_for_url("**/jobs/*")
+        service.client.wait(page.url.rpartition("/")[2], timeout_s=300)
+        page.goto(f"{service.url}/searches/new?dataset=quarters")
+        options = page.locator("select[name=space] option").all_inner_texts()
+        assert any(one.startswith("elastic-") for one in options), options
+        sent(graph, "Compress it")
+        page.wait_for_url("**/models/cmp_*")
+        compression = page.url.rpartition("/")[2]
+        service.client.wait(service.client.compression(compression)["job"]["id"], timeout_s=560)
+        (row,) = service.client.compression(compression)["rows"]
+        assert (row["runtime"], row["precision"]) == ("onnxruntime", "int8")
+        assert row["compressed"]["size_bytes"] < row["original"]["size_bytes"]
 
 
 def test_an_exported_program_cannot_take_passes_on_layers(service: Service, tmp_path: Path) -> None:

@@ -46,6 +46,18 @@ def test_masks_are_searched_for_and_the_bundle_draws_them(tmp_path: Path) -> Non
         # naming the ground everywhere has .3: it is about nine tenths, and nothing else is met
         assert row["measured_accuracy"] > 0.5
         assert set(row["segmentation"]["iou"]) == {"ground", "disc", "square"}
+        int8 = {one["precision"]: one for one in winner["results"]}["int8"]
+        assert int8["parity_agreement"] >= 0.9, int8
+        made = nas.compress(
+            dataset="shapes",
+            winner=winner["id"],
+            recipe=["static_int8"],
+            targets=[{"runtime": "onnxruntime", "precision": "int8"}],
+            max_loss=1.0,
+        )
+        nas.wait(made["job"]["id"], timeout_s=300)
+        (again,) = nas.compression(made["id"])["rows"]
+        assert again["compressed"]["accuracy"] > 0.5
         files = {one["name"]: one["id"] for one in nas.every("/v1/artifacts", owner=search)}
         folder = tmp_path / "bundle"
         folder.mkdir()

@@ -102,6 +102,9 @@ def test_anomalies_are_searched_for_and_the_bundle_scores_new_windows(tmp_path: 
         assert row["certificate"]["verdict"] == "certified"
         assert row["measured_accuracy"] > 0.6  # of the way from an AUC of .5 to 1
         assert row["anomalies"]["n_anomalous"] == 40
+        int8 = {one["precision"]: one for one in winner["results"]}["int8"]
+        assert int8["parity_agreement"] >= 0.9, int8
+        assert int8["measured_accuracy"] > 0.6
         folder = tmp_path / "bundle"
         _unpack(service, search, folder)
         done = subprocess.run(

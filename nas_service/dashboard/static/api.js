@@ -25,6 +25,24 @@ export async function read(path) {
   return { body, changed: true };
 }
 
+// Sends a file, or a document as JSON; `onSent` is told the share that has gone.
+export function send(path, content, onSent = () => {}) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.upload.addEventListener("progress", ({ loaded, total }) => onSent(loaded / total));
+    request.addEventListener("load", () => {
+      const body = JSON.parse(request.responseText);
+      if (request.status < 400) done(body);
+      else failed(new Problem(body));
+    });
+    request.addEventListener("error", () => failed(new Error("the service did not answer")));
+    const isFile = content instanceof Blob;
+    if (!isFile) request.setRequestHeader("Content-Type", "application/json");
+    request.send(isFile ? content : JSON.stringify(content));
+  });
+}
+
 // Calls `look` again and again until it says that nothing more will come.
 // A hidden page waits; an error is shown and looked past.
 export async function poll(look, { everyMs, onError }) {

@@ -40,6 +40,8 @@ class MaskedPictures:
     masks: Pixels
     split: IntArray
     classes: tuple[str, ...]
+    mask_values: tuple[int, ...]
+    """The number of each class in the source's masks."""
     digest: str
     report: Mapping[str, Any] = field(default_factory=dict)
 
@@ -56,6 +58,7 @@ class MaskedPictures:
             "channels": int(self.images.shape[3]),
             "mask_side": int(self.masks.shape[1]),
             "classes": list(self.classes),
+            "mask_values": list(self.mask_values),
             **{f"n_{part}": int(n) for part, n in zip(PARTS, counts, strict=True)},
             "report": dict(self.report),
         }
@@ -84,13 +87,19 @@ def read(
     """
     tell(0.1, "reading")
     found = read_pairs(source, within)
-    classes, masks, reading = _classes(found)
+    if not found.pairs:
+        raise InvalidData("there is no picture with a mask")
+    tell(0.2, f"{len(found.pairs):,} pictures; looking at their masks")
+    classes, used, reading = _classes(found)
     side = side or _usual_side(found.pairs)
-    tell(0.5, f"{len(masks):,} pictures; bringing them to {side} pixels")
-    channels = max(one.image.shape[2] for one in found.pairs)
-    images = np.stack([_square(one.image, side, channels) for one in found.pairs])
-    mask_side = _mask_side(side, len(classes), len(masks))
-    small = np.stack([nearest(one, mask_side) for one in masks]).astype(np.uint8)
+    mask_side = _mask_side(side, len(classes), len(found.pairs))
+    tell(0.5, f"bringing them to {side} pixels")
+    channels = max(one.shape[2] for one in found.pairs)
+    images = np.empty((len(found.pairs), side, side, channels), dtype=np.uint8)
+    small = np.empty((len(found.pairs), mask_side, mask_side), dtype=np.uint8)
+    for number, one in enumerate(found.pairs):  # one by one: originals may be large
+        images[number] = _square(one.image(), side, channels)
+        small[number] = _numbered(nearest(one.mask(), mask_side), used)
     digest = hashlib.sha256(images.tobytes() + small.tobytes()).hexdigest()
     split = _split(found.pairs, images, small, digest, draws)
     counts = _counts(small, split, classes)
@@ -103,7 +112,8 @@ def read(
         tuple(notes),
         tuple(found.set_aside.as_list()),
     )
-    return MaskedPictures(images, small, split, classes, digest, report.as_dict())
+    values = tuple(int(one) for one in used)
+    return MaskedPictures(images, small, split, classes, values, digest, report.as_dict())
 
 
 def nearest(mask: Mask, side: int) -> Mask:
@@ -116,22 +126,21 @@ def nearest(mask: Mask, side: int) -> Mask:
     return found
 
 
-def _classes(found: Pairs) -> tuple[tuple[str, ...], list[Mask], tuple[str, ...]]:
-    """Names of classes, masks with their numbers from 0, and how masks are read."""
-    if not found.pairs:
-        raise InvalidData("there is no picture with a mask")
+def _classes(found: Pairs) -> tuple[tuple[str, ...], IntArray, tuple[str, ...]]:
+    """Names of classes, the number of each in masks, and how masks are read."""
     seen: Counter[int] = Counter()
+    first: dict[int, str] = {}
     for one in found.pairs:
-        values, counts = np.unique(one.mask, return_counts=True)
+        values, counts = np.unique(one.mask(), return_counts=True)
         seen.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-    two = set(seen) <= {0, IGNORED} and found.names is None
+        first = dict.fromkeys(values.tolist(), one.place) | first
+    two = set(seen) == {0, IGNORED} and (found.names is None or len(found.names) == 2)
     used = sorted(set(seen) if two else set(seen) - {IGNORED})
-    if found.names is not None:
+    if found.names is not None and not two:
         beyond = [value for value in used if value >= len(found.names)]
         if beyond:
-            place = next(one.place for one in found.pairs if (one.mask == beyond[0]).any())
             raise InvalidData(
-                f"{place}: its mask has class {beyond[0]}, {len(found.names)} are named"
+                f"{first[beyond[0]]}: its mask has class {beyond[0]}, {len(found.names)} are named"
             )
         used = list(range(len(found.names)))
     if len(used) < 2:
@@ -148,7 +157,7 @@ def _classes(found: Pairs) -> tuple[tuple[str, ...], list[Mask], tuple[str, ...]
     if not two and seen[IGNORED]:
         share = seen[IGNORED] / sum(seen.values())
         reading.append(f"pixels of {IGNORED} ({share:.1%}) are not asked about")
-    return names, [_numbered(one.mask, np.array(used)) for one in found.pairs], tuple(reading)
+    return names, np.array(used, dtype=np.int64), tuple(reading)
 
 
 def _numbered(mask: Mask, used: IntArray) -> Mask:
@@ -158,7 +167,7 @@ def _numbered(mask: Mask, used: IntArray) -> Mask:
 
 
 def _usual_side(pairs: Sequence[Pair]) -> int:
-    median = float(np.median([min(one.mask.shape) for one in pairs]))
+    median = float(np.median([min(one.shape[:2]) for one in pairs]))
     return int(min(_USUAL_SIDE, max(MIN_SIDE, median))) // _STEP * _STEP
 
 
@@ -170,7 +179,12 @@ def _square(image: Pixels, side: int, channels: int) -> Pixels:
 
 def _mask_side(side: int, n_classes: int, n: int) -> int:
     """As the pictures', or a half, a quarter of it where all logits do not fit otherwise."""
-    while 4 * n * n_classes * side**2 > _MOST_BYTES and side % 2 == 0 and side // 2 >= MIN_SIDE:
+    while 4 * n * n_classes * side**2 > _MOST_BYTES:
+        if side // 2 < MIN_SIDE:
+            raise InvalidData(
+                f"{n} pictures of {n_classes} classes are too many: what a network says of all "
+                f"pixels takes more than {_MOST_BYTES / 1024**3:.0f} GB"
+            )
         side //= 2
     return side
 
@@ -183,12 +197,17 @@ def _split(
         [-1 if draws or one.part is None else PARTS.index(one.part) for one in pairs],
         dtype=np.int64,
     )
-    keys = [
-        f"group {one.group}" if one.group is not None else hashlib.sha256(image).hexdigest()
-        for one, image in zip(pairs, images, strict=True)
-    ]
-    groups = np.unique(keys, return_inverse=True)[1].ravel().astype(np.int64)
-    split = split_of(images, _commonest(masks), given, int(digest[:12], 16), groups=groups)
+    keys = [hashlib.sha256(image).hexdigest() for image in images]
+    first = {key: number for number, key in reversed(list(enumerate(keys)))}
+    copy_of = np.array([first[key] for key in keys], dtype=np.int64)
+    groups = None
+    if pairs[0].group is not None:
+        groups = np.unique([one.group for one in pairs], return_inverse=True)[1].ravel()
+    seed = int(digest[:12], 16)
+    split = split_of(images, _commonest(masks), given, seed, copy_of=copy_of, groups=groups)
+    for number, name in enumerate(PARTS):
+        if (masks[split == number] == IGNORED).all():
+            raise InvalidData(f"of the pictures for {name} nothing is asked about")
     for name, n in zip(PARTS, np.bincount(split, minlength=len(PARTS)), strict=True):
         if n < _LEAST_A_PART:
             raise InvalidData(f"{n} pictures are for {name}, {_LEAST_A_PART} at least are needed")

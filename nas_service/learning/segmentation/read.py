@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +17,21 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from nas_service.datasets.names import HELD_OUT, PARTS, TEST, normal, part_of
-from nas_service.datasets.pictures import MAX_PIXELS, Picture, Pixels, Reading, pixels
+from nas_service.datasets.pictures import (
+    MAX_PIXELS,
+    Picture,
+    Pixels,
+    Reading,
+    header,
+    pixels,
+)
 from nas_service.datasets.report import SetAside
 from nas_service.datasets.walking import File, files_below
 from nas_service.errors import InvalidData
 
 MIN_SIDE, MAX_SIDE = 16, 512
+MAX_NUMBER = 65_535
+"""In a mask; classes are far fewer."""
 _IMAGES = {"images", "image", "imgs", "img", "pictures", "photos", "frames", "inputs", "x"}
 _MASKS = {
     *("masks", "mask", "labels", "label", "annotations", "annotation", "segmentation"),
@@ -37,11 +50,16 @@ Mask = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture `(h, w, 1 or 3)`, its mask `(h, w)` of numbers, its part where that is given."""
+    """A picture and its mask: their sizes, and their pixels when these are asked for.
+
+    `part` and `group` are None where none is given.
+    """
 
     place: str
-    image: Pixels
-    mask: Mask
+    shape: tuple[int, int, int]
+    """Height, width and channels."""
+    image: Callable[[], Pixels]
+    mask: Callable[[], Mask]
     part: str | None = None
     group: str | None = None
 
@@ -74,9 +92,12 @@ def read_pairs(source: Path, within: Sequence[Path]) -> Pairs:
 
 def _arrays(path: Path) -> Pairs:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            raise InvalidData(f"{path.name} is one array; an .npz with x and y is needed")
+        with stored:
             found = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidData(
             f"{path.name} cannot be read: it is damaged, or has Python objects in place of numbers"
         ) from error
@@ -97,6 +118,8 @@ def _arrays(path: Path) -> Pairs:
         raise InvalidData(f"y has {y.dtype}; masks are whole numbers", field="y")
     if y.shape != x.shape[:3]:
         raise InvalidData(f"y is {y.shape}, masks of these pictures are {x.shape[:3]}", field="y")
+    if int(y.max()) > MAX_NUMBER:
+        raise InvalidData(f"y has {int(y.max())}; a mask's numbers are small", field="y")
     if int(y.min()) < 0:
         row = int(np.argmax(y.reshape(len(y), -1).min(axis=1) < 0))
         raise InvalidData(
@@ -108,20 +131,25 @@ def _arrays(path: Path) -> Pairs:
         raise InvalidData(f"groups is {groups.shape}, x has {len(x)} pictures", field="groups")
     names = None
     if "classes" in found:
-        names = tuple(str(one) for one in found["classes"].ravel())
+        names = _apart(tuple(str(one) for one in found["classes"].ravel()), "classes")
     others = sorted(set(found) - {"x", "y", "split", "groups", "classes"})
     notes = [f"arrays that are not read: {', '.join(others)}"] if others else []
     pairs = [
         Pair(
             f"row {row}",
-            x[row],
-            y[row].astype(np.int64),
+            x.shape[1:],
+            partial(x.__getitem__, row),
+            partial(_row, y, row),
             parts[row],
             None if groups is None else str(groups[row]),
         )
         for row in range(len(x))
     ]
     return Pairs(pairs, names, "arrays", notes)
+
+
+def _row(y: npt.NDArray[Any], row: int) -> Mask:
+    return np.asarray(y[row], dtype=np.int64)
 
 
 def _parts(split: npt.NDArray[Any] | None, n: int) -> list[str | None]:
@@ -183,34 +211,72 @@ def _by_name(
 
 
 def _pair(image: File, mask: File) -> Pair:
-    read = pixels(Picture(image.place, "", image.path), Reading())
-    numbers = _mask(mask)
-    if int(numbers.min()) < 0:
-        raise InvalidData(f"{mask.place} has {int(numbers.min())}; classes are numbered from 0")
-    if numbers.shape != read.shape[:2]:
+    picture = Picture(image.place, "", image.path)
+    told = header(picture)
+    if told.bits > 8:
         raise InvalidData(
-            f"{mask.place} is {numbers.shape[1]}x{numbers.shape[0]} pixels, its picture "
-            f"{image.place} is {read.shape[1]}x{read.shape[0]}"
+            f"{image.place} has {told.bits} bits a channel; pictures with masks are of 8 bits: "
+            "convert them, with what is to be black and white"
+        )
+    height, width = _size_of(mask)
+    if (height, width) != (told.height, told.width):
+        raise InvalidData(
+            f"{mask.place} is {width}x{height} pixels, its picture {image.place} is "
+            f"{told.width}x{told.height}"
         )
     part = next((found for one in image.names[:-1] if (found := part_of(one)) is not None), None)
-    return Pair(image.place, read, numbers, TEST if part == HELD_OUT else part)
+    return Pair(
+        image.place,
+        (height, width, told.channels),
+        partial(pixels, picture, Reading()),
+        partial(_mask, mask),
+        TEST if part == HELD_OUT else part,
+    )
+
+
+def _size_of(file: File) -> tuple[int, int]:
+    """Height and width of a mask, which has to be one."""
+    with _opened(file) as opened:
+        if opened.format == "JPEG":
+            raise InvalidData(f"{file.place} is a JPEG, which changes a mask's numbers")
+        if opened.mode not in {"1", "L", "P", "I", "I;16", "I;16B", "I;16L"}:
+            raise InvalidData(
+                f"{file.place} is a picture in colours ({opened.mode}); a mask has a number "
+                "(or a palette's colour) a pixel, that of its class"
+            )
+        return opened.height, opened.width
 
 
 def _mask(file: File) -> Mask:
     """A mask's numbers; colours of a palette are its numbers."""
+    with _opened(file) as opened:
+        numbers = np.asarray(opened).astype(np.int64)
+    if int(numbers.min()) < 0 or int(numbers.max()) > MAX_NUMBER:
+        raise InvalidData(
+            f"{file.place} has numbers from {int(numbers.min())} to {int(numbers.max())}; classes "
+            f"are numbered from 0 to {MAX_NUMBER} at most"
+        )
+    return numbers
+
+
+@contextmanager
+def _opened(file: File) -> Iterator[Image.Image]:
     try:
-        with Image.open(file.path) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise InvalidData(f"{file.place}: {opened.width}x{opened.height} pixels are many")
-            if opened.format == "JPEG":
-                raise InvalidData(f"{file.place} is a JPEG, which changes a mask's numbers")
-            if opened.mode not in {"1", "L", "P", "I", "I;16", "I;16B", "I;16L"}:
-                raise InvalidData(
-                    f"{file.place} is a picture in colours ({opened.mode}); a mask has a number "
-                    "(or a palette's colour) a pixel, that of its class"
-                )
-            return np.asarray(opened).astype(np.int64)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata; large ones are refused here
+            with Image.open(file.path) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise InvalidData(
+                        f"{file.place}: {opened.width}x{opened.height} pixels are too many"
+                    )
+                yield opened
+    except (
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    ) as error:
         raise InvalidData(f"{file.place}: corrupt mask ({error})") from error
 
 
@@ -223,4 +289,12 @@ def _names(folder: Path) -> tuple[str, ...] | None:
         lines = path.read_text().splitlines()
     except UnicodeDecodeError as error:
         raise InvalidData(f"{_NAMES} is not UTF-8: {error}") from error
-    return tuple(one.strip() for one in lines if one.strip())
+    return _apart(tuple(one.strip() for one in lines if one.strip()), _NAMES)
+
+
+def _apart(names: tuple[str, ...], place: str) -> tuple[str, ...]:
+    """Names of classes, each of one."""
+    twice = sorted({one for one in names if names.count(one) > 1})
+    if twice:
+        raise InvalidData(f"{place}: two classes are called {twice[0]!r}")
+    return names

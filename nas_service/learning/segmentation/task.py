@@ -150,4 +150,8 @@ class Segmentation(ImageTask):
     def preprocessing(self, facts: Mapping[str, Any], data: Data, size: int) -> dict[str, Any]:
         """See `LearningTask.preprocessing`; the output is a logit a class and pixel of the mask."""
         told = super().preprocessing(facts, data, size)
-        return {**told, "mask_side": int(facts["mask_side"])}
+        return {
+            **told,
+            "mask_side": int(facts["mask_side"]),
+            "mask_values": list(facts["mask_values"]),
+        }

@@ -29,8 +29,9 @@ MOST_CODE = 16
 MOST_STEPS, MOST_OUTPUTS = 64, 640
 """Windows are given back averaged to so many steps; fewer where channels are many."""
 _LEAST_STEPS = 8
-_CLOSE = 0.1
-"""Two networks say the same where they differ by less than this share of the answers' spread."""
+_CLOSE = 0.3
+"""Two networks say the same where they differ by less than this share of the answers' spread: by
+ten decibels. Their scores are about as near as this squared; the AUC judges these."""
 _FALSE_ALARMS = 0.01
 
 
@@ -53,9 +54,14 @@ class Scores:
 
     @cached_property
     def auc(self) -> float:
-        """The chance that an anomaly scores higher than a normal window; equal ones count half."""
+        """The chance that an anomaly scores higher than a normal window; equal ones count half.
+
+        Half where either kind is absent: nothing is told then.
+        """
         ranks = _ranks(self.scores)
         n_odd, n_usual = self._counts
+        if not n_odd or not n_usual:
+            return 0.5
         above = ranks[self.anomalous].sum() - n_odd * (n_odd + 1) / 2
         return float(above / (n_odd * n_usual))
 
@@ -63,6 +69,8 @@ class Scores:
     def auc_error(self) -> float:
         """Standard error of `auc` (Hanley and McNeil, 1982), never below that of one window."""
         n_odd, n_usual = self._counts
+        if not n_odd or not n_usual:
+            return 0.5
         one, two = self.auc / (2 - self.auc), 2 * self.auc**2 / (1 + self.auc)
         spread = (
             self.auc * (1 - self.auc)
@@ -75,12 +83,15 @@ class Scores:
     def threshold(self) -> float:
         """The score that at most 1 % of the normal windows exceed."""
         usual = np.sort(self.scores[~self.anomalous])
+        if not usual.size:
+            return 0.0
         return float(usual[-1 - int(_FALSE_ALARMS * len(usual))])
 
     @property
     def found(self) -> float:
         """The share of anomalies above `threshold`."""
-        return float((self.scores[self.anomalous] > self.threshold).mean())
+        found = self.scores[self.anomalous] > self.threshold
+        return float(found.mean()) if found.size else 0.0
 
     @property
     def _counts(self) -> tuple[int, int]:

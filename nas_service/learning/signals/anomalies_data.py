@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nas_service.errors import InvalidData
 from nas_service.learning.base import Split
 from nas_service.learning.signals.anomalies import answer_steps
 from nas_service.learning.signals.data import SignalData, load
@@ -40,6 +41,15 @@ class AnomalyData(SignalData):
             for one in (self.train, self.validation, self.test)
         )
         return replace(other, train=train, validation=validation, test=test)
+
+    def require_model(self, shape: tuple[int, ...], n_outputs: int) -> None:
+        """See `Data.require_model`: as many numbers as a window is compared by, no more."""
+        super().require_model(shape, n_outputs)
+        if n_outputs != self.n_outputs:
+            raise InvalidData(
+                f"the model gives {n_outputs} numbers, windows are compared by {self.n_outputs}",
+                field="dataset",
+            )
 
     def answers(self, inputs: Tensor, anomalous: Tensor) -> Tensor:
         """Targets of stored windows: what a network should give, and whether it is an anomaly."""

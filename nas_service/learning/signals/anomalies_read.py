@@ -47,16 +47,18 @@ def read_anomalies(
     aside = (part == _TRAIN) & (flags == 1)
     kept = ~aside
     others = [name for name in names if name != normal]
+    # parts of a part have both kinds, however the source was sorted
+    order = np.random.default_rng(int(digest[:12], 16)).permutation(np.flatnonzero(kept))
     windows = replace(
         found,
-        inputs=found.inputs[kept],
-        labels=found.labels[kept],
-        groups=None if found.groups is None else found.groups[kept],
-        part=part[kept],
+        inputs=found.inputs[order],
+        labels=found.labels[order],
+        groups=None if found.groups is None else found.groups[order],
+        part=part[order],
         reading=(*found.reading, f"normal is {normal!r}; anomalies are {', '.join(others)}"),
         set_aside=(*found.set_aside, *_set_aside(found, aside)),
     )
-    flags = flags[kept]
+    flags = flags[order]
     _require_both(windows.part, flags)
     report = report_of(windows, flags, (NORMAL, ANOMALOUS))
     report = replace(report, notes=tuple(one for one in report.notes if "in train" not in one))
@@ -66,6 +68,8 @@ def read_anomalies(
 
 def _normal(names: Sequence[str], given: str | None) -> str:
     if given is not None:
+        if given not in names and given.removesuffix(".0") in names:
+            given = given.removesuffix(".0")
         if given not in names:
             raise InvalidSpec(
                 f"normal: no window is labelled {given!r}; labels are {', '.join(names)}",
@@ -84,19 +88,48 @@ def _normal(names: Sequence[str], given: str | None) -> str:
 
 def _parts(found: Windows, flags: IntArray, digest: str) -> IntArray:
     """Parts as they are given; drawn, anomalies without a group go where networks are judged."""
+    generator = np.random.default_rng(int(digest[:12], 16))
+    units = np.arange(len(found)) if found.groups is None else found.groups
     free = found.part == DRAWN
-    if found.groups is not None or not free.all():
-        return parts_of(found, flags, digest, numbers=False)
+    if not free.all():
+        part = _with_validation(found.part, flags, units, generator)
+        return parts_of(replace(found, part=part), flags, digest, numbers=False)
+    # what has no normal window can teach nothing
+    with_normal = np.isin(units, units[flags == 0])
     part = np.empty(len(found), dtype=np.int64)
-    usual = flags == 0
+    part[~with_normal] = _halved(units[~with_normal], generator)
     calm = replace(
-        found, inputs=found.inputs[usual], labels=found.labels[usual], part=found.part[usual]
+        found,
+        inputs=found.inputs[with_normal],
+        labels=found.labels[with_normal],
+        groups=None if found.groups is None else found.groups[with_normal],
+        part=found.part[with_normal],
     )
-    part[usual] = parts_of(calm, flags[usual], digest, numbers=False)
-    odd = np.flatnonzero(~usual)
-    np.random.default_rng(int(digest[:12], 16)).shuffle(odd)
-    part[odd[::2]], part[odd[1::2]] = _TEST, _VALIDATION
+    part[with_normal] = parts_of(calm, flags[with_normal], digest, numbers=False)
     return part
+
+
+def _with_validation(
+    part: IntArray, flags: IntArray, units: IntArray, generator: np.random.Generator
+) -> IntArray:
+    """Given parts; half of what is for testing where nothing else has anomalies to choose by."""
+    known = set(part.tolist())
+    if _VALIDATION in known or _TEST not in known or (flags[part != _TEST] == 1).any():
+        return part
+    found = part.copy()
+    # kind by kind where each window is by itself, else whole groups
+    alone = len(np.unique(units)) == len(units)
+    kinds = flags if alone else np.zeros_like(flags)
+    for kind in np.unique(kinds):
+        rows = (part == _TEST) & (kinds == kind)
+        found[rows] = _halved(units[rows], generator)
+    return found
+
+
+def _halved(units: IntArray, generator: np.random.Generator) -> IntArray:
+    """Testing for half of the units, validation for the others, whole ones: `(n,)`."""
+    every = generator.permutation(np.unique(units))
+    return np.where(np.isin(units, every[::2]), _TEST, _VALIDATION)
 
 
 def _set_aside(found: Windows, aside: npt.NDArray[np.bool_]) -> list[dict[str, object]]:
@@ -114,7 +147,8 @@ def _require_both(part: IntArray, flags: IntArray) -> None:
             if n < _LEAST:
                 raise InvalidData(
                     f"{n} {name} windows are for {PARTS[number]}, {_LEAST} at least are needed "
-                    "to judge by"
+                    "to judge by; `--split draw` draws given parts anew"
                 )
-    if not (part == _TRAIN).any():
-        raise InvalidData("no normal window is left to train on")
+    n = int((part == _TRAIN).sum())
+    if n < _LEAST:
+        raise InvalidData(f"{n} normal windows are left to train on, {_LEAST} at least are needed")

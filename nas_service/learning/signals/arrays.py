@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,13 @@ def read_arrays(path: Path) -> Windows:
         InvalidData: says which array, and where in it.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        arrays = np.load(path, allow_pickle=False)
+        if isinstance(arrays, np.ndarray):
+            raise InvalidData(f"{path.name} is one array; an .npz with x and y is needed")
+        with arrays:
             found = {name: arrays[name] for name in arrays.files if name in _KNOWN}
             others = sorted(set(arrays.files) - set(_KNOWN))
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidData(
             f"{path.name} cannot be read: it is damaged, or has Python objects in place of numbers "
             "and texts"
@@ -53,7 +57,7 @@ def read_arrays(path: Path) -> Windows:
             f"x is read as {inputs.shape[1]} channels of {inputs.shape[2]} steps; if it is the "
             "other way round, swap its last two axes"
         )
-    rate = float(found["rate_hz"]) if "rate_hz" in found else None
+    rate = _rate(found["rate_hz"]) if "rate_hz" in found else None
     return Windows(
         inputs,
         labels,
@@ -64,6 +68,14 @@ def read_arrays(path: Path) -> Windows:
         rate_hz=rate,
         notes=notes,
     )
+
+
+def _rate(value: npt.NDArray[np.generic]) -> float:
+    if value.size != 1 or value.dtype.kind not in "iuf" or not float(value.ravel()[0]) > 0:
+        raise InvalidData(
+            f"rate_hz is {value.tolist()!r}; a number above 0 is needed", field="rate_hz"
+        )
+    return float(value.ravel()[0])
 
 
 def _inputs(x: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:

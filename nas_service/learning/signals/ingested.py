@@ -22,6 +22,7 @@ from nas_service.learning.signals.read import DRAWN, IntArray, Windows
 
 PARTS = ("train", "validation", "test")
 _LEAST_A_PART = 2
+_LEAST_DRAWN = 5
 _QUANTILES = 5
 """Numbers are drawn into parts as classes of so many equal shares."""
 _UNEVEN = 10.0
@@ -136,6 +137,11 @@ def named(labels: npt.NDArray[Any]) -> tuple[tuple[str, ...], IntArray]:
         if not (labels == np.round(labels)).all():
             raise InvalidData("y has numbers between whole ones: is it regression?", field="y")
         labels = labels.astype(np.int64)
+    if labels.dtype.kind == "S":
+        try:
+            labels = np.char.decode(labels, "utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidData(f"y has text that is not UTF-8: {error}", field="y") from error
     names, codes = np.unique(labels, return_inverse=True)
     if len(names) < 2:
         raise InvalidData(f"every window is {str(names[0])!r}: two classes are needed", field="y")
@@ -157,6 +163,10 @@ def parts_of(found: Windows, targets: npt.NDArray[Any], digest: str, *, numbers:
     if numbers:
         edges = np.quantile(targets, np.linspace(0, 1, _QUANTILES + 1)[1:-1])
         strata = np.searchsorted(edges, targets[:, 0])
+    if found.groups is None and len(found) < _LEAST_DRAWN and (found.part == DRAWN).any():
+        raise InvalidData(
+            f"{len(found)} windows: at least {_LEAST_DRAWN} are needed to draw parts of"
+        )
     groups = found.groups if found.groups is not None else np.arange(len(found))
     part = split_of(
         found.inputs,  # type: ignore[arg-type]  # read only where groups are not given

@@ -118,7 +118,8 @@ class ElasticDescription:
                 f"{sample.input_shape(sample.size)}",
                 field="space",
             )
-        if sample.n_outputs > self.n_outputs:
+        exactly = getattr(sample, "code", 0) > 0
+        if sample.n_outputs > self.n_outputs or (exactly and sample.n_outputs < self.n_outputs):
             raise InvalidSpec(
                 f"the model of space {self.name} gives {self.n_outputs} numbers, the data set asks "
                 f"for {sample.n_outputs}",

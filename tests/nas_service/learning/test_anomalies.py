@@ -15,6 +15,7 @@ from nas_service.learning.registry import learning_task
 from nas_service.learning.signals.anomalies import Scores, answer_steps
 from nas_service.learning.signals.anomalies_data import AnomalyData
 from nas_service.learning.signals.ingested import Signals
+from nas_service.templates import verify
 from nas_service.templates.preprocess_signal import Preprocessing
 from tests.contracts.test_signals import save_beats
 
@@ -74,6 +75,21 @@ def test_an_alarm_is_false_once_in_a_hundred_normal_windows() -> None:
     assert judged.found == 0.5
 
 
+def test_where_one_kind_is_absent_nothing_is_told() -> None:
+    for judged in (_scores([1.0, 2.0], []), _scores([], [1.0, 2.0])):
+        assert (judged.auc, judged.auc_error) == (0.5, 0.5)
+        assert np.isfinite([judged.threshold, judged.found]).all()
+
+
+def test_parts_of_a_part_have_both_kinds_however_the_source_was_sorted(tmp_path: Path) -> None:
+    y = np.repeat(["normal", "odd"], [400, 100])
+    found = _read(_arrays(tmp_path / "a.npz", y))
+    for part in (1, 2):
+        first = found.targets[found.windows.part == part][:30]
+        assert 5 < int(first.sum()) < 25
+    assert np.array_equal(found.targets == 1, found.windows.labels == "odd")
+
+
 def test_training_sees_normal_windows_alone(tmp_path: Path) -> None:
     found = _read(save_beats(tmp_path / "a.npz"))
     part, flags = found.windows.part, found.targets
@@ -101,6 +117,45 @@ def test_groups_stay_on_one_side_and_their_anomalies_are_set_aside(tmp_path: Pat
     assert len(found.windows) == 60 - aside["n"]
 
 
+def test_groups_of_anomalies_alone_are_for_judging(tmp_path: Path) -> None:
+    groups = np.arange(100) // 4
+    y = np.where(groups < 20, "ok", "broken")
+    for seed in range(5):
+        x = np.random.default_rng(seed).normal(size=(100, 2, 16))
+        np.savez(tmp_path / "a.npz", x=x, y=y, groups=groups)
+        found = _read(tmp_path / "a.npz")
+        assert len(found.windows) == 100  # nothing is set aside
+        for part in (1, 2):
+            assert found.targets[found.windows.part == part].sum() in (8, 12)
+
+
+def test_half_of_a_given_test_part_is_for_validation_where_there_is_none(tmp_path: Path) -> None:
+    split = np.array(["train"] * 20 + ["test"] * 24)
+    y = np.array(["ok"] * 20 + ["ok", "broken", "ok"] * 8)
+    found = _read(_arrays(tmp_path / "a.npz", y, split=split))
+    counts = [np.bincount(found.targets[found.windows.part == part]).tolist() for part in (1, 2)]
+    assert counts == [[8, 4], [8, 4]]
+    assert not found.targets[found.windows.part == 0].any()
+
+
+@pytest.mark.parametrize(
+    ("y", "normal"),
+    [
+        (np.array([b"ok", b"odd"] * 20), "ok"),
+        (np.array([0.0, 1.0] * 20), "0"),
+        (np.array([False, True] * 20), "False"),
+    ],
+)
+def test_labels_of_any_kind_have_the_same_names_in_the_bundle(
+    tmp_path: Path, y: Any, normal: str
+) -> None:
+    found = _read(_arrays(tmp_path / "a.npz", y))
+    assert found.facts()["normal"] == normal
+    assert [verify.named(one) == normal for one in y] == [True, False] * 20
+    if y.dtype.kind == "f":
+        assert _read(tmp_path / "a.npz", normal="0.0").facts()["normal"] == "0"
+
+
 def test_parts_that_are_given_are_kept(tmp_path: Path) -> None:
     split = ["train"] * 10 + ["validation"] * 8 + ["test"] * 8
     y = [0] * 10 + [0, 1] * 8
@@ -114,6 +169,7 @@ def test_parts_that_are_given_are_kept(tmp_path: Path) -> None:
         (["a", "b"] * 20, {}, "which label is that of normal windows. a, b; answer with --normal"),
         (["ok", "good"] * 20, {}, "which label"),
         (["a", "b"] * 20, {"normal": "c"}, "no window is labelled 'c'; labels are a, b"),
+        (["normal"] * 1 + ["odd"] * 40, {}, "1 windows: at least 5 are needed to draw parts of"),
         (["normal"] * 40, {}, "every window is 'normal'"),
         (["normal"] * 37 + ["odd"] * 3, {}, "1 anomalous windows are for validation"),
         ([0.0, np.nan] * 20, {}, "empty in 20 of 40 windows"),
@@ -158,6 +214,14 @@ def test_a_window_is_compared_with_itself_normalised_and_averaged(tmp_path: Path
     other = data.normalised((0.0, 0.0), (2.0, 2.0))
     assert torch.allclose(other.test.targets[3, :-1].double(), x.flatten() / 2.0, atol=1e-6)
     assert torch.equal(other.test.targets[:, -1], data.test.targets[:, -1])
+
+
+def test_models_that_give_more_than_a_window_do_not_fit(tmp_path: Path) -> None:
+    _, data = _loaded(save_beats(tmp_path / "a.npz"), tmp_path)
+    data.require_model((1, 2, 40), 80)
+    for outputs in (79, 81):
+        with pytest.raises(InvalidData, match=f"the model gives {outputs} numbers"):
+            data.require_model((1, 2, 40), outputs)
 
 
 def test_noise_on_a_window_is_not_to_be_given_back(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from nas_service.learning.segmentation.metrics import Masks, iou_of
 from nas_service.learning.segmentation.shape import MaskedImageShape
 from nas_service.space.cell import NasBench201Space
 from nas_service.templates import verify
+from nas_service.training.loop import TrainRecipe, batches
 from tests.contracts.test_segmentation import save_shapes
 
 TASK = learning_task("segmentation")
@@ -38,6 +39,13 @@ def _arrays(path: Path, **arrays: Any) -> Path:
     }
     np.savez(path, **{name: one for name, one in given.items() if one is not None})
     return path
+
+
+def _unasked() -> np.ndarray:
+    """Masks in which nothing is asked about but in two of them."""
+    masks = np.full((30, 20, 24), 255)
+    masks[0], masks[1, :10], masks[1, 10:] = 0, 0, 1
+    return masks
 
 
 def _write(folder: Path, name: str, mask: np.ndarray, *, at: str = "masks") -> None:
@@ -121,11 +129,16 @@ def test_parts_are_those_of_folders(tmp_path: Path, nested: str) -> None:
 
 
 def test_a_mask_of_0_and_255_has_two_classes_and_else_255_is_not_asked(tmp_path: Path) -> None:
-    two = _read(_folder(tmp_path / "two", values=(255,)))
-    assert two.classes == ("0", "255")
+    source = _folder(tmp_path / "two", values=(255,))
+    two = _read(source)
+    assert (two.classes, two.mask_values) == (("0", "255"), (0, 255))
     assert set(np.unique(two.masks)) == {0, 1}
+    (source / "classes.txt").write_text("ground\nroad\n")
+    named = _read(source)
+    assert (named.classes, named.mask_values) == (("ground", "road"), (0, 255))
+    assert named.facts()["report"]["counts"]["test"]["road"] > 0
     three = _read(_folder(tmp_path / "three", values=(7, 255)))
-    assert three.classes == ("0", "7")
+    assert (three.classes, three.mask_values) == (("0", "7"), (0, 7))
     assert set(np.unique(three.masks)) == {0, 1, 255}
     assert any("255" in one and "not asked" in one for one in three.facts()["report"]["reading"])
 
@@ -135,10 +148,12 @@ def test_equal_pictures_and_groups_are_on_one_side(tmp_path: Path) -> None:
     x[20:] = x[:10]
     found = _read(_arrays(tmp_path / "a.npz", x=x))
     assert found.split[20:].tolist() == found.split[:10].tolist()
-    groups = np.arange(30) // 3
-    grouped = _read(_arrays(tmp_path / "b.npz", groups=groups))
+    groups = np.arange(30) // 2
+    # the pictures of 20 to 29 are those of 0 to 9, and pull their groups together
+    grouped = _read(_arrays(tmp_path / "b.npz", x=x, groups=groups))
     sides = set(zip(groups.tolist(), grouped.split.tolist(), strict=True))
-    assert len(sides) == 10
+    assert len(sides) == 15
+    assert grouped.split[20:].tolist() == grouped.split[:10].tolist()
 
 
 @pytest.mark.parametrize(
@@ -155,6 +170,9 @@ def test_equal_pictures_and_groups_are_on_one_side(tmp_path: Path) -> None:
         ({"split": np.array(["train"] * 29 + ["trian"])}, "'trian' in row 29"),
         ({"groups": np.arange(3)}, "groups is"),
         ({"groups": np.zeros(30)}, "1 groups: at least 5"),
+        ({"classes": np.array(["a", "b", "a"])}, "classes: two classes are called 'a'"),
+        ({"y": np.full((30, 20, 24), 2**40)}, "y has 1099511627776; a mask's numbers are small"),
+        ({"y": _unasked()}, "of the pictures for validation nothing is asked about"),
     ],
 )
 def test_arrays_that_cannot_be_are_named(tmp_path: Path, arrays: Any, said: str) -> None:
@@ -186,8 +204,16 @@ def test_files_that_cannot_be_are_named(tmp_path: Path) -> None:
     refused("lacking", "3 of 20 pictures have no mask, the first is images/p00.png")
     (tmp_path / "empty").mkdir()
     refused("empty", "pictures and masks lie in images/ and masks/")
+    deep = _folder(tmp_path / "deep")
+    Image.fromarray(_mask(1).astype(np.uint16) * 999).save(deep / "images" / "p08.png")
+    refused("deep", "images/p08.png has 16 bits a channel; pictures with masks are of 8 bits")
     (tmp_path / "few.txt").write_text("x")
     refused("few.txt", "a folder, an archive of one, or an .npz")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    refused("empty.npz", "empty.npz cannot be read")
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
+    refused("one.npz", "one.npz is one array")
 
 
 def test_a_mask_without_a_picture_is_told(tmp_path: Path) -> None:
@@ -249,6 +275,26 @@ def test_pixels_that_nobody_asks_about_cost_nothing() -> None:
     assert float(TASK.loss(outputs, targets)) == pytest.approx(np.log1p(np.exp(-2.0)), abs=1e-6)
 
 
+def test_a_bundle_judges_masks_by_the_numbers_that_they_came_with() -> None:
+    mask = np.array([[0, 7, 255], [7, 0, 0]])
+    assert verify.numbered(mask, [0, 7]).tolist() == [[0, 1, 2], [1, 0, 0]]
+    told = np.array([[0, 1, 1], [1, 0, 1]])
+    # of 5 pixels that are asked about 4 are right: 2 of 3 of class 0, 2 of 3 of class 7
+    found = verify.mean_iou([told], [verify.numbered(mask, [0, 7])], 2)
+    assert found == pytest.approx(2 / 3)
+
+
+def test_models_that_answer_with_other_masks_do_not_fit(tmp_path: Path) -> None:
+    found = _read(save_shapes(tmp_path / "a.npz"))
+    found.save(tmp_path / "stored.npz")
+    data = TASK.load(tmp_path / "stored.npz", max_train=None, device=torch.device("cpu"))
+    data.require_model((1, 3, 24, 24), 3 * 24 * 24)  # as a winner of its own search answers
+    with pytest.raises(InvalidData, match="not searched for masks"):
+        data.require_model((1, 3, 24, 24), 10)
+    with pytest.raises(InvalidSpec, match="balanced: the data set's samples have no classes"):
+        batches(data, TrainRecipe(balanced=True), torch.Generator())
+
+
 def test_a_space_that_classifies_images_refuses_masks() -> None:
     with pytest.raises(InvalidSpec, match="nasbench201 classifies images"):
         NasBench201Space(MaskedImageShape(32, 3, 4, 32))  # type: ignore[arg-type]
@@ -262,6 +308,9 @@ def test_masks_are_smaller_where_all_logits_would_not_fit(
     monkeypatch.setattr("nas_service.learning.segmentation.ingested._MOST_BYTES", 30 * 3 * 4 * 1000)
     found = _read(source)
     assert (found.facts()["size"], found.facts()["mask_side"]) == (32, 16)
+    monkeypatch.setattr("nas_service.learning.segmentation.ingested._MOST_BYTES", 30 * 3 * 4 * 100)
+    with pytest.raises(InvalidData, match="30 pictures of 3 classes are too many"):
+        _read(source)
 
 
 def _stripes() -> np.ndarray:
