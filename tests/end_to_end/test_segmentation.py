@@ -51,6 +51,7 @@ def test_masks_are_searched_for_and_the_bundle_draws_them(tmp_path: Path) -> Non
         made = nas.compress(
             dataset="shapes",
             winner=winner["id"],
+            device="here",
             recipe=["static_int8"],
             targets=[{"runtime": "onnxruntime", "precision": "int8"}],
             max_loss=1.0,
