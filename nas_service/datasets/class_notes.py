@@ -17,6 +17,10 @@ MIN_PER_CLASS = 10
 UNEQUAL = 10.0
 """Classes this many times as large as others are told."""
 
+_IMAGES = {"images", "image", "imgs", "img", "pictures", "photos"}
+_MASKS = {"masks", "mask", "annotations", "labels", "segmentation", "gt"}
+"""Folders that are no classes but pictures and what belongs to each."""
+
 
 def require_classes(pictures: Sequence[Picture], classes: Sequence[str]) -> None:
     """Raise unless there are two classes or more, each with enough pictures."""
@@ -54,6 +58,12 @@ def on_classes(pictures: Sequence[Picture], classes: Sequence[str]) -> list[str]
         for names in folded.values()
         if len(names) > 1
     ]
+    masks, images = (sorted(set(folded) & some) for some in (_MASKS, _IMAGES))
+    if masks and images:
+        notes.append(
+            f"classes {images[0]!r} and {masks[0]!r} sound like pictures and their masks: "
+            "`--task segmentation` reads those"
+        )
     return notes
 
 

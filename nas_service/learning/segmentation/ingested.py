@@ -19,8 +19,11 @@ from nas_service.datasets.report import Report
 from nas_service.datasets.splits import split_of
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
+from nas_service.learning.segmentation.arrays import read_arrays
+from nas_service.learning.segmentation.folders import read_folder
 from nas_service.learning.segmentation.metrics import IGNORED
-from nas_service.learning.segmentation.read import MIN_SIDE, Mask, Pair, Pairs, read_pairs
+from nas_service.learning.segmentation.pairs import Mask, Pair, Pairs
+from nas_service.learning.segmentation.shape import MIN_SIDE
 
 IntArray = npt.NDArray[np.int64]
 _USUAL_SIDE = 96
@@ -86,7 +89,7 @@ def read(
         InvalidData: says what is at fault, and where.
     """
     tell(0.1, "reading")
-    found = read_pairs(source, within)
+    found = _pairs(source, within)
     if not found.pairs:
         raise InvalidData("there is no picture with a mask")
     tell(0.2, f"{len(found.pairs):,} pictures; looking at their masks")
@@ -114,6 +117,16 @@ def read(
     )
     values = tuple(int(one) for one in used)
     return MaskedPictures(images, small, split, classes, values, digest, report.as_dict())
+
+
+def _pairs(source: Path, within: Sequence[Path]) -> Pairs:
+    if source.suffix.lower() == ".npz":
+        return read_arrays(source)
+    if not source.is_dir():
+        raise InvalidData(
+            f"{source.name}: pictures with masks are a folder, an archive of one, or an .npz"
+        )
+    return read_folder(source, within)
 
 
 def nearest(mask: Mask, side: int) -> Mask:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MASKED_IMAGE = "masked_image"
+MIN_SIDE, MAX_SIDE = 16, 512
+"""Pixels of pictures as they are stored."""
 
 
 @dataclass(frozen=True, slots=True)

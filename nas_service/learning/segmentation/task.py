@@ -13,7 +13,12 @@ from nas_service.learning.base import Array, Data, Ingested, Progress, TrainingS
 from nas_service.learning.images import ImageTask
 from nas_service.learning.metric import Judged, Metric
 from nas_service.learning.segmentation.metrics import IGNORED, METRICS, Masks, iou_of
-from nas_service.learning.segmentation.shape import MASKED_IMAGE, MaskedImageShape
+from nas_service.learning.segmentation.shape import (
+    MASKED_IMAGE,
+    MAX_SIDE,
+    MIN_SIDE,
+    MaskedImageShape,
+)
 from nas_service.space.base import Sample
 
 if TYPE_CHECKING:
@@ -36,8 +41,6 @@ class Segmentation(ImageTask):
 
     def answers(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """See `LearningTask.answers`: how large pictures are, and whether parts are drawn."""
-        from nas_service.learning.segmentation.read import MAX_SIDE, MIN_SIDE
-
         given = {name: value for name, value in values.items() if value is not None}
         if unknown := sorted(set(given) - set(_OWN)):
             raise InvalidSpec(f"{unknown[0]}: masks are read without it", field=unknown[0])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nas_service.datasets.inspection import inspect
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.learning.registry import learning_task
 from nas_service.learning.segmentation.data import MaskedImages
@@ -317,3 +318,9 @@ def _stripes() -> np.ndarray:
     masks = np.zeros((30, 32, 32), dtype=np.int64)
     masks[:, 10:20], masks[:, 20:] = 1, 2
     return masks
+
+
+def test_folders_of_pictures_and_masks_are_no_classes(tmp_path: Path) -> None:
+    """Read as pictures with a label each, they are said to sound like something else."""
+    found = inspect(_folder(tmp_path / "set"))
+    assert any("`--task segmentation` reads those" in one for one in found.report.notes)
