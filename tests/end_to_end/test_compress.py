@@ -150,7 +150,12 @@ def test_a_model_is_sent_from_the_page_to_be_compressed_and_to_be_a_space(
         sent(program, "Compress it")
         said = "onnxruntime reads an ONNX graph"
         expect(page.locator("#own-model-state")).to_contain_text(said, timeout=60_000)
-        sent(program, "Make it a search space")
+        page.get_by_label("Mean of").fill("0.5,half")
+        page.get_by_role("button", name="Make it a search space").click()
+        expect(page.locator("#own-model-state")).to_have_text("half is not a number")
+        page.get_by_label("Mean of").fill("0.5")
+        page.get_by_label("Standard deviation").fill("0.25")
+        page.get_by_role("button", name="Make it a search space").click()
         page.wait_for_url("**/jobs/*")
         service.client.wait(page.url.rpartition("/")[2], timeout_s=300)
         page.goto(f"{service.url}/searches/new?dataset=quarters")
