@@ -18,7 +18,7 @@ import numpy as np
 from nas_service.learning.base import Array, Data, Ingested, Progress
 from nas_service.learning.metric import Judged, Metric
 from nas_service.learning.signals.common import SignalTask
-from nas_service.learning.signals.window import Window
+from nas_service.learning.signals.window import Window, answer_steps
 from nas_service.space.base import Sample
 
 if TYPE_CHECKING:
@@ -26,18 +26,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_CODE = 16
-MOST_STEPS, MOST_OUTPUTS = 64, 640
-"""Windows are given back averaged to so many steps; fewer where channels are many."""
-_LEAST_STEPS = 8
 _CLOSE = 0.3
 """Two networks say the same where they differ by less than this share of the answers' spread: by
 ten decibels. Their scores are about as near as this squared; the AUC judges these."""
 _FALSE_ALARMS = 0.01
-
-
-def answer_steps(channels: int, steps: int) -> int:
-    """Steps that a window is averaged to before it is compared with what a network gave."""
-    return min(steps, max(_LEAST_STEPS, min(MOST_STEPS, MOST_OUTPUTS // channels)))
 
 
 @dataclass(frozen=True)

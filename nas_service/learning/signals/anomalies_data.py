@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Split
-from nas_service.learning.signals.anomalies import answer_steps
 from nas_service.learning.signals.data import SignalData, load
+from nas_service.learning.signals.window import answer_steps
 
 _NOISE = 0.1
 """Standard deviation of the noise on training windows, as a share of their channel's."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SIGNAL = "signal"
+MOST_STEPS, MOST_OUTPUTS = 64, 640
+"""Windows are given back averaged to so many steps; fewer where channels are many."""
+_LEAST_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +38,8 @@ class Window:
         """Plain JSON values."""
         code = {"code": self.code} if self.code else {}
         return {"size": self.size, "channels": self.channels, "outputs": self.outputs, **code}
+
+
+def answer_steps(channels: int, steps: int) -> int:
+    """Steps that a window is averaged to before it is compared with what a network gave."""
+    return min(steps, max(_LEAST_STEPS, min(MOST_STEPS, MOST_OUTPUTS // channels)))

@@ -12,9 +12,10 @@ import torch
 
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.learning.registry import learning_task
-from nas_service.learning.signals.anomalies import Scores, answer_steps
+from nas_service.learning.signals.anomalies import Scores
 from nas_service.learning.signals.anomalies_data import AnomalyData
 from nas_service.learning.signals.ingested import Signals
+from nas_service.learning.signals.window import answer_steps
 from nas_service.templates import verify
 from nas_service.templates.preprocess_signal import Preprocessing
 from tests.contracts.test_signals import save_beats
