@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser import chromium
+from tests.bundles import unpack
 from tests.contracts.test_segmentation import save_shapes
 from tests.service import Service
 from tests.toy_search import toy_search
@@ -59,12 +60,8 @@ def test_masks_are_searched_for_and_the_bundle_draws_them(tmp_path: Path) -> Non
         nas.wait(made["job"]["id"], timeout_s=300)
         (again,) = nas.compression(made["id"])["rows"]
         assert again["compressed"]["accuracy"] > 0.5
-        files = {one["name"]: one["id"] for one in nas.every("/v1/artifacts", owner=search)}
         folder = tmp_path / "bundle"
-        folder.mkdir()
-        nas.download(files["bundle.zip"], folder / "bundle.zip")
-        with zipfile.ZipFile(folder / "bundle.zip") as archive:
-            archive.extractall(folder)
+        unpack(nas, search, folder)
         done = subprocess.run(
             [sys.executable, str(folder / "verify.py"), str(shapes)],
             capture_output=True,

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import chromium
+from tests.bundles import unpack
 from tests.contracts.test_signals import save_beats
 from tests.service import Service
 from tests.toy_search import toy_search
@@ -106,7 +107,7 @@ def test_anomalies_are_searched_for_and_the_bundle_scores_new_windows(tmp_path: 
         assert int8["parity_agreement"] >= 0.9, int8
         assert int8["measured_accuracy"] > 0.6
         folder = tmp_path / "bundle"
-        _unpack(service, search, folder)
+        unpack(service.client, search, folder)
         done = subprocess.run(
             [sys.executable, str(folder / "verify.py"), str(beats)],
             capture_output=True,
@@ -139,17 +140,9 @@ def _keeps_the_rules(service: Service, search: str) -> None:
     assert told["never width = 1.0"]["removed_share"] == pytest.approx(0.25, abs=0.03)
 
 
-def _unpack(service: Service, search: str, folder: Path) -> None:
-    files = {one["name"]: one["id"] for one in service.client.every("/v1/artifacts", owner=search)}
-    folder.mkdir()
-    service.client.download(files["bundle.zip"], folder / "bundle.zip")
-    with zipfile.ZipFile(folder / "bundle.zip") as archive:
-        archive.extractall(folder)
-
-
 def _run_bundle(service: Service, search: str, folder: Path, row: dict[str, Any]) -> None:
     """With what is in the bundle alone, on recordings that nobody has seen."""
-    _unpack(service, search, folder)
+    unpack(service.client, search, folder)
     spec = importlib.util.spec_from_file_location("own", folder / "preprocess_signal.py")
     assert spec is not None
     assert spec.loader is not None

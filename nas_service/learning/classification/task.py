@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nas_service.learning.base import Array, LearningTask
+from nas_service.learning.base import Array
 from nas_service.learning.classification.classes import Classification
 from nas_service.learning.classification.metrics import METRICS, unequal
 from nas_service.learning.metric import Judged, Metric
+from nas_service.learning.outputs import LogitsTask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class ClassificationTask(LearningTask):
+class ClassificationTask(LogitsTask):
     """Outputs are logits `(n, classes)`, targets class numbers `(n,)`.
 
     Facts have `classes`, and `report` with the samples of each part by class.
@@ -31,25 +32,6 @@ class ClassificationTask(LearningTask):
         from torch.nn import functional
 
         return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
-
-    def distillation_loss(
-        self, outputs: Tensor, answers: Tensor, temperature: float = 1.0
-    ) -> Tensor:
-        """See `LearningTask.distillation_loss`: Hinton et al., 2015.
-
-        Cross entropy of softened answers, scaled to keep its gradient's size.
-        """
-        import torch
-        from torch.nn import functional
-
-        target = torch.softmax(answers.detach() / temperature, dim=1)
-        return functional.cross_entropy(outputs / temperature, target) * temperature**2
-
-    def mean_answer(self, answers: Tensor) -> Tensor:
-        """See `LearningTask.mean_answer`: the logarithm of mean probabilities."""
-        import torch
-
-        return torch.softmax(answers, dim=2).mean(0).clamp_min(1e-12).log()
 
     def judge(self, outputs: Array, targets: Array) -> Judged:
         """See `LearningTask.judge`."""

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_service.errors import InvalidSpec
-from nas_service.learning.base import Array, Data, Ingested, LearningTask, Progress, TrainingSize
+from nas_service.learning.base import Array, Data, Ingested, Progress, TrainingSize
 from nas_service.learning.imitation.agreement import METRICS, Imitated, decided
 from nas_service.learning.imitation.shape import ARRAY, ArrayShape
 from nas_service.learning.metric import Judged
+from nas_service.learning.outputs import NumbersTask
 from nas_service.space.base import Sample
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ TEACHER = "teacher"
 """The answer that names the model whose answers are learned."""
 
 
-class Imitation(LearningTask):
+class Imitation(NumbersTask):
     """Outputs and targets are numbers `(n, k)`: the teacher's answers."""
 
     name = "imitation"
@@ -85,17 +86,6 @@ class Imitation(LearningTask):
         missed: Tensor = (outputs - targets).square().mean()
         spread = targets.var(dim=0).mean().clamp_min(1.0) if len(targets) > 1 else 1.0
         return missed / spread
-
-    def distillation_loss(
-        self, outputs: Tensor, answers: Tensor, temperature: float = 1.0
-    ) -> Tensor:
-        """See `LearningTask.distillation_loss`: the same."""
-        del temperature
-        return self.loss(outputs, answers.detach())
-
-    def mean_answer(self, answers: Tensor) -> Tensor:
-        """See `LearningTask.mean_answer`."""
-        return answers.mean(0)
 
     def judge(self, outputs: Array, targets: Array) -> Judged:
         """See `LearningTask.judge`."""

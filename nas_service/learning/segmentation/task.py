@@ -12,6 +12,7 @@ from nas_service.errors import InvalidSpec
 from nas_service.learning.base import Array, Data, Ingested, Progress, TrainingSize
 from nas_service.learning.images import ImageTask
 from nas_service.learning.metric import Judged, Metric
+from nas_service.learning.outputs import LogitsTask
 from nas_service.learning.segmentation.metrics import IGNORED, METRICS, Masks, iou_of
 from nas_service.learning.segmentation.shape import (
     MASKED_IMAGE,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _OWN = ("image_size", "split")
 
 
-class Segmentation(ImageTask):
+class Segmentation(ImageTask, LogitsTask):
     """Outputs are logits `(n, classes, side, side)`, targets class numbers `(n, side, side)`."""
 
     name = "segmentation"
@@ -102,22 +103,6 @@ class Segmentation(ImageTask):
             outputs, targets, ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum"
         )
         return total / asked
-
-    def distillation_loss(
-        self, outputs: Tensor, answers: Tensor, temperature: float = 1.0
-    ) -> Tensor:
-        """See `LearningTask.distillation_loss`: of each pixel as of a sample to be classified."""
-        import torch
-        from torch.nn import functional
-
-        target = torch.softmax(answers.detach() / temperature, dim=1)
-        return functional.cross_entropy(outputs / temperature, target) * temperature**2
-
-    def mean_answer(self, answers: Tensor) -> Tensor:
-        """See `LearningTask.mean_answer`: the logarithm of mean probabilities."""
-        import torch
-
-        return torch.softmax(answers, dim=2).mean(0).clamp_min(1e-12).log()
 
     def judge(self, outputs: Array, targets: Array) -> Judged:
         """See `LearningTask.judge`."""

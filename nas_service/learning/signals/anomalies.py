@@ -17,6 +17,7 @@ import numpy as np
 
 from nas_service.learning.base import Array, Data, Ingested, Progress
 from nas_service.learning.metric import Judged, Metric
+from nas_service.learning.outputs import NumbersTask
 from nas_service.learning.signals.common import SignalTask
 from nas_service.learning.signals.window import Window, answer_steps
 from nas_service.space.base import Sample
@@ -91,7 +92,7 @@ class Scores:
         return n_odd, self.n - n_odd
 
 
-class SignalAnomalies(SignalTask):
+class SignalAnomalies(SignalTask, NumbersTask):
     """Outputs are windows `(n, k)`, targets `(n, k + 1)`: the same and 1 of an anomaly or 0."""
 
     name = "signal_anomalies"
@@ -142,17 +143,6 @@ class SignalAnomalies(SignalTask):
 
         del smoothing
         return functional.mse_loss(outputs, targets[:, : outputs.shape[1]])
-
-    def distillation_loss(
-        self, outputs: Tensor, answers: Tensor, temperature: float = 1.0
-    ) -> Tensor:
-        """See `LearningTask.distillation_loss`."""
-        del temperature
-        return self.loss(outputs, answers.detach())
-
-    def mean_answer(self, answers: Tensor) -> Tensor:
-        """See `LearningTask.mean_answer`."""
-        return answers.mean(0)
 
     def judge(self, outputs: Array, targets: Array) -> Judged:
         """See `LearningTask.judge`."""

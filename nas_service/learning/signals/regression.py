@@ -10,6 +10,7 @@ import numpy as np
 
 from nas_service.learning.base import Array
 from nas_service.learning.metric import Judged, Metric
+from nas_service.learning.outputs import NumbersTask
 from nas_service.learning.signals.common import SignalTask
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Errors:
         return float(max(spread, 1.0 / self.n))
 
 
-class SignalRegression(SignalTask):
+class SignalRegression(SignalTask, NumbersTask):
     """Outputs and targets are numbers `(n, 1)`."""
 
     name = "signal_regression"
@@ -67,17 +68,6 @@ class SignalRegression(SignalTask):
 
         del smoothing
         return functional.mse_loss(outputs, targets)
-
-    def distillation_loss(
-        self, outputs: Tensor, answers: Tensor, temperature: float = 1.0
-    ) -> Tensor:
-        """See `LearningTask.distillation_loss`."""
-        del temperature
-        return self.loss(outputs, answers.detach())
-
-    def mean_answer(self, answers: Tensor) -> Tensor:
-        """See `LearningTask.mean_answer`."""
-        return answers.mean(0)
 
     def judge(self, outputs: Array, targets: Array) -> Judged:
         """See `LearningTask.judge`."""
