@@ -87,7 +87,10 @@ def test_two_agents_and_the_service_are_killed_and_both_profiles_end(
 
 
 def _a_third_is_priced_by_few_networks(service: Service, folder: Path) -> None:
-    """It measures eight networks; what blocks cost comes from the two that were profiled."""
+    """It measures eight networks; what blocks cost comes from the two that were profiled.
+
+    A quarter of them may have been seen unsteady, which is said and left out.
+    """
     nas = service.client
     third = add_agent(service, folder, "third")
     third.start()
@@ -100,13 +103,16 @@ def _a_third_is_priced_by_few_networks(service: Service, folder: Path) -> None:
     (target,) = nas.get("/v1/devices/third/targets")
     (table,) = nas.get("/v1/lookup-tables", target_id=target["id"])["items"]
     told = table["provenance"]["transfer"]
-    assert told["n_networks"] == 8
+    assert told["n_networks"] + told["n_unstable_left_out"] == 8
+    assert told["n_unstable_left_out"] <= 2
+    assert len(table["provenance"]["calibration_networks"]) == told["n_networks"]
     assert len(told["references"]) == 2
     assert isinstance(told["doubtful"], bool)
     assert table["n_measured"] == 0
     assert table["n_entries"] > 32
-    assert table["latency_check"]["n"] == 7
-    assert table["latency_check"]["mean_error"] < 0.4
+    check = table["latency_check"]
+    assert check["n"] == len(check["networks"]) in {7, 7 - check["n_unstable"]}
+    assert check["mean_error"] < 0.4
 
 
 def _a_device_that_moved_is_profiled_anew(service: Service, folder: Path) -> None:

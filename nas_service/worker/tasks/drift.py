@@ -156,7 +156,7 @@ def profiled_anew(context: Context, tables: Sequence[StoredTable]) -> list[Profi
         asked = Profiling(
             space=table.provenance["space"],
             sample={sample.name: sample.as_dict()},
-            networks=None if transfer is None else transfer["n_networks"],
+            networks=None if transfer is None else _n_asked(transfer),
         )
         _, precisions = wanted.setdefault(asked.model_dump_json(), (asked, set()))
         precisions.add(one.name)
@@ -164,6 +164,11 @@ def profiled_anew(context: Context, tables: Sequence[StoredTable]) -> list[Profi
         asked.model_copy(update={"precisions": sorted(precisions)})
         for asked, precisions in wanted.values()
     ]
+
+
+def _n_asked(transfer: dict[str, Any]) -> int:
+    """Networks that were measured: a table made again is not made from fewer and fewer."""
+    return int(transfer["n_networks"]) + int(transfer.get("n_unstable_left_out", 0))
 
 
 def _probes(table: StoredTable) -> list[dict[str, Any]]:

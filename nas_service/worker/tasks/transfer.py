@@ -77,6 +77,10 @@ def transfer_device(context: Context, job: ProfileJob, report: Progress) -> None
             chosen = steady(fit)
             found = _table_of(space, target, rows, chosen, references)
             state = {
+                "transfer": {
+                    **found.table.provenance["transfer"],
+                    "n_unstable_left_out": k - len(chosen),
+                },
                 "references": references_as_dict(profiler.references),
                 "steadiness": steadiness_of([*fit.values(), *check.values()], profiler.steadiness),
             }
