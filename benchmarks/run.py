@@ -27,6 +27,7 @@ BENCHMARKS = {
     "structure": "what is counted of the code: cycles, long functions, untested modules",
     "surface": "polls a second, a page of 50,000 candidates, the look-up of a token",
     "signals": "a whole search on signals, beside a tuned 1-D CNN and ridge on random convolutions",
+    "detection": "a whole search for boxes, on scenes composed of real pictures",
     "elastic": "networks of one's own made elastic: what can be chosen, do their members run",
     "packaged": "models that ship inside packages, compressed with samples of their own kind",
     "gpu": "training, compiling and measuring on a GPU, beside the processor",

@@ -31,6 +31,7 @@ from lookup_tables.measuring.feeds import random_inputs
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.protocol import measure
 from lookup_tables.measuring.timing import REFERENCE, SUSTAINED, Protocol
+from lookup_tables.model import joined
 from lookup_tables.profile import references_from
 from lookup_tables.runtimes.registry import (
     load,
@@ -211,9 +212,9 @@ def _bound(model: Any, feeds: Mapping[str, Any]) -> Callable[[], object]:
 
 
 def _outputs(model: Any, given: Any) -> Any:
-    """First output of each prepared sample `(n, ...)`, one at a time."""
+    """Outputs of each prepared sample `(n, ...)`, one at a time."""
     (name,) = model.inputs
-    return np.concatenate([np.array(model.run({name: one[None]})[0]) for one in given])
+    return np.concatenate([joined(model.run({name: one[None]})) for one in given])
 
 
 def _pack(values: Any) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,3 +31,11 @@ class Model(Protocol):
     def run(self, feeds: Mapping[str, Array]) -> list[Array]:
         """Outputs of one run; arrays may be overwritten by the next."""
         ...
+
+
+def joined(outputs: Sequence[Array]) -> Array:
+    """The outputs of one run in an array of its own: several `(1, k, ...)` stand along `k`.
+
+    A detector's scores and boxes are two, each with a range of its own in integers.
+    """
+    return np.array(outputs[0]) if len(outputs) == 1 else np.concatenate(list(outputs), axis=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lookup_tables.errors import LookupTableError
+from lookup_tables.model import joined
 from lookup_tables.runtimes.registry import load, runtime_points
 from lookup_tables.target import Target
 from nas_service import plugins
@@ -38,9 +39,9 @@ class Executable:
         return [np.array(one) for one in self._model.run(given)]
 
     def run(self, sample: FloatArray32) -> FloatArray32:
-        """The first output `(1, ...)` of one prepared sample `(1, ...)`, of a file of one input."""
+        """Outputs `(1, ...)` of one prepared sample `(1, ...)`, of a file of one input."""
         (name,) = self._model.inputs
-        return np.array(self._model.run({name: sample})[0], dtype=np.float32)
+        return np.asarray(joined(self._model.run({name: sample})), dtype=np.float32)
 
 
 def compare(

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nas_service.compression.base import PassContext
-from nas_service.compression.structured import last_layer, require_on_images, require_runs
+from nas_service.compression.structured import last_layers, require_on_images, require_runs
 from nas_service.errors import StepFailed
 from nas_service.networks.build import count_macs
 from nas_service.networks.dependencies import torch_pruning_for
@@ -37,7 +37,7 @@ class ChannelsPass:
         pruned = copy.deepcopy(network).eval()
         sample = torch.zeros(context.data.example(context.size))
         before = count_macs(pruned, sample)
-        last = last_layer(pruned)
+        last = last_layers(pruned)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pruner = torch_pruning.pruner.MetaPruner(
@@ -49,7 +49,7 @@ class ChannelsPass:
                 max_pruning_ratio=0.9,
                 iterative_steps=_STEPS,
                 round_to=int(context.options["round_to"]),
-                ignored_layers=[last],
+                ignored_layers=last,
             )
             for _ in range(_STEPS):
                 pruner.step()

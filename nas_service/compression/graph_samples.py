@@ -12,6 +12,7 @@ import onnx
 import onnxruntime as ort
 import torch
 
+from lookup_tables.model import joined
 from nas_service.compression.base import GraphContext, GraphSamples, PassContext
 from nas_service.errors import InvalidSpec
 from nas_service.learning.base import LearningTask
@@ -49,7 +50,7 @@ class DataSamples(GraphSamples):
     def score(self, graph: Path) -> float:
         """See `GraphSamples.score`."""
         targets = self._context.data.validation.targets[:_HELD_OUT].numpy()
-        outputs = np.concatenate([first for first, *_ in outputs_of(graph, self.held_out(graph))])
+        outputs = np.concatenate([joined(one) for one in outputs_of(graph, self.held_out(graph))])
         return _score(self._context.data.task, outputs, targets)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.errors import Unsupported
+from nas_service.networks.blocks.base import BlockModule
 
 STRUCTURED = ("channels", "width")
 """Passes that remove channels: accuracy is paid for speed, so the speed has to come."""
@@ -27,9 +28,11 @@ def macs_ratio(reports: Sequence[Mapping[str, Any]]) -> float:
     return ratio
 
 
-def last_layer(network: nn.Module) -> nn.Module:
-    """The last layer, whose outputs are what is asked for, and stay."""
-    return [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
+def last_layers(network: nn.Module) -> list[nn.Module]:
+    """The layers whose outputs are what is asked for, and stay; one, unless a block has more."""
+    modules = list(network.modules())
+    told = [one for m in modules if isinstance(m, BlockModule) for one in m.last_layers()]
+    return told or [[m for m in modules if isinstance(m, nn.Linear | nn.Conv2d)][-1]]
 
 
 def require_on_images(network: nn.Module, name: str) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 
 from lookup_tables.blocks.image import kept_channels
 from nas_service.compression.base import PassContext
-from nas_service.compression.structured import last_layer, require_on_images, require_runs
+from nas_service.compression.structured import last_layers, require_on_images, require_runs
 from nas_service.networks.dependencies import torch_pruning_for
 
 
@@ -37,13 +37,13 @@ def narrow(network: nn.Module, sample: torch.Tensor, keep: float) -> nn.Module:
     require_on_images(network, "width")
     torch_pruning = torch_pruning_for("pass width")
     narrower = copy.deepcopy(network).eval()
-    last = last_layer(narrower)
+    last = last_layers(narrower)
     importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = torch_pruning.DependencyGraph().build_dependency(narrower, example_inputs=sample)
         groups = list(
-            graph.get_all_groups(ignored_layers=[last], root_module_types=[nn.Conv2d, nn.Linear])
+            graph.get_all_groups(ignored_layers=last, root_module_types=[nn.Conv2d, nn.Linear])
         )
         for group in groups:
             root, prune = group[0].dep.target.module, group[0].dep.handler

@@ -1,4 +1,4 @@
-"""The middle square of a picture, at the size of the data set."""
+"""Pictures at the size of the data set: the middle square of each, or the whole, stretched."""
 
 from __future__ import annotations
 
@@ -31,4 +31,13 @@ def fitted(pixels: Pixels, side: int, whole: tuple[int, int] | None = None) -> P
     box = (left - first_column, top - first_row, right - first_column, bottom - first_row)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     resized = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))
+    return resized[..., None] if resized.ndim == 2 else resized
+
+
+def stretched(pixels: Pixels, side: int) -> Pixels:
+    """The whole of `(height, width, c)` at `(side, side, c)`, each axis by itself, as `fitted`."""
+    if pixels.shape[:2] == (side, side):
+        return pixels
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    resized = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
     return resized[..., None] if resized.ndim == 2 else resized

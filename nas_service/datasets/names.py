@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Collection
 
+from nas_service.errors import InvalidData
+
 TRAIN, VALIDATION, TEST = PARTS = ("train", "validation", "test")
 HELD_OUT = "held out"
 """A part that may be for validation or for testing: its name does not tell."""
@@ -87,3 +89,11 @@ def speaks_of_a_part(name: str) -> bool:
 def belongs_to_the_system(name: str) -> bool:
     """Whether file managers and tools made it, not the user: hidden, resource forks, thumbnails."""
     return name.startswith(".") or name.lower() in _SYSTEM
+
+
+def names_apart(names: tuple[str, ...], place: str) -> tuple[str, ...]:
+    """Names of classes, each of one; `InvalidData` says which two have the same."""
+    twice = sorted({one for one in names if names.count(one) > 1})
+    if twice:
+        raise InvalidData(f"{place}: two classes are called {twice[0]!r}")
+    return names

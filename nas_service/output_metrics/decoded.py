@@ -12,8 +12,9 @@ from itertools import groupby
 import numpy as np
 
 from nas_service.errors import InvalidSpec
+from nas_service.learning.detection.boxes import Detections
 from nas_service.output_metrics.base import OutputMetric
-from nas_service.output_metrics.boxes import Detections, detections_of, mean_average_precision
+from nas_service.output_metrics.boxes import TAKEN, detections_of, mean_average_precision
 from nas_service.recorded.feeds import Array
 from nas_service.recorded.outputs import JudgedOutputs
 
@@ -84,9 +85,9 @@ class MeanAveragePrecision(OutputMetric):
             )
         told = [detections_of(one[0]) for one in pair.found]
         if judged.targets is None:
-            right = [detections_of(one[0]).above(0.25) for one in pair.original]
+            right = [detections_of(one[0]).above(TAKEN) for one in pair.original]
         else:
-            right = [Detections.true(np.asarray(one)) for one in judged.targets]
+            right = [Detections.true(np.asarray(one).reshape(1, -1, 5)) for one in judged.targets]
         return mean_average_precision(told, right)
 
 

@@ -3,8 +3,9 @@
 Elastic in input resolution, width, depth, kernel, expansion and squeeze-excitation, sized to the
 images of a data set. It departs from its models where small devices gain: ReLU throughout (it
 vanishes in int8, hard-swish does not), and expansion 1 makes a block depthwise separable
-(depthwise and projection alone, as in MobileNetV1). Where a sample has a mask, maps stay larger,
-and a class is named for every pixel (after Long et al., 2015, fully convolutional networks).
+(depthwise and projection alone, as in MobileNetV1). Where a sample has a mask or boxes, maps stay
+larger: a class is named for every pixel (after Long et al., 2015, fully convolutional networks),
+or scores and distances are given for every cell of two maps (see `box_head`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookup_tables.blocks import Block
+from lookup_tables.blocks.box_head import BoxHeadBlock
 from lookup_tables.blocks.convolution import ConvReluBlock
 from lookup_tables.blocks.head import HeadBlock
 from lookup_tables.blocks.mask_head import MaskHeadBlock
@@ -36,6 +38,7 @@ from nas_service.space.mbconv_features import MbconvFeatures
 STEM = 16
 STAGES = (32, 48, 64, 96)
 HEAD = 192
+BOX_HEAD = 96
 WIDTHS = (0.5, 0.75, 1.0)
 DEPTHS = (1, 2, 3)
 KERNELS = (3, 5, 7)
@@ -53,14 +56,14 @@ def scaled(channels: int, width: float) -> int:
     return max(8, int(channels * width + 4) // 8 * 8)
 
 
-def strides_for(size: int, *, masks: bool = False) -> tuple[int, ...]:
+def strides_for(size: int, *, places: bool = False) -> tuple[int, ...]:
     """Strides of the stem and of the four stages, for a last feature map of about 4 pixels.
 
-    Where it is a mask, one of about 16: where things are has to be seen.
+    Where it is about `places`, one of about 16: where things are has to be seen.
     """
-    wanted = min(5, max(0, round(math.log2(size / (16 if masks else 4)))))
+    wanted = min(5, max(0, round(math.log2(size / (16 if places else 4)))))
     # where a halving goes first: 0 is the stem, 1..4 the stages
-    order = (0, 1, 2, 3, 4) if masks else (3, 2, 1, 0, 4)
+    order = (0, 1, 2, 3, 4) if places else (3, 2, 1, 0, 4)
     halved = set(order[:wanted])
     return tuple(2 if place in halved else 1 for place in range(5))
 
@@ -75,9 +78,10 @@ class MbconvSpace:
 
     def __init__(self, image: ImageShape) -> None:
         classes = getattr(image, "n_classes", 0)
-        if image.size < 8 or image.channels not in {1, 3} or classes < 2:
+        least = 1 if getattr(image, "grid", 0) else 2
+        if image.size < 8 or image.channels not in {1, 3} or classes < least:
             raise InvalidSpec(
-                f"mbconv needs images of at least 8 pixels, 1 or 3 channels and 2 classes, "
+                f"mbconv needs images of at least 8 pixels, 1 or 3 channels and {least} classes, "
                 f"not {image.as_dict()}"
             )
         self.sample = image
@@ -93,7 +97,8 @@ class MbconvSpace:
                 decisions.append(Decision(f"stage{stage}.layer{layer}.expansion", EXPANSIONS))
         self.decisions = tuple(decisions)
         self._mask_side = getattr(image, "mask_side", 0)
-        self.strides = strides_for(image.size, masks=self._mask_side > 0)
+        self._grid = getattr(image, "grid", 0)
+        self.strides = strides_for(image.size, places=self._mask_side + self._grid > 0)
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -205,13 +210,15 @@ class MbconvSpace:
         resolution, width = values
         side = self._size_after(resolution, 5)
         channels, middle = scaled(STAGES[-1], width), scaled(HEAD, width)
+        classes = self.sample.n_classes
+        if self._grid:
+            return (BoxHeadBlock(channels, side, scaled(BOX_HEAD, width), classes, self._grid),)
         if self._mask_side:
-            classes = self.sample.n_classes
             return (MaskHeadBlock(channels, side, middle, classes, self._mask_side),)
         return (
             HeadBlock(
                 channels,
-                self.sample.n_classes,
+                classes,
                 side,
                 side,
                 mid_channels=middle,

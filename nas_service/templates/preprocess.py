@@ -6,8 +6,9 @@
     images = prepare.file("cat.jpg")   # with Pillow
 
 It does what the service did at the import and in training: the picture is composed over
-the background where it has alpha, cut to its middle square, brought to the data set's size as
-Pillow does (bilinear, over all pixels of larger pictures), normalised, brought to the model's size.
+the background where it has alpha, cut to its middle square (or, where boxes are found in it, left
+whole and stretched), brought to the data set's size as Pillow does (bilinear, over all pixels of
+larger pictures), normalised, brought to the model's size.
 JPEGs of more than six times the size are read at a part of their size by `file`, as at the import;
 their pixels in full differ by about half a level of 255.
 """
@@ -42,7 +43,7 @@ class Preprocessing:
         told = self.told
         values = in_8_bits(np.asarray(pixels), told.get("value_range"))
         values = with_channels(values, told["channels"], told.get("background", "#ffffff"))
-        return self.normalised(fitted(values, told.get("stored_size", told["size"])))
+        return self.normalised(self.sized(values, told.get("stored_size", told["size"])))
 
     def file(self, path: str | Path) -> Array:
         """The model's input of a picture's file, read as the import read files."""
@@ -70,7 +71,13 @@ class Preprocessing:
         limits = told.get("value_range") or ((0, 65535) if deep else None)
         values = in_8_bits(pixels, limits if deep else None)
         values = with_channels(values, told["channels"], told.get("background", "#ffffff"))
-        return self.normalised(fitted(values, side, (height, width)))
+        return self.normalised(self.sized(values, side, (height, width)))
+
+    def sized(self, pixels: Array, side: int, whole: tuple[int, int] | None = None) -> Array:
+        """The picture at the data set's size."""
+        if self.told.get("cut", "middle square") == "middle square":
+            return fitted(pixels, side, whole)
+        return stretched(pixels, side)
 
     def normalised(self, stored: Array) -> Array:
         """The model's input of a picture of the data set `(stored_size, stored_size, channels)`."""
@@ -139,6 +146,13 @@ def fitted(pixels: Array, side: int, whole: tuple[int, int] | None = None) -> Ar
     pixels = pixels[row : math.ceil(bottom), column : math.ceil(right)]
     rows = weights(pixels.shape[0], side, top - row, bottom - row)
     columns = weights(pixels.shape[1], side, left - column, right - column)
+    return weighted(weighted(pixels, columns, 1), rows, 0)
+
+
+def stretched(pixels: Array, side: int) -> Array:
+    """The whole picture at `side` pixels both ways."""
+    height, width = pixels.shape[:2]
+    rows, columns = (weights(one, side, 0.0, float(one)) for one in (height, width))
     return weighted(weighted(pixels, columns, 1), rows, 0)
 
 

@@ -11,19 +11,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from nas_service.datasets.names import HELD_OUT, TEST, normal, part_of
+from nas_service.datasets.names import HELD_OUT, TEST, names_apart
+from nas_service.datasets.pairing import IMAGE_ENDINGS, IMAGE_FOLDERS, by_name, part_above
 from nas_service.datasets.pictures import MAX_PIXELS, Picture, Reading, header, pixels
 from nas_service.datasets.report import SetAside
 from nas_service.datasets.walking import File, files_below
 from nas_service.errors import InvalidData
-from nas_service.learning.segmentation.pairs import MAX_NUMBER, Mask, Pair, Pairs, names_apart
+from nas_service.learning.segmentation.pairs import MAX_NUMBER, Mask, Pair, Pairs
 
-_IMAGES = {"images", "image", "imgs", "img", "pictures", "photos", "frames", "inputs", "x"}
 _MASKS = {
     *("masks", "mask", "labels", "label", "annotations", "annotation", "segmentation"),
     *("segmentations", "segmentationclass", "gt", "targets", "y"),
 }
-_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"}
 _TAILS = ("_mask", "-mask", "_label", "_gt", "_seg", "_labels")
 _MOST_ALONE = 0.05
 """A larger share of pictures without a mask is no oversight."""
@@ -40,7 +39,8 @@ def read_folder(folder: Path, within: Sequence[Path]) -> Pairs:
     """
     aside = SetAside()
     files = files_below(folder, aside, within)
-    images, masks = _by_name(files, _IMAGES), _by_name(files, _MASKS, _TAILS)
+    images = by_name(files, IMAGE_FOLDERS, IMAGE_ENDINGS)
+    masks = by_name(files, _MASKS, IMAGE_ENDINGS, tails=_TAILS)
     if not images or not masks:
         raise InvalidData(
             f"{folder.name}: there are {len(images)} pictures in folders named images and "
@@ -62,25 +62,6 @@ def read_folder(folder: Path, within: Sequence[Path]) -> Pairs:
     return Pairs(pairs, _names(folder), "folders", (), aside)
 
 
-def _by_name(
-    files: Sequence[File], names: set[str], tails: Sequence[str] = ()
-) -> dict[tuple[str, ...], File]:
-    """Pictures below a folder of one of these names, by their path without that and the ending."""
-    found: dict[tuple[str, ...], File] = {}
-    for file in files:
-        folders = file.names[:-1]
-        at = next((i for i, one in enumerate(folders) if one.lower() in names), None)
-        if at is None or file.path.suffix.lower() not in _ENDINGS:
-            continue
-        stem = file.path.stem
-        stem = next((stem[: -len(one)] for one in tails if stem.lower().endswith(one)), stem)
-        key = (*folders[:at], *folders[at + 1 :], normal(stem))
-        if key in found:
-            raise InvalidData(f"{file.place} and {found[key].place} have the same name")
-        found[key] = file
-    return found
-
-
 def _pair(image: File, mask: File) -> Pair:
     picture = Picture(image.place, "", image.path)
     told = header(picture)
@@ -95,7 +76,7 @@ def _pair(image: File, mask: File) -> Pair:
             f"{mask.place} is {width}x{height} pixels, its picture {image.place} is "
             f"{told.width}x{told.height}"
         )
-    part = next((found for one in image.names[:-1] if (found := part_of(one)) is not None), None)
+    part = part_above(image)
     return Pair(
         image.place,
         (height, width, told.channels),

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from nas_service.datasets.pictures import Pixels
 from nas_service.datasets.report import SetAside
-from nas_service.errors import InvalidData
 
 MAX_NUMBER = 65_535
 """In a mask; classes are far fewer."""
@@ -43,11 +42,3 @@ class Pairs:
     layout: str
     notes: Sequence[str] = ()
     set_aside: SetAside = field(default_factory=SetAside)
-
-
-def names_apart(names: tuple[str, ...], place: str) -> tuple[str, ...]:
-    """Names of classes, each of one; `InvalidData` says which two have the same."""
-    twice = sorted({one for one in names if names.count(one) > 1})
-    if twice:
-        raise InvalidData(f"{place}: two classes are called {twice[0]!r}")
-    return names

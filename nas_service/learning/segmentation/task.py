@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nas_service.errors import InvalidSpec
 from nas_service.learning.base import Array, Data, Ingested, Progress, TrainingSize
-from nas_service.learning.images import ImageTask
+from nas_service.learning.images import ImageTask, square_answers
 from nas_service.learning.metric import Judged, Metric
 from nas_service.learning.outputs import LogitsTask
 from nas_service.learning.segmentation.metrics import IGNORED, METRICS, Masks, iou_of
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-_OWN = ("image_size", "split")
-
 
 class Segmentation(ImageTask, LogitsTask):
     """Outputs are logits `(n, classes, side, side)`, targets class numbers `(n, side, side)`."""
@@ -42,21 +39,7 @@ class Segmentation(ImageTask, LogitsTask):
 
     def answers(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """See `LearningTask.answers`: how large pictures are, and whether parts are drawn."""
-        given = {name: value for name, value in values.items() if value is not None}
-        if unknown := sorted(set(given) - set(_OWN)):
-            raise InvalidSpec(f"{unknown[0]}: masks are read without it", field=unknown[0])
-        side = given.get("image_size", MIN_SIDE)
-        if not MIN_SIDE <= int(side) <= MAX_SIDE:
-            raise InvalidSpec(
-                f"image_size: {side} is not between {MIN_SIDE} and {MAX_SIDE}", field="image_size"
-            )
-        if given.get("split") not in (None, "", "draw"):
-            raise InvalidSpec(
-                f"split: {given['split']!r}; parts of pictures with masks come from folders or the "
-                "array split, and 'draw' draws them anew",
-                field="split",
-            )
-        return given
+        return square_answers(values, "masks", MIN_SIDE, MAX_SIDE)
 
     def ingest(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -22,9 +22,14 @@ class BlockModule(nn.Module, ABC, Generic[B]):
     block that it is made from.
     """
 
+    output_names: ClassVar[tuple[str, ...]] = ("logits",)
+    """Of a network that ends in it, as files have them."""
+
     def __init__(self, block: B) -> None:
         super().__init__()
         self.block = block
+        self.apart = False
+        """Whether several outputs are given one by one, as files have them, or as one tensor."""
 
     @abstractmethod
     def weights(self) -> dict[str, Array]:
@@ -40,6 +45,10 @@ class BlockModule(nn.Module, ABC, Generic[B]):
         """
         del inputs
         raise Unsupported(f"blocks of kind {block.kind} share no weights")
+
+    def last_layers(self) -> list[nn.Module]:
+        """Layers whose outputs are what a network is asked for, where a block has several."""
+        return []
 
     def silence(self) -> None:
         """Start as near to passing the input on as the block can; nothing where it cannot."""

@@ -1,0 +1,54 @@
+"""Files of two kinds that belong together by their names: pictures and their masks, or boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from nas_service.datasets.names import normal, part_of
+from nas_service.datasets.walking import File
+from nas_service.errors import InvalidData
+
+Key = tuple[str, ...]
+IMAGE_ENDINGS = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"}
+)
+IMAGE_FOLDERS = frozenset(
+    {"images", "image", "imgs", "img", "pictures", "photos", "frames", "inputs", "x"}
+)
+
+
+def by_name(
+    files: Sequence[File],
+    folders: Collection[str],
+    endings: Collection[str],
+    *,
+    tails: Sequence[str] = (),
+    elsewhere: bool = False,
+) -> dict[Key, File]:
+    """Files below a folder of one of these names, by their path without that and the ending.
+
+    With `elsewhere` those below no such folder, too. What a name has beyond, as `_mask`, is one of
+    `tails`.
+
+    Raises:
+        InvalidData: two have the same name.
+    """
+    found: dict[Key, File] = {}
+    for file in files:
+        above = file.names[:-1]
+        at = next((i for i, one in enumerate(above) if one.lower() in folders), None)
+        if (at is None and not elsewhere) or file.path.suffix.lower() not in endings:
+            continue
+        stem = file.path.stem
+        stem = next((stem[: -len(one)] for one in tails if stem.lower().endswith(one)), stem)
+        kept = above if at is None else (*above[:at], *above[at + 1 :])
+        key = (*kept, normal(stem))
+        if key in found:
+            raise InvalidData(f"{file.place} and {found[key].place} have the same name")
+        found[key] = file
+    return found
+
+
+def part_above(file: File) -> str | None:
+    """The part that a folder above a file names; None where none does."""
+    return next((found for one in file.names[:-1] if (found := part_of(one)) is not None), None)

@@ -1,0 +1,215 @@
+"""Boxes as COCO has them: a JSON of `images`, `annotations` and `categories` a part."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from nas_service.datasets.names import HELD_OUT, TEST, normal, part_of, words
+from nas_service.datasets.pairing import IMAGE_ENDINGS, part_above
+from nas_service.datasets.pictures import Picture, Reading, header, pixels
+from nas_service.datasets.report import SetAside
+from nas_service.datasets.walking import File
+from nas_service.errors import InvalidData
+from nas_service.learning.detection.scenes import Scene, Scenes, box_inside
+
+CROWD = "crowd, which no box is for"
+ABSENT = "picture that is named and not there"
+_MOST_ABSENT = 0.05
+_PARTS = ("images", "annotations", "categories")
+_FILLING = {"instances", "annotations", "annotation", "coco", "bbox", "boxes", "labels", "person"}
+
+Record = Mapping[str, Any]
+
+
+def annotation_files(files: Sequence[File]) -> list[tuple[File, Record]]:
+    """The files among these that are COCO's, with what they say.
+
+    Raises:
+        InvalidData: one that begins as COCO's is cut off.
+    """
+    found: list[tuple[File, Record]] = []
+    for file in files:
+        if file.path.suffix.lower() != ".json":
+            continue
+        try:
+            told = json.loads(file.path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise InvalidData(f"{file.place} is no JSON, or is cut off: {error}") from error
+        if isinstance(told, dict) and {"images", "annotations"} <= set(told):
+            found.append((file, told))
+    return found
+
+
+def read_coco(
+    files: Sequence[File], told: Sequence[tuple[File, Record]], side: int | None, aside: SetAside
+) -> Scenes:
+    """Scenes of all these files together.
+
+    Raises:
+        InvalidData: names the file, and the annotation or picture that is at fault.
+    """
+    pictures = [one for one in files if one.path.suffix.lower() in IMAGE_ENDINGS]
+    by_base: dict[str, list[File]] = defaultdict(list)
+    for one in pictures:
+        by_base[one.names[-1]].append(one)
+    names = _names(told)
+    scenes: list[Scene] = []
+    absent = total = 0
+    for file, record in told:
+        rows = _by_picture(file, record, names, aside)
+        part = _part(file)
+        for image in _records(file, record, "images"):
+            total += 1
+            place = f"{file.place}: picture {image.get('id')}"
+            found = _found(by_base, str(image.get("file_name", "")), file, part, place)
+            mine = rows.pop(_id(image, place), [])
+            if found is None:
+                absent += 1
+                aside.add(ABSENT, str(image.get("file_name")))
+                continue
+            scenes.append(_scene(found, image, mine, part, aside, side))
+        if rows:
+            number = next(iter(rows))
+            raise InvalidData(
+                f"{file.place}: annotation {rows[number][0][0]} is of picture {number}, which is "
+                "not among its images"
+            )
+    if absent > _MOST_ABSENT * total:
+        first = aside.names[ABSENT][0]
+        raise InvalidData(f"{absent} of {total} pictures are not there, the first is {first}")
+    return Scenes(scenes, tuple(names.values()), "COCO", (), aside)
+
+
+def _names(told: Sequence[tuple[File, Record]]) -> dict[int, str]:
+    """Names of classes by their ids, which have to be the same in all files."""
+    names: dict[int, str] = {}
+    for file, record in told:
+        if not record.get("categories"):
+            raise InvalidData(f"{file.place} has no categories", field="categories")
+        for one in _records(file, record, "categories"):
+            number, name = _id(one, f"{file.place}: a category"), str(one.get("name", ""))
+            if names.setdefault(number, name) != name:
+                raise InvalidData(
+                    f"{file.place}: category {number} is called {name!r}, elsewhere "
+                    f"{names[number]!r}"
+                )
+    ordered = dict(sorted(names.items()))
+    twice = [name for name in ordered.values() if list(ordered.values()).count(name) > 1]
+    if twice:
+        raise InvalidData(f"two categories are called {twice[0]!r}")
+    return ordered
+
+
+def _by_picture(
+    file: File, record: Record, names: Mapping[int, str], aside: SetAside
+) -> dict[int, list[tuple[Any, int, Any]]]:
+    """Of each picture its annotations: their id, the place of their class, and their box."""
+    place_of = {number: place for place, number in enumerate(names)}
+    found: dict[int, list[tuple[Any, int, Any]]] = defaultdict(list)
+    for one in _records(file, record, "annotations"):
+        place = f"{file.place}: annotation {one.get('id')}"
+        if one.get("iscrowd"):
+            aside.add(CROWD, place)
+            continue
+        label = one.get("category_id")
+        if label not in place_of:
+            raise InvalidData(f"{place} is of category {label}, which is not among categories")
+        box = one.get("bbox")
+        if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+            raise InvalidData(f"{place} has bbox {box!r}; it is [x, y, width, height]")
+        picture = one.get("image_id")
+        if not isinstance(picture, int):
+            raise InvalidData(f"{place} has image_id {picture!r}, which is no number")
+        found[picture].append((one.get("id"), place_of[label], box))
+    return found
+
+
+def _scene(
+    file: File,
+    image: Record,
+    rows: Sequence[tuple[Any, int, Any]],
+    part: str | None,
+    aside: SetAside,
+    side: int | None,
+) -> Scene:
+    picture = Picture(file.place, "", file.path)
+    told = header(picture)
+    said = image.get("width", told.width), image.get("height", told.height)
+    if said != (told.width, told.height):
+        raise InvalidData(
+            f"{file.place} is {told.width}x{told.height} pixels, its annotations are for "
+            f"{said[0]}x{said[1]}"
+        )
+    boxes, classes = [], []
+    for number, label, (x, y, width, height) in rows:
+        place = f"{file.place}: annotation {number}"
+        box = box_inside((x, y, x + width, y + height), told.width, told.height, place, aside)
+        if box is not None:
+            boxes.append(box)
+            classes.append(label)
+    return Scene(
+        file.place,
+        told.height,
+        told.width,
+        told.channels,
+        partial(pixels, picture, Reading(side=side or 0)),
+        np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        np.array(classes, dtype=np.int64),
+        part,
+    )
+
+
+def _found(
+    by_base: Mapping[str, Sequence[File]], name: str, beside: File, part: str | None, place: str
+) -> File | None:
+    """The file that is meant: of several of that name the one that shares most folders with it."""
+    wanted = PurePosixPath(normal(name.replace("\\", "/"))).parts
+    if not wanted:
+        raise InvalidData(f"{place} has no file_name")
+    fitting = [one for one in by_base.get(wanted[-1], []) if one.names[-len(wanted) :] == wanted]
+    if len(fitting) > 1:
+        in_part = [one for one in fitting if _part_of_folder(one) == part]
+        near = [one for one in fitting if one.names[: len(beside.names) - 1] == beside.names[:-1]]
+        fitting = next((some for some in (near, in_part) if len(some) == 1), fitting)
+    if len(fitting) > 1:
+        raise InvalidData(
+            f"{place} is called {name}, which are {fitting[0].place} and {fitting[1].place}"
+        )
+    return fitting[0] if fitting else None
+
+
+def _part(file: File) -> str | None:
+    """The part that a file's own name says (`instances_val2017`), or a folder above it."""
+    own = " ".join(one for one in words(file.path.stem) if one not in _FILLING)
+    found = part_of(own) or part_above(file)
+    return TEST if found == HELD_OUT else found
+
+
+def _part_of_folder(file: File) -> str | None:
+    found = part_above(file)
+    return TEST if found == HELD_OUT else found
+
+
+def _records(file: File, record: Record, name: str) -> Sequence[Record]:
+    found = record[name]
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise InvalidData(f"{file.place}: {name} is no list of records", field=name)
+    return found
+
+
+def _id(record: Record, place: str) -> int:
+    number = record.get("id")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise InvalidData(f"{place} has id {number!r}, which is no whole number")
+    return number
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

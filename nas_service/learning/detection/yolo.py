@@ -1,0 +1,163 @@
+"""Boxes as YOLO has them: a text file a picture, a line `class x y width height` a box.
+
+Numbers are shares of the picture, x and y those of the box's middle. Names of classes are those of
+a `data.yaml` (`names`), or lines of `classes.txt` or `obj.names`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import yaml
+
+from nas_service.datasets.names import HELD_OUT, TEST, names_apart
+from nas_service.datasets.pairing import IMAGE_ENDINGS, IMAGE_FOLDERS, Key, by_name, part_above
+from nas_service.datasets.pictures import Picture, Reading, header, pixels
+from nas_service.datasets.report import SetAside
+from nas_service.datasets.walking import File
+from nas_service.errors import InvalidData
+from nas_service.learning.detection.scenes import Scene, Scenes, box_inside
+
+WITHOUT_PICTURE = "boxes without a picture"
+_MOST_ALONE = 0.2
+"""A larger share of pictures without a file is no way to say that nothing is on them."""
+_LABEL_FOLDERS = frozenset({"labels", "label", "annotations", "labels_yolo", "bboxes", "boxes"})
+_NAME_FILES = ("classes.txt", "obj.names", "classes.names", "names.txt", "labels.txt")
+_LISTS = frozenset({*_NAME_FILES, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt"})
+
+
+def label_files(files: Sequence[File]) -> dict[Key, File]:
+    """Text files that may be boxes of pictures, by what they share with these."""
+    texts = [
+        one
+        for one in files
+        if one.names[-1].lower() not in _LISTS and not one.names[-1].lower().startswith("readme")
+    ]
+    return by_name(texts, IMAGE_FOLDERS | _LABEL_FOLDERS, {".txt"}, elsewhere=True)
+
+
+def read_yolo(
+    files: Sequence[File], labels: Mapping[Key, File], side: int | None, aside: SetAside
+) -> Scenes:
+    """Scenes of pictures and of the text files that bear their names.
+
+    Raises:
+        InvalidData: names the file, and the line.
+    """
+    images = by_name(files, IMAGE_FOLDERS | _LABEL_FOLDERS, IMAGE_ENDINGS, elsewhere=True)
+    alone = sorted(set(images) - set(labels))
+    for key in sorted(set(labels) - set(images)):
+        aside.add(WITHOUT_PICTURE, labels[key].place)
+    if len(alone) > _MOST_ALONE * len(images):
+        raise InvalidData(
+            f"{len(alone)} of {len(images)} pictures have no file of boxes, the first is "
+            f"{images[alone[0]].place}; a picture with nothing on it has an empty one"
+        )
+    named = _names(files)
+    scenes = [_scene(image, labels.get(key), aside, side) for key, image in sorted(images.items())]
+    most = max((int(one.classes.max()) for one in scenes if len(one.classes)), default=-1)
+    if named and most >= len(named):
+        first = next(one for one in scenes if len(one.classes) and one.classes.max() == most)
+        raise InvalidData(f"{first.place} has a box of class {most}, {len(named)} are named")
+    names = named or tuple(str(number) for number in range(most + 1))
+    notes = []
+    if alone:
+        notes.append(f"{len(alone)} pictures have no file of boxes: nothing is on them")
+    if not named:
+        notes.append("classes have no names: there is no data.yaml, and no classes.txt")
+    return Scenes(scenes, names, "YOLO", notes, aside)
+
+
+def _scene(image: File, labels: File | None, aside: SetAside, side: int | None) -> Scene:
+    picture = Picture(image.place, "", image.path)
+    told = header(picture)
+    boxes, classes = [], []
+    for number, (label, *sides) in enumerate(_rows(labels) if labels else (), start=1):
+        assert labels is not None
+        place = f"{labels.place}: line {number}"
+        x, y, width, height = sides
+        corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        scale = (told.width, told.height) * 2
+        box = box_inside(
+            [one * by for one, by in zip(corners, scale, strict=True)],
+            told.width,
+            told.height,
+            place,
+            aside,
+        )
+        if box is not None:
+            boxes.append(box)
+            classes.append(int(label))
+    part = part_above(image)
+    return Scene(
+        image.place,
+        told.height,
+        told.width,
+        told.channels,
+        partial(pixels, picture, Reading(side=side or 0)),
+        np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        np.array(classes, dtype=np.int64),
+        TEST if part == HELD_OUT else part,
+    )
+
+
+def _rows(file: File) -> list[list[float]]:
+    """A row a line: the class, then middle and size as shares of the picture."""
+    try:
+        lines = file.path.read_text().splitlines()
+    except UnicodeDecodeError as error:
+        raise InvalidData(f"{file.place} is not UTF-8: {error}") from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        if not words and number == len(lines):
+            continue
+        place = f"{file.place}: line {number}"
+        if len(words) != 5:
+            outline = ": is it an outline?" if len(words) > 6 and len(words) % 2 else ""
+            raise InvalidData(
+                f"{place} has {len(words)} numbers; a box is class, x, y, width, height{outline}"
+            )
+        try:
+            row = [float(one) for one in words]
+        except ValueError as error:
+            raise InvalidData(f"{place} has words that are no numbers: {line.strip()!r}") from error
+        if not row[0].is_integer() or row[0] < 0:
+            raise InvalidData(f"{place}: class {words[0]} is no whole number from 0 on")
+        if max(row[1:]) > 1.5:
+            raise InvalidData(
+                f"{place} has {max(row[1:]):.6g}; numbers are shares of the picture, from 0 to 1"
+            )
+        found.append(row)
+    return found
+
+
+def _names(files: Sequence[File]) -> tuple[str, ...]:
+    """Names of classes, where a file says them."""
+    for file in sorted(files, key=lambda one: len(one.names)):
+        if file.path.suffix.lower() in {".yaml", ".yml"}:
+            told = _yaml(file)
+            if isinstance(told, dict) and "names" in told:
+                return names_apart(_listed(told["names"], file.place), file.place)
+        if file.names[-1].lower() in _NAME_FILES:
+            lines = [one.strip() for one in file.path.read_text().splitlines()]
+            return names_apart(tuple(one for one in lines if one), file.place)
+    return ()
+
+
+def _yaml(file: File) -> Any:
+    try:
+        return yaml.safe_load(file.path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidData(f"{file.place} is no YAML: {error}") from error
+
+
+def _listed(told: Any, place: str) -> tuple[str, ...]:
+    if isinstance(told, list):
+        return tuple(str(one) for one in told)
+    if isinstance(told, dict) and sorted(told) == list(range(len(told))):
+        return tuple(str(told[number]) for number in range(len(told)))
+    raise InvalidData(f"{place}: names are a list, or numbers from 0 on with a name each")
