@@ -24,6 +24,10 @@ class SharedWeights(nn.Module, ABC):
     def subnet(self, genotype: IntArray) -> nn.Module:
         """A network of its own with a copy of the subnet's weights; statistics not yet set."""
 
+    def begin(self, inputs: Tensor) -> None:
+        """Set weights that come from nowhere yet by prepared samples, before any training."""
+        del inputs
+
     def original(self) -> nn.Module | None:
         """A network that was there before and teaches all of them, where there is one."""
         return None

@@ -28,6 +28,8 @@ from nas_service.training.loop import (
     steps_per_epoch,
 )
 
+_BEGIN = 128
+"""Samples that weights are set by before training, where they come from nowhere yet."""
 Teacher = Callable[[Tensor], Tensor]
 """Stored samples to a network's answers."""
 
@@ -67,6 +69,9 @@ def _train(
     per_epoch = steps_per_epoch(len(data.train), recipe.batch)
     n_steps = recipe.epochs * per_epoch
     first = _restore(supernet, optimizer, checkpoint)
+    if not first:
+        some = data.train.inputs[:_BEGIN].to(data.device)
+        supernet.begin(data.prepared(some, input_size(supernet.space, supernet.space.largest())))
     supernet.train()
     step = first * per_epoch
     for epoch in range(first, recipe.epochs):

@@ -138,6 +138,8 @@ def _layers(options: Options, described: Described) -> tuple[LayerReport, ...]:
             decisions.setdefault(layer, []).append(name)
     for kernel in options.kernels:
         decisions.setdefault(kernel.layer, []).append(f"kernel.{kernel.layer}")
+    for swap in options.swaps:
+        decisions.setdefault(swap.layer, []).append(f"swap.{swap.layer}")
     reasons = {one.name: one.reason for one in reversed(options.frozen)}
     whole = next((one.reason for one in options.frozen if one.name == "all layers"), "")
     return tuple(

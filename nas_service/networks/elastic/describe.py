@@ -21,11 +21,13 @@ from nas_service.errors import InvalidData
 from nas_service.networks.elastic.groups import Frozen
 from nas_service.networks.elastic.members import cut_out, shapes_of
 from nas_service.networks.elastic.options import Options, Tell, Width, random_rows
-from nas_service.networks.elastic.pieces import Traced, Tracing, trace
+from nas_service.networks.elastic.pieces import Tracing, trace
+from nas_service.networks.elastic.swaps import OWN, pair_nodes
 from nas_service.space.elastic.description import (
     DEPTH,
     KERNEL,
     SIZE,
+    SWAP,
     WIDTH,
     Bypass,
     Choice,
@@ -81,6 +83,10 @@ class _Shaped:
     def __init__(self, options: Options) -> None:
         self._options = options
         self.whole = [one - 1 for one in options.n_values]
+        first = len(self.whole) - 1 - len(options.swaps)
+        self.swaps = range(first, len(self.whole) - 1)
+        """Positions of decisions about what stands in the place of a layer."""
+        self.swapped = [0 if place in self.swaps else one for place, one in enumerate(self.whole)]
         self._joins: set[tuple[str, str]] | None = None
         self._network = options.network
         meta = copy.deepcopy(options.network).to("meta")
@@ -91,6 +97,17 @@ class _Shaped:
         else:
             self._network, self._device = meta, "meta"
         self._joins = self.trace(self.whole).met
+        for layer, pair in self.pairs().items():
+            self._joins |= {(pair[1], after) for one, after in self._joins if one == layer}
+
+    def pairs(self) -> dict[str, tuple[str, str]]:
+        """Nodes of the pairs that may stand for a layer, by the layer's node."""
+        by_layer = {one.layer: one for one in self._options.swaps}
+        return {
+            node.name: pair_nodes(node.name, by_layer[str(node.target)])
+            for node in self._options.network.graph.nodes
+            if node.op == "call_module" and str(node.target) in by_layer
+        }
 
     def trace(self, row: Sequence[int]) -> Tracing:
         """The pieces of a member."""
@@ -101,20 +118,28 @@ class _Shaped:
         return trace(member, shapes, self._joins)
 
 
-_Sizes = Mapping[str, dict[str, PieceSize]]
+_Sizes = dict[str, dict[str, PieceSize]]
 
 
 def _sizes_by_decision(options: Options, shaped: _Shaped, tell: Tell) -> _Sizes:
     """Every size of every piece, with what each decision by itself changes it by."""
-    whole = shaped.trace(shaped.whole)
+    found = _changed_from(shaped.whole, options, shaped, tell)
+    if options.swaps:  # those of pairs, which are not in the whole network
+        found = _changed_from(shaped.swapped, options, shaped, tell) | found
+    return found
+
+
+def _changed_from(whole_row: list[int], options: Options, shaped: _Shaped, tell: Tell) -> _Sizes:
+    """The same of the pieces of one member."""
+    whole = shaped.trace(whole_row)
     changes: dict[tuple[str, str], dict[int, list[int]]] = {}
     first_region = len(options.widths)
     for place, n in enumerate(options.n_values):
         tell(place / len(options.n_values), f"sizes under decision {place + 1}")
-        if first_region <= place < first_region + len(options.regions):
-            continue  # what is left out has no size
+        if first_region <= place < first_region + len(options.regions) or place in shaped.swaps:
+            continue  # what is left out, or not there, has no size
         for value in range(n - 1):
-            row = list(shaped.whole)
+            row = list(whole_row)
             row[place] = value
             pieces = {one.name: one for one in shaped.trace(row).pieces}
             for before in whole.pieces:
@@ -172,7 +197,7 @@ def _predicted(piece: Mapping[str, PieceSize], row: Sequence[int]) -> dict[str, 
 def _not_additive(options: Options, shaped: _Shaped, sizes: _Sizes) -> str | None:
     """A piece whose sizes do not add up over decisions, or that is no block; nothing else."""
     n = len(options.n_values)
-    for row in [shaped.whole, [0] * n, *random_rows(options, _N_CHECKED, seed=2)]:
+    for row in [shaped.whole, shaped.swapped, [0] * n, *random_rows(options, _N_CHECKED, seed=2)]:
         for piece in shaped.trace(row).pieces:
             predicted = _predicted(sizes[piece.name], row)
             if predicted != dict(piece.sizes):
@@ -196,27 +221,50 @@ def _described(options: Options, shaped: _Shaped, sizes: _Sizes) -> Described:
         *(Choice(w.name, WIDTH, w.shares, tuple(g.name for g in w.groups)) for w in options.widths),
         *(Choice(f"depth.{one.name}", DEPTH, (0, 1)) for one in options.regions),
         *(Choice(f"kernel.{one.layer}", KERNEL, one.taps) for one in options.kernels),
+        *(Choice(f"swap.{one.layer}", SWAP, (one.kind, OWN)) for one in options.swaps),
         Choice("size.input", SIZE, options.sizes),
     ]
-    pieces = tuple(_piece(one, sizes[one.name], region_of) for one in whole.pieces)
-    bypasses = tuple(
+    bypasses = [
         Bypass(widths + number, whole.piece_of[region.entry], whole.piece_of[region.exit])
         for number, region in enumerate(options.regions)
-    )
-    return Described(options, tuple(choices), pieces, bypasses, tuple(sorted(whole.unknown)))
+    ]
+    others = {one.name: one for one in shaped.trace(shaped.swapped).pieces}
+    pairs, place_of = shaped.pairs(), dict(zip(_swapped(options), shaped.swaps, strict=True))
+    pieces = []
+    for one in whole.pieces:
+        inside = region_of.get(one.name.partition(".")[0])
+        if one.name not in pairs:
+            pieces.append(Piece(one.name, one.kind, sizes[one.name], one.inputs, inside))
+            continue
+        place = place_of[one.name]
+        pieces.append(Piece(one.name, one.kind, sizes[one.name], one.inputs, inside, (place, 1)))
+        first, second = (others[name] for name in pairs[one.name])
+        for part, inputs in ((first, one.inputs), (second, (first.name,))):
+            own = sizes[part.name]
+            pieces.append(Piece(part.name, part.kind, own, inputs, inside, (place, 0)))
+        bypasses.append(Bypass(place, second.name, one.name))
+    unknown = tuple(sorted(whole.unknown))
+    return Described(options, tuple(choices), tuple(pieces), tuple(bypasses), unknown)
 
 
-def _piece(traced: Traced, sizes: Mapping[str, PieceSize], region_of: Mapping[str, int]) -> Piece:
-    inside = region_of.get(traced.name.partition(".")[0])
-    return Piece(traced.name, traced.kind, sizes, traced.inputs, inside)
+def _swapped(options: Options) -> list[str]:
+    """Nodes of the layers that may be swapped, in the order of these decisions."""
+    node_of = {
+        str(node.target): node.name
+        for node in options.network.graph.nodes
+        if node.op == "call_module"
+    }
+    return [node_of[one.layer] for one in options.swaps]
 
 
 def layer_kinds(network: fx.GraphModule) -> dict[str, str]:
     """Layers with weights that multiply, by name: what they are."""
+    called = {str(node.target) for node in network.graph.nodes if node.op == "call_module"}
     return {
         name: type(layer).__name__
         for name, layer in network.named_children()
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+        if name in called
+        and isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
     }
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 
 from nas_service.networks.elastic.groups import INPUTS, OUTPUTS, ChannelGroup
 from nas_service.networks.elastic.regions import Region
+from nas_service.networks.elastic.swaps import Swap, swapped_in
 
 Kept = Mapping[str, Mapping[int, Tensor]]
 """Of tensors by name (`conv1.weight`): axis, and the places of it that stay."""
@@ -28,6 +29,8 @@ class Plan:
     without: Sequence[Region] = ()
     kernels: Mapping[str, int] = field(default_factory=dict)
     """Taps a side that depthwise layers keep, by the layer's name: those in the middle."""
+    swaps: Sequence[Swap] = ()
+    """Layers in whose place their pairs stand."""
 
 
 def cut_out(
@@ -55,6 +58,7 @@ def cut_out(
     root = nn.Module()
     kept: dict[str, dict[int, Tensor]] = {}
     _remove_dead(graph)
+    swapped_in(graph, plan.swaps)
     needed = {str(node.target) for node in graph.nodes if node.op in {"call_module", "get_attr"}}
     for name in sorted(needed):
         _take(network, root, name, places, kept, borrow=borrow, taps=plan.kernels.get(name))

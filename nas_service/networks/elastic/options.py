@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import copy
-import io
-import tempfile
+import math
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from lookup_tables.blocks.image import kept_channels
 from nas_service.networks.elastic.groups import ChannelGroup, Frozen, find_groups
 from nas_service.networks.elastic.layers import not_elastic
-from nas_service.networks.elastic.members import Plan, cut_out, shapes_of
+from nas_service.networks.elastic.members import Plan, shapes_of
 from nas_service.networks.elastic.regions import Region, find_regions
-from nas_service.networks.export import export
+from nas_service.networks.elastic.swaps import (
+    Swap,
+    add_swaps,
+    cut_with_pairs,
+    find_swaps,
+)
+from nas_service.networks.elastic.trials import (
+    Kernel,
+    answers_of,
+    find_kernels,
+    find_sizes,
+    why_not,
+    why_not_exported,
+)
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """Of a group's channels, rounded to the multiples of eight that runtimes are fast at."""
-_SIZES = (0.5, 0.75)
-"""Of the side of the model's own input."""
-_LEAST_SIDE = 16
-_SIDE_STEP = 8
-_SAID = 160
-"""Characters of what torch says."""
-_LEAST_CROPPED = 5
-"""Taps a side from which on a depthwise kernel may be cropped, to 3 and what lies between."""
 _FEWEST = 16
 """Channels below which a group is not worth a choice."""
 Tell = Callable[[float, str], None]
@@ -55,14 +56,6 @@ def kept(channels: int, share: float) -> int:
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """A choice of how many taps a side a depthwise layer keeps; its own last."""
-
-    layer: str
-    taps: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class Options:
     """Everything that can be chosen about a network of that input `shape`, batch first, of 1.
 
@@ -74,15 +67,17 @@ class Options:
     widths: tuple[Width, ...]
     regions: tuple[Region, ...]
     kernels: tuple[Kernel, ...]
+    swaps: tuple[Swap, ...]
     sizes: tuple[int, ...]
     frozen: tuple[Frozen, ...]
 
     @property
     def n_values(self) -> tuple[int, ...]:
-        """Values of every decision: widths, regions, kernels, then the size of the input."""
+        """Values of every decision: widths, regions, kernels, swaps, then the input's size."""
         widths = (len(one.shares) for one in self.widths)
         kernels = (len(one.taps) for one in self.kernels)
-        return (*widths, *(2 for _ in self.regions), *kernels, len(self.sizes))
+        regions, swaps = (2 for _ in self.regions), (2 for _ in self.swaps)
+        return (*widths, *regions, *kernels, *swaps, len(self.sizes))
 
     @property
     def n_choices(self) -> int:
@@ -98,7 +93,13 @@ class Options:
         gone = [one for one, value in zip(self.regions, depths, strict=True) if not value]
         rest = row[len(self.widths) + len(self.regions) :]
         kernels = zip(self.kernels, rest, strict=False)
-        return Plan(channels, gone, {one.layer: one.taps[int(value)] for one, value in kernels})
+        swaps = zip(self.swaps, rest[len(self.kernels) :], strict=False)
+        return Plan(
+            channels,
+            gone,
+            {one.layer: one.taps[int(value)] for one, value in kernels},
+            [one for one, value in swaps if not value],
+        )
 
     def input_shape(self, row: Sequence[int]) -> tuple[int, ...]:
         """What the member reads."""
@@ -118,7 +119,7 @@ def find_options(network: fx.GraphModule, shape: tuple[int, ...], tell: Tell) ->
     sample = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     tell(0.0, "looking for channels that go together")
     groups, frozen = find_groups(network, sample)
-    expected = _answers(network, sample)
+    expected = answers_of(network, sample)
     widths: list[Width] = []
     for number, group in enumerate(groups):
         tell(0.1 + 0.5 * number / len(groups), f"trying width {number + 1} of {len(groups)}")
@@ -143,18 +144,38 @@ def find_options(network: fx.GraphModule, shape: tuple[int, ...], tell: Tell) ->
         else:
             regions.append(region)
     tell(0.8, "trying kernels and input sizes")
-    kernels = _kernels(network, sample, expected)
+    kernels = find_kernels(network, sample, expected)
     if reason := why_not_exported(network, shape):
         raise not_elastic(f"torch does not write it as an ONNX graph ({reason})")
-    sizes, size_frozen = _sizes(network, shape, expected)
+    sizes, size_frozen = find_sizes(network, shape, expected)
     frozen += size_frozen
-    options = Options(network, shape, tuple(widths), tuple(regions), kernels, sizes, tuple(frozen))
+    tell(0.9, "trying cheaper layers")
+    swaps = []
+    found_swaps = find_swaps(network, _products(network, shape))
+    add_swaps(network, found_swaps)
+    for one in found_swaps:
+        reason = why_not(network, groups, Plan({}, swaps=[one]), sample, expected)
+        if reason:
+            frozen.append(Frozen(one.layer, f"nothing cheaper stands for it: {reason}"))
+        else:
+            swaps.append(one)
+    through = [replace(one, groups=tuple(cut_with_pairs(one.groups, swaps))) for one in widths]
+    options = Options(
+        network, shape, tuple(through), tuple(regions), kernels, tuple(swaps), sizes, tuple(frozen)
+    )
     return _together(options, expected)
 
 
-def _answers(network: fx.GraphModule, sample: Tensor) -> tuple[int, ...]:
-    with torch.no_grad():
-        return tuple(network(sample).shape)
+def _products(network: fx.GraphModule, shape: tuple[int, ...]) -> dict[str, int]:
+    """Multiply-accumulates of every layer, for one sample."""
+    shapes, found = shapes_of(network, shape), {}
+    for node in network.graph.nodes:
+        weight = getattr(getattr(network, str(node.target), None), "weight", None)
+        if node.op == "call_module" and weight is not None and weight.ndim > 1:
+            of = shapes[node.name]
+            linear = isinstance(network.get_submodule(str(node.target)), nn.Linear)
+            found[str(node.target)] = weight.numel() * math.prod(of[1:-1] if linear else of[2:])
+    return found
 
 
 def _shares(channels: int) -> tuple[float, ...]:
@@ -165,76 +186,6 @@ def _shares(channels: int) -> tuple[float, ...]:
     for share in reversed(SHARES):
         found.setdefault(kept(channels, share), share)
     return tuple(sorted(found.values()))
-
-
-def why_not(
-    network: fx.GraphModule,
-    groups: Sequence[ChannelGroup],
-    plan: Plan,
-    sample: Tensor,
-    expected: tuple[int, ...],
-) -> str:
-    """Why a member does not run, or answers in another shape; nothing where it does."""
-    try:
-        member, _ = cut_out(network, groups, plan, borrow=True)
-        answered = _answers(member, sample)
-    except Exception as error:  # noqa: BLE001  # whatever torch raises on shapes that do not fit
-        lines = str(error).strip().splitlines()
-        return f"some of its shapes are fixed ({lines[0] if lines else type(error).__name__})"
-    if answered != expected:
-        return "it is what the network answers with"
-    return ""
-
-
-def _kernels(
-    network: fx.GraphModule, sample: Tensor, expected: tuple[int, ...]
-) -> tuple[Kernel, ...]:
-    """Depthwise layers whose kernel can be cropped to its middle."""
-    found = []
-    for name, layer in network.named_children():
-        if not isinstance(layer, nn.Conv1d | nn.Conv2d) or layer.groups == 1:
-            continue
-        taps = set(map(int, layer.kernel_size))
-        depthwise = layer.groups == layer.in_channels == layer.out_channels
-        if not depthwise or len(taps) > 1 or max(taps) < _LEAST_CROPPED or max(taps) % 2 == 0:
-            continue
-        one = Kernel(name, tuple(range(3, max(taps) + 1, 2)))
-        if not why_not(network, [], Plan({}, [], {name: 3}), sample, expected):
-            found.append(one)
-    return tuple(found)
-
-
-def why_not_exported(network: fx.GraphModule, shape: tuple[int, ...]) -> str:
-    """Why a network cannot be written as an ONNX graph, which delivers it; nothing where it can."""
-    # torch prints the whole graph where it cannot write it
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
-        try:
-            export(copy.deepcopy(network), Path(folder) / "network.onnx", shape)
-        except Exception as error:  # noqa: BLE001  # torch has its own for each operator
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            return lines[0].rstrip(".")[:_SAID]
-    return ""
-
-
-def _sizes(
-    network: fx.GraphModule, shape: tuple[int, ...], expected: tuple[int, ...]
-) -> tuple[tuple[int, ...], list[Frozen]]:
-    """Sides of the input that the network answers in the same shape."""
-    if len(shape) != 4 or shape[2] != shape[3]:
-        return (shape[-1],), []
-    own, reason = shape[2], ""
-    found = {own}
-    for share in _SIZES:
-        side = round(own * share / _SIDE_STEP) * _SIDE_STEP
-        if side < _LEAST_SIDE or side in found:
-            continue
-        smaller = (*shape[:2], side, side)
-        reason = why_not(network, [], Plan({}), torch.randn(smaller), expected)
-        reason = reason or why_not_exported(network, smaller)
-        if not reason:
-            found.add(side)
-    frozen = [Frozen("input size", reason)] if reason and len(found) == 1 else []
-    return tuple(sorted(found)), frozen
 
 
 def _together(options: Options, expected: tuple[int, ...]) -> Options:
@@ -262,7 +213,21 @@ def _together(options: Options, expected: tuple[int, ...]) -> Options:
             frozen.append(Frozen(region.name, f"not beside the others: {reason}"))
         else:
             regions.append(region)
-    return replace(options, widths=tuple(widths), regions=tuple(regions), frozen=tuple(frozen))
+    swaps: list[Swap] = []
+    for one in options.swaps:
+        plan = Plan(channels, regions, swaps=[*swaps, one])
+        reason = why_not(network, groups, plan, sample, expected)
+        if reason:
+            frozen.append(Frozen(one.layer, f"not beside the others: {reason}"))
+        else:
+            swaps.append(one)
+    return replace(
+        options,
+        widths=tuple(widths),
+        regions=tuple(regions),
+        swaps=tuple(swaps),
+        frozen=tuple(frozen),
+    )
 
 
 def random_rows(options: Options, n: int, seed: int) -> list[list[int]]:

@@ -22,9 +22,10 @@ from nas_service.networks.elastic.members import Kept, Plan, cut_out
 from nas_service.networks.elastic.options import kept
 from nas_service.networks.elastic.rebuild import rebuild
 from nas_service.networks.elastic.regions import Region
+from nas_service.networks.elastic.swaps import OWN, Swap, add_swaps, settle
 from nas_service.networks.sharing import SharedWeights
 from nas_service.space.base import IntArray
-from nas_service.space.elastic.description import DEPTH, KERNEL, WIDTH
+from nas_service.space.elastic.description import DEPTH, KERNEL, SWAP, WIDTH
 from nas_service.space.elastic.space import ElasticSpace
 
 _REMEMBERED = 64
@@ -44,12 +45,19 @@ class OwnNetwork:
         self._groups: list[ChannelGroup] = groups
         self._size = {one.name: one.size for one in groups}
         self._regions: Mapping[str, Region] = {one.name: one for one in regions}
+        self.swaps = {
+            one.name: Swap(one.name.removeprefix("swap."), str(one.values[0]))
+            for one in self._choices
+            if one.about == SWAP
+        }
+        add_swaps(self.network, list(self.swaps.values()))
 
     def plan(self, genotype: IntArray) -> Plan:
         """What the member of a genotype `(d,)` keeps."""
         channels: dict[str, int] = {}
         without: list[Region] = []
         kernels: dict[str, int] = {}
+        swaps: list[Swap] = []
         for choice, index in zip(self._choices, genotype, strict=True):
             value = choice.values[int(index)]
             if choice.about == WIDTH:
@@ -59,7 +67,9 @@ class OwnNetwork:
                 without.append(self._regions[choice.name.removeprefix("depth.")])
             elif choice.about == KERNEL:
                 kernels[choice.name.removeprefix("kernel.")] = int(value)
-        return Plan(channels, without, kernels)
+            elif choice.about == SWAP and value != OWN:
+                swaps.append(self.swaps[choice.name])
+        return Plan(channels, without, kernels, swaps)
 
     def subnet(self, genotype: IntArray) -> fx.GraphModule:
         """A network of its own with a copy of the original's weights."""
@@ -124,6 +134,10 @@ class ElasticSupernet(SharedWeights):
         """A network of its own with a copy of the member's weights and statistics."""
         row = self.space.canonical(genotype[None, :])[0]
         return self._own.member(self.network, row)[0]
+
+    def begin(self, inputs: Tensor) -> None:
+        """See `SharedWeights.begin`: pairs answer as their layers do, as nearly as they can."""
+        settle(self.network.eval(), list(self._own.swaps.values()), inputs)
 
     def original(self) -> nn.Module:
         """The user's network as it came, to teach."""

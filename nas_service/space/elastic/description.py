@@ -15,11 +15,11 @@ from typing import Any, Protocol, Self, TypeVar
 from nas_service.errors import InvalidSpec
 from nas_service.space.base import Sample
 
-WIDTH, DEPTH, KERNEL, SIZE = "width", "depth", "kernel", "size"
+WIDTH, DEPTH, KERNEL, SWAP, SIZE = "width", "depth", "kernel", "swap", "size"
 """What a decision is about: channels of groups, a region that may be left out, the kernel of a
-depthwise layer, the input."""
+depthwise layer, what stands in the place of a layer, the input."""
 
-_VERSION = 1
+_VERSION = 2
 """Of what is offered: another one gives spaces of other names."""
 
 
@@ -44,12 +44,12 @@ class Choice:
     """A decision: `name` is what users see, `values` go from the cheapest to the whole network.
 
     Values of width are shares of the channels of `groups`, those of depth 0 and 1, those of kernel
-    its taps a side, those of size what networks read.
+    its taps a side, those of swap what stands there, those of size what networks read.
     """
 
     name: str
     about: str
-    values: tuple[float | int, ...]
+    values: tuple[float | int | str, ...]
     groups: tuple[str, ...] = ()
 
 
@@ -65,7 +65,8 @@ class PieceSize:
 class Piece:
     """An operator of the network: kind and sizes of its block, the names of pieces that it reads.
 
-    The sample has an empty name. `left_out_by` is the position of the decision that removes it.
+    The sample has an empty name. `left_out_by` is the position of the decision that removes it,
+    `only_at` that of one under whose value, by its index, alone it is there.
     """
 
     name: str
@@ -73,11 +74,15 @@ class Piece:
     sizes: Mapping[str, PieceSize]
     inputs: tuple[str, ...]
     left_out_by: int | None = None
+    only_at: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bypass:
-    """Where a decision of depth leaves a region out, readers of `exit` read `entry` instead."""
+    """Where a decision is at its first value, readers of `exit` read `entry` instead.
+
+    Of depth: the region between them is left out. Of a swap: a pair stands for a layer.
+    """
 
     decision: int
     entry: str
@@ -158,6 +163,12 @@ def _piece(values: Mapping[str, Any]) -> Piece:
         name: PieceSize(one["whole"], {int(key): tuple(by) for key, by in one["changes"].items()})
         for name, one in values["sizes"].items()
     }
+    only_at = values.get("only_at")
     return Piece(
-        values["name"], values["kind"], sizes, tuple(values["inputs"]), values["left_out_by"]
+        values["name"],
+        values["kind"],
+        sizes,
+        tuple(values["inputs"]),
+        values["left_out_by"],
+        None if only_at is None else (int(only_at[0]), int(only_at[1])),
     )

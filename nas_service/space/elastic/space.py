@@ -22,7 +22,14 @@ from nas_service.space.base import (
     SearchSpace,
     Slot,
 )
-from nas_service.space.elastic.description import DEPTH, SIZE, ElasticDescription, Piece
+from nas_service.space.elastic.description import (
+    DEPTH,
+    SIZE,
+    SWAP,
+    Bypass,
+    ElasticDescription,
+    Piece,
+)
 from nas_service.space.products import LogProducts
 from nas_service.space.wrapped import unwrapped
 
@@ -51,7 +58,9 @@ class ElasticSpace:
         self.decisions = tuple(Decision(one.name, one.values) for one in description.choices)
         sizes = [place for place, one in enumerate(description.choices) if one.about == SIZE]
         self.resolution: int | None = sizes[0]
-        self._bypasses = {one.exit: one for one in description.bypasses}
+        self._bypasses: dict[str, list[Bypass]] = {}
+        for one in description.bypasses:
+            self._bypasses.setdefault(one.exit, []).append(one)
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -70,6 +79,8 @@ class ElasticSpace:
                 for place, known, value in zip(reads, values_at, values, strict=True)
             }
             if piece.left_out_by is not None and not chosen[piece.left_out_by]:
+                return ()
+            if piece.only_at is not None and chosen[piece.only_at[0]] != piece.only_at[1]:
                 return ()
             sizes = {
                 name: size.whole + sum(by[chosen[place]] for place, by in size.changes.items())
@@ -112,6 +123,8 @@ class ElasticSpace:
         return np.column_stack([*columns, self._log_products(rows)])
 
     def _shares(self, place: int) -> FloatArray:
+        if self.description.choices[place].about == SWAP:
+            return np.linspace(0.0, 1.0, self.decisions[place].size)
         values = np.array(self.decisions[place].values, dtype=np.float64)
         return np.asarray(values / values[-1])
 
@@ -139,8 +152,8 @@ class ElasticSpace:
 
     def _read(self, source: str, row: IntArray) -> str:
         """What is read where a piece may have been left out."""
-        while (around := self._bypasses.get(source)) and not row[around.decision]:
-            source = around.entry
+        while around := [one for one in self._bypasses.get(source, ()) if not row[one.decision]]:
+            source = around[0].entry  # without a region it does not matter what stands in it
         return source
 
     def largest(self) -> IntArray:
@@ -163,6 +176,8 @@ def _reads(piece: Piece) -> tuple[int, ...]:
     places = {place for size in piece.sizes.values() for place in size.changes}
     if piece.left_out_by is not None:
         places.add(piece.left_out_by)
+    if piece.only_at is not None:
+        places.add(piece.only_at[0])
     return tuple(sorted(places))
 
 

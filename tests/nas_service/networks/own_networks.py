@@ -104,6 +104,13 @@ class Tokens(nn.Module):
         return logits
 
 
+class WideTokens(Tokens):
+    """The same, wide enough that its linear layers are worth a lower rank."""
+
+    def __init__(self) -> None:
+        super().__init__(64)
+
+
 class Signals(nn.Module):
     """Convolutions over time."""
 

@@ -35,12 +35,19 @@ from tests.nas_service.networks.own_networks import (
     Signals,
     Tied,
     Tokens,
+    WideTokens,
     program_of,
     rebuilt,
     seeded,
 )
 
-NETWORKS = [(Images, IMAGE), (Joined, IMAGE), (Tokens, IMAGE), (Signals, SIGNAL)]
+NETWORKS = [
+    (Images, IMAGE),
+    (Joined, IMAGE),
+    (Tokens, IMAGE),
+    (WideTokens, IMAGE),
+    (Signals, SIGNAL),
+]
 each_network = pytest.mark.parametrize(
     ("kind", "shape"), NETWORKS, ids=[kind.__name__ for kind, _ in NETWORKS]
 )
@@ -292,7 +299,7 @@ def test_a_space_is_for_the_samples_that_its_model_reads() -> None:
 class TestSpace(SearchSpaceContract):
     """A space of a user's own network keeps the contract of spaces."""
 
-    @pytest.fixture(params=[Images, Joined, Tokens], ids=lambda kind: kind.__name__)
+    @pytest.fixture(params=[Images, Joined, Tokens, WideTokens], ids=lambda kind: kind.__name__)
     def space(self, request: pytest.FixtureRequest, tmp_path: Path) -> SearchSpace:
         return _space(request.param, tmp_path)
 
