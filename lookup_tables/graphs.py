@@ -22,10 +22,12 @@ Array = npt.NDArray[np.float32]
 
 
 def random_weights(block: Block, seed: int) -> dict[str, Array]:
-    """Weights that keep activations of unit size."""
+    """Weights that keep activations of unit size; those that are fixed are what they are."""
     generator = np.random.default_rng(seed)
-    weights = {}
+    weights = dict(block.fixed_weights())
     for name, shape in block.weight_shapes().items():
+        if name in weights:
+            continue
         fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 1
         scale = 0.05 if name.endswith(("bias", "shift")) else np.sqrt(2.0 / fan_in)
         weights[name] = (scale * generator.standard_normal(shape)).astype(np.float32)

@@ -32,6 +32,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from lookup_tables.errors import LookupTableError
+from lookup_tables.in_float import before_logarithms, keep_pools_in_float
 from lookup_tables.target import this_device
 
 Array = npt.NDArray[np.float32]
@@ -72,7 +73,7 @@ def quantize(
     `excluded` name the nodes that are quantised, and that are not; `layers_only` leaves all but
     `LAYERS` in float. Ranges hold all that was seen, or `percentile` % of it. What
     `prepared` wrote is taken as it is where `is_prepared`. Average pools stay in
-    float. Weights have 7 bits where this processor's 8-bit
+    float, and energies before their logarithm. Weights have 7 bits where this processor's 8-bit
     products saturate; see `products_saturate`.
     """
     logger = logging.getLogger()
@@ -87,7 +88,9 @@ def quantize(
             else:
                 prepared(source, ready)
             every = only is None and not layers_only
-            in_float = _keep_pools_in_float(ready) if every else []
+            in_float = [*keep_pools_in_float(ready), *before_logarithms(ready)] if every else []
+            if layers_only:
+                in_float = before_logarithms(ready)
             ranges = {} if percentile is None else {"CalibPercentile": percentile}
             with redirect_stdout(StringIO()):  # where it tells of its histograms
                 quantize_static(
@@ -184,41 +187,6 @@ def products_saturate() -> bool:
     device = this_device("here")
     vnni = {"avx512_vnni", "avx_vnni", "amx_int8"} & set(device.instruction_sets)
     return device.labels.get("machine") in {"x86_64", "AMD64"} and not vnni
-
-
-def _keep_pools_in_float(path: Path) -> list[str]:
-    """Let average pools compute in float though all around them is int8; the nodes that do.
-
-    ONNX Runtime joins a pool and the conversions beside it to an integer pool that takes ten times
-    as long as the float one (a cell of two pools: 3.2 ms for 0.6 ms). A maximum with the lowest
-    float changes nothing, is not optimised away, and stands between the pool and its conversion.
-    """
-    model = onnx.load(path)
-    graph = model.graph
-    types = {one.name: one.type.tensor_type.elem_type for one in (*graph.input, *graph.value_info)}
-    single = onnx.TensorProto.FLOAT
-    pools = [
-        node
-        for node in graph.node
-        if node.op_type == "AveragePool" and types.get(node.input[0], single) == single
-    ]
-    if not pools:
-        return []
-    if "lowest_float" not in {one.name for one in graph.initializer}:
-        lowest = np.array(np.finfo(np.float32).min, np.float32)
-        graph.initializer.append(numpy_helper.from_array(lowest, "lowest_float"))
-    names = []
-    for number, pool in enumerate(pools):
-        pool.name = pool.name or f"average_pool_{number}"
-        (result,) = pool.output
-        pool.output[0] = f"{result}_pooled"
-        guard = helper.make_node(
-            "Max", [pool.output[0], "lowest_float"], [result], name=f"{pool.name}_in_float"
-        )
-        graph.node.insert(list(graph.node).index(pool) + 1, guard)
-        names += [pool.name, guard.name]
-    onnx.save(model, path)
-    return names
 
 
 def half_precision(source: Path, destination: Path, *, keep_float: Sequence[str] = ()) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from lookup_tables.errors import LookupTableError
 
 
@@ -116,6 +119,10 @@ class Block(ABC):
     @abstractmethod
     def weight_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Name and shape of every weight of its graph."""
+
+    def fixed_weights(self) -> Mapping[str, npt.NDArray[np.float32]]:
+        """Those of its weights that follow from its sizes and are not learned."""
+        return {}
 
     @abstractmethod
     def build(self, graph: GraphBuilder, inputs: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from nas_service.networks.blocks.layers import leading
 from nas_service.networks.blocks.registry import block_module
 from nas_service.networks.build import Network
 from nas_service.networks.sharing import SharedWeights
-from nas_service.space.base import IntArray, SearchSpace
+from nas_service.space.base import IntArray, SearchSpace, Slot
 
 
 class Supernet(SharedWeights):
@@ -34,11 +34,11 @@ class Supernet(SharedWeights):
                 f"space {space.name} shares no weights; use the evaluator 'standalone'",
                 field="evaluator",
             )
-        largest = space.canonical(space.largest()[None, :])[0]
-        self._places = [name for name, _ in self._placed(largest)]
+        placed = [(slot.name, block) for slot in space.slots for block in _largest(space, slot)]
+        self._places = [name for name, _ in placed]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.blocks = nn.ModuleList(block_module(block) for _, block in self._placed(largest))
+            self.blocks = nn.ModuleList(block_module(block) for _, block in placed)
         for module in self._module_at().values():
             # residual branches start silent (Yu et al., 2020, BigNAS, section 3.1), so that
             # subnets of every depth begin as the same function
@@ -72,11 +72,31 @@ class Supernet(SharedWeights):
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch stubs
 
 
+def _largest(space: SearchSpace, slot: Slot) -> tuple[Block, ...]:
+    """The blocks of a slot in the largest network; in another, where that has none there."""
+    row = space.canonical(space.largest()[None, :])[0]
+    decisions = [space.decisions[place] for place in slot.reads]
+    own = [int(row[place]) for place in slot.reads]
+    others = [
+        [*own[:at], value, *own[at + 1 :]]
+        for at, one in enumerate(decisions)
+        for value in reversed(range(one.size))
+    ]
+    for indices in (own, *others):
+        chosen = zip(decisions, indices, strict=True)
+        blocks = slot.blocks(tuple(one.values[index] for one, index in chosen))
+        if blocks:
+            return blocks
+    return ()
+
+
 def _copy(source: nn.Module, target: nn.Module) -> None:
     """Copy the part of `source` that `target` has, layer by layer."""
     theirs = dict(source.named_modules())
     for name, layer in target.named_modules():
         other = theirs.get(name)
+        if "weight" in dict(layer.named_buffers(recurse=False)):
+            continue  # fixed, and told by sizes
         if isinstance(layer, nn.Conv1d | nn.Conv2d):
             assert isinstance(other, nn.Conv1d | nn.Conv2d)
             layer.weight.copy_(leading(other.weight, layer.weight))

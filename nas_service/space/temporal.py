@@ -5,6 +5,8 @@ steps that a window is averaged to, a width for all layers, and for each stage i
 dilation of its layers and the kernel of each (after Zhang et al., 2017, keyword spotting on
 microcontrollers, and Bai et al., 2018, temporal convolutional networks). Weights can be shared.
 Where a sample has a `code`, networks give the window back, and through how few numbers is decided.
+Of long windows the front is decided, too: the window as it is, or energies in bands of frequency
+(see `front_end`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookup_tables.blocks import Block
+from lookup_tables.blocks.front_end import FrontEndBlock
 from lookup_tables.blocks.signal import kept_channels
 from lookup_tables.blocks.temporal_conv import TemporalConvBlock
 from lookup_tables.blocks.temporal_decoder import TemporalDecoderBlock
@@ -34,6 +37,10 @@ DILATIONS = (1, 2)
 STEM_KERNEL = 5
 DECODER = 64
 """Channels between a code and the window that is made of it, at width 1."""
+RAW, LOG_MEL, MFCC = "raw", "log_mel", "mfcc"
+FRONTS = (MFCC, LOG_MEL, RAW)
+FRONT_FROM = 256
+"""Steps of a window from which on its front is decided."""
 LEAST_STEPS = 8
 _HALVED_FROM = 64
 """Windows so long may be averaged to half of their steps first."""
@@ -76,20 +83,29 @@ class TemporalSpace:
         if self._code:
             codes = sorted({max(1, self._code // share) for share in (4, 2, 1)})
             decisions.append(Decision("code", tuple(codes)))
+        self._fronts = FRONTS if sample.size >= FRONT_FROM and not self._code else (RAW,)
+        if len(self._fronts) > 1:
+            decisions.append(Decision("front_end", self._fronts, ordered=False))
         self.decisions = tuple(decisions)
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
-        """Stem, every layer of every stage, head."""
-        slots = [Slot("stem", (_STEPS, _WIDTH), self._stem)]
+        """Front end and stem, every layer of every stage, head; a stem for each front end."""
+        front = (len(self.decisions) - 1,) if len(self._fronts) > 1 else ()
+        slots = []
+        for kind in self._fronts:
+            if kind != RAW:
+                slots.append(Slot(f"front.{kind}", (_STEPS, *front), self._front(kind)))
+            name = "stem" if kind == RAW else f"stem.{kind}"
+            slots.append(Slot(name, (_STEPS, _WIDTH, *front), self._stem(kind)))
         for stage in range(len(STAGES)):
             start = _FIRST + stage * _PER_STAGE
             for layer in range(DEPTHS[-1]):
-                reads = (_STEPS, _WIDTH, start, start + 1, start + 2 + layer)
+                reads = (_STEPS, _WIDTH, start, start + 1, start + 2 + layer, *front)
                 name = f"stage{stage + 1}.layer{layer + 1}"
                 slots.append(Slot(name, reads, self._layer(stage, layer)))
         last = (len(self.decisions) - 1,) if self._code else ()
-        return (*slots, Slot("head", (_STEPS, _WIDTH, *last), self._head))
+        return (*slots, Slot("head", (_STEPS, _WIDTH, *last, *front), self._head))
 
     def canonical(self, genotypes: IntArray) -> IntArray:
         """Layers beyond a stage's depth take index 0."""
@@ -123,7 +139,9 @@ class TemporalSpace:
         if self._code:
             codes = np.array(self.decisions[-1].values, dtype=np.float64)
             columns.append(np.log2(codes[rows[:, -1]]))
-        return np.column_stack(columns)
+        if len(self._fronts) > 1:
+            columns += [rows[:, -1] == place for place in range(len(self._fronts))]
+        return np.column_stack(columns).astype(np.float64)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -132,7 +150,11 @@ class TemporalSpace:
         for stage in range(1, len(STAGES) + 1):
             kernels = (f"kernel{layer}" for layer in range(1, DEPTHS[-1] + 1))
             names += [f"stage{stage}.{one}" for one in ("depth", "dilation", *kernels, "reach")]
-        return (*names, "size.code") if self._code else tuple(names)
+        if self._code:
+            names.append("size.code")
+        if len(self._fronts) > 1:
+            names += [f"front.{kind}" for kind in self._fronts]
+        return tuple(names)
 
     def wire(self, genotype: IntArray) -> tuple[Node, ...]:
         """The slots' blocks, one after the other."""
@@ -152,26 +174,55 @@ class TemporalSpace:
         """The first value of every decision."""
         return np.zeros(len(self.decisions), dtype=np.int64)
 
-    def _steps_before(self, steps: int, place: int) -> tuple[int, int]:
+    def _front_block(self, kind: str, steps: int) -> FrontEndBlock | None:
+        """What a front end is; frames of about a sixteenth of the window."""
+        if kind == RAW:
+            return None
+        frame = min(512, max(16, 2 ** int(np.log2(steps // 16))))
+        bands = min(32, frame // 3)
+        coefficients = min(13, bands // 2 + 1) if kind == MFCC else 0
+        return FrontEndBlock(self._channels, steps, frame, bands, coefficients)
+
+    def _steps_before(self, steps: int, kind: str, place: int) -> tuple[int, int]:
         """Steps that a place (0 the stem, then the stages) reads, and its stride."""
+        front = self._front_block(kind, steps)
+        steps = steps if front is None else front.frames
         for _ in range(place):
             steps = -(-steps // _stride(steps))
         return steps, _stride(steps)
 
-    def _stem(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
-        steps, stride = self._steps_before(values[0], 0)
-        outputs = kept_channels(STEM, values[1])
-        return (TemporalConvBlock(self._channels, outputs, steps, STEM_KERNEL, stride),)
+    def _kind_in(self, values: tuple[Any, ...]) -> str:
+        """The front end among the values that a slot reads: the last, where it is decided."""
+        return str(values[-1]) if len(self._fronts) > 1 else RAW
+
+    def _front(self, kind: str) -> Any:
+        def blocks(values: tuple[Any, ...]) -> tuple[Block, ...]:
+            block = self._front_block(kind, values[0])
+            return (block,) if block is not None and values[-1] == kind else ()
+
+        return blocks
+
+    def _stem(self, kind: str) -> Any:
+        def blocks(values: tuple[Any, ...]) -> tuple[Block, ...]:
+            if self._kind_in(values) != kind:
+                return ()
+            front = self._front_block(kind, values[0])
+            inputs = self._channels if front is None else front.out_channels
+            steps, stride = self._steps_before(values[0], kind, 0)
+            outputs = kept_channels(STEM, values[1])
+            return (TemporalConvBlock(inputs, outputs, steps, STEM_KERNEL, stride),)
+
+        return blocks
 
     def _layer(self, stage: int, layer: int) -> Any:
         def blocks(values: tuple[Any, ...]) -> tuple[Block, ...]:
-            window, width, depth, dilation, kernel = values
+            window, width, depth, dilation, kernel = values[:5]
             if layer >= depth:
                 return ()
             before = STEM if stage == 0 else STAGES[stage - 1]
             outputs = kept_channels(STAGES[stage], width)
             inputs = outputs if layer else kept_channels(before, width)
-            steps, stride = self._steps_before(window, stage + 1)
+            steps, stride = self._steps_before(window, self._kind_in(values), stage + 1)
             if layer:
                 steps, stride = -(-steps // stride), 1
             residual = int(stride == 1 and inputs == outputs)
@@ -182,7 +233,7 @@ class TemporalSpace:
         return blocks
 
     def _head(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
-        steps, _ = self._steps_before(values[0], 1 + len(STAGES))
+        steps, _ = self._steps_before(values[0], self._kind_in(values), 1 + len(STAGES))
         channels = kept_channels(STAGES[-1], values[1])
         outputs = self.sample.n_outputs
         if not self._code:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lookup_tables.blocks.front_end import FrontEndBlock
 from lookup_tables.blocks.temporal_conv import TemporalConvBlock
 from lookup_tables.blocks.temporal_decoder import TemporalDecoderBlock
 from lookup_tables.blocks.temporal_head import TemporalHeadBlock
@@ -22,6 +23,8 @@ from nas_service.space.temporal import TemporalSpace
 from nas_service.space.testing import SearchSpaceContract
 
 BLOCKS = [
+    FrontEndBlock(2, 100, 16, 5),
+    FrontEndBlock(1, 400, 64, 20, 11),
     TemporalConvBlock(3, 8, 33, 5, 2),
     TemporalConvBlock(8, 8, 16, 3, dilation=2, residual=1),
     TemporalSeparableBlock(8, 12, 32, 9, 2, 2),
@@ -37,7 +40,7 @@ class TestBlocks(BlockContract, BlockModuleContract):
     """Both halves of each family."""
 
 
-@pytest.mark.parametrize("steps", [8, 29, 100, 1000])
+@pytest.mark.parametrize("steps", [8, 29, 100, 256, 1000])
 class TestSpace(SearchSpaceContract):
     @pytest.fixture
     def space(self, steps: int) -> SearchSpace:

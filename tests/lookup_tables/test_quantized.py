@@ -10,9 +10,11 @@ from lookup_tables.blocks import Block
 from lookup_tables.blocks.add import AddBlock
 from lookup_tables.blocks.avg_pool import AvgPoolBlock
 from lookup_tables.blocks.convolution import ReluConvBlock
+from lookup_tables.blocks.front_end import FrontEndBlock
 from lookup_tables.blocks.mbconv import MbConvBlock
 from lookup_tables.blocks.residual_reduction import ResidualReductionBlock
 from lookup_tables.graphs import block_graph
+from lookup_tables.in_float import before_logarithms
 from lookup_tables.quantized import half_precision, quantize, with_integer_borders
 
 BLOCKS = [
@@ -72,6 +74,48 @@ def test_average_pools_compute_in_float_inside_an_int8_network(tmp_path: Path) -
     assert "AveragePool" in found
     assert "QLinearAveragePool" not in found
     assert found.count("QLinearConv") == 3
+
+
+@pytest.mark.parametrize("coefficients", [0, 11])
+def test_energies_stay_in_float_up_to_their_logarithm(coefficients: int, tmp_path: Path) -> None:
+    """A tone a thousand times as weak as another is seen in int8, too."""
+    block = FrontEndBlock(1, 400, 64, 20, coefficients)
+    onnx.save(block_graph(block), tmp_path / "fp32.onnx")
+    time = np.arange(400)
+    tone = np.sin(0.2 * time) + 1e-3 * np.sin(2.5 * time)
+    fed = {"input": tone.astype(np.float32)[None, None]}
+    quantize(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", [fed])
+    expected, found = _run(tmp_path / "fp32.onnx", fed), _run(tmp_path / "int8.onnx", fed)
+    assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+    kinds = [node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node]
+    assert ("QuantizeLinear" in kinds) == bool(coefficients)  # what follows is in integers
+    with_integer_borders(tmp_path / "int8.onnx")
+    session = ort.InferenceSession(tmp_path / "int8.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].type == "tensor(uint8)"
+
+
+def test_what_ends_in_a_logarithm_is_no_front_end(tmp_path: Path) -> None:
+    """Scores of many layers as logarithms: all of these may be in integers."""
+    names = [f"w{number}" for number in range(4)]
+    nodes = [
+        helper.make_node("Conv", [f"x{n}", names[n]], [f"x{n + 1}"], name=f"conv{n}")
+        for n in range(4)
+    ]
+    nodes += [
+        helper.make_node("Softmax", ["x4"], ["shares"], axis=1, name="softmax"),
+        helper.make_node("Log", ["shares"], ["y"], name="log"),
+    ]
+    weights = np.random.default_rng(0).standard_normal((4, 8, 8, 1, 1)).astype(np.float32)
+    graph = helper.make_graph(
+        nodes,
+        "scores",
+        [helper.make_tensor_value_info("x0", onnx.TensorProto.FLOAT, [1, 8, 4, 4])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 8, 4, 4])],
+        [numpy_helper.from_array(one, name) for one, name in zip(weights, names, strict=True)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "scores.onnx")
+    assert before_logarithms(tmp_path / "scores.onnx") == []
 
 
 @pytest.mark.parametrize("variance", [1.0, 4e8, 1e-12])

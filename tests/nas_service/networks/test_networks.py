@@ -13,6 +13,7 @@ from lookup_tables.blocks.mbconv import MbConvBlock
 from lookup_tables.blocks.norm_head import NormHeadBlock
 from lookup_tables.blocks.residual_reduction import ResidualReductionBlock
 from lookup_tables.testing import BlockContract
+from nas_service.learning.detection.shape import BoxedImageShape
 from nas_service.learning.segmentation.shape import MaskedImageShape
 from nas_service.learning.signals.window import Window
 from nas_service.networks.build import build, count_macs, count_parameters
@@ -25,7 +26,7 @@ from nas_service.space.base import ImageShape, SearchSpace, input_size
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.space.sampling import uniform
 from nas_service.space.temporal import TemporalSpace
-from tests.contracts import test_segmentation, test_signals, test_traced
+from tests.contracts import test_detection, test_segmentation, test_signals, test_traced
 
 BLOCKS = [
     ConvBlock(3, 16, 9, 9, kernel=3),
@@ -48,7 +49,8 @@ class TestBlocks(BlockContract, BlockModuleContract):
 
 
 def test_every_family_of_ours_has_its_contract() -> None:
-    others = (*test_signals.BLOCKS, *test_segmentation.BLOCKS, *test_traced.BLOCKS)
+    families = (test_signals, test_segmentation, test_detection, test_traced)
+    others = [block for one in families for block in one.BLOCKS]
     kinds = {block.kind for block in (*BLOCKS, *others)}
     assert kinds == set(names(BLOCK_FAMILIES)) == set(names(BLOCK_MODULES))
 
@@ -89,8 +91,10 @@ def test_equal_seeds_build_equal_networks(mbconv: MbconvSpace) -> None:
         MbconvSpace(MaskedImageShape(32, 1, 4, 24)),  # type: ignore[arg-type]  # as plug-ins are called
         TemporalSpace(Window(70, 3, 4)),
         TemporalSpace(Window(100, 3, 64, code=8)),
+        TemporalSpace(Window(300, 2, 4)),
+        MbconvSpace(BoxedImageShape(48, 3, 2)),  # type: ignore[arg-type]  # as plug-ins are called
     ],
-    ids=["images", "masks", "signals", "signals given back"],
+    ids=["images", "masks", "signals", "signals given back", "signals with fronts", "boxes"],
 )
 def test_a_subnet_taken_out_computes_what_the_supernet_computes(space: SearchSpace) -> None:
     supernet = Supernet(space, seed=1)
