@@ -45,7 +45,7 @@ class Detection(ImageTask):
     metrics = METRICS
     cut = "whole picture, stretched"
     training = TrainingSize(
-        samples=20_000, most_epochs=60, finetune_steps=300, most_finetune_epochs=30
+        samples=8_000, most_epochs=60, finetune_steps=120, most_finetune_epochs=30
     )
 
     def answers(self, values: Mapping[str, Any]) -> dict[str, Any]:
