@@ -84,6 +84,11 @@ class TrainingIn(Strict):
         description="End training after so many epochs without a better one, and keep the best; "
         "not of a supernet.",
     )
+    find_rate: bool = Field(
+        default=False,
+        description="Look for the learning rate by a short run with a rising one, before each "
+        "training; learning_rate is left out of account.",
+    )
 
 
 class SearchIn(Strict):

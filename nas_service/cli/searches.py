@@ -71,6 +71,9 @@ def search(
     early_stop: Annotated[
         int | None, typer.Option(help="End training after so many epochs without a better one.")
     ] = None,
+    find_rate: Annotated[
+        bool, typer.Option("--find-rate", help="Look for the learning rate before training.")
+    ] = False,
     max_train_images: Annotated[int | None, typer.Option(help="Train on so many images.")] = None,
     train_batch: Annotated[int, typer.Option(help="Images a training step.")] = 32,
     learning_rate: Annotated[
@@ -187,6 +190,7 @@ def search(
                 "flip": flip,
                 "balanced": balanced,
                 "early_stop": early_stop,
+                "find_rate": find_rate,
             },
         }
         if metric is not None:

@@ -54,6 +54,7 @@ _TRAINING = {
     "flip": Option(False),
     "balanced": Option(False),
     "early_stop": Option(0, 0, 1000),
+    "find_rate": Option(False),
 }
 _SHARE = Option(0.5, 0.01, 0.99)
 _DISTILLED = {**_TRAINING, "weight": Option(0.7, 0.0, 1.0), "temperature": Option(2.0, 0.1, 20.0)}

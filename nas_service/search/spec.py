@@ -15,7 +15,7 @@ FP32_AND_INT8 = (Deployment(PLAIN_RUNTIME, "fp32"), Deployment(PLAIN_RUNTIME, "i
 class TrainingSpec:
     """How the supernet is trained and winners are fine-tuned; None leaves it to the data's size.
 
-    `balanced` and `early_stop` are those of `TrainRecipe`; a supernet is never ended early.
+    `balanced`, `early_stop`, `find_rate` are those of `TrainRecipe`; no supernet is ended early.
     """
 
     epochs: int | None = None
@@ -26,6 +26,7 @@ class TrainingSpec:
     flip: bool = False
     balanced: bool = False
     early_stop: int | None = None
+    find_rate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from nas_service.errors import InvalidSpec
 from nas_service.learning.base import Data, LearningTask, Split
 from nas_service.learning.metric import Judged
 from nas_service.training.device import mixed, placed
+from nas_service.training.rate import found_rate
 
 _BATCH = 250
 _VALUES = 2**24
@@ -30,7 +31,7 @@ class TrainRecipe:
 
     `balanced`: an epoch draws as many samples of each class, of small ones again and again. With
     `early_stop`, training ends when so many epochs in a row were no better on validation samples,
-    and the best one's weights are kept.
+    and the best one's weights are kept. With `find_rate` the learning rate is looked for first.
     """
 
     epochs: int = 10
@@ -44,6 +45,7 @@ class TrainRecipe:
     distillation: float = 0.0
     balanced: bool = False
     early_stop: int = 0
+    find_rate: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -225,6 +227,28 @@ def train(
     network.eval()
 
 
+def _rate(
+    network: nn.Module,
+    data: Data,
+    size: int,
+    recipe: TrainRecipe,
+    seed: int,
+    objective: Objective,
+) -> float:
+    """The learning rate that the network takes on these data."""
+    generator = torch.Generator().manual_seed(seed * 100_003 - 1)
+
+    def backward(each: Batch) -> float:
+        batch = each.to(data.device)
+        with mixed(data.device):
+            loss = objective(network, data.prepared(batch.inputs, size), batch)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
+        return float(loss.detach())
+
+    some = batches(data, recipe, generator)
+    return found_rate(network, some, backward, optimizer_for(network, recipe))
+
+
 def _train(
     network: nn.Module,
     data: Data,
@@ -235,6 +259,8 @@ def _train(
     on_epoch: Callable[[int, int], bool | None] | None,
 ) -> None:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch stubs
+    if recipe.find_rate:
+        recipe = replace(recipe, learning_rate=_rate(network, data, size, recipe, seed, objective))
     optimizer = optimizer_for(network, recipe)
     n_steps = recipe.epochs * steps_per_epoch(len(data.train), recipe.batch)
     step = 0

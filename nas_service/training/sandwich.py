@@ -8,6 +8,7 @@ on where it was cut off and ends as if it had not been.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from nas_service.space.base import input_size
 from nas_service.space.sampling import uniform
 from nas_service.training.device import mixed, placed
 from nas_service.training.loop import (
+    Batch,
     TrainRecipe,
     batches,
     learning_rate,
     optimizer_for,
     steps_per_epoch,
 )
+from nas_service.training.rate import found_rate
 
 _BEGIN = 128
 """Samples that weights are set by before training, where they come from nowhere yet."""
@@ -68,10 +71,14 @@ def _train(
     optimizer = optimizer_for(supernet, recipe)
     per_epoch = steps_per_epoch(len(data.train), recipe.batch)
     n_steps = recipe.epochs * per_epoch
-    first = _restore(supernet, optimizer, checkpoint)
+    first, rate = _restore(supernet, optimizer, checkpoint)
     if not first:
         some = data.train.inputs[:_BEGIN].to(data.device)
         supernet.begin(data.prepared(some, input_size(supernet.space, supernet.space.largest())))
+        if recipe.find_rate:
+            rate = _rate(supernet, data, recipe, seed, n_random, teacher)
+    if rate is not None:
+        recipe = replace(recipe, learning_rate=rate)
     supernet.train()
     step = first * per_epoch
     for epoch in range(first, recipe.epochs):
@@ -90,7 +97,27 @@ def _train(
             step += 1
             if on_step is not None:
                 on_step(step, n_steps, loss)
-        _save(supernet, optimizer, epoch + 1, checkpoint)
+        _save(supernet, optimizer, epoch + 1, rate, checkpoint)
+
+
+def _rate(
+    supernet: SharedWeights,
+    data: Data,
+    recipe: TrainRecipe,
+    seed: int,
+    n_random: int,
+    teacher: Teacher | None,
+) -> float:
+    """The learning rate that the shared weights take on these data."""
+    generator = torch.Generator().manual_seed(seed * 100_003 - 1)
+    choices = np.random.default_rng([seed, 2**31])
+
+    def backward(each: Batch) -> float:
+        inputs, targets, *_ = each.to(data.device)
+        return _sandwich_step(supernet, data, recipe, inputs, targets, choices, n_random, teacher)
+
+    some = batches(data, recipe, generator)
+    return found_rate(supernet, some, backward, optimizer_for(supernet, recipe))
 
 
 def _sandwich_step(
@@ -129,18 +156,24 @@ def _sandwich_step(
     return float(loss.detach())
 
 
-def _restore(supernet: SharedWeights, optimizer: torch.optim.SGD, checkpoint: Path | None) -> int:
-    """Epochs already done, their state put back."""
+def _restore(
+    supernet: SharedWeights, optimizer: torch.optim.SGD, checkpoint: Path | None
+) -> tuple[int, float | None]:
+    """Epochs already done, their state put back, and the learning rate where it was found."""
     if checkpoint is None or not checkpoint.exists():
-        return 0
+        return 0, None
     state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
     supernet.load_state_dict(state["supernet"])
     optimizer.load_state_dict(state["optimizer"])
-    return int(state["epochs"])
+    return int(state["epochs"]), state.get("rate")
 
 
 def _save(
-    supernet: SharedWeights, optimizer: torch.optim.SGD, epochs: int, checkpoint: Path | None
+    supernet: SharedWeights,
+    optimizer: torch.optim.SGD,
+    epochs: int,
+    rate: float | None,
+    checkpoint: Path | None,
 ) -> None:
     if checkpoint is None:
         return
@@ -149,6 +182,7 @@ def _save(
         "supernet": supernet.state_dict(),
         "optimizer": optimizer.state_dict(),
         "epochs": epochs,
+        "rate": rate,
     }
     torch.save(state, partial)
     partial.replace(checkpoint)

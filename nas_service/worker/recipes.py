@@ -28,6 +28,7 @@ def supernet_recipe(
         "max_train": training.max_train_images,
         # what an earlier version did not have is no part of the keys of what it trained
         **({"balanced": True} if training.balanced else {}),
+        **({"find_rate": True} if training.find_rate else {}),
     }
 
 
@@ -56,4 +57,5 @@ def standalone_recipe(
 def _further(training: TrainingSpec) -> dict[str, Any]:
     """What is asked for beside how long."""
     found: dict[str, Any] = {"balanced": True} if training.balanced else {}
+    found |= {"find_rate": True} if training.find_rate else {}
     return found | ({"early_stop": training.early_stop} if training.early_stop else {})

@@ -34,6 +34,7 @@ class TrainingAsked(Document):
     flip: bool = False
     balanced: bool = False
     early_stop: int | None = None
+    find_rate: bool = False
 
 
 class SpecOut(Document):

@@ -1741,6 +1741,7 @@ class TrainingAsked(Value):
     batch: int = 32
     early_stop: int | None = None
     epochs: int | None = None
+    find_rate: bool = False
     finetune_epochs: int | None = None
     flip: bool = False
     learning_rate: float = 0.05
@@ -1767,6 +1768,12 @@ class TrainingIn(Value):
         ),
     ] = None
     epochs: int | None = None
+    find_rate: Annotated[
+        bool,
+        Field(
+            description="Look for the learning rate by a short run with a rising one, before each training; learning_rate is left out of account."
+        ),
+    ] = False
     finetune_epochs: int | None = None
     flip: bool = False
     learning_rate: float = 0.05

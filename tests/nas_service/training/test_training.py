@@ -12,11 +12,9 @@ from nas_service.compilation.ort import OrtConverter
 from nas_service.compression.apply import apply
 from nas_service.compression.base import PassContext
 from nas_service.compression.recipe import Recipe, Step
-from nas_service.datasets import ingest
 from nas_service.errors import Unsupported
 from nas_service.learning.base import Data, Split
 from nas_service.learning.classification.classes import Classification
-from nas_service.learning.image_classification.data import load
 from nas_service.learning.registry import learning_task
 from nas_service.networks.build import build
 from nas_service.networks.supernet import Supernet
@@ -42,12 +40,6 @@ from nas_service.worker.evaluators import (
 
 SPACE = MbconvSpace(ImageShape(8, 1, 2))
 RECIPE = TrainRecipe(epochs=3, batch=24, learning_rate=0.05, shift=0)
-
-
-@pytest.fixture
-def toy(tmp_path: Path, toy_arrays: Path) -> Data:
-    ingest.ingest(toy_arrays).save(tmp_path / "stored.npz")
-    return load(tmp_path / "stored.npz")
 
 
 def test_training_learns_what_can_be_learned(toy: Data) -> None:
