@@ -20,6 +20,7 @@ from nas_service.datasets.duplicates import nearly_same, same_pixels
 from nas_service.datasets.fitting import fitted
 from nas_service.datasets.inspection import Inspection, inspect, quiet, refused_unless_allowed
 from nas_service.datasets.names import PARTS
+from nas_service.datasets.parted import with_parts
 from nas_service.datasets.pictures import Picture, Pixels, Reading, pixels
 from nas_service.datasets.reading_notes import side_of
 from nas_service.datasets.report import Report, Undecided
@@ -209,6 +210,7 @@ def _assembled(images: Pixels, pictures: Sequence[Picture], seen: Inspection) ->
         notes=tuple(notes),
         set_aside=tuple(seen.set_aside.as_list()),
     )
+    name = with_parts(name, given, split)
     return _shuffled(images, labels, split, seen.classes, name, report)
 
 

@@ -27,8 +27,8 @@ def by_name(
 ) -> dict[Key, File]:
     """Files below a folder of one of these names, by their path without that and the ending.
 
-    With `elsewhere` those below no such folder, too. What a name has beyond, as `_mask`, is one of
-    `tails`.
+    Of several such folders the last is left out of the path. With `elsewhere` those below no such
+    folder, too. What a name has beyond, as `_mask`, is one of `tails`.
 
     Raises:
         InvalidData: two have the same name.
@@ -36,7 +36,8 @@ def by_name(
     found: dict[Key, File] = {}
     for file in files:
         above = file.names[:-1]
-        at = next((i for i, one in enumerate(above) if one.lower() in folders), None)
+        places = [i for i, one in enumerate(above) if one.lower() in folders]
+        at = places[-1] if places else None
         if (at is None and not elsewhere) or file.path.suffix.lower() not in endings:
             continue
         stem = file.path.stem

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nas_service.learning.detection.boxes import MOST, Detections, best_of
+from nas_service.learning.detection.boxes import Detections, best_of, together
 from nas_service.learning.detection.metrics import Boxes
 
 TAKEN = 0.25
@@ -40,17 +40,5 @@ def mean_average_precision(told: Sequence[Detections], right: Sequence[Detection
 
 
 def _together(some: Sequence[Detections]) -> Detections:
-    """Of pictures one by one, filled up to as many boxes."""
-    most = max(MOST, *(one.classes.shape[1] for one in some))
-
-    def filled(values: npt.NDArray[np.generic], by: float) -> npt.NDArray[np.generic]:
-        missing = most - values.shape[1]
-        return np.pad(
-            values, ((0, 0), (0, missing), *[(0, 0)] * (values.ndim - 2)), constant_values=by
-        )
-
-    return Detections(
-        np.concatenate([filled(one.boxes, 0.0) for one in some]).astype(np.float64),
-        np.concatenate([filled(one.classes, -1) for one in some]).astype(np.int64),
-        np.concatenate([filled(one.scores, 0.0) for one in some]).astype(np.float64),
-    )
+    most = max(one.classes.shape[1] for one in some)
+    return together([one.padded(most) for one in some])

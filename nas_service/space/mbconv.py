@@ -39,6 +39,8 @@ STEM = 16
 STAGES = (32, 48, 64, 96)
 HEAD = 192
 BOX_HEAD = 96
+PLACES = 16
+"""Pixels a side of the last map, about, where things have a place."""
 WIDTHS = (0.5, 0.75, 1.0)
 DEPTHS = (1, 2, 3)
 KERNELS = (3, 5, 7)
@@ -56,12 +58,17 @@ def scaled(channels: int, width: float) -> int:
     return max(8, int(channels * width + 4) // 8 * 8)
 
 
+def halvings(size: int, last: int) -> int:
+    """How often pictures are halved, at most five times, for a last map of about `last` pixels."""
+    return min(5, max(0, round(math.log2(size / last))))
+
+
 def strides_for(size: int, *, places: bool = False) -> tuple[int, ...]:
     """Strides of the stem and of the four stages, for a last feature map of about 4 pixels.
 
-    Where it is about `places`, one of about 16: where things are has to be seen.
+    Where it is about `places`, one of about `PLACES`: where things are has to be seen.
     """
-    wanted = min(5, max(0, round(math.log2(size / (16 if places else 4)))))
+    wanted = halvings(size, PLACES if places else 4)
     # where a halving goes first: 0 is the stem, 1..4 the stages
     order = (0, 1, 2, 3, 4) if places else (3, 2, 1, 0, 4)
     halved = set(order[:wanted])

@@ -33,7 +33,7 @@ def boxes_of(scores: Array, boxes: Array, least: float = 0.25) -> list[Box]:
     low, high = middles - reach[:2], middles + reach[2:]
     corners = np.clip(np.concatenate([low, high]).T, 0.0, 1.0)
     share = 1.0 / (1.0 + np.exp(-np.clip(scores[0].astype(np.float64), -60.0, 60.0)))
-    order = np.argsort(-share.ravel(), kind="stable")[: 2 * MOST]
+    order = np.argsort(-share.ravel(), kind="stable")[: 10 * MOST]
     found: list[Box] = []
     for at in order.tolist():
         label, place = divmod(at, share.shape[1])

@@ -128,7 +128,9 @@ def right(samples: str, folder: Path, session: Any, classes: list[str]) -> str:
     prepare = Preprocessing.load(folder / "preprocessing.json")
     name = session.get_inputs()[0].name
     if "grid" in said:
-        return f"{precision_of(opened(samples, 'picture', 'boxes'), prepare, session):>10.4f} mAP50"
+        arrays = opened(samples, "picture", "boxes")
+        value = precision_of(arrays, prepare, session, classes, said["class_numbers"])
+        return f"{value:>10.4f} mAP50"
     if "mask_side" in said:
         arrays = opened(samples)
         told = [session.run(None, {name: prepare(one)})[0][0].argmax(0) for one in arrays["x"]]
@@ -152,11 +154,14 @@ def right(samples: str, folder: Path, session: Any, classes: list[str]) -> str:
     return f"{hits:>8} of {total}"
 
 
-def precision_of(arrays: Any, prepare: Any, session: Any) -> float:
+def precision_of(
+    arrays: Any, prepare: Any, session: Any, names: list[str], numbers: list[int]
+) -> float:
     """mAP50 on the user's pictures."""
     from detections import boxes_of, mean_average_precision
 
-    name, names = session.get_inputs()[0].name, class_names()
+    name = session.get_inputs()[0].name
+    listed = [str(one) for one in arrays["classes"]] if "classes" in arrays.files else None
     height, width = arrays["x"].shape[1:3]
     told, right = [], []
     for row, pixels in enumerate(arrays["x"]):
@@ -164,23 +169,28 @@ def precision_of(arrays: Any, prepare: Any, session: Any) -> float:
         mine = arrays["picture"] == row
         right.append(
             [
-                (number_of(label, names), 1.0, tuple(box / (width, height, width, height)))
+                (
+                    number_of(label, names, numbers, listed),
+                    1.0,
+                    tuple(box / (width, height, width, height)),
+                )
                 for label, box in zip(arrays["y"][mine], arrays["boxes"][mine], strict=True)
             ]
         )
     return float(mean_average_precision(told, right))
 
 
-def class_names() -> list[str]:
-    """Names of classes by their numbers."""
-    found: list[str] = json.loads(Path(__file__).with_name("class_names.json").read_text())
-    return found
-
-
-def number_of(label: Any, names: list[str]) -> int:
-    """The number of a class that is given by name, or by number."""
+def number_of(label: Any, names: list[str], numbers: list[int], listed: list[str] | None) -> int:
+    """The place of a class among the models': given by name, or by the number that it had."""
     text = named(label)
-    return names.index(text) if text in names else int(text)
+    if text not in names and text.isdigit():
+        number = int(text)
+        if listed is None and number in numbers:
+            return numbers.index(number)
+        text = listed[number] if listed is not None and number < len(listed) else text
+    if text not in names:
+        sys.exit(f"class {text} is none of {', '.join(names)}")
+    return names.index(text)
 
 
 def opened(samples: str, *more: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nas_service.datasets.pictures import Pixels
 from nas_service.datasets.report import SetAside
 from nas_service.datasets.stored_arrays import (
     Arrays,
@@ -21,7 +22,7 @@ from nas_service.datasets.stored_arrays import (
 )
 from nas_service.errors import InvalidData
 from nas_service.learning.detection.boxes import Ints
-from nas_service.learning.detection.scenes import Scene, Scenes, box_inside
+from nas_service.learning.detection.scenes import Scene, Scenes, box_inside, require_number
 
 _SAID = (
     "x (n, height, width, 1 or 3), boxes (m, 4) as left, top, right, bottom in pixels, their "
@@ -63,7 +64,10 @@ def read_arrays(path: Path) -> Scenes:
     ]
     kept = np.array([one is not None for one in inside], dtype=bool)
     corners = np.array([one for one in inside if one is not None]).reshape(-1, 4)
-    picture, classes = picture[kept], classes[kept]
+    picture, classes = picture[kept].astype(np.int64), classes[kept]
+    order = np.argsort(picture, kind="stable")
+    picture, corners, classes = picture[order], corners[order], classes[order]
+    first = np.searchsorted(picture, np.arange(len(x) + 1))
     parts, groups = parts_of(found, len(x)), groups_of(found, len(x))
     scenes = [
         Scene(
@@ -71,9 +75,9 @@ def read_arrays(path: Path) -> Scenes:
             height,
             width,
             x.shape[3],
-            partial(x.__getitem__, row),
-            corners[picture == row],
-            classes[picture == row],
+            partial(_picture, x, row),
+            corners[first[row] : first[row + 1]],
+            classes[first[row] : first[row + 1]],
             parts[row],
             groups[row],
         )
@@ -86,7 +90,7 @@ def _classes(y: npt.NDArray[Any], arrays: Arrays) -> tuple[Ints, tuple[str, ...]
     """Numbers of classes and their names; texts are names themselves."""
     named = names_of(arrays)
     if y.dtype.kind in "US":
-        texts = np.array([one.decode() if isinstance(one, bytes) else str(one) for one in y])
+        texts = np.array([_text(one, row) for row, one in enumerate(y)])
         names = named or tuple(sorted(set(texts.tolist())))
         unknown = sorted(set(texts.tolist()) - set(names))
         if unknown:
@@ -94,11 +98,23 @@ def _classes(y: npt.NDArray[Any], arrays: Arrays) -> tuple[Ints, tuple[str, ...]
         return np.array([names.index(one) for one in texts], dtype=np.int64), names
     if y.dtype.kind not in "iu":
         raise InvalidData(f"y has {y.dtype}; classes are whole numbers or names", field="y")
-    if len(y) and int(y.min()) < 0:
-        row = int(np.argmin(y))
-        raise InvalidData(f"y[{row}] is {int(y[row])}; classes are numbered from 0", field="y")
-    most = int(y.max(initial=-1))
+    for row, number in enumerate(y.tolist()):
+        require_number(number, f"y[{row}]")
+    most = int(y.max()) if len(y) else -1
     if named is not None and most >= len(named):
         row = int(np.argmax(y))
         raise InvalidData(f"y[{row}] is {most}, {len(named)} classes are named", field="y")
     return y.astype(np.int64), named or tuple(str(number) for number in range(most + 1))
+
+
+def _text(one: Any, row: int) -> str:
+    try:
+        return one.decode() if isinstance(one, bytes) else str(one)
+    except UnicodeDecodeError as error:
+        raise InvalidData(f"y[{row}] is no UTF-8: {error}", field="y") from error
+
+
+def _picture(x: Pixels, row: int, side: int) -> Pixels:
+    del side
+    found: Pixels = x[row]
+    return found

@@ -6,6 +6,7 @@ what is none has class -1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ SAME = 0.45
 MOST = 100
 """Boxes that are told of a picture."""
 LEAST_SCORE = 0.01
+_CANDIDATES = 10 * MOST
+"""Of a picture, the best ones, of which those on a better one are left out."""
 _AT_ONCE = 16
 """Pictures whose boxes are compared together."""
 
@@ -37,6 +40,15 @@ class Detections:
         classes = np.where(self.scores > score, self.classes, -1)
         return Detections(self.boxes, classes, self.scores)
 
+    def padded(self, most: int) -> Detections:
+        """With as many boxes of each picture, of class -1 where there are fewer."""
+        more = ((0, 0), (0, max(0, most - self.classes.shape[1])))
+        return Detections(
+            np.pad(self.boxes, (*more, (0, 0))),
+            np.pad(self.classes, more, constant_values=-1),
+            np.pad(self.scores, more),
+        )
+
     @classmethod
     def true(cls, rows: npt.NDArray[np.generic]) -> Detections:
         """Of rows of class, x1, y1, x2, y2 of each picture `(n, k, 5)`."""
@@ -50,38 +62,54 @@ def best_of(boxes: Floats, scores: Floats) -> Detections:
 
     Of several of a class that lie on each other the best alone is kept.
     """
+    parts = [
+        _best_of(boxes[start : start + _AT_ONCE], scores[start : start + _AT_ONCE])
+        for start in range(0, len(scores), _AT_ONCE)
+    ]
+    if not parts:
+        return Detections(np.zeros((0, 0, 4)), np.zeros((0, 0), np.int64), np.zeros((0, 0)))
+    most = max(one.scores.shape[1] for one in parts)
+    return together([one.padded(most) for one in parts])
+
+
+def _best_of(boxes: Floats, scores: Floats) -> Detections:
     n, _, places = scores.shape
     flat = scores.reshape(n, -1)
     asked = int((flat > LEAST_SCORE).sum(axis=1).max(initial=0))
-    most = max(1, min(2 * MOST, flat.shape[1], asked))
-    chosen = np.argpartition(-flat, most - 1, axis=1)[:, :most]
-    order = np.argsort(-np.take_along_axis(flat, chosen, axis=1), axis=1, kind="stable")
-    chosen = np.take_along_axis(chosen, order, axis=1)
-    found = np.take_along_axis(flat, chosen, axis=1)
+    n_candidates = max(1, min(_CANDIDATES, flat.shape[1], asked))
+    chosen = np.argpartition(-flat, n_candidates - 1, axis=1)[:, :n_candidates]
+    chosen.sort(axis=1)  # of equal scores the first
+    left = np.take_along_axis(flat, chosen, axis=1)
     classes, place = np.divmod(chosen, places)
     here = np.take_along_axis(boxes, place[..., None], axis=1)
-    kept = np.zeros(found.shape, dtype=bool)
-    for start in range(0, n, _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        kept[part] = _kept(here[part], classes[part], found[part] > LEAST_SCORE)
-    first = np.argsort(~kept, axis=1, kind="stable")[:, : min(MOST, most)]
-    kept, classes, found = (
-        np.take_along_axis(one, first, axis=1) for one in (kept, classes, found)
-    )
+    rows = np.arange(n)
+    found = [np.zeros((n, 0), np.int64)]
+    for _ in range(MOST):
+        best = left.argmax(axis=1)
+        on_it = overlaps(here[rows, best][:, None], here)[:, 0] > SAME
+        told = left[rows, best] > LEAST_SCORE
+        if not told.any():
+            break
+        found.append(np.where(told, best, -1)[:, None])
+        left = np.where(on_it & (classes == classes[rows, best][:, None]), -np.inf, left)
+        left[rows, best] = -np.inf
+    at = np.concatenate(found, axis=1)
+    none, at = at < 0, np.maximum(at, 0)
+    values = np.take_along_axis(np.take_along_axis(flat, chosen, axis=1), at, axis=1)
     return Detections(
-        np.take_along_axis(here, first[..., None], axis=1), np.where(kept, classes, -1), found
+        np.take_along_axis(here, at[..., None], axis=1),
+        np.where(none, -1, np.take_along_axis(classes, at, axis=1)),
+        np.where(none, 0.0, values),
     )
 
 
-def _kept(boxes: Floats, classes: Ints, asked: Bools) -> Bools:
-    """Which of boxes `(n, k, 4)`, the best first, do not lie on a better one of their class."""
-    most = int(asked.sum(axis=1).max(initial=0))
-    kept = asked.copy()
-    boxes, classes = boxes[:, :most], classes[:, :most]
-    on = (overlaps(boxes, boxes) > SAME) & (classes[:, :, None] == classes[:, None, :])
-    for at in range(1, most):
-        kept[:, at] &= ~(kept[:, :at] & on[:, at, :at]).any(axis=1)
-    return kept
+def together(some: Sequence[Detections]) -> Detections:
+    """Of pictures that are told apart, with as many boxes each."""
+    return Detections(
+        np.concatenate([one.boxes for one in some]),
+        np.concatenate([one.classes for one in some]),
+        np.concatenate([one.scores for one in some]),
+    )
 
 
 def overlaps(some: Floats, others: Floats) -> Floats:

@@ -13,7 +13,10 @@ import numpy as np
 
 from lookup_tables.blocks.box_head import LEVELS, SIDES, cells_of
 from nas_service.learning.base import Array
-from nas_service.learning.detection.boxes import Detections, Floats, best_of
+from nas_service.learning.detection.boxes import Detections, Floats, best_of, together
+
+_AT_ONCE = 128
+"""Pictures whose outputs are read together, in double precision."""
 
 
 @cache
@@ -42,6 +45,13 @@ def grid_of(count: int) -> int:
 
 def detections_of(outputs: Array) -> Detections:
     """Boxes, as shares of the picture, of outputs `(n, classes + 4, cells)`."""
+    if len(outputs) > _AT_ONCE:
+        parts = [
+            detections_of(outputs[start : start + _AT_ONCE])
+            for start in range(0, len(outputs), _AT_ONCE)
+        ]
+        most = max(one.scores.shape[1] for one in parts)
+        return together([one.padded(most) for one in parts])
     values = np.asarray(outputs, dtype=np.float64)
     middles, sides = cells(grid_of(values.shape[2]))
     reach = np.logaddexp(0.0, values[:, -SIDES:]) * sides

@@ -6,75 +6,104 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from nas_service.datasets.names import HELD_OUT, TEST, normal, part_of, words
+from nas_service.datasets.names import HELD_OUT, TEST, normal, part_of, speaks_of_a_part, words
 from nas_service.datasets.pairing import IMAGE_ENDINGS, part_above
-from nas_service.datasets.pictures import Picture, Reading, header, pixels
+from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import SetAside
 from nas_service.datasets.walking import File
 from nas_service.errors import InvalidData
-from nas_service.learning.detection.scenes import Scene, Scenes, box_inside
+from nas_service.learning.detection.scenes import (
+    Scene,
+    Scenes,
+    box_inside,
+    header_of,
+    pixels_of,
+)
 
 CROWD = "crowd, which no box is for"
 ABSENT = "picture that is named and not there"
+NO_JSON = "no JSON"
 _MOST_ABSENT = 0.05
-_PARTS = ("images", "annotations", "categories")
-_FILLING = {"instances", "annotations", "annotation", "coco", "bbox", "boxes", "labels", "person"}
+_FILLING = {
+    "instances",
+    "annotations",
+    "annotation",
+    "coco",
+    "bbox",
+    "boxes",
+    "labels",
+    "person",
+    "keypoints",
+}
 
 Record = Mapping[str, Any]
 
 
-def annotation_files(files: Sequence[File]) -> list[tuple[File, Record]]:
+def annotation_files(files: Sequence[File], aside: SetAside) -> list[tuple[File, Record]]:
     """The files among these that are COCO's, with what they say.
 
     Raises:
-        InvalidData: one that begins as COCO's is cut off.
+        InvalidData: one that speaks of annotations is cut off.
     """
     found: list[tuple[File, Record]] = []
     for file in files:
         if file.path.suffix.lower() != ".json":
             continue
+        content = file.path.read_bytes()
         try:
-            told = json.loads(file.path.read_bytes())
+            told = json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise InvalidData(f"{file.place} is no JSON, or is cut off: {error}") from error
+            if b'"annotations"' in content or b'"images"' in content:
+                raise InvalidData(f"{file.place} is no JSON, or is cut off: {error}") from error
+            aside.add(NO_JSON, file.place)
+            continue
         if isinstance(told, dict) and {"images", "annotations"} <= set(told):
             found.append((file, told))
     return found
 
 
 def read_coco(
-    files: Sequence[File], told: Sequence[tuple[File, Record]], side: int | None, aside: SetAside
+    files: Sequence[File], told: Sequence[tuple[File, Record]], aside: SetAside
 ) -> Scenes:
     """Scenes of all these files together.
 
     Raises:
         InvalidData: names the file, and the annotation or picture that is at fault.
     """
-    pictures = [one for one in files if one.path.suffix.lower() in IMAGE_ENDINGS]
     by_base: dict[str, list[File]] = defaultdict(list)
-    for one in pictures:
-        by_base[one.names[-1]].append(one)
+    for one in files:
+        if one.path.suffix.lower() in IMAGE_ENDINGS:
+            by_base[one.names[-1]].append(one)
     names = _names(told)
+    stems = [file.path.stem for file, _ in told]
     scenes: list[Scene] = []
+    notes: list[str] = []
+    taken: dict[Path, str] = {}
     absent = total = 0
     for file, record in told:
         rows = _by_picture(file, record, names, aside)
-        part = _part(file)
-        for image in _records(file, record, "images"):
+        part = _part(file, stems)
+        if part is None and speaks_of_a_part(file.path.stem):
+            notes.append(f"{file.place} sounds like a part, and is not taken for one")
+        images = _by_id(file, record)
+        for number, image in images.items():
             total += 1
-            place = f"{file.place}: picture {image.get('id')}"
-            found = _found(by_base, str(image.get("file_name", "")), file, part, place)
-            mine = rows.pop(_id(image, place), [])
+            place = f"{file.place}: picture {number}"
+            found = _found(by_base, str(image.get("file_name") or ""), file, part, place)
+            mine = rows.pop(number, [])
             if found is None:
                 absent += 1
                 aside.add(ABSENT, str(image.get("file_name")))
                 continue
-            scenes.append(_scene(found, image, mine, part, aside, side))
+            if found.path in taken:
+                raise InvalidData(f"{place} is {found.place}, as is {taken[found.path]}")
+            taken[found.path] = place
+            scenes.append(_scene(found, image, mine, part, aside))
         if rows:
             number = next(iter(rows))
             raise InvalidData(
@@ -84,7 +113,18 @@ def read_coco(
     if absent > _MOST_ABSENT * total:
         first = aside.names[ABSENT][0]
         raise InvalidData(f"{absent} of {total} pictures are not there, the first is {first}")
-    return Scenes(scenes, tuple(names.values()), "COCO", (), aside)
+    return Scenes(scenes, tuple(names.values()), "COCO", notes, aside)
+
+
+def _by_id(file: File, record: Record) -> dict[int, Record]:
+    """Pictures of a file by their ids, which are of one each."""
+    found: dict[int, Record] = {}
+    for image in _records(file, record, "images"):
+        number = _id(image, f"{file.place}: a picture")
+        if number in found:
+            raise InvalidData(f"{file.place}: two pictures have the id {number}")
+        found[number] = image
+    return found
 
 
 def _names(told: Sequence[tuple[File, Record]]) -> dict[int, str]:
@@ -119,7 +159,7 @@ def _by_picture(
             aside.add(CROWD, place)
             continue
         label = one.get("category_id")
-        if label not in place_of:
+        if isinstance(label, bool) or not isinstance(label, int) or label not in place_of:
             raise InvalidData(f"{place} is of category {label}, which is not among categories")
         box = one.get("bbox")
         if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
@@ -137,11 +177,10 @@ def _scene(
     rows: Sequence[tuple[Any, int, Any]],
     part: str | None,
     aside: SetAside,
-    side: int | None,
 ) -> Scene:
     picture = Picture(file.place, "", file.path)
-    told = header(picture)
-    said = image.get("width", told.width), image.get("height", told.height)
+    told = header_of(picture)
+    said = image.get("width") or told.width, image.get("height") or told.height
     if said != (told.width, told.height):
         raise InvalidData(
             f"{file.place} is {told.width}x{told.height} pixels, its annotations are for "
@@ -159,7 +198,7 @@ def _scene(
         told.height,
         told.width,
         told.channels,
-        partial(pixels, picture, Reading(side=side or 0)),
+        partial(pixels_of, picture),
         np.array(boxes, dtype=np.float64).reshape(-1, 4),
         np.array(classes, dtype=np.int64),
         part,
@@ -174,8 +213,10 @@ def _found(
     if not wanted:
         raise InvalidData(f"{place} has no file_name")
     fitting = [one for one in by_base.get(wanted[-1], []) if one.names[-len(wanted) :] == wanted]
+    if part is not None:  # one of another part is not meant
+        fitting = [one for one in fitting if _part_above(one) in (None, part)]
     if len(fitting) > 1:
-        in_part = [one for one in fitting if _part_of_folder(one) == part]
+        in_part = [one for one in fitting if _part_above(one) == part]
         near = [one for one in fitting if one.names[: len(beside.names) - 1] == beside.names[:-1]]
         fitting = next((some for some in (near, in_part) if len(some) == 1), fitting)
     if len(fitting) > 1:
@@ -185,14 +226,21 @@ def _found(
     return fitting[0] if fitting else None
 
 
-def _part(file: File) -> str | None:
-    """The part that a file's own name says (`instances_val2017`), or a folder above it."""
-    own = " ".join(one for one in words(file.path.stem) if one not in _FILLING)
-    found = part_of(own) or part_above(file)
+def _part(file: File, stems: Sequence[str]) -> str | None:
+    """The part that a file's own name says (`instances_val2017`), or a folder above it.
+
+    What the names of all files share says nothing of one: `cars_train` beside `cars_val`.
+    """
+
+    def without_filling(stem: str) -> str:
+        return " ".join(one for one in words(stem) if one not in _FILLING)
+
+    own = without_filling(file.path.stem)
+    found = part_of(own, {without_filling(one) for one in stems}) or part_above(file)
     return TEST if found == HELD_OUT else found
 
 
-def _part_of_folder(file: File) -> str | None:
+def _part_above(file: File) -> str | None:
     found = part_above(file)
     return TEST if found == HELD_OUT else found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,9 @@ import numpy.typing as npt
 
 from nas_service.datasets.fitting import stretched
 from nas_service.datasets.names import PARTS
+from nas_service.datasets.parted import parted
 from nas_service.datasets.pictures import Pixels
 from nas_service.datasets.report import Report, SetAside
-from nas_service.datasets.splits import split_of
 from nas_service.datasets.walking import files_below
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
@@ -23,15 +24,18 @@ from nas_service.learning.detection.arrays import read_arrays
 from nas_service.learning.detection.coco import annotation_files, read_coco
 from nas_service.learning.detection.notes import notes_on
 from nas_service.learning.detection.scenes import Scene, Scenes
-from nas_service.learning.detection.shape import MIN_SIDE
+from nas_service.learning.detection.shape import MIN_SIDE, BoxedImageShape
 from nas_service.learning.detection.yolo import label_files, read_yolo
 
 IntArray = npt.NDArray[np.int64]
 _USUAL_SIDE = 96
 _STEP = 8
-_LEAST_A_PART = 2
+_MOST_BOXES = 1000
+"""Of a picture."""
 _MOST_CLASSES = 256
-_MOST_BYTES = 4 * 1024**3
+_MOST_BYTES = 2 * 1024**3
+_MOST_OUTPUTS = 2 * 1024**3
+"""Bytes of what a network says of a part that it is judged on, in single precision."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class BoxedPictures:
     boxes: npt.NDArray[np.float32]
     split: IntArray
     classes: tuple[str, ...]
+    class_numbers: tuple[int, ...]
+    """The number of each class in the source."""
     digest: str
     report: Mapping[str, Any] = field(default_factory=dict)
 
@@ -60,6 +66,7 @@ class BoxedPictures:
             "size": int(self.images.shape[1]),
             "channels": int(self.images.shape[3]),
             "classes": list(self.classes),
+            "class_numbers": list(self.class_numbers),
             "n_boxes": int((self.boxes[..., 0] >= 0).sum()),
             **{f"n_{part}": int(n) for part, n in zip(PARTS, counts, strict=True)},
             "report": dict(self.report),
@@ -82,11 +89,16 @@ def read(
         InvalidData: says what is at fault, and where.
     """
     tell(0.1, "reading")
-    found = _scenes(source, side, within)
+    found = _scenes(source, within)
     scenes = found.scenes
     if not any(len(one.boxes) for one in scenes):
         raise InvalidData(f"there is no box in {len(scenes)} pictures")
     tell(0.3, f"{len(scenes):,} pictures with {sum(len(one.boxes) for one in scenes):,} boxes")
+    for one in scenes:
+        if len(one.boxes) > _MOST_BOXES:
+            raise InvalidData(
+                f"{one.place} has {len(one.boxes)} boxes, at most {_MOST_BOXES} are read of one"
+            )
     used = np.unique(np.concatenate([one.classes for one in scenes]))
     if len(used) > _MOST_CLASSES:
         raise InvalidData(
@@ -102,14 +114,24 @@ def read(
         )
     images = np.empty((len(scenes), side, side, channels), dtype=np.uint8)
     for number, one in enumerate(scenes):  # one by one: originals may be large
-        images[number] = _square(one.image(), side, channels)
+        images[number] = _square(one.image(side), side, channels)
         if number % 256 == 0:
             tell(0.3 + 0.6 * number / len(scenes), f"bringing them to {side} pixels")
     boxes = _rows(scenes, used)
-    digest = hashlib.sha256(images.tobytes() + boxes.tobytes()).hexdigest()
-    split = _split(scenes, images, boxes, digest, draws)
-    unused = [name for number, name in enumerate(found.names) if number not in set(used.tolist())]
-    notes = [*found.notes, *notes_on(images, boxes, split, classes, unused)]
+    made = parted(
+        images,
+        _largest(boxes),
+        [None if draws else one.part for one in scenes],
+        [one.group for one in scenes],
+        digest=_digest(images, boxes, classes),
+        places=[one.place for one in scenes],
+        aside=found.set_aside,
+    )
+    images, boxes, split = images[made.rows], boxes[made.rows], made.split
+    _require_usable(boxes, split, BoxedImageShape(side, channels, len(classes)))
+    chosen = set(used.tolist())
+    unused = [name for number, name in enumerate(found.names) if number not in chosen]
+    notes = [*found.notes, *made.notes, *notes_on(images, boxes, split, classes, unused)]
     report = Report(
         found.layout,
         classes,
@@ -118,10 +140,11 @@ def read(
         tuple(notes),
         tuple(found.set_aside.as_list()),
     )
-    return BoxedPictures(images, boxes, split, classes, digest, report.as_dict())
+    numbers = tuple(int(one) for one in used)
+    return BoxedPictures(images, boxes, split, classes, numbers, made.digest, report.as_dict())
 
 
-def _scenes(source: Path, side: int | None, within: Sequence[Path]) -> Scenes:
+def _scenes(source: Path, within: Sequence[Path]) -> Scenes:
     if source.suffix.lower() == ".npz":
         return read_arrays(source)
     if not source.is_dir():
@@ -130,10 +153,10 @@ def _scenes(source: Path, side: int | None, within: Sequence[Path]) -> Scenes:
         )
     aside = SetAside()
     files = files_below(source, aside, within)
-    if told := annotation_files(files):
-        return read_coco(files, told, side, aside)
+    if told := annotation_files(files, aside):
+        return read_coco(files, told, aside)
     if labels := label_files(files):
-        return read_yolo(files, labels, side, aside)
+        return read_yolo(files, labels, aside)
     raise InvalidData(
         f"{source.name} has no boxes: neither COCO's annotations (a .json of images, annotations "
         "and categories) nor YOLO's (a .txt a picture)"
@@ -163,36 +186,26 @@ def _rows(scenes: Sequence[Scene], used: IntArray) -> npt.NDArray[np.float32]:
     return rows
 
 
-def _split(
-    scenes: Sequence[Scene],
-    images: Pixels,
-    boxes: npt.NDArray[np.float32],
-    digest: str,
-    draws: bool,
-) -> IntArray:
-    """Parts as they are given; what is not is drawn, with equal pictures and groups whole."""
-    given = np.array(
-        [-1 if draws or one.part is None else PARTS.index(one.part) for one in scenes],
-        dtype=np.int64,
-    )
-    keys = [hashlib.sha256(image).hexdigest() for image in images]
-    first = {key: number for number, key in reversed(list(enumerate(keys)))}
-    copy_of = np.array([first[key] for key in keys], dtype=np.int64)
-    groups = None
-    if scenes[0].group is not None:
-        groups = np.unique([str(one.group) for one in scenes], return_inverse=True)[1].ravel()
-    seed = int(digest[:12], 16)
-    split = split_of(images, _largest(boxes), given, seed, copy_of=copy_of, groups=groups)
+def _digest(images: Pixels, boxes: npt.NDArray[np.float32], classes: tuple[str, ...]) -> str:
+    digest = hashlib.sha256(json.dumps([images.shape, boxes.shape, classes]).encode())
+    digest.update(np.ascontiguousarray(images).data)
+    digest.update(boxes.tobytes())
+    return digest.hexdigest()
+
+
+def _require_usable(
+    boxes: npt.NDArray[np.float32], split: IntArray, shape: BoxedImageShape
+) -> None:
     has: npt.NDArray[np.bool_] = np.any(boxes[..., 0] >= 0, axis=1)
     for number, name in enumerate(PARTS):
-        if int((split == number).sum()) < _LEAST_A_PART:
-            raise InvalidData(
-                f"{int((split == number).sum())} pictures are for {name}, {_LEAST_A_PART} at least "
-                "are needed"
-            )
-        if not has[split == number].any():
+        mine = split == number
+        if not has[mine].any():
             raise InvalidData(f"of the pictures for {name} none has a box")
-    return split
+        if number and 4 * int(mine.sum()) * shape.n_outputs > _MOST_OUTPUTS:
+            raise InvalidData(
+                f"{int(mine.sum())} pictures for {name} are too many: what a network says of all "
+                f"cells and classes takes more than {_MOST_OUTPUTS / 1024**3:.0f} GB"
+            )
 
 
 def _largest(boxes: npt.NDArray[np.float32]) -> IntArray:

@@ -104,7 +104,8 @@ def _assigned(targets: Tensor, count: int) -> Tensor:
 @cache
 def _cells(grid: int, device: torch.device) -> tuple[Tensor, Tensor]:
     middles, sides = cells(grid)
-    return (
-        torch.tensor(middles, dtype=torch.float32, device=device),
-        torch.tensor(sides, dtype=torch.float32, device=device),
-    )
+    with torch.inference_mode(False):  # whoever asks first: they are read in training, too
+        return (
+            torch.tensor(middles, dtype=torch.float32, device=device),
+            torch.tensor(sides, dtype=torch.float32, device=device),
+        )

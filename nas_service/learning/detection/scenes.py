@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nas_service.datasets.pictures import Pixels
+from nas_service.datasets.pictures import Header, Picture, Pixels, Reading, header, pixels
 from nas_service.datasets.report import SetAside
 from nas_service.errors import InvalidData
 from nas_service.learning.detection.boxes import Floats, Ints
 
 EMPTY = "box without an area"
+MOST_NUMBER = 65_535
 _SLACK = 1.0
 """Pixels that a box may lie outside by: its numbers were rounded."""
 _SLACK_SHARE = 0.005
@@ -22,14 +23,15 @@ _SLACK_SHARE = 0.005
 class Scene:
     """A picture, its boxes `(k, 4)` as x1, y1, x2, y2 in pixels, and their classes `(k,)`.
 
-    Pixels are read when they are asked for. `part` and `group` are None where none is given.
+    Pixels are read when they are asked for, for pictures of so many pixels a side. `part` and
+    `group` are None where none is given.
     """
 
     place: str
     height: int
     width: int
     channels: int
-    image: Callable[[], Pixels]
+    image: Callable[[int], Pixels]
     boxes: Floats
     classes: Ints
     part: str | None = None
@@ -47,6 +49,34 @@ class Scenes:
     set_aside: SetAside = field(default_factory=SetAside)
 
 
+def pixels_of(picture: Picture, side: int) -> Pixels:
+    """A picture's pixels, a part of a large JPEG's where `side` asks for no more."""
+    return pixels(picture, Reading(side=side))
+
+
+def header_of(picture: Picture) -> Header:
+    """The header of a picture of 8 bits a channel.
+
+    Raises:
+        InvalidData: it has more, and nobody says what is black and white in it.
+    """
+    told = header(picture)
+    if told.bits > 8:
+        raise InvalidData(
+            f"{picture.place} has {told.bits} bits a channel; pictures with boxes are of 8 bits: "
+            "convert them, with what is to be black and white"
+        )
+    return told
+
+
+def require_number(number: int, place: str) -> None:
+    """Raise `InvalidData` where a class has a number that no list of classes reaches."""
+    if not 0 <= number <= MOST_NUMBER:
+        raise InvalidData(
+            f"{place}: class {number}; classes are numbered from 0 to {MOST_NUMBER} at most"
+        )
+
+
 def box_inside(
     values: Sequence[float], width: int, height: int, place: str, aside: SetAside
 ) -> tuple[float, float, float, float] | None:
@@ -55,7 +85,10 @@ def box_inside(
     Raises:
         InvalidData: it is no box, or lies outside of its picture.
     """
-    x1, y1, x2, y2 = (float(one) for one in values)
+    try:
+        x1, y1, x2, y2 = (float(one) for one in values)
+    except OverflowError as error:
+        raise InvalidData(f"{place}: a box has a side that is no number of pixels") from error
     if not np.isfinite([x1, y1, x2, y2]).all():
         raise InvalidData(f"{place}: a box has sides that are no numbers: {x1}, {y1}, {x2}, {y2}")
     slack_x, slack_y = (max(_SLACK, _SLACK_SHARE * one) for one in (width, height))

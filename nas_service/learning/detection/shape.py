@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lookup_tables.blocks.box_head import SIDES, cells_of
+from nas_service.space.mbconv import PLACES, halvings
 
 BOXED_IMAGE = "boxed_image"
 MIN_SIDE, MAX_SIDE = 32, 512
 """Pixels of pictures as they are stored."""
-_CELLS = 23
-"""Most cells of the finer map a side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,9 @@ class BoxedImageShape:
 
     @property
     def grid(self) -> int:
-        """Cells a side of the finer map: the picture halved until at most 23 are left."""
+        """Cells a side of the finer map: as large as the last map of `mbconv`."""
         side = self.size
-        while side > _CELLS:
+        for _ in range(halvings(self.size, PLACES)):
             side = -(-side // 2)
         return side
 

@@ -155,7 +155,12 @@ class Detection(ImageTask):
         """See `LearningTask.preprocessing`; `detections.py` reads scores and boxes."""
         told = super().preprocessing(facts, data, size)
         grid = BoxedImageShape(int(facts["size"]), int(facts["channels"]), 1).grid
-        return {**told, "grid": grid, "outputs": ["scores", "boxes"]}
+        return {
+            **told,
+            "grid": grid,
+            "outputs": ["scores", "boxes"],
+            "class_numbers": list(facts["class_numbers"]),
+        }
 
     def bundle_files(self, facts: Mapping[str, Any]) -> Mapping[str, str]:
         """See `LearningTask.bundle_files`."""

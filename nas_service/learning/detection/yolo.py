@@ -15,33 +15,48 @@ import yaml
 
 from nas_service.datasets.names import HELD_OUT, TEST, names_apart
 from nas_service.datasets.pairing import IMAGE_ENDINGS, IMAGE_FOLDERS, Key, by_name, part_above
-from nas_service.datasets.pictures import Picture, Reading, header, pixels
+from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import SetAside
 from nas_service.datasets.walking import File
 from nas_service.errors import InvalidData
-from nas_service.learning.detection.scenes import Scene, Scenes, box_inside
+from nas_service.learning.detection.scenes import (
+    Scene,
+    Scenes,
+    box_inside,
+    header_of,
+    pixels_of,
+    require_number,
+)
 
 WITHOUT_PICTURE = "boxes without a picture"
 _MOST_ALONE = 0.2
 """A larger share of pictures without a file is no way to say that nothing is on them."""
 _LABEL_FOLDERS = frozenset({"labels", "label", "annotations", "labels_yolo", "bboxes", "boxes"})
 _NAME_FILES = ("classes.txt", "obj.names", "classes.names", "names.txt", "labels.txt")
-_LISTS = frozenset({*_NAME_FILES, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt"})
+_PARTS_BY_LIST = frozenset({"train.txt", "val.txt", "valid.txt", "test.txt"})
+_LISTS = frozenset({*_NAME_FILES, *_PARTS_BY_LIST, "readme.txt"})
 
 
 def label_files(files: Sequence[File]) -> dict[Key, File]:
-    """Text files that may be boxes of pictures, by what they share with these."""
-    texts = [
-        one
-        for one in files
-        if one.names[-1].lower() not in _LISTS and not one.names[-1].lower().startswith("readme")
-    ]
-    return by_name(texts, IMAGE_FOLDERS | _LABEL_FOLDERS, {".txt"}, elsewhere=True)
+    """Text files that may be boxes of pictures, by what they share with these.
+
+    Lists of pictures and of names are none, unless a picture bears their name.
+    """
+    folders = IMAGE_FOLDERS | _LABEL_FOLDERS
+    found = by_name(files, folders, {".txt"}, elsewhere=True)
+    images = by_name(files, folders, IMAGE_ENDINGS, elsewhere=True)
+    return {
+        key: one
+        for key, one in found.items()
+        if key in images or not _is_list(one.names[-1].lower())
+    }
 
 
-def read_yolo(
-    files: Sequence[File], labels: Mapping[Key, File], side: int | None, aside: SetAside
-) -> Scenes:
+def _is_list(name: str) -> bool:
+    return name in _LISTS or name.startswith("readme")
+
+
+def read_yolo(files: Sequence[File], labels: Mapping[Key, File], aside: SetAside) -> Scenes:
     """Scenes of pictures and of the text files that bear their names.
 
     Raises:
@@ -57,7 +72,7 @@ def read_yolo(
             f"{images[alone[0]].place}; a picture with nothing on it has an empty one"
         )
     named = _names(files)
-    scenes = [_scene(image, labels.get(key), aside, side) for key, image in sorted(images.items())]
+    scenes = [_scene(image, labels.get(key), aside) for key, image in sorted(images.items())]
     most = max((int(one.classes.max()) for one in scenes if len(one.classes)), default=-1)
     if named and most >= len(named):
         first = next(one for one in scenes if len(one.classes) and one.classes.max() == most)
@@ -65,15 +80,18 @@ def read_yolo(
     names = named or tuple(str(number) for number in range(most + 1))
     notes = []
     if alone:
-        notes.append(f"{len(alone)} pictures have no file of boxes: nothing is on them")
+        notes.append(f"pictures without a file of boxes: {len(alone)}; nothing is on them")
+    lists = [one.place for one in files if one.names[-1].lower() in _PARTS_BY_LIST]
+    if lists:
+        notes.append(f"lists of pictures are not read, parts are those of folders: {lists[0]}")
     if not named:
         notes.append("classes have no names: there is no data.yaml, and no classes.txt")
     return Scenes(scenes, names, "YOLO", notes, aside)
 
 
-def _scene(image: File, labels: File | None, aside: SetAside, side: int | None) -> Scene:
+def _scene(image: File, labels: File | None, aside: SetAside) -> Scene:
     picture = Picture(image.place, "", image.path)
-    told = header(picture)
+    told = header_of(picture)
     boxes, classes = [], []
     for number, (label, *sides) in enumerate(_rows(labels) if labels else (), start=1):
         assert labels is not None
@@ -97,7 +115,7 @@ def _scene(image: File, labels: File | None, aside: SetAside, side: int | None) 
         told.height,
         told.width,
         told.channels,
-        partial(pixels, picture, Reading(side=side or 0)),
+        partial(pixels_of, picture),
         np.array(boxes, dtype=np.float64).reshape(-1, 4),
         np.array(classes, dtype=np.int64),
         TEST if part == HELD_OUT else part,
@@ -106,15 +124,10 @@ def _scene(image: File, labels: File | None, aside: SetAside, side: int | None) 
 
 def _rows(file: File) -> list[list[float]]:
     """A row a line: the class, then middle and size as shares of the picture."""
-    try:
-        lines = file.path.read_text().splitlines()
-    except UnicodeDecodeError as error:
-        raise InvalidData(f"{file.place} is not UTF-8: {error}") from error
+    lines = _text(file).rstrip().splitlines()
     found = []
     for number, line in enumerate(lines, start=1):
         words = line.split()
-        if not words and number == len(lines):
-            continue
         place = f"{file.place}: line {number}"
         if len(words) != 5:
             outline = ": is it an outline?" if len(words) > 6 and len(words) % 2 else ""
@@ -127,6 +140,7 @@ def _rows(file: File) -> list[list[float]]:
             raise InvalidData(f"{place} has words that are no numbers: {line.strip()!r}") from error
         if not row[0].is_integer() or row[0] < 0:
             raise InvalidData(f"{place}: class {words[0]} is no whole number from 0 on")
+        require_number(int(row[0]), place)
         if max(row[1:]) > 1.5:
             raise InvalidData(
                 f"{place} has {max(row[1:]):.6g}; numbers are shares of the picture, from 0 to 1"
@@ -143,21 +157,32 @@ def _names(files: Sequence[File]) -> tuple[str, ...]:
             if isinstance(told, dict) and "names" in told:
                 return names_apart(_listed(told["names"], file.place), file.place)
         if file.names[-1].lower() in _NAME_FILES:
-            lines = [one.strip() for one in file.path.read_text().splitlines()]
+            lines = [one.strip() for one in _text(file).splitlines()]
             return names_apart(tuple(one for one in lines if one), file.place)
     return ()
 
 
 def _yaml(file: File) -> Any:
     try:
-        return yaml.safe_load(file.path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        return yaml.safe_load(_text(file))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidData(f"{file.place} is no YAML: {error}") from error
 
 
 def _listed(told: Any, place: str) -> tuple[str, ...]:
-    if isinstance(told, list):
-        return tuple(str(one) for one in told)
-    if isinstance(told, dict) and sorted(told) == list(range(len(told))):
-        return tuple(str(told[number]) for number in range(len(told)))
-    raise InvalidData(f"{place}: names are a list, or numbers from 0 on with a name each")
+    numbered = isinstance(told, dict) and all(type(one) is int for one in told)
+    if numbered and sorted(told) == list(range(len(told))):
+        told = [told[number] for number in range(len(told))]
+    if not isinstance(told, list):
+        raise InvalidData(f"{place}: names are a list, or numbers from 0 on with a name each")
+    for one in told:
+        if isinstance(one, bool) or not isinstance(one, str | int | float):
+            raise InvalidData(f"{place}: name {one!r} is no text; put it into quotes")
+    return tuple(str(one) for one in told)
+
+
+def _text(file: File) -> str:
+    try:
+        return file.path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidData(f"{file.place} is not UTF-8: {error}") from error

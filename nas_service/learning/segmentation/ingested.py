@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from nas_service.datasets.fitting import fitted
 from nas_service.datasets.names import PARTS
+from nas_service.datasets.parted import parted
 from nas_service.datasets.pictures import Pixels
 from nas_service.datasets.report import Report
-from nas_service.datasets.splits import split_of
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
 from nas_service.learning.segmentation.arrays import read_arrays
@@ -30,7 +30,6 @@ _USUAL_SIDE = 96
 _MOST_BYTES = 1024**3
 """Of all logits together, in single precision: masks are kept smaller where these do not fit."""
 _STEP = 8
-_LEAST_A_PART = 2
 _MOST_CLASSES = 64
 _RARE = 0.01
 
@@ -104,9 +103,21 @@ def read(
         images[number] = _square(one.image(), side, channels)
         small[number] = _numbered(nearest(one.mask(), mask_side), used)
     digest = hashlib.sha256(images.tobytes() + small.tobytes()).hexdigest()
-    split = _split(found.pairs, images, small, digest, draws)
+    made = parted(
+        images,
+        _commonest(small),
+        [None if draws else one.part for one in found.pairs],
+        [one.group for one in found.pairs],
+        digest=digest,
+        places=[one.place for one in found.pairs],
+        aside=found.set_aside,
+    )
+    images, small, split = images[made.rows], small[made.rows], made.split
+    for number, name in enumerate(PARTS):
+        if (small[split == number] == IGNORED).all():
+            raise InvalidData(f"of the pictures for {name} nothing is asked about")
     counts = _counts(small, split, classes)
-    notes = [*found.notes, *_notes(small, images, split, classes, counts)]
+    notes = [*found.notes, *made.notes, *_notes(small, classes, counts)]
     report = Report(
         found.layout,
         classes,
@@ -116,7 +127,7 @@ def read(
         tuple(found.set_aside.as_list()),
     )
     values = tuple(int(one) for one in used)
-    return MaskedPictures(images, small, split, classes, values, digest, report.as_dict())
+    return MaskedPictures(images, small, split, classes, values, made.digest, report.as_dict())
 
 
 def _pairs(source: Path, within: Sequence[Path]) -> Pairs:
@@ -202,31 +213,6 @@ def _mask_side(side: int, n_classes: int, n: int) -> int:
     return side
 
 
-def _split(
-    pairs: Sequence[Pair], images: Pixels, masks: Pixels, digest: str, draws: bool
-) -> IntArray:
-    """Parts as they are given; what is not is drawn, with equal pictures and groups whole."""
-    given = np.array(
-        [-1 if draws or one.part is None else PARTS.index(one.part) for one in pairs],
-        dtype=np.int64,
-    )
-    keys = [hashlib.sha256(image).hexdigest() for image in images]
-    first = {key: number for number, key in reversed(list(enumerate(keys)))}
-    copy_of = np.array([first[key] for key in keys], dtype=np.int64)
-    groups = None
-    if pairs[0].group is not None:
-        groups = np.unique([one.group for one in pairs], return_inverse=True)[1].ravel()
-    seed = int(digest[:12], 16)
-    split = split_of(images, _commonest(masks), given, seed, copy_of=copy_of, groups=groups)
-    for number, name in enumerate(PARTS):
-        if (masks[split == number] == IGNORED).all():
-            raise InvalidData(f"of the pictures for {name} nothing is asked about")
-    for name, n in zip(PARTS, np.bincount(split, minlength=len(PARTS)), strict=True):
-        if n < _LEAST_A_PART:
-            raise InvalidData(f"{n} pictures are for {name}, {_LEAST_A_PART} at least are needed")
-    return split
-
-
 def _commonest(masks: Pixels) -> IntArray:
     """Of each picture the class that has most pixels beside the one that has most of all."""
     counts = np.stack([np.bincount(one.ravel(), minlength=IGNORED + 1) for one in masks])
@@ -246,11 +232,7 @@ def _counts(masks: Pixels, split: IntArray, classes: Sequence[str]) -> dict[str,
 
 
 def _notes(
-    masks: Pixels,
-    images: Pixels,
-    split: IntArray,
-    classes: Sequence[str],
-    counts: Mapping[str, Mapping[str, int]],
+    masks: Pixels, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]]
 ) -> list[str]:
     notes = []
     pixels = np.bincount(masks.ravel(), minlength=IGNORED + 1)[: len(classes)]
@@ -264,12 +246,4 @@ def _notes(
     for part, of_part in counts.items():
         if missing := [name for name, n in of_part.items() if not n]:
             notes.append(f"classes without a picture in {part}: {', '.join(missing)}")
-    keys = np.array([hashlib.sha256(one).hexdigest() for one in images])
-    trained = set(keys[split == 0].tolist())
-    twins = sum(one in trained for one in keys[split != 0].tolist())
-    if twins:
-        notes.append(
-            f"{twins} pictures for validation or testing are also among those for training: "
-            "measured quality will be too good"
-        )
     return notes

@@ -67,6 +67,14 @@ def describe(options: Options, tell: Tell) -> Described:
         options = tied
     wrong = _not_additive(options, shaped, sizes)
     if wrong is not None:
+        node = wrong.partition(" ")[0]
+        layers = dict(zip(_swapped(options), options.swaps, strict=True))
+        of_pair = [layers[one] for one, pair in shaped.pairs().items() if node in pair]
+        if of_pair:
+            reason = "nothing cheaper stands for it: its sizes depend on choices together"
+            frozen = (*options.frozen, Frozen(of_pair[0].layer, reason))
+            swaps = tuple(one for one in options.swaps if one not in of_pair)
+            return describe(replace(options, swaps=swaps, frozen=frozen), tell)
         if len(options.sizes) == 1:
             raise InvalidData(
                 f"the model cannot be made elastic: sizes of {wrong} depend on choices together",

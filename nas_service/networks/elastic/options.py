@@ -159,7 +159,9 @@ def find_options(network: fx.GraphModule, shape: tuple[int, ...], tell: Tell) ->
             frozen.append(Frozen(one.layer, f"nothing cheaper stands for it: {reason}"))
         else:
             swaps.append(one)
-    through = [replace(one, groups=tuple(cut_with_pairs(one.groups, swaps))) for one in widths]
+    chosen = [group for one in widths for group in one.groups]
+    cut = {one.name: one for one in cut_with_pairs(network, chosen, swaps)}
+    through = [replace(w, groups=tuple(cut[one.name] for one in w.groups)) for w in widths]
     options = Options(
         network, shape, tuple(through), tuple(regions), kernels, tuple(swaps), sizes, tuple(frozen)
     )

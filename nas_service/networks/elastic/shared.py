@@ -35,7 +35,7 @@ _REMEMBERED = 64
 class OwnNetwork:
     """The network behind a space, and how its members are cut out of it."""
 
-    def __init__(self, space: ElasticSpace) -> None:
+    def __init__(self, space: ElasticSpace, *, pairs: bool = True) -> None:
         if space.model is None:
             raise InvalidSpec(f"the model of space {space.name} is not at hand", field="space")
         self._choices, self._canonical = space.description.choices, space.canonical
@@ -50,7 +50,8 @@ class OwnNetwork:
             for one in self._choices
             if one.about == SWAP
         }
-        add_swaps(self.network, list(self.swaps.values()))
+        if pairs:
+            add_swaps(self.network, list(self.swaps.values()))
 
     def plan(self, genotype: IntArray) -> Plan:
         """What the member of a genotype `(d,)` keeps."""
@@ -141,7 +142,7 @@ class ElasticSupernet(SharedWeights):
 
     def original(self) -> nn.Module:
         """The user's network as it came, to teach."""
-        return OwnNetwork(self._elastic).network.eval()
+        return OwnNetwork(self._elastic, pairs=False).network.eval()
 
 
 def _part(tensor: Tensor, axes: Mapping[int, Any] | None) -> Tensor:

@@ -26,11 +26,13 @@ _FEWEST = 16
 """Channels in and out below which a layer stays."""
 _LEAST_SAVED = 0.01
 """Of the network's products."""
-_RANK_SHARE = 4
+_RANK_SHARE = 6
 """The smaller side of a linear layer over the rank that is left of it."""
 _POSITIONS = 64
 """Of each sample's map that a pair is set on."""
 _RIDGE = 1e-3
+_LARGE = 1024
+"""The smaller side of a linear layer from which on only the largest singular values are found."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _low_rank(layer: nn.Linear) -> tuple[nn.Module, nn.Module]:
     down = nn.Linear(layer.in_features, rank, bias=False)
     up = nn.Linear(rank, layer.out_features, bias=layer.bias is not None)
     with torch.no_grad():
-        outputs, strength, inputs = torch.linalg.svd(layer.weight, full_matrices=False)
+        outputs, strength, inputs = _singular(layer.weight, rank)
         root = strength[:rank].sqrt()
         down.weight.copy_(inputs[:rank] * root[:, None])
         up.weight.copy_(outputs[:, :rank] * root)
@@ -150,8 +152,26 @@ def _low_rank(layer: nn.Linear) -> tuple[nn.Module, nn.Module]:
     return down, up
 
 
-def cut_with_pairs(groups: Sequence[ChannelGroup], swaps: Sequence[Swap]) -> list[ChannelGroup]:
-    """Groups whose channels run through the pairs as they run through their layers."""
+def _singular(weight: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The largest singular values with their vectors, at least `rank` of them."""
+    if min(weight.shape) < _LARGE:
+        outputs, strength, inputs = torch.linalg.svd(weight, full_matrices=False)
+        return outputs, strength, inputs
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        outputs, strength, inputs = torch.svd_lowrank(weight, q=rank + 16, niter=4)
+    return outputs, strength, inputs.T
+
+
+def cut_with_pairs(
+    network: fx.GraphModule, groups: Sequence[ChannelGroup], swaps: Sequence[Swap]
+) -> list[ChannelGroup]:
+    """Groups whose channels run through the pairs as they run through their layers.
+
+    A rank is as much narrower as what its layer gives, or as what it reads where that stays: a pair
+    is cheaper than its layer at every width.
+    """
+    gives = {cut.layer for group in groups for cut in group.cuts if cut.side == OUTPUTS}
     by_layer = {one.layer: one for one in swaps}
     found = []
     for group in groups:
@@ -160,6 +180,9 @@ def cut_with_pairs(groups: Sequence[ChannelGroup], swaps: Sequence[Swap]) -> lis
             swap = by_layer.get(cut.layer)
             if swap is not None:
                 first, second = swap.parts
+                leads = cut.side == OUTPUTS or cut.layer not in gives
+                if swap.kind == LOW_RANK and leads:
+                    cuts += _of_rank(network, group, swap)
                 if cut.side == OUTPUTS:
                     cuts.append(Cut(second, OUTPUTS, cut.places, cut.channels))
                 elif swap.kind == LOW_RANK:
@@ -169,6 +192,16 @@ def cut_with_pairs(groups: Sequence[ChannelGroup], swaps: Sequence[Swap]) -> lis
                     cuts.append(Cut(second, INPUTS, cut.places, cut.channels))
         found.append(ChannelGroup(group.name, group.order, tuple(cuts)))
     return found
+
+
+def _of_rank(network: fx.GraphModule, group: ChannelGroup, swap: Swap) -> list[Cut]:
+    """Ranks that go with the channels of a group, the least ones with the least important."""
+    first, second = swap.parts
+    down = network.get_submodule(first)
+    assert isinstance(down, nn.Linear)
+    ranks = tuple(range(down.out_features))
+    with_them = tuple(group.order[one * group.size // len(ranks)] for one in ranks)
+    return [Cut(first, OUTPUTS, ranks, with_them), Cut(second, INPUTS, ranks, with_them)]
 
 
 def swapped_in(graph: fx.Graph, swaps: Sequence[Swap]) -> None:
@@ -239,8 +272,9 @@ def _positions(x: Tensor, *, maps: bool) -> Tensor:
     if maps:
         x = x.flatten(2).transpose(1, 2)
     flat = x.reshape(len(x), -1, x.shape[-1])
-    step = max(1, flat.shape[1] // _POSITIONS)
-    return flat[:, ::step].reshape(-1, x.shape[-1])
+    generator = torch.Generator().manual_seed(flat.shape[1])  # the same of what goes in and out
+    some = torch.randperm(flat.shape[1], generator=generator)[:_POSITIONS]
+    return flat[:, some.to(flat.device)].reshape(-1, x.shape[-1])
 
 
 def _regress(layer: nn.Module, given: Tensor, wanted: Tensor) -> None:

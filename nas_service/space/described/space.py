@@ -52,11 +52,13 @@ class DescribedSpace:
     chain = True
 
     def __init__(self, name: str, document: Document, sample: Sample) -> None:
-        if getattr(sample, "mask_side", 0):
-            raise InvalidSpec(
-                f"space {name}: described spaces give numbers, not masks; take mbconv for masks",
-                field="space",
-            )
+        for attribute, what in (("mask_side", "masks"), ("grid", "boxes")):
+            if getattr(sample, attribute, 0):
+                raise InvalidSpec(
+                    f"space {name}: described spaces give numbers, not {what}; take mbconv for "
+                    f"{what}",
+                    field="space",
+                )
         if document.input != sample.name:
             raise InvalidSpec(
                 f"space {name} reads {document.input}, the data set has {sample.name}",

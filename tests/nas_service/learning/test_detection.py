@@ -108,6 +108,18 @@ def test_of_boxes_on_each_other_the_best_of_each_class_is_kept() -> None:
     assert found.boxes[0][kept][:, 0].tolist() == [0, 1, 30]
 
 
+def test_many_boxes_on_each_thing_hide_no_other_thing() -> None:
+    """Twelve things, each told by sixty places: the last of these is kept, too."""
+    generator = np.random.default_rng(0)
+    corner = np.repeat(np.arange(12) * 10.0, 60) + generator.uniform(0, 0.5, 720)
+    boxes = np.stack([corner, corner * 0, corner + 8, corner * 0 + 8], axis=1)
+    scores = np.repeat(np.linspace(0.9, 0.3, 12), 60) + generator.uniform(0, 0.01, 720)
+    found = best_of(boxes[None], scores[None, None])
+    kept = found.classes[0] >= 0
+    assert int(kept.sum()) == 12
+    assert np.allclose(found.boxes[0][kept][:, 0], np.arange(12) * 10, atol=0.5)
+
+
 def test_the_error_is_that_of_other_pictures() -> None:
     generator = np.random.default_rng(0)
     n = 300

@@ -123,10 +123,12 @@ def test_parts_are_those_of_folders(tmp_path: Path, nested: str) -> None:
             Image.fromarray(pixels.astype(np.uint8)).save(place)
     found = _read(tmp_path / "s")
     assert np.bincount(found.split).tolist() == [4, 4, 4]
-    assert found.images[found.split == 1, 0, 0, 0].tolist() == [1, 10, 4, 7]  # by name
+    assert sorted(found.images[found.split == 1, 0, 0, 0].tolist()) == [1, 4, 7, 10]
     drawn = _read(tmp_path / "s", split="draw")
-    assert drawn.digest == found.digest
-    assert drawn.split.tolist() != found.split.tolist()
+    part_of = dict(zip(found.images[:, 0, 0, 0].tolist(), found.split.tolist(), strict=True))
+    again = dict(zip(drawn.images[:, 0, 0, 0].tolist(), drawn.split.tolist(), strict=True))
+    assert part_of != again
+    assert drawn.digest != found.digest  # what is trained on the one may be tested on by the other
 
 
 def test_a_mask_of_0_and_255_has_two_classes_and_else_255_is_not_asked(tmp_path: Path) -> None:
@@ -145,16 +147,31 @@ def test_a_mask_of_0_and_255_has_two_classes_and_else_255_is_not_asked(tmp_path:
 
 
 def test_equal_pictures_and_groups_are_on_one_side(tmp_path: Path) -> None:
-    x = np.random.default_rng(0).integers(0, 256, (30, 20, 24, 3)).astype(np.uint8)
-    x[20:] = x[:10]
+    level = np.arange(30)
+    level[20:] = level[:10]  # these pictures are those of the first ten
+    x = np.broadcast_to(level[:, None, None, None], (30, 20, 24, 3)).astype(np.uint8)
     found = _read(_arrays(tmp_path / "a.npz", x=x))
-    assert found.split[20:].tolist() == found.split[:10].tolist()
-    groups = np.arange(30) // 2
-    # the pictures of 20 to 29 are those of 0 to 9, and pull their groups together
-    grouped = _read(_arrays(tmp_path / "b.npz", x=x, groups=groups))
-    sides = set(zip(groups.tolist(), grouped.split.tolist(), strict=True))
-    assert len(sides) == 15
-    assert grouped.split[20:].tolist() == grouped.split[:10].tolist()
+    sides = set(zip(found.images[:, 0, 0, 0].tolist(), found.split.tolist(), strict=True))
+    assert len(sides) == 20
+    # groups of two pictures; the twenties pull those of the first ten into theirs
+    grouped = _read(_arrays(tmp_path / "b.npz", x=x, groups=np.arange(30) // 2))
+    levels = grouped.images[:, 0, 0, 0].astype(int)
+    sides = set(zip((levels // 2).tolist(), grouped.split.tolist(), strict=True))
+    assert len(sides) == 10
+
+
+def test_pictures_in_two_given_parts_stay_in_the_one_that_judges(tmp_path: Path) -> None:
+    level = np.arange(30)
+    level[25:] = level[:5]
+    x = np.broadcast_to(level[:, None, None, None], (30, 20, 24, 3)).astype(np.uint8)
+    split = np.array(["train"] * 15 + ["validation"] * 7 + ["test"] * 8)
+    found = _read(_arrays(tmp_path / "a.npz", x=x, split=split))
+    assert len(found.images) == 25
+    where = dict(zip(found.images[:, 0, 0, 0].tolist(), found.split.tolist(), strict=True))
+    assert [where[one] for one in range(5)] == [2] * 5
+    report = found.facts()["report"]
+    assert report["set_aside"][0]["reason"] == "copy of a picture in another part"
+    assert report["set_aside"][0]["names"] == [f"row {one}" for one in range(5)]
 
 
 @pytest.mark.parametrize(

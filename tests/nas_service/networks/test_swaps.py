@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 
 import numpy as np
@@ -18,7 +19,6 @@ from nas_service.networks.elastic.swaps import (
     SEPARABLE,
     Swap,
     add_swaps,
-    cut_with_pairs,
     find_swaps,
     pair,
     settle,
@@ -62,9 +62,9 @@ def test_what_is_separable_is_met_exactly(layer: nn.Module, shape: tuple[int, ..
 def test_what_has_the_rank_is_met_exactly() -> None:
     layer = nn.Linear(96, 64)
     with torch.no_grad():
-        layer.weight.copy_(torch.randn(64, 16) @ torch.randn(16, 96))
+        layer.weight.copy_(torch.randn(64, 8) @ torch.randn(8, 96))
         down, up = pair(layer)
-        assert down.weight.shape == (16, 96)
+        assert down.weight.shape == (8, 96)
         assert torch.allclose(up(down(_noise(5, 7, 96))), layer(_noise(5, 7, 96)), atol=1e-2)
 
 
@@ -132,7 +132,35 @@ def test_pairs_are_cut_where_their_layers_are() -> None:
         assert swapped.get_submodule("stride__pointwise").weight.shape == (24, 16, 1, 1)
         assert torch.allclose(own.eval()(x), swapped.eval()(x), atol=1e-4)
     assert not hasattr(swapped, "stride")
-    assert cut_with_pairs([], [swap]) == []
+
+
+@pytest.mark.parametrize("side", [8, 32, 64])
+def test_a_pair_is_set_on_all_of_a_map(side: int) -> None:
+    """Better than by weights alone, whatever the side of the maps: their border is not all."""
+    network = rebuilt(seeded(Images))
+    swap = Swap("stride", SEPARABLE)
+    add_swaps(network, [swap])
+    layer = network.get_submodule("stride")
+    maps, fresh = (
+        torch.relu(torch.randn((32, 32, side, side), generator=torch.Generator().manual_seed(n)))
+        for n in range(2)
+    )
+    inner = fx.GraphModule(network, _only("stride"))
+    for name in swap.parts:
+        inner.add_module(name, network.get_submodule(name))
+    first, second = (network.get_submodule(name) for name in swap.parts)
+    with torch.no_grad():
+        before = (second(first(fresh)) - layer(fresh)).var() / layer(fresh).var()
+        settle(inner, [swap], maps)
+        after = (second(first(fresh)) - layer(fresh)).var() / layer(fresh).var()
+    assert after < 0.9 * before
+
+
+def _only(layer: str) -> fx.Graph:
+    """A graph that calls one layer."""
+    graph = fx.Graph()
+    graph.output(graph.call_module(layer, (graph.placeholder("x"),)))
+    return graph
 
 
 def test_layers_that_save_little_are_not_swapped() -> None:
@@ -164,11 +192,27 @@ def test_a_transformers_linear_layers_may_be_of_lower_rank() -> None:
     own = names.index("fc1")
     assert names[own : own + 3] == ["fc1", "fc1__down", "fc1__up"]
     nodes = {node.block.key for node in space.wire(row)}
-    assert any("in_features64-out_features16" in one for one in nodes)
+    assert any("in_features64-out_features8" in one for one in nodes)
     # what read the layer reads the pair's second
     wired = space.wire(row)
-    second = next(n for n, one in enumerate(wired) if "in_features16-" in one.block.key)
+    second = next(n for n, one in enumerate(wired) if "in_features8-" in one.block.key)
     assert any(second in one.inputs for one in wired)
+
+
+def test_a_pair_of_lower_rank_is_cheaper_at_every_width() -> None:
+    space = _space(WideTokens)
+    names = [one.name for one in space.decisions]
+    at = names.index("swap.fc1")
+    widths = [place for place, name in enumerate(names) if name.startswith("width")]
+    for values in itertools.product((0, -1), repeat=len(widths)):
+        row = space.largest()
+        for place, value in zip(widths, values, strict=True):
+            row[place] = 0 if value == 0 else row[place]
+        macs = []
+        for swapped in (1, 0):
+            row[at] = swapped
+            macs.append(sum(node.block.macs for node in space.wire(row)))
+        assert macs[1] < macs[0], (values, macs)
 
 
 def test_shared_weights_begin_with_pairs_that_are_set() -> None:
