@@ -6,17 +6,18 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nas_service.datasets.names import HELD_OUT, TEST, normal, part_of, speaks_of_a_part, words
-from nas_service.datasets.pairing import IMAGE_ENDINGS, part_above
+from nas_service.datasets.names import speaks_of_a_part
+from nas_service.datasets.pairing import IMAGE_ENDINGS
 from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import SetAside
 from nas_service.datasets.walking import File
 from nas_service.errors import InvalidData
+from nas_service.learning.detection.coco_files import part_of_file, picture_file
 from nas_service.learning.detection.scenes import (
     Scene,
     Scenes,
@@ -29,17 +30,6 @@ CROWD = "crowd, which no box is for"
 ABSENT = "picture that is named and not there"
 NO_JSON = "no JSON"
 _MOST_ABSENT = 0.05
-_FILLING = {
-    "instances",
-    "annotations",
-    "annotation",
-    "coco",
-    "bbox",
-    "boxes",
-    "labels",
-    "person",
-    "keypoints",
-}
 
 Record = Mapping[str, Any]
 
@@ -87,14 +77,14 @@ def read_coco(
     absent = total = 0
     for file, record in told:
         rows = _by_picture(file, record, names, aside)
-        part = _part(file, stems)
+        part = part_of_file(file, stems)
         if part is None and speaks_of_a_part(file.path.stem):
             notes.append(f"{file.place} sounds like a part, and is not taken for one")
         images = _by_id(file, record)
         for number, image in images.items():
             total += 1
             place = f"{file.place}: picture {number}"
-            found = _found(by_base, str(image.get("file_name") or ""), file, part, place)
+            found = picture_file(by_base, str(image.get("file_name") or ""), file, part, place)
             mine = rows.pop(number, [])
             if found is None:
                 absent += 1
@@ -203,46 +193,6 @@ def _scene(
         np.array(classes, dtype=np.int64),
         part,
     )
-
-
-def _found(
-    by_base: Mapping[str, Sequence[File]], name: str, beside: File, part: str | None, place: str
-) -> File | None:
-    """The file that is meant: of several of that name the one that shares most folders with it."""
-    wanted = PurePosixPath(normal(name.replace("\\", "/"))).parts
-    if not wanted:
-        raise InvalidData(f"{place} has no file_name")
-    fitting = [one for one in by_base.get(wanted[-1], []) if one.names[-len(wanted) :] == wanted]
-    if part is not None:  # one of another part is not meant
-        fitting = [one for one in fitting if _part_above(one) in (None, part)]
-    if len(fitting) > 1:
-        in_part = [one for one in fitting if _part_above(one) == part]
-        near = [one for one in fitting if one.names[: len(beside.names) - 1] == beside.names[:-1]]
-        fitting = next((some for some in (near, in_part) if len(some) == 1), fitting)
-    if len(fitting) > 1:
-        raise InvalidData(
-            f"{place} is called {name}, which are {fitting[0].place} and {fitting[1].place}"
-        )
-    return fitting[0] if fitting else None
-
-
-def _part(file: File, stems: Sequence[str]) -> str | None:
-    """The part that a file's own name says (`instances_val2017`), or a folder above it.
-
-    What the names of all files share says nothing of one: `cars_train` beside `cars_val`.
-    """
-
-    def without_filling(stem: str) -> str:
-        return " ".join(one for one in words(stem) if one not in _FILLING)
-
-    own = without_filling(file.path.stem)
-    found = part_of(own, {without_filling(one) for one in stems}) or part_above(file)
-    return TEST if found == HELD_OUT else found
-
-
-def _part_above(file: File) -> str | None:
-    found = part_above(file)
-    return TEST if found == HELD_OUT else found
 
 
 def _records(file: File, record: Record, name: str) -> Sequence[Record]:

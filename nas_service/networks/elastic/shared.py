@@ -22,7 +22,8 @@ from nas_service.networks.elastic.members import Kept, Plan, cut_out
 from nas_service.networks.elastic.options import kept
 from nas_service.networks.elastic.rebuild import rebuild
 from nas_service.networks.elastic.regions import Region
-from nas_service.networks.elastic.swaps import OWN, Swap, add_swaps, settle
+from nas_service.networks.elastic.settling import settle
+from nas_service.networks.elastic.swaps import OWN, Swap, add_swaps
 from nas_service.networks.sharing import SharedWeights
 from nas_service.space.base import IntArray
 from nas_service.space.elastic.description import DEPTH, KERNEL, SWAP, WIDTH

@@ -13,16 +13,10 @@ from torch import Tensor, fx, nn
 
 from nas_service.networks.elastic.analysis import make_elastic
 from nas_service.networks.elastic.members import Plan, cut_out
+from nas_service.networks.elastic.pairs import LOW_RANK, SEPARABLE, pair
+from nas_service.networks.elastic.settling import settle
 from nas_service.networks.elastic.shared import ElasticSupernet
-from nas_service.networks.elastic.swaps import (
-    LOW_RANK,
-    SEPARABLE,
-    Swap,
-    add_swaps,
-    find_swaps,
-    pair,
-    settle,
-)
+from nas_service.networks.elastic.swaps import Swap, add_swaps, find_swaps
 from nas_service.space.base import ImageShape
 from nas_service.space.elastic.description import SWAP, ElasticDescription
 from nas_service.space.elastic.space import ElasticSpace, OwnModel
