@@ -2,7 +2,7 @@
 
 `structure`: networks of torchvision and timm with random weights are exported, rebuilt and looked
 into; members are cut out, exported to ONNX, and run beside their torch modules. A network is
-elastic where it has a width, a depth or an input size to choose. torchvision and timm are needed:
+elastic where it has a width, a depth, a swap or an input size to choose. torchvision and timm are needed:
 `pip install --no-deps torchvision timm huggingface_hub safetensors`.
 
 `swaps`: how much the answers of a trained network (`--model`, an exported program) change when one
@@ -30,10 +30,11 @@ from benchmarks.rows import Row, keep, parser, report
 from nas_service.errors import NasError
 from nas_service.learning.base import Data
 from nas_service.networks.elastic.analysis import Elastic, make_elastic
+from nas_service.networks.elastic.settling import settle
 from nas_service.networks.elastic.shared import own_network
 from nas_service.networks.export import export
 from nas_service.space.base import ImageShape, IntArray, input_size
-from nas_service.space.elastic.description import DEPTH, SIZE, WIDTH
+from nas_service.space.elastic.description import DEPTH, SIZE, SWAP, WIDTH
 from nas_service.space.elastic.space import ElasticSpace, OwnModel
 from nas_service.space.sampling import uniform
 from nas_service.training.loop import recalibrate
@@ -43,6 +44,7 @@ PARTS = ("structure", "swaps")
 _N_SAMPLES = 1000
 _N_MEMBERS = 40
 _FLOOR_SEEDS = 3
+_N_SETTLED = 128
 
 
 def main(arguments: list[str]) -> int:
@@ -118,7 +120,7 @@ def _structure(name: str, one: Named, members: int, seed: int) -> tuple[list[Row
     made = make_elastic(program, name=f"elastic-{name}", model_sha256="")
     space = _space(program, made, one.shape)
     choices = [choice for choice in made.description.choices if len(choice.values) > 1]
-    counts = {about: sum(c.about == about for c in choices) for about in (WIDTH, DEPTH, SIZE)}
+    counts = {about: sum(c.about == about for c in choices) for about in (WIDTH, DEPTH, SWAP, SIZE)}
     elastic = sum(bool(layer.decisions) for layer in made.layers)
     own = own_network(space)
     x = torch.randn(2, *one.shape, generator=torch.Generator().manual_seed(seed))
@@ -160,6 +162,8 @@ def _swaps(model: Path, data: Data, seed: int) -> list[Row]:
     space = _space(program, made, tuple(example.shape[1:]))
     own = own_network(space)
     inputs = data.validation.inputs[:_N_SAMPLES]
+    first = data.prepared(data.train.inputs[:_N_SETTLED], int(example.shape[-1]))
+    settle(own.network.eval(), list(own.swaps.values()), first)
 
     def answers(row: IntArray) -> Tensor:
         member, size = own.subnet(row), input_size(space, row)
