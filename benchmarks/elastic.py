@@ -2,8 +2,8 @@
 
 `structure`: networks of torchvision and timm with random weights are exported, rebuilt and looked
 into; members are cut out, exported to ONNX, and run beside their torch modules. A network is
-elastic where it has a width, a depth, a swap or an input size to choose. torchvision and timm are needed:
-`pip install --no-deps torchvision timm huggingface_hub safetensors`.
+elastic where it has a width, a depth, a swap or an input size to choose. torchvision and timm are
+needed: `pip install --no-deps torchvision timm huggingface_hub safetensors`.
 
 `swaps`: how much the answers of a trained network (`--model`, an exported program) change when one
 decision alone is changed, summed up, against the change of 40 whole members.
