@@ -19,7 +19,7 @@ from nas_service.networks.elastic.pairs import (
 OWN = "own"
 """The value of a swap's decision at which the layer itself stands there; the last one."""
 _PARTS = {SEPARABLE: ("depthwise", "pointwise"), LOW_RANK: ("down", "up")}
-MOST_SWAPS = 8
+MOST_SWAPS = 4
 """Layers that may be swapped: those that save most."""
 _LEAST_SAVED = 0.01
 """Of the network's products."""
