@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
+from sqlalchemy.orm import Session
+
 from nas_service.engine import child, durable
 from nas_service.errors import Cancelled, NasError, StepFailed, Unavailable, from_dict
 from nas_service.jobs.params import JobParams
@@ -23,6 +25,8 @@ _log = logger(__name__)
 _REPORT_EVERY_S = 0.5
 
 Json = dict[str, Any]
+Ended = Callable[[Session, Json], None]
+"""Writes with the end of a job what its outcome means elsewhere."""
 T = TypeVar("T")
 P = TypeVar("P", bound=JobParams)
 R = TypeVar("R", bound=StepResult | None)
@@ -42,11 +46,14 @@ class Runner:
             scope = jobs.project_of(session, job_id)
         return replace(self, context=replace(self.context, database=database.of(scope)))
 
-    def job(self, job_id: str, work: Callable[[], None]) -> Json:
-        """Run a whole job: notes how it starts and ends, and gives its outcome as a value."""
+    def job(self, job_id: str, work: Callable[[], None], *, ended: Ended | None = None) -> Json:
+        """Run a whole job: notes how it starts and ends, and gives its outcome as a value.
+
+        What `ended` writes is there as soon as the job is seen to have ended, not after it.
+        """
         if not retried(lambda: self._start(job_id)):
             self.context.tidy(job_id)
-            return retried(lambda: self._finish(job_id, "cancelled", None))
+            return retried(lambda: self._finish(job_id, "cancelled", None, ended))
         try:
             work()
             state, problem = "succeeded", None
@@ -60,16 +67,19 @@ class Runner:
             state = "failed"
             problem = StepFailed(f"{type(error).__name__}: {error}").as_dict()
         self.context.tidy(job_id)
-        return retried(lambda: self._finish(job_id, state, problem))
+        return retried(lambda: self._finish(job_id, state, problem, ended))
 
     def _start(self, job_id: str) -> bool:
         with self.context.database.session() as session:
             return jobs.start(session, job_id)
 
-    def _finish(self, job_id: str, state: str, problem: Json | None) -> Json:
+    def _finish(self, job_id: str, state: str, problem: Json | None, ended: Ended | None) -> Json:
         with self.context.database.session() as session:
             jobs.finish(session, job_id, state, problem=problem)
-            return _outcome(jobs.get_job(session, job_id))
+            outcome = _outcome(jobs.get_job(session, job_id))
+            if ended is not None:
+                ended(session, outcome)
+            return outcome
 
     def step(
         self,

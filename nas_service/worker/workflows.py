@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from sqlalchemy.orm import Session
+
 from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.target import Deployment
 from nas_service.compression.searched import SearchedRecipe
@@ -167,8 +169,10 @@ class Workflows:
         def work() -> None:
             self._search(job_id, params)
 
-        outcome = self._runner.job(job_id, work)
-        retried(lambda: self._state(params["search_id"], outcome["state"], outcome["problem"]))
+        def ended(session: Session, outcome: Json) -> None:
+            _set_state(session, params["search_id"], outcome["state"], outcome["problem"])
+
+        outcome = self._runner.job(job_id, work, ended=ended)
         if outcome["state"] == "succeeded":
             durable.step(
                 "catch up",
@@ -379,18 +383,22 @@ class Workflows:
             raise Cancelled("cancelled")
         return not ended
 
-    def _state(self, search_id: str, state: str, problem: Json | None = None) -> None:
+    def _state(self, search_id: str, state: str) -> None:
         with self._database.session() as session:
-            searches.set_state(session, search_id, state, problem=problem)
-            if state in {"failed", "cancelled"}:
-                search = searches.get_search(session, search_id)
-                told = {
-                    "search": search_id,
-                    "device": search.value.device,
-                    "reopens": search.reopens,
-                    "problem": problem,
-                }
-                webhooks.announce(session, f"search.{state}", search_id, told)
+            _set_state(session, search_id, state)
+
+
+def _set_state(session: Session, search_id: str, state: str, problem: Json | None = None) -> None:
+    searches.set_state(session, search_id, state, problem=problem)
+    if state in {"failed", "cancelled"}:
+        search = searches.get_search(session, search_id)
+        told = {
+            "search": search_id,
+            "device": search.value.device,
+            "reopens": search.reopens,
+            "problem": problem,
+        }
+        webhooks.announce(session, f"search.{state}", search_id, told)
 
 
 def _tables(deployments: Iterable[Deployment], *, of_blocks: bool) -> list[str]:

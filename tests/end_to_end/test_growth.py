@@ -174,6 +174,7 @@ def test_a_factorys_network_becomes_a_space(world: World) -> None:
     assert [(one["name"], one["values"]) for one in space["decisions"]] == [
         ("width.stem", [0.25, 0.5, 0.75, 1.0]),
         ("depth.inner", [0, 1]),
+        ("swap.inner", ["separable", "own"]),
         ("size.input", [32]),
     ]
 
