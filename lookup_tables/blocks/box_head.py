@@ -13,9 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lookup_tables.blocks.base import Block, GraphBuilder, Layer
-from lookup_tables.blocks.image import kept_channels
-from lookup_tables.errors import LookupTableError
+from lookup_tables.blocks.base import GraphBuilder, Layer
+from lookup_tables.blocks.map_head import MapHeadBlock
 
 KERNEL = 3
 SIDES = 4
@@ -30,27 +29,11 @@ def cells_of(side: int) -> int:
 
 
 @dataclass(frozen=True, order=False)
-class BoxHeadBlock(Block):
+class BoxHeadBlock(MapHeadBlock):
     """See the module's text; maps are square, and brought to `side` first where they are not."""
 
     kind = "box_head"
     shares_weights = True
-
-    channels: int
-    size: int
-    mid_channels: int
-    classes: int
-    side: int
-
-    def __post_init__(self) -> None:
-        for name, value in self.sizes.items():
-            if value < 1:
-                raise LookupTableError(f"{name} of a block is {value}, must be >= 1")
-
-    @property
-    def inputs(self) -> Mapping[str, tuple[int, ...]]:
-        """See `Block.inputs`."""
-        return {"input": (1, self.channels, self.size, self.size)}
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -119,14 +102,6 @@ class BoxHeadBlock(Block):
                 found.append(graph.node("Reshape", [maps, flat]))
         both = [graph.node("Concat", found, axis=2) for found in (scores, boxes)]
         return graph.node("Concat", both, axis=1)
-
-    def narrowed(self, width: float) -> BoxHeadBlock:
-        """See `Block.narrowed`; the classes stay."""
-        return replace(
-            self,
-            channels=kept_channels(self.channels, width),
-            mid_channels=kept_channels(self.mid_channels, width),
-        )
 
     def small(self) -> BoxHeadBlock:
         """See `Block.small`; one that is brought to another side has one operator more."""

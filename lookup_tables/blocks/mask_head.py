@@ -10,35 +10,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lookup_tables.blocks.base import Block, GraphBuilder, Layer
-from lookup_tables.blocks.image import kept_channels
-from lookup_tables.errors import LookupTableError
+from lookup_tables.blocks.base import GraphBuilder, Layer
+from lookup_tables.blocks.map_head import MapHeadBlock
 
 KERNEL = 3
 
 
 @dataclass(frozen=True, order=False)
-class MaskHeadBlock(Block):
+class MaskHeadBlock(MapHeadBlock):
     """See the module's text; maps and masks are square."""
 
     kind = "mask_head"
     shares_weights = True
-
-    channels: int
-    size: int
-    mid_channels: int
-    classes: int
-    side: int
-
-    def __post_init__(self) -> None:
-        for name, value in self.sizes.items():
-            if value < 1:
-                raise LookupTableError(f"{name} of a block is {value}, must be >= 1")
-
-    @property
-    def inputs(self) -> Mapping[str, tuple[int, ...]]:
-        """See `Block.inputs`."""
-        return {"input": (1, self.channels, self.size, self.size)}
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -68,14 +51,6 @@ class MaskHeadBlock(Block):
         x = graph.convolution(x, "mask", kernel=KERNEL)
         sizes = graph.node("Constant", [], value_ints=list(self.output_shape))
         return graph.node("Resize", [x, "", "", sizes], mode="linear")
-
-    def narrowed(self, width: float) -> MaskHeadBlock:
-        """See `Block.narrowed`; the classes stay."""
-        return replace(
-            self,
-            channels=kept_channels(self.channels, width),
-            mid_channels=kept_channels(self.mid_channels, width),
-        )
 
     def small(self) -> MaskHeadBlock:
         """See `Block.small`."""

@@ -34,6 +34,22 @@ def test_a_folder_of_class_folders_becomes_a_data_set(tmp_path: Path) -> None:
     assert np.bincount(found.split, minlength=3).min() >= 4
 
 
+def test_the_same_pictures_in_other_given_parts_are_another_data_set(tmp_path: Path) -> None:
+    """What was trained on the one may have seen what the other tests on."""
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 255, (24, 20, 20, 3)).astype(np.uint8)
+    found = []
+    for turn in range(2):
+        for number, pixels in enumerate(pictures):
+            part = ("train", "train", "val", "test")[(number // 2 + turn) % 4]
+            place = tmp_path / f"s{turn}" / part / f"class{number % 2}" / f"{number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(place)
+        found.append(ingest.ingest(tmp_path / f"s{turn}"))
+    assert {one.tobytes() for one in found[0].images} == {one.tobytes() for one in found[1].images}
+    assert found[0].digest != found[1].digest
+
+
 def test_splits_are_fixed_by_content_and_not_by_order(tmp_path: Path, toy_arrays: Path) -> None:
     first = ingest.ingest(toy_arrays)
     again = ingest.ingest(toy_arrays)

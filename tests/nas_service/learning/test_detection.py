@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lookup_tables.model import joined
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.learning.detection.boxes import Detections, average_precision, best_of, overlaps
 from nas_service.learning.detection.cells import cells, detections_of, grid_of
@@ -252,8 +253,8 @@ def test_files_have_scores_and_boxes_apart(tmp_path: Path) -> None:
     export(network, tmp_path / "n.onnx", (1, 3, size, size))
     export_program(network, tmp_path / "n.pt2", (1, 3, size, size))
     with torch.no_grad():
-        joined = network(image)
-    assert joined.shape == (1, 6, 12 * 12 + 6 * 6)
+        whole = network(image)
+    assert whole.shape == (1, 6, 12 * 12 + 6 * 6)
     session = onnxruntime.InferenceSession(tmp_path / "n.onnx")
     assert [one.name for one in session.get_outputs()] == ["scores", "boxes"]
     found = session.run(None, {"input": image.numpy()})
@@ -262,7 +263,7 @@ def test_files_have_scores_and_boxes_apart(tmp_path: Path) -> None:
         again = [one.numpy() for one in program(image)]
     for some in (found, again):
         assert [one.shape[1] for one in some] == [2, 4]
-        assert np.allclose(np.concatenate(some, axis=1), joined.numpy(), atol=1e-4)
+        assert np.allclose(np.concatenate(some, axis=1), whole.numpy(), atol=1e-4)
 
 
 def test_the_grid_is_the_picture_halved() -> None:
@@ -295,3 +296,33 @@ def test_answers_that_cannot_be_are_refused(values: dict[str, object], said: str
 def test_a_model_of_ones_own_is_not_searched_for_boxes(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="judged by map50"):
         _data(tmp_path).require_model((1, 3, 48, 48), 6)
+
+
+def test_pictures_in_pieces_are_told_as_all_together() -> None:
+    """More of them than are read at once: each as by itself."""
+    outputs = np.random.default_rng(2).normal(0.0, 2.0, (300, 7, 20))
+    together = detections_of(outputs)
+    for number in (0, 127, 128, 299):
+        alone = detections_of(outputs[number : number + 1])
+        kept = alone.classes[0] >= 0
+        assert kept.sum() == (together.classes[number] >= 0).sum()
+        assert np.array_equal(
+            alone.boxes[0][kept], together.boxes[number][together.classes[number] >= 0]
+        )
+
+
+def test_who_looks_at_cells_first_does_not_spoil_them_for_training() -> None:
+    with torch.inference_mode():
+        boxes_of(torch.zeros(1, 5, 7 * 7 + 4 * 4))
+    outputs = torch.zeros(1, 5, 7 * 7 + 4 * 4, requires_grad=True)
+    loss_of(outputs, torch.tensor([[[0.0, 0.2, 0.2, 0.6, 0.6]]])).backward()  # type: ignore[no-untyped-call]  # torch stubs
+    assert outputs.grad is not None
+    assert float(outputs.grad.abs().sum()) > 0
+
+
+def test_outputs_of_a_run_stand_along_their_second_axis() -> None:
+    scores, boxes = np.ones((1, 2, 5)), np.zeros((1, 4, 5))
+    assert joined([scores, boxes]).shape == (1, 6, 5)
+    alone = joined([scores])
+    alone[:] = 3.0
+    assert scores.max() == 1.0  # an array of its own: the next run may overwrite what it gave

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from nas_service.errors import InvalidSpec
+from nas_service.learning.detection.shape import BoxedImageShape
+from nas_service.learning.segmentation.shape import MaskedImageShape
 from nas_service.learning.signals.window import Window
 from nas_service.networks.supernet import Supernet
 from nas_service.space.base import ImageShape, SearchSpace, lower, parse
@@ -253,3 +255,14 @@ def test_overrides_and_rules_that_do_not_fit_are_named() -> None:
     rule = {"always": {"width": {"at_least": 2}}}
     with pytest.raises(InvalidSpec, match="the rules leave nothing"):
         _space(yaml.safe_dump({**given, "rules": [rule]}), WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("sample", "what"),
+    [(BoxedImageShape(48, 3, 2), "boxes"), (MaskedImageShape(32, 3, 4, 32), "masks")],
+    ids=["boxes", "masks"],
+)
+def test_a_described_space_is_refused_where_places_are_asked_for(sample: Any, what: str) -> None:
+    document = read_document({**_given(IMAGES), "input": sample.name})
+    with pytest.raises(InvalidSpec, match=f"give numbers, not {what}; take mbconv for {what}"):
+        DescribedSpace("yaml-test", document, sample)
