@@ -19,9 +19,11 @@ demo: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
-# compilers whose packages need an environment of their own; tests of them skip without it
+# compilers whose packages need an environment of their own, and torchvision's transforms, of whose
+# operators there is no build beside a CPU build of torch; tests of them skip without it
 toolchains: $(INSTALLED)
 	$(BIN)/nas toolchains install litert
+	$(PIP) --no-deps --upgrade --target $(VENV)/torchvision torchvision
 
 # files of tests side by side: most of them wait for processes that compute on one core
 test: $(INSTALLED)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import nb201
+from benchmarks import macro, nb201
 from benchmarks.predictor_peers import (
     PUBLISHED,
     catboost,
@@ -200,26 +200,21 @@ def _ninapro(known: nb201.Cells, seeds: int) -> list[Row]:
 
 def _macro(folder: Path, seeds: int) -> list[Row]:
     """NAS-Bench-Macro, one network a class of equal ones; features: stages, and sizes."""
-    table = nb201.read(folder, "nasbench_macro.parquet")
-    layers = np.array([[int(c) for c in arch] for arch in table["arch"].astype(str)])
-    stages = [layers[:, :2], layers[:, 2:5], layers[:, 5:]]
-    # an identity does nothing wherever it stands in its stage
-    moved = [np.take_along_axis(s, np.argsort(s == 0, axis=1, kind="stable"), 1) for s in stages]
-    canonical = np.column_stack(moved)
-    _, first = np.unique(canonical, axis=0, return_index=True)
-    canonical, actual = canonical[first], table["mean_acc"][first] / 100.0
+    known = macro.networks(folder)
+    layers, actual = known.layers, known.accuracy
     columns: dict[str, FloatArray] = {
-        "summary.log_params": np.log(table["params"][first].astype(np.float64)),
-        "summary.log_macs": np.log(table["flops"][first].astype(np.float64)),
+        "summary.log_params": np.log(known.parameters),
+        "summary.log_macs": np.log(known.macs),
     }
-    for number, stage in enumerate(moved, start=1):
-        for code, name in ((1, "mb3_k3"), (2, "mb6_k5")):
-            columns[f"summary.stage{number}_{name}"] = (stage[first] == code).sum(axis=1) * 1.0
-    for layer in range(canonical.shape[1]):
-        for code, name in ((1, "mb3_k3"), (2, "mb6_k5")):
-            columns[f"layers.{layer}_{name}"] = (canonical[:, layer] == code) * 1.0
+    for number, (start, end) in enumerate(macro.STAGES, start=1):
+        for code, name in enumerate(macro.KINDS[1:], start=1):
+            counted = (layers[:, start:end] == code).sum(axis=1)
+            columns[f"summary.stage{number}_{name}"] = counted * 1.0
+    for layer in range(layers.shape[1]):
+        for code, name in enumerate(macro.KINDS[1:], start=1):
+            columns[f"layers.{layer}_{name}"] = (layers[:, layer] == code) * 1.0
     inputs = Inputs(tuple(columns), np.column_stack(list(columns.values())))
-    one_hot = np.eye(3)[layers[first]].reshape(len(first), -1)
+    one_hot = np.eye(3)[layers].reshape(len(layers), -1)
     methods = {
         "guided": _ours("ensemble", inputs, actual),
         "one-hot ridge": _peer(one_hot_ridge, one_hot, actual),

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "spaces": "1,000 samples of a space: build, run, export, agree with torch, count MACs",
     "latency": "profile this machine and compare estimates with measured networks",
     "search": "queries that samplers need to find the front, on NAS-Bench-201",
+    "hierarchy": "evaluations that a space of two levels saves, on NAS-Bench-Macro",
     "predictor": "accuracy predictors on NAS-Bench-201 and NAS-Bench-Macro",
     "throughput": "candidates scored, evolved and stored a second",
     "supernet": "samplers on a supernet of real images",

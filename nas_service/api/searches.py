@@ -89,6 +89,11 @@ class TrainingIn(Strict):
         description="Look for the learning rate by a short run with a rising one, before each "
         "training; learning_rate is left out of account.",
     )
+    augment: Literal["trivial_augment", "rand_augment", "auto_augment", "aug_mix"] | None = Field(
+        default=None,
+        description="Change training pictures further by torchvision's transforms, where they are "
+        "installed; for pictures of one label each.",
+    )
 
 
 class SearchIn(Strict):
@@ -287,6 +292,11 @@ def settled(session: Session, blobs: BlobStore, body: SearchIn) -> Settled:
         raise InvalidSpec(
             f"training.balanced: {dataset.task.label} has no classes to draw alike",
             field="training.balanced",
+        )
+    if spec.training.augment and dataset.task.name != "image_classification":
+        raise InvalidSpec(
+            f"training.augment: it is for pictures of one label each, not for {dataset.task.label}",
+            field="training.augment",
         )
     space = open_space(session, blobs, spec.space, dataset.sample)
     if spec.evaluator == "supernet" and not space.has_supernet:

@@ -30,6 +30,7 @@ from nas_service.plugins import GROUPS, MODEL_FACTORIES, SPACES, check, names
 from nas_service.space.base import digest, n_architectures
 from nas_service.space.described.document import space_name as document_name
 from nas_service.space.elastic.description import elastic_name
+from nas_service.space.stages import stages_of
 from nas_service.storage import artifacts, datasets, jobs, spaces, supernets
 from nas_service.storage.session import new_id
 
@@ -84,6 +85,13 @@ class OwnSpaceIn(Strict):
         return self
 
 
+class StageOut(BaseModel):
+    """Layers of a space that a search makes alike at first."""
+
+    name: str
+    n_layers: int = Field(description="As many as the stage has at most.")
+
+
 class SpaceOut(BaseModel):
     """A search space for samples of one shape; `own_model` where it is made of one."""
 
@@ -92,6 +100,7 @@ class SpaceOut(BaseModel):
     n_genotypes: float
     has_supernet: bool
     decisions: list[DecisionOut]
+    stages: list[StageOut] = Field(default=[], description="None of a space of one level.")
     own_model: OwnModelOut | None = None
 
 
@@ -175,6 +184,7 @@ def get_space(
         n_genotypes=float(n_architectures(space)),
         has_supernet=space.has_supernet,
         decisions=[DecisionOut(name=d.name, values=list(d.values)) for d in space.decisions],
+        stages=[StageOut(name=one.name, n_layers=len(one.layers)) for one in stages_of(space)],
         own_model=None if report is None else OwnModelOut.model_validate(report),
     )
 

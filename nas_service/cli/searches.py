@@ -74,6 +74,12 @@ def search(
     find_rate: Annotated[
         bool, typer.Option("--find-rate", help="Look for the learning rate before training.")
     ] = False,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            help="Change training pictures: trivial_augment, rand_augment, auto_augment, aug_mix."
+        ),
+    ] = None,
     max_train_images: Annotated[int | None, typer.Option(help="Train on so many images.")] = None,
     train_batch: Annotated[int, typer.Option(help="Images a training step.")] = 32,
     learning_rate: Annotated[
@@ -191,6 +197,7 @@ def search(
                 "balanced": balanced,
                 "early_stop": early_stop,
                 "find_rate": find_rate,
+                "augment": augment,
             },
         }
         if metric is not None:

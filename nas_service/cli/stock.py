@@ -62,6 +62,8 @@ def spaces(
     columns = [("decision", "name"), ("values", "values")]
     output.show(found["decisions"], columns, as_json=False, title=found["name"])
     print(f"{found['n_genotypes']:.3g} networks")
+    for one in found["stages"]:
+        print(f"stage {one['name']}: up to {one['n_layers']} layers, alike at first")
     if found["own_model"] is not None:
         columns = [("layer", "layer"), ("kind", "kind"), ("decisions", "decisions")]
         columns += [("frozen, because", "reason")]

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from nas_service.errors import InvalidSpec
+from nas_service.learning.augmentations import AUGMENTATIONS
 
 
 class Stage(IntEnum):
@@ -55,6 +56,7 @@ _TRAINING = {
     "balanced": Option(False),
     "early_stop": Option(0, 0, 1000),
     "find_rate": Option(False),
+    "augment": Option("none", choices=("none", *AUGMENTATIONS)),
 }
 _SHARE = Option(0.5, 0.01, 0.99)
 _DISTILLED = {**_TRAINING, "weight": Option(0.7, 0.0, 1.0), "temperature": Option(2.0, 0.1, 20.0)}

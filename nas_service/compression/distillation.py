@@ -28,6 +28,7 @@ def recipe_of(context: PassContext) -> TrainRecipe:
         balanced=bool(options.get("balanced", False)),
         early_stop=int(options.get("early_stop", 0)),
         find_rate=bool(options.get("find_rate", False)),
+        augment="" if options.get("augment", "none") == "none" else str(options["augment"]),
         label_smoothing=0.05,
         distillation=0.5 if context.teacher is not None else 0.0,
     )

@@ -115,6 +115,18 @@ class Data(ABC):
     ) -> tuple[Tensor, Tensor]:
         """Stored samples changed at random, and which of them were mirrored `(n,)`."""
 
+    def varied(self, inputs: Tensor, generator: torch.Generator, policy: str) -> Tensor:
+        """Stored samples changed further, by one of `AUGMENTATIONS`.
+
+        Raises:
+            InvalidSpec: the data are not such samples, or what the policy takes is not installed.
+        """
+        del inputs, generator
+        raise InvalidSpec(
+            f"augment: {policy} is for pictures of one label each, not for {self.task.name}",
+            field="augment",
+        )
+
     @abstractmethod
     def mirrored(self, inputs: Tensor) -> Tensor:
         """Stored samples, each mirrored as `augmented` does it where `flip` is asked for."""

@@ -100,23 +100,30 @@ class Improvement:
 
 
 def greedy(
-    improvement: Improvement, costs: FloatArray, expected: FloatArray, twins: IntArray, n: int
+    improvement: Improvement,
+    costs: FloatArray,
+    expected: FloatArray,
+    twins: IntArray,
+    n: int,
+    *,
+    preference: FloatArray | None = None,
 ) -> list[int]:
     """Up to `n` candidates that add most together; equal numbers in `twins` are taken once.
 
-    A taken candidate counts as had at its `expected` accuracy `(c,)`. What the others add can only
-    shrink by that, so a shortlist is enough for as long as its best beats what the rest added at
-    first; then all are looked at again.
+    What one adds counts `preference` `(c,)` times. A taken candidate counts as had at its
+    `expected` accuracy `(c,)`. What the others add can only shrink by that, so a shortlist is
+    enough for as long as its best beats what the rest added at first; then all are looked at again.
     """
     size = max(256, 16 * n)
+    liked = np.ones(len(costs)) if preference is None else preference
     left = np.ones(len(costs), dtype=np.bool_)
     chosen: list[int] = []
-    shortlist, gains, bound = _best(improvement.expected(), size)
+    shortlist, gains, bound = _best(liked * improvement.expected(), size)
     while len(chosen) < n:
         now = np.where(left[shortlist], gains, -1.0)
         pick = int(np.argmax(now))
         if now[pick] < bound:
-            everything = np.where(left, improvement.expected(), -1.0)
+            everything = np.where(left, liked * improvement.expected(), -1.0)
             shortlist, now, bound = _best(everything, size)
             pick = 0
         if now[pick] <= 0.0:
@@ -126,7 +133,7 @@ def greedy(
         left &= twins != twins[row]
         if len(chosen) < n:
             improvement.add(costs[row : row + 1], expected[row : row + 1])
-            gains = improvement.expected(shortlist)
+            gains = liked[shortlist] * improvement.expected(shortlist)
     return chosen
 
 

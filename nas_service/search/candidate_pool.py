@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -11,10 +12,14 @@ from nas_service.search.evolve import evolve
 from nas_service.search.pareto import non_dominated
 from nas_service.search.sampling_problem import BoolArray, Choices, SamplingProblem
 from nas_service.space.base import FloatArray, IntArray
+from nas_service.space.sampling import unique
+from nas_service.space.stages import AlikeInStages, Stage
 from predictors.base import AccuracyPredictor
 
 MAX_ENUMERATED = 1_000_000
 """Genotypes of a space that is scored as a whole."""
+UPPER_PREFERENCE = 4.0
+"""How many times as much the lower level of a space has to promise to be taken."""
 _DRAWS = 40
 
 
@@ -22,11 +27,12 @@ class Pool:
     """Candidates of one problem; made once, used for every batch.
 
     Rows are told apart by their bytes, so that finding the known ones among a million is a sort
-    and not a loop.
+    and not a loop. Where the space has `stages`, networks of its upper level are preferred.
     """
 
-    def __init__(self, problem: SamplingProblem) -> None:
+    def __init__(self, problem: SamplingProblem, stages: Sequence[Stage] = ()) -> None:
         self._problem = problem
+        self._upper = AlikeInStages(problem.space, stages) if stages else None
         sizes = np.array([decision.size for decision in problem.space.decisions], dtype=np.int64)
         self._sizes = sizes
         total = float(np.prod(sizes.astype(np.float64)))
@@ -37,6 +43,22 @@ class Pool:
         rest = [range(int(size)) for size in sizes[n_architecture:]]
         self.width = n_architecture
         self._rest = np.array(list(product(*rest)), dtype=np.int64)  # one empty row for no rest
+
+    def preference(self, candidates: IntArray) -> FloatArray:
+        """By what their expected gain is multiplied: `(n,)`."""
+        if self._upper is None:
+            return np.ones(len(candidates))
+        alike = (self._upper.canonical(candidates) == candidates).all(axis=1)
+        return np.where(alike, UPPER_PREFERENCE, 1.0)
+
+    def first(self, n: int, generator: np.random.Generator) -> IntArray:
+        """Genotypes to begin with, `n` or fewer: of the upper level where there is one."""
+        drawn = self.draw(n, generator) if self.whole is None else self.whole
+        if self._upper is None or not len(drawn):
+            return drawn
+        upper = np.unique(self._upper.canonical(drawn), axis=0)
+        upper = upper[self._problem.space.valid(upper)]
+        return upper if len(upper) else drawn
 
     def draw(self, n: int, generator: np.random.Generator) -> IntArray:
         """`n` valid canonical genotypes, uniform over the space's networks or its genotypes."""
@@ -97,13 +119,17 @@ class Pool:
         losses, violation = score(had)
         inside = violation <= 0
         start = had[inside][non_dominated(losses[inside])] if inside.any() else had[:0]
-        return evolve(
-            problem.space,
-            score,
-            generator,
-            start=np.concatenate([start, self.draw(population, generator)]),
-            population=population,
-            generations=generations,
+        spent = {"population": population, "generations": generations}
+        start = np.concatenate([start, self.draw(population, generator)])
+        found = evolve(problem.space, score, generator, start=start, **spent)
+        if self._upper is None:
+            return found
+        above = self._upper.canonical(start)
+        above = above[problem.space.valid(above)]
+        if not len(above):
+            return found
+        return unique(
+            np.concatenate([found, evolve(self._upper, score, generator, start=above, **spent)])
         )
 
 
@@ -138,7 +164,7 @@ def initial_design(
     problem: SamplingProblem, pool: Pool, n: int, generator: np.random.Generator
 ) -> IntArray:
     """`n` random feasible genotypes, one from each n-th of them by the (first) cost, shuffled."""
-    drawn = pool.whole if pool.whole is not None else pool.draw(4096, generator)
+    drawn = pool.first(4096, generator)
     none = np.empty((0, pool.width), dtype=np.int64)
     fresh = _first_of_each(problem, pool, generator.permutation(drawn), none, len(drawn))
     if not len(fresh):

@@ -26,6 +26,7 @@ from nas_service.search.promotion import Promotion, promoted
 from nas_service.search.samplers import SamplerContext, SamplerFactory
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.genotypes import Genotype, Genotypes
+from nas_service.space.stages import stages_of
 from predictors.base import AccuracyPredictor
 
 Asked = tuple[optuna.Trial, Genotype]
@@ -79,7 +80,7 @@ def run(
     told = list(done)
     batch_number = 1 + max((one.batch for one in told), default=-1)
     sampling = DeploymentProblem(problem)
-    pool = cache(lambda: Pool(sampling))
+    pool = cache(lambda: Pool(sampling, stages_of(space.architectures)))
     looks: dict[bytes, float] = {}
     idle = 0
     while len(told) < plan.n_queries and idle < _MAX_IDLE_BATCHES:

@@ -19,7 +19,7 @@ from scipy.sparse import coo_array, csr_array, vstack
 from nas_service.search.sampling_problem import Choices
 from nas_service.search.slot_sums import SlotTable
 from nas_service.space.base import FloatArray, IntArray
-from nas_service.space.rules import LinearRow
+from nas_service.space.rule import LinearRow
 
 SOLVE_S = 20.0
 """A program that takes longer gives the best network found by then."""
@@ -30,10 +30,11 @@ _MOST_CUTS = 40
 
 @dataclass(frozen=True)
 class Limited:
-    """A cost that adds up over slots, and what it may be at most."""
+    """A cost that adds up over slots, and what it may be at most (and at least)."""
 
     tables: Sequence[SlotTable]
     most: float
+    least: float = -np.inf
 
 
 class ExactChoice:
@@ -120,15 +121,15 @@ class _Program:
     def _limit(self, limit: Limited, places: dict[tuple[int, ...], int]) -> None:
         at: list[int] = []
         by: list[float] = []
-        most = limit.most
+        least, most = limit.least, limit.most
         for reads, costs in _merged(limit.tables).items():
             if not reads:
-                most -= float(costs[0])
+                least, most = least - float(costs[0]), most - float(costs[0])
                 continue
             first = self._starts[reads[0]] if len(reads) == 1 else self._combinations(reads, places)
             at += range(int(first), int(first) + len(costs))
             by += costs.tolist()
-        self._rows.append((at, by, -np.inf, most))
+        self._rows.append((at, by, least, most))
 
     def _combinations(self, reads: tuple[int, ...], places: dict[tuple[int, ...], int]) -> int:
         """Where the variables of a table's combinations start, tied to their decisions."""

@@ -18,8 +18,10 @@ from optuna.trial import FrozenTrial
 from nas_service.search.exact import ExactChoice, Limited
 from nas_service.search.samplers import SamplerContext
 from nas_service.search.slot_sums import SlotTable
-from nas_service.space.base import FloatArray, IntArray
-from nas_service.space.ruled import linear_rows
+from nas_service.space.base import FloatArray, IntArray, SearchSpace
+from nas_service.space.products import SlotProducts
+from nas_service.space.rule import ProductsRule
+from nas_service.space.ruled import linear_rows, rules_in
 
 _RIDGE = 1.0
 _LEAST_SHARE = 0.35
@@ -94,6 +96,7 @@ def _proposals(context: SamplerContext) -> list[IntArray]:
     sizes = [one.size for one in architectures.decisions]
     scores = learned(sizes, canonical, context.accuracy)
     choice = ExactChoice(architectures, linear_rows(architectures))
+    ruled = products_limits(architectures)
     known = list(canonical)
     found: list[IntArray] = []
     n_deployments = len(problem.space.deployments)
@@ -106,12 +109,27 @@ def _proposals(context: SamplerContext) -> list[IntArray]:
         for deployment in range(n_deployments):
             if len(found) == context.batch_size:
                 break
-            limits = _limits(context, deployment, float(share))
+            limits = [*_limits(context, deployment, float(share)), *ruled]
             row = choice.best(scores, limits, np.array(known, dtype=np.int64))
             if row is not None:
                 known.append(architectures.canonical(row[None, :])[0])
                 found.append(np.append(known[-1], deployment))
     return found
+
+
+def products_limits(space: SearchSpace) -> list[Limited]:
+    """A space's rules on what slots take together, as the solver reads them."""
+    return [
+        Limited([_by_decision(one) for one in rule.products.slots], rule.most, rule.least)
+        for rule in rules_in(space)
+        if isinstance(rule, ProductsRule)
+    ]
+
+
+def _by_decision(products: SlotProducts) -> SlotTable:
+    order = np.argsort(products.reads, kind="stable")
+    reads = tuple(int(products.reads[one]) for one in order)
+    return SlotTable(reads, products.table.transpose(order).ravel())
 
 
 def _limits(context: SamplerContext, deployment: int, share: float) -> list[Limited]:

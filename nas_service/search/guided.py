@@ -188,4 +188,4 @@ def most_gain(
         improvement.add(problem.costs_of(had.busy), guessed)
     twins = np.unique(pool.keys(problem.architectures(fresh)), return_inverse=True)[1]
     expected = problem.delivered_accuracy(prediction.mean, fresh)
-    return greedy(improvement, costs, expected, twins, n)
+    return greedy(improvement, costs, expected, twins, n, preference=pool.preference(fresh))

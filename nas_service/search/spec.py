@@ -15,7 +15,8 @@ FP32_AND_INT8 = (Deployment(PLAIN_RUNTIME, "fp32"), Deployment(PLAIN_RUNTIME, "i
 class TrainingSpec:
     """How the supernet is trained and winners are fine-tuned; None leaves it to the data's size.
 
-    `balanced`, `early_stop`, `find_rate` are those of `TrainRecipe`; no supernet is ended early.
+    `balanced`, `early_stop`, `find_rate`, `augment` are those of `TrainRecipe`; no supernet is
+    ended early.
     """
 
     epochs: int | None = None
@@ -27,6 +28,7 @@ class TrainingSpec:
     balanced: bool = False
     early_stop: int | None = None
     find_rate: bool = False
+    augment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

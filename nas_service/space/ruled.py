@@ -9,7 +9,7 @@ import numpy as np
 
 from nas_service.errors import InvalidSpec
 from nas_service.space.base import IntArray, SearchSpace
-from nas_service.space.rules import BoolArray, LinearRow, Rule
+from nas_service.space.rule import BoolArray, LinearRow, Rule
 from nas_service.space.sampling import uniform
 from nas_service.space.wrapped import WrappedSpace
 
@@ -17,14 +17,19 @@ _N_TRIED = 4096
 """Random genotypes among which one that keeps all rules is looked for."""
 
 
-def linear_rows(space: SearchSpace) -> list[LinearRow]:
-    """The rules of a space, whatever else was put around it, as bounds on sums."""
-    found: list[LinearRow] = []
+def rules_in(space: SearchSpace) -> list[Rule]:
+    """The rules of a space, whatever else was put around it."""
+    found: list[Rule] = []
     while isinstance(space, WrappedSpace):
         if isinstance(space, RuledSpace):
-            found += space.rows()
+            found += space.rules
         space = space.inside
     return found
+
+
+def linear_rows(space: SearchSpace) -> list[LinearRow]:
+    """The rules of a space as bounds on sums over decisions; but for those on products."""
+    return [row for rule in rules_in(space) for row in rule.rows()]
 
 
 class RuledSpace(WrappedSpace):
@@ -39,10 +44,6 @@ class RuledSpace(WrappedSpace):
         self.inner = space
         self.rules = tuple(rules)
         self._ends = self._nearest(space.smallest()), self._nearest(space.largest())
-
-    def rows(self) -> list[LinearRow]:
-        """All rules as bounds on sums over decisions."""
-        return [row for rule in self.rules for row in rule.rows()]
 
     def kept(self, genotypes: IntArray) -> BoolArray:
         """Which networks keep all rules: `(n, d) -> (n,)`."""

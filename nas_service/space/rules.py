@@ -1,11 +1,13 @@
 """Rules over decisions: what a search may not propose, whatever its predictor thinks of it.
 
-A rule is a mapping of one of four kinds, as files and requests have it:
+A rule is a mapping of one of five kinds, as files and requests have it:
 
 - `{"always": {"stage*.depth": {"at_most": 3}}}`: those decisions, by name or glob, stay within;
 - `{"never": {"stage1.se": true, "width": 1.25}}`: not all of these at once;
 - `{"if": {"width": 1.25}, "then": {"stage4.depth": 2}}`: where the first hold, the second do;
-- `{"sum": "stage*.depth", "at_most": 9}`: of numbers, `at_most` and `at_least`.
+- `{"sum": "stage*.depth", "at_most": 9}`: of numbers, `at_most` and `at_least`;
+- `{"products": "stage1.*", "at_most": 2e6}`: what the slots of that name take together, in
+  multiply-accumulates.
 
 A condition is a value, a list of values, or `at_least` and `at_most` of numbers. Rules read
 canonical genotypes: a layer beyond a stage's depth has the first value of its decisions.
@@ -14,7 +16,6 @@ canonical genotypes: a layer beyond a stage's depth has the first value of its d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -22,68 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.errors import InvalidSpec
-from nas_service.space.base import IntArray, SearchSpace
+from nas_service.space.base import SearchSpace
+from nas_service.space.products import Products
+from nas_service.space.rule import BoolArray, DecisionRule, ProductsRule, Rule
 
-BoolArray = npt.NDArray[np.bool_]
-_KINDS = (("always",), ("never",), ("if", "then"), ("sum",))
+_KINDS = (("always",), ("never",), ("if", "then"), ("sum",), ("products",))
 _BOUNDS = ("at_least", "at_most")
-
-
-@dataclass(frozen=True)
-class LinearRow:
-    """A bound on a sum over decisions: what each value adds, by the decision's position."""
-
-    weights: tuple[tuple[int, npt.NDArray[np.float64]], ...]
-    least: float
-    most: float
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule that was checked against a space; `number` is its place among others, from 0."""
-
-    number: int
-    text: str
-    _parts: tuple[tuple[str, Sequence[tuple[int, BoolArray]]], ...]
-    _sum: tuple[Sequence[tuple[int, npt.NDArray[np.float64]]], float, float] | None = None
-
-    def holds(self, rows: IntArray) -> BoolArray:
-        """Which canonical genotypes keep it: `(n, d) -> (n,)`."""
-        if self._sum is not None:
-            parts, least, most = self._sum
-            total = np.sum([values[rows[:, place]] for place, values in parts], axis=0)
-            return np.asarray((total >= least) & (total <= most))
-        held = {
-            name: np.logical_and.reduce([allowed[rows[:, place]] for place, allowed in parts])
-            for name, parts in self._parts
-        }
-        if "always" in held:
-            return np.asarray(held["always"])
-        if "never" in held:
-            return np.asarray(~held["never"])
-        return np.asarray(~held["if"] | held["then"])
-
-    def rows(self) -> list[LinearRow]:
-        """The rule as bounds on sums in which a decision's value counts once, as solvers read it.
-
-        Of a network with several genotypes they let some pass and others not.
-        """
-        if self._sum is not None:
-            parts, least, most = self._sum
-            return [LinearRow(tuple(parts), least, most)]
-        named = dict(self._parts)
-        if "always" in named:
-            forbidden = ((place, (~allowed).astype(float)) for place, allowed in named["always"])
-            return [LinearRow((one,), -np.inf, 0.0) for one in forbidden]
-        first = named["never"] if "never" in named else named["if"]
-        held = tuple((place, allowed.astype(float)) for place, allowed in first)
-        if "never" in named:
-            return [LinearRow(held, -np.inf, len(held) - 1.0)]
-        # all conditions of `if` let none of `then` fail
-        return [
-            LinearRow((*held, (place, -allowed.astype(float))), -np.inf, len(held) - 1.0)
-            for place, allowed in named["then"]
-        ]
 
 
 def rules_of(space: SearchSpace, given: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
@@ -98,25 +43,27 @@ def rules_of(space: SearchSpace, given: Sequence[Mapping[str, Any]]) -> tuple[Ru
 def _rule(space: SearchSpace, number: int, given: Mapping[str, Any]) -> Rule:
     place = f"rules[{number}]"
     kinds = [kind for kind in _KINDS if kind[0] in given]
-    known = {*(kinds[0] if len(kinds) == 1 else ()), *(_BOUNDS if "sum" in given else ())}
+    bounded = "sum" in given or "products" in given
+    known = {*(kinds[0] if len(kinds) == 1 else ()), *(_BOUNDS if bounded else ())}
     if len(kinds) != 1 or set(given) - known or set(kinds[0]) - set(given):
         raise InvalidSpec(
-            f"{place}: a rule is always, never, if with then, or sum with at_most or at_least; "
+            f"{place}: a rule is always, never, if with then, or sum or products with at_most or "
+            "at_least; "
             f"this one has {', '.join(map(str, given)) or 'nothing'}",
             field="rules",
         )
     if "sum" in given:
-        return Rule(number, _sum_text(given), (), _sum(space, place, given))
+        return DecisionRule(number, _bounded_text("sum", given), (), _sum(space, place, given))
+    if "products" in given:
+        return _products(space, number, place, given)
     parts = tuple((name, _conditions(space, place, name, given[name])) for name in kinds[0])
-    return Rule(number, _text(given), parts)
+    return DecisionRule(number, _text(given), parts)
 
 
 def _sum(
     space: SearchSpace, place: str, given: Mapping[str, Any]
 ) -> tuple[Sequence[tuple[int, npt.NDArray[np.float64]]], float, float]:
-    least, most = (given.get(name) for name in _BOUNDS)
-    if least is None and most is None:
-        raise InvalidSpec(f"{place}: a sum needs at_most or at_least", field="rules")
+    low, high = _bounds(place, "a sum needs", given)
     parts = []
     for one in _matching(space, place, str(given["sum"])):
         decision = space.decisions[one]
@@ -126,9 +73,34 @@ def _sum(
                 field="rules",
             )
         parts.append((one, np.array(decision.values, dtype=np.float64)))
+    return parts, low, high
+
+
+def _products(
+    space: SearchSpace, number: int, place: str, given: Mapping[str, Any]
+) -> ProductsRule:
+    low, high = _bounds(place, "products need", given)
+    pattern = str(given["products"])
+    slots = [one.name for one in space.slots]
+    meant = [one for one in slots if fnmatchcase(one, pattern)]
+    if not meant:
+        shown = ", ".join(slots[:8]) + (", ..." if len(slots) > 8 else "")
+        raise InvalidSpec(
+            f"{place}: space {space.name} has no slot {pattern!r}; it has {shown}",
+            field="rules",
+            known_names=slots,
+        )
+    text = _bounded_text("products", given)
+    return ProductsRule(number, text, Products(space, meant), low, high)
+
+
+def _bounds(place: str, needed: str, given: Mapping[str, Any]) -> tuple[float, float]:
+    least, most = (given.get(name) for name in _BOUNDS)
+    if least is None and most is None:
+        raise InvalidSpec(f"{place}: {needed} at_most or at_least", field="rules")
     low = -np.inf if least is None else _number(place, "at_least", least)
     high = np.inf if most is None else _number(place, "at_most", most)
-    return parts, low, high
+    return low, high
 
 
 def _conditions(
@@ -218,6 +190,11 @@ def _said(condition: Any) -> str:
     return f"= {condition}"
 
 
-def _sum_text(given: Mapping[str, Any]) -> str:
-    bounds = {name: given[name] for name in _BOUNDS if given.get(name) is not None}
-    return f"the sum of {given['sum']} is {_said(bounds)}"
+def _bounded_text(kind: str, given: Mapping[str, Any]) -> str:
+    bounds = {
+        name: f"{given[name]:,}" if kind == "products" else given[name]
+        for name in _BOUNDS
+        if given.get(name) is not None
+    }
+    what = "the sum of" if kind == "sum" else "multiply-accumulates of"
+    return f"{what} {given[kind]} {'is' if kind == 'sum' else 'are'} {_said(bounds)}"

@@ -32,6 +32,7 @@ class TrainRecipe:
     `balanced`: an epoch draws as many samples of each class, of small ones again and again. With
     `early_stop`, training ends when so many epochs in a row were no better on validation samples,
     and the best one's weights are kept. With `find_rate` the learning rate is looked for first.
+    `augment` names a policy of `Data.varied`.
     """
 
     epochs: int = 10
@@ -46,6 +47,7 @@ class TrainRecipe:
     balanced: bool = False
     early_stop: int = 0
     find_rate: bool = False
+    augment: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -144,6 +146,8 @@ def batches(data: Data, recipe: TrainRecipe, generator: torch.Generator) -> list
             inputs, mirrored = data.augmented(
                 split.inputs[rows], generator, shift=recipe.shift, flip=recipe.flip
             )
+            if recipe.augment:
+                inputs = data.varied(inputs, generator, recipe.augment)
             targets = data.mirrored_targets(split.targets[rows], mirrored)
             found.append(Batch(inputs, targets, rows, mirrored))
     return found

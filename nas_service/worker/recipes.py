@@ -29,6 +29,7 @@ def supernet_recipe(
         # what an earlier version did not have is no part of the keys of what it trained
         **({"balanced": True} if training.balanced else {}),
         **({"find_rate": True} if training.find_rate else {}),
+        **({"augment": training.augment} if training.augment else {}),
     }
 
 
@@ -58,4 +59,5 @@ def _further(training: TrainingSpec) -> dict[str, Any]:
     """What is asked for beside how long."""
     found: dict[str, Any] = {"balanced": True} if training.balanced else {}
     found |= {"find_rate": True} if training.find_rate else {}
+    found |= {"augment": training.augment} if training.augment else {}
     return found | ({"early_stop": training.early_stop} if training.early_stop else {})

@@ -35,6 +35,7 @@ class TrainingAsked(Document):
     balanced: bool = False
     early_stop: int | None = None
     find_rate: bool = False
+    augment: str | None = None
 
 
 class SpecOut(Document):

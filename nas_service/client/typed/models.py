@@ -1394,19 +1394,6 @@ class SourceIn(Value):
     )
 
 
-class SpaceOut(Value):
-    """
-    A search space for samples of one shape; `own_model` where it is made of one.
-    """
-
-    decisions: list[DecisionOut]
-    digest: str
-    has_supernet: bool
-    n_genotypes: float
-    name: str
-    own_model: OwnModelOut | None = None
-
-
 class Stage(Value):
     """
     One stage of a trail: what was done at it, by which stored object; other fields are null.
@@ -1436,6 +1423,15 @@ class Stage(Value):
     state: Annotated[str, Field(description="done, waiting, failed or predicted only.")]
     target: str | None = None
     verdict: str | None = None
+
+
+class StageOut(Value):
+    """
+    Layers of a space that a search makes alike at first.
+    """
+
+    n_layers: Annotated[int, Field(description="As many as the stage has at most.")]
+    name: str
 
 
 class SteadinessCard(Value):
@@ -1737,6 +1733,7 @@ class TrainingAsked(Value):
     model_config = ConfigDict(
         extra="allow",
     )
+    augment: str | None = None
     balanced: bool = False
     batch: int = 32
     early_stop: int | None = None
@@ -1756,6 +1753,12 @@ class TrainingIn(Value):
     model_config = ConfigDict(
         extra="forbid",
     )
+    augment: Annotated[
+        Literal["trivial_augment", "rand_augment", "auto_augment", "aug_mix"] | str | None,
+        Field(
+            description="Change training pictures further by torchvision's transforms, where they are installed; for pictures of one label each."
+        ),
+    ] = None
     balanced: Annotated[
         bool,
         Field(description="Draw as many samples of each class, of small ones again and again."),
@@ -2743,6 +2746,23 @@ class SearchIn(Value):
     ] = ""
     sustained_s: float = 120.0
     training: TrainingIn | None = None
+
+
+class SpaceOut(Value):
+    """
+    A search space for samples of one shape; `own_model` where it is made of one.
+    """
+
+    decisions: list[DecisionOut]
+    digest: str
+    has_supernet: bool
+    n_genotypes: float
+    name: str
+    own_model: OwnModelOut | None = None
+    stages: Annotated[
+        list[StageOut],
+        Field(description="None of a space of one level.", validate_default=True),
+    ] = []
 
 
 class SpecOut(Value):

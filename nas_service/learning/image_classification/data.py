@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Data, LearningTask, Split
+from nas_service.learning.image_classification.policies import varied
 from nas_service.learning.registry import learning_task
 
 CPU = torch.device("cpu")
@@ -64,6 +65,12 @@ class Images(Data):
     ) -> tuple[Tensor, Tensor]:
         """See `Data.augmented`: shifted by up to `shift` pixels, half of them mirrored."""
         return augment(inputs, generator, shift=shift, flip=flip)
+
+    def varied(self, inputs: Tensor, generator: torch.Generator, policy: str) -> Tensor:
+        """See `Data.varied`; pictures with masks or boxes, which would not follow, are refused."""
+        if type(self) is not Images:
+            return super().varied(inputs, generator, policy)
+        return varied(inputs, policy, generator)
 
     def normalised(self, mean: Sequence[float], std: Sequence[float]) -> Images:
         """See `Data.normalised`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -25,21 +24,16 @@ from nas_service.space.base import (
     chain,
     lower,
 )
-from nas_service.space.described.document import INPUT_SIZE, Document, Place
+from nas_service.space.described.document import INPUT_SIZE, Document
+from nas_service.space.described.levels import stages_in
+from nas_service.space.described.places import Place
+from nas_service.space.described.shapes import Read, after, given
 from nas_service.space.described.values import Chosen
-from nas_service.space.products import LogProducts
+from nas_service.space.products import LogProducts, Products
+from nas_service.space.stages import Stage, stage_feature_names, stage_features
 
-_CHANNELS = ("in_channels", "channels", "in_features")
 _N_CHECKED = 64
-_MOST_COMBINATIONS = 4096
-
-
-@dataclass(frozen=True)
-class _Before:
-    """What a place reads: the shape `(c, ...)` under decisions, and which decisions that takes."""
-
-    shape: Callable[[Chosen], tuple[int, ...]]
-    reads: frozenset[str]
+_MOST_COMBINATIONS = 16_384
 
 
 class DescribedSpace:
@@ -82,7 +76,7 @@ class DescribedSpace:
 
     def _slots(self) -> tuple[Slot, ...]:
         resolution = frozenset({INPUT_SIZE} if self.resolution is not None else ())
-        before = _Before(self._input, resolution)
+        before = Read(self._input, frozenset(), resolution)
         slots = []
         last = len(self.document.places) - 1
         for number, place in enumerate(self.document.places):
@@ -99,20 +93,17 @@ class DescribedSpace:
                 )
             slots.append(Slot(place.name, order, self._blocks(place, made, order)))
             if place.number == 1:  # repetitions keep the shape
-                passed = frozenset(
-                    one
-                    for size, value in place.sizes.items()
-                    if size in {"out_channels", "stride", "out_features"}
-                    for one in value.reads
-                )
-                before = _Before(_after(made, before.reads | passed), before.reads | passed)
+                before = after(place, made, before, self._depths(place))
         return tuple(slots)
+
+    def _depths(self, place: Place) -> tuple[int, ...]:
+        return self.document.decisions[place.repeat] if place.repeat else (place.number,)
 
     def _input(self, chosen: Chosen) -> tuple[int, ...]:
         size = int(chosen.get(INPUT_SIZE, self.sample.size))
         return self.sample.input_shape(size)[1:]
 
-    def _maker(self, place: Place, before: _Before, *, ends: bool) -> Callable[[Chosen], Block]:
+    def _maker(self, place: Place, before: Read, *, ends: bool) -> Callable[[Chosen], Block]:
         kind = self._family(place)
         fields = list(kind.__dataclass_fields__)
         for size in place.sizes:
@@ -124,7 +115,7 @@ class DescribedSpace:
                 )
 
         def made(chosen: Chosen) -> Block:
-            sizes = _given(before.shape(chosen), fields)
+            sizes = given(before.shape(chosen), fields)
             if ends:
                 outputs = "outputs" if "outputs" in fields else "out_channels"
                 sizes.setdefault(outputs, self.sample.n_outputs)
@@ -224,23 +215,41 @@ class DescribedSpace:
         """Every genotype is a network."""
         return np.ones(len(genotypes), dtype=np.bool_)
 
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """What is made alike on the upper of two levels; none where no layer is a stage."""
+        return stages_in(self.document, self._position)
+
     def features(self, genotypes: IntArray) -> FloatArray:
-        """Each decision's value, and the logarithm of all products."""
+        """What stages hold, each decision's value, and the logarithm of all products."""
         rows = self.canonical(genotypes)
         columns = [
             np.array(one.values, dtype=np.float64)[rows[:, place]]
             for place, one in enumerate(self.decisions)
         ]
+        if self.stages:
+            counted = self._stage_products
+            columns.insert(0, stage_features(self.stages, self.decisions, counted, rows))
         return np.column_stack([*columns, self._log_products(rows)])
 
     @cached_property
     def _log_products(self) -> LogProducts:
         return LogProducts(self)
 
-    @property
+    @cached_property
+    def _stage_products(self) -> list[Products]:
+        slots = [one.name for one in self.slots]
+        return [
+            Products(self, [slot for slot in slots if slot.startswith(f"{stage.name}.")])
+            for stage in self.stages
+        ]
+
+    @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """What each feature is."""
-        return (*(one.name for one in self.decisions), "products.log")
+        of_stages = stage_feature_names(self.stages, self.decisions)
+        group = "layers." if self.stages else ""  # beside stages, all decisions are one group
+        return (*of_stages, *(group + one.name for one in self.decisions), "products.log")
 
     def wire(self, genotype: IntArray) -> tuple[Node, ...]:
         """The layers that are there, one after the other."""
@@ -254,34 +263,3 @@ class DescribedSpace:
         """The smallest value of every decision."""
         row = np.array([int(np.argmin(one.values)) for one in self.decisions], dtype=np.int64)
         return np.asarray(self.canonical(row[None, :])[0])
-
-
-def _given(shape: tuple[int, ...], fields: list[str]) -> dict[str, int]:
-    """Sizes of a block that follow from what it reads."""
-    found = {name: shape[0] for name in _CHANNELS if name in fields}
-    if len(shape) == 3:
-        found |= {
-            name: side
-            for name, side in zip(("height", "width"), shape[1:], strict=True)
-            if name in fields
-        }
-    elif len(shape) == 2:
-        found |= {"steps": shape[1]} if "steps" in fields else {}
-        found |= {"height": 1, "width": shape[1]} if "height" in fields else {}
-    return found
-
-
-def _after(
-    made: Callable[[Chosen], Block], reads: frozenset[str]
-) -> Callable[[Chosen], tuple[int, ...]]:
-    """The shape that a block gives, worked out once for the decisions that it depends on."""
-    known: dict[tuple[Any, ...], tuple[int, ...]] = {}
-    names = sorted(reads)
-
-    def shape(chosen: Chosen) -> tuple[int, ...]:
-        key = tuple(chosen.get(one) for one in names)
-        if key not in known:
-            known[key] = made(chosen).output_shape[1:]
-        return known[key]
-
-    return shape

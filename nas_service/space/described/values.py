@@ -17,6 +17,22 @@ LARGEST = 1_000_000
 """Of any number in a document."""
 
 
+def wrong(place: str, why: str) -> InvalidSpec:
+    """What is said of a place in a document."""
+    return InvalidSpec(f"{place}: {why}", field="space")
+
+
+def mapping_at(given: Any, place: str) -> Mapping[str, Any]:
+    """What has to be a mapping.
+
+    Raises:
+        InvalidSpec: it is none.
+    """
+    if not isinstance(given, Mapping):
+        raise wrong(place, f"a mapping is needed, not {given!r}")
+    return given
+
+
 @dataclass(frozen=True)
 class Value:
     """A number, `by` a decision or not: `amount`, or `amount` times the decision's value.

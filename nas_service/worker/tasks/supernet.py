@@ -25,8 +25,9 @@ from nas_service.networks.sharing import SharedWeights
 from nas_service.plugins import PREDICTORS, load
 from nas_service.search.cost import StructureModel
 from nas_service.search.delivery_gap import fit_delivery_gap
-from nas_service.space.base import IntArray, input_size
-from nas_service.space.sampling import distinct
+from nas_service.space.base import IntArray, SearchSpace, input_size
+from nas_service.space.sampling import distinct, unique
+from nas_service.space.stages import AlikeInStages, stages_of
 from nas_service.storage import datasets, supernets
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.supernets import StoredSupernet
@@ -153,10 +154,10 @@ def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> None:
         return
     supernet, data = open_supernet(context, shared, dataset)
     space = supernet.space
-    n_initial, n_holdout = job.n_initial, job.n_holdout
-    genotypes = distinct(space, n_initial + n_holdout, np.random.default_rng([shared.seed, 3]))
-    if len(genotypes) < n_initial + n_holdout:  # a small space: some of it is held out
-        n_initial = round(len(genotypes) * n_initial / (n_initial + n_holdout))
+    fitted, held_out = _evaluated(
+        space, job.n_initial, job.n_holdout, np.random.default_rng([shared.seed, 3])
+    )
+    genotypes, n_initial = np.concatenate([fitted, held_out]), len(fitted)
     # the corners anchor the predictor where searches end
     genotypes[0], genotypes[1] = space.smallest(), space.largest()
     metric = data.task.metric(job.metric)
@@ -182,6 +183,25 @@ def fit_predictor(context: Context, job: SupernetJob, report: Progress) -> None:
     with context.database.session() as session:
         supernets.set_fitted(session, stored.id, sha256=sha256, quality=quality)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _evaluated(
+    space: SearchSpace, n_initial: int, n_holdout: int, generator: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Distinct networks to fit the predictor on, and to check it on; fewer of a small space.
+
+    Of a space with stages, half of the former are of its upper level.
+    """
+    drawn = distinct(space, n_initial + n_holdout, generator)
+    if len(drawn) < n_initial + n_holdout:  # some of a small space is held out
+        n_initial = round(len(drawn) * n_initial / (n_initial + n_holdout))
+    fitted, held_out = drawn[:n_initial], drawn[n_initial:]
+    if stages := stages_of(space):
+        half = n_initial // 2
+        alike = AlikeInStages(space, stages).canonical(fitted[half:])
+        every = unique(np.concatenate([held_out, fitted[:half], alike]))
+        fitted = every[len(held_out) :]
+    return fitted, held_out
 
 
 def learn_delivery_gap(context: Context, job: SupernetJob, report: Progress) -> None:

@@ -31,8 +31,9 @@ from nas_service.settings import Settings
 from nas_service.space.base import IntArray, SearchSpace, digest
 from nas_service.space.deployment import DeploymentSpace
 from nas_service.space.narrowed import NarrowedSpace
+from nas_service.space.rule import BoolArray
 from nas_service.space.ruled import RuledSpace
-from nas_service.space.rules import BoolArray, rules_of
+from nas_service.space.rules import rules_of
 from nas_service.space.sampling import uniform
 from nas_service.space.supported import SupportedSpace
 from nas_service.storage import datasets, devices, searches, supernets
