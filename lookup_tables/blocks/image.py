@@ -72,6 +72,9 @@ class ImageBlock(Block):
             least = 0 if name in {"mid_channels", "se_channels", "residual"} else 1
             if value < least:
                 raise LookupTableError(f"{name} of a block is {value}, must be >= {least}")
+        if self.own_sizes.get("kernel", 1) % 2 == 0:  # a map would not keep its size
+            kernel = self.own_sizes["kernel"]
+            raise LookupTableError(f"kernel of a block is {kernel}, must be odd")
 
     @property
     def own_sizes(self) -> Mapping[str, int]:

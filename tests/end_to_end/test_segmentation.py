@@ -10,14 +10,59 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from playwright.sync_api import expect
+from torch import Tensor, nn
 
+from nas_service.client import ApiError, Client
 from tests.browser import chromium
 from tests.bundles import unpack
 from tests.contracts.test_segmentation import save_shapes
 from tests.service import Service
 from tests.toy_search import toy_search
+
+
+class _Up(nn.Module):
+    """Half of the side and back, with what was there joined: maps of the picture's own side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = nn.Conv2d(3, 16, 3, padding=1)
+        self.down = nn.Conv2d(16, 32, 3, padding=1, stride=2)
+        self.up = nn.ConvTranspose2d(32, 16, 2, 2)
+        self.maps = nn.Conv2d(32, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = torch.relu(self.before(x))
+        up = torch.relu(self.up(torch.relu(self.down(before))))
+        found: Tensor = self.maps(torch.cat([before, up], dim=1))
+        return found
+
+
+def _of_a_network_of_ones_own(nas: Client, folder: Path) -> None:
+    """Exported with any batch; two classes in place of three are refused by name."""
+    torch.manual_seed(0)
+    right, wrong = _Up().eval(), _Up().eval()
+    wrong.maps = nn.Conv2d(32, 2, 1)
+    example, any_batch = (torch.zeros(2, 3, 24, 24),), ({0: torch.export.Dim.DYNAMIC},)
+    made = {}
+    for name, network in (("right", right), ("wrong", wrong)):
+        program = torch.export.export(network, example, dynamic_shapes=any_batch)
+        torch.export.save(program, folder / f"{name}.pt2")
+        model = nas.upload_model(folder / f"{name}.pt2")["id"]
+        made[name] = nas.post("/v1/search-spaces", {"dataset": "shapes", "model": model})
+    with pytest.raises(ApiError, match="tells 2 classes apart at each of 576 pixels"):
+        nas.wait(made["wrong"]["job"]["id"], timeout_s=120)
+    nas.wait(made["right"]["job"]["id"], timeout_s=120)
+    asked = toy_search(dataset="shapes", space=made["right"]["id"], max_latency_ms=20.0)
+    asked["training"] = {"epochs": 4, "finetune_epochs": 6, "batch": 16}
+    search = nas.submit_search(**asked)["id"]
+    nas.wait(search, timeout_s=300)
+    row = nas.winners(search)[0]["results"][0]
+    assert row["published"], row
+    assert row["measured_accuracy"] > 0.5
+    assert set(row["segmentation"]["iou"]) == {"ground", "disc", "square"}
 
 
 @pytest.mark.slow
@@ -60,6 +105,7 @@ def test_masks_are_searched_for_and_the_bundle_draws_them(tmp_path: Path) -> Non
         nas.wait(made["job"]["id"], timeout_s=300)
         (again,) = nas.compression(made["id"])["rows"]
         assert again["compressed"]["accuracy"] > 0.5
+        _of_a_network_of_ones_own(nas, tmp_path)
         folder = tmp_path / "bundle"
         unpack(nas, search, folder)
         done = subprocess.run(

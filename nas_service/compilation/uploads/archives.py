@@ -40,8 +40,10 @@ _REACHES_OUT = frozenset({"filename", "path", "file"})
 _CONTAINERS = frozenset({None, "builtins.tuple", "builtins.list", "builtins.dict"})
 
 
-def rewrite(source: Path, destination: Path) -> list[str]:
+def rewrite(source: Path, destination: Path, *, any_batch: bool = False) -> list[str]:
     """Check an archive and write one of the same program; gives the operators of its graph.
+
+    With `any_batch`, sizes may depend on one symbol, which is the batch's.
 
     Raises:
         InvalidData: it holds anything but a graph of torch's own operators and plain tensors.
@@ -50,7 +52,7 @@ def rewrite(source: Path, destination: Path) -> list[str]:
         with zipfile.ZipFile(source) as archive, zipfile.ZipFile(destination, "w") as made:
             entries = _entries(archive)
             graph = json.loads(archive.read(entries[_GRAPH]))
-            operators = _checked(graph)
+            operators = _checked(graph, any_batch=any_batch)
             for name, entry in sorted(entries.items()):
                 with made.open(f"model/{name}", "w", force_zip64=True) as out:
                     out.write(_content(name, archive.read(entry), graph))
@@ -102,12 +104,17 @@ def _content(name: str, content: bytes, graph: dict[str, Any]) -> bytes:
     return content
 
 
-def _checked(program: dict[str, Any]) -> list[str]:
+def _checked(program: dict[str, Any], *, any_batch: bool) -> list[str]:
     """Operators of a serialised program, and the program made harmless where that is enough."""
-    # conditions on the input's shape, as code: shapes are fixed, nothing is left to ask
+    # conditions on the input's shape, as code: whoever runs it here gives what its example is like
     program["guards_code"] = []
     program["graph_module"]["treespec_namedtuple_fields"] = {}
-    _require_fixed(program)
+    if any_batch:
+        _require_batch_alone(program)
+    symbols: set[str] = set()
+    _require_fixed(program, symbols if any_batch else None)
+    if len(symbols) > 1:
+        raise bad(_BESIDE_BATCH)
     targets = {node["target"] for node in program["graph_module"]["graph"]["nodes"]}
     for target in sorted(targets):
         _require_plain(target)
@@ -119,18 +126,52 @@ def _checked(program: dict[str, Any]) -> list[str]:
     return sorted(target.removeprefix("torch.ops.") for target in targets)
 
 
-def _require_fixed(told: Any) -> None:
-    """Refuse expressions, which torch evaluates, and arguments that are themselves code."""
+def _require_fixed(told: Any, symbols: set[str] | None = None) -> None:
+    """Refuse expressions, which torch evaluates, and arguments that are themselves code.
+
+    With `symbols`, sums and products of numbers and symbols pass, whose names are put there.
+    """
     if isinstance(told, dict):
         for key, value in told.items():
-            if key in {"as_expr", "expr_str"}:
-                raise bad("its sizes depend on its input: export it for one image of a fixed size")
+            if key == "expr_str" or (key == "as_expr" and symbols is None):
+                _require_plain_size(value, symbols)
             if key in {"as_graph", "as_operator", "as_custom_obj", "as_opaque_obj"}:
                 raise bad(f"its graph has arguments that are no data ({key})")
-            _require_fixed(value)
+            _require_fixed(value, symbols)
     elif isinstance(told, list):
         for value in told:
-            _require_fixed(value)
+            _require_fixed(value, symbols)
+
+
+_SYMBOL = re.compile(r"Symbol\('(s\d{1,6})', positive=True, integer=True\)")
+_SIZE = re.compile(r"(?:Add\(|Mul\(|Integer\(-?\d{1,9}\)|[, )])*")
+"""As sympy writes sums and products out, with symbols taken out."""
+_LONGEST = 400
+
+
+def _require_plain_size(expression: Any, symbols: set[str] | None) -> None:
+    """Refuse a size that is more than numbers and symbols, added up and multiplied.
+
+    torch has sympy evaluate what stands there; a power could take all memory.
+    """
+    if symbols is None or not isinstance(expression, str) or len(expression) > _LONGEST:
+        raise bad("its sizes depend on its input: export it for one image of a fixed size")
+    if not _SIZE.fullmatch(_SYMBOL.sub("", expression)):
+        raise bad("its sizes depend on its input by more than sums and products")
+    symbols.update(_SYMBOL.findall(expression))
+
+
+_BESIDE_BATCH = "sizes beside its batch depend on its input: export it with those fixed"
+
+
+def _require_batch_alone(program: dict[str, Any]) -> None:
+    """Refuse a program of which another axis of an input than the first is open."""
+    graph = program["graph_module"]["graph"]
+    for given in graph["inputs"]:
+        name = given.get("as_tensor", {}).get("name")
+        sizes = graph["tensor_values"].get(name, {}).get("sizes", [])
+        if any("as_expr" in one for one in sizes[1:]):
+            raise bad(_BESIDE_BATCH)
 
 
 def _require_plain(target: Any) -> None:

@@ -39,14 +39,18 @@ class MaskedImages(Images):
 
     def require_model(self, shape: tuple[int, ...], n_outputs: int) -> None:
         """See `Data.require_model`."""
-        numbers = self.n_classes * self.train.targets[0].numel()
-        if shape[1:2] == self.train.inputs.shape[1:2] and n_outputs == numbers:
-            return
-        raise InvalidData(
-            "models of your own are not searched for masks; `nas compress MODEL.onnx --samples` "
-            "compresses one, judged by miou",
-            field="dataset",
-        )
+        theirs, pixels = self.train.inputs.shape[1], self.train.targets[0].numel()
+        if shape[1] != theirs:
+            raise InvalidData(
+                f"the model takes {shape[1]} channels, the data set's pictures have {theirs}",
+                field="dataset",
+            )
+        if n_outputs != self.n_classes * pixels:
+            raise InvalidData(
+                f"the model tells {n_outputs / pixels:g} classes apart at each of {pixels:,} "
+                f"pixels, the masks have {self.n_classes}",
+                field="dataset",
+            )
 
 
 def load(path: Path, *, max_train: int | None, device: torch.device) -> MaskedImages:

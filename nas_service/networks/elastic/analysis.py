@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -90,7 +91,7 @@ def make_elastic(
     trainable_everywhere(described.options, _N_TRIED)
     settled = described.options
     with torch.no_grad():
-        n_outputs = int(network(torch.zeros(shape)).shape[-1])
+        n_outputs = math.prod(network(torch.zeros(shape)).shape[1:])
     made = ElasticDescription(
         name,
         model_sha256,

@@ -64,6 +64,7 @@ def given(shape: tuple[int, ...], fields: list[str]) -> dict[str, int]:
             for name, side in zip(("height", "width"), shape[1:], strict=True)
             if name in fields
         }
+        found |= {"size": shape[1]} if "size" in fields else {}
     elif len(shape) == 2:
         found |= {"steps": shape[1]} if "steps" in fields else {}
         found |= {"height": 1, "width": shape[1]} if "height" in fields else {}

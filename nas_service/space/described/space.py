@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lookup_tables.blocks import Block
+from lookup_tables.blocks.box_head import SIDES, cells_of
+from lookup_tables.blocks.map_head import MapHeadBlock
 from lookup_tables.blocks.registry import family
 from lookup_tables.errors import LookupTableError
 from nas_service.errors import InvalidSpec
@@ -32,6 +34,8 @@ from nas_service.space.described.values import Chosen
 from nas_service.space.products import LogProducts, Products
 from nas_service.space.stages import Stage, stage_feature_names, stage_features
 
+_ALSO = {"masked_image": ("image",), "boxed_image": ("image",)}
+"""Other names of an input, under which a document may have it."""
 _N_CHECKED = 64
 _MOST_COMBINATIONS = 16_384
 
@@ -46,14 +50,7 @@ class DescribedSpace:
     chain = True
 
     def __init__(self, name: str, document: Document, sample: Sample) -> None:
-        for attribute, what in (("mask_side", "masks"), ("grid", "boxes")):
-            if getattr(sample, attribute, 0):
-                raise InvalidSpec(
-                    f"space {name}: described spaces give numbers, not {what}; take mbconv for "
-                    f"{what}",
-                    field="space",
-                )
-        if document.input != sample.name:
+        if document.input not in {sample.name, *_ALSO.get(sample.name, ())}:
             raise InvalidSpec(
                 f"space {name} reads {document.input}, the data set has {sample.name}",
                 field="space",
@@ -117,8 +114,7 @@ class DescribedSpace:
         def made(chosen: Chosen) -> Block:
             sizes = given(before.shape(chosen), fields)
             if ends:
-                outputs = "outputs" if "outputs" in fields else "out_channels"
-                sizes.setdefault(outputs, self.sample.n_outputs)
+                sizes = {**self._asked(kind), **sizes}
             for size, value in place.sizes.items():
                 if value.of and value.of not in sizes:
                     raise InvalidSpec(
@@ -134,6 +130,20 @@ class DescribedSpace:
                 raise InvalidSpec(f"{place.name}: {error}", field="space") from error
 
         return made
+
+    def _asked(self, kind: type[Block]) -> dict[str, int]:
+        """Sizes of the last block that follow from what is asked for."""
+        if issubclass(kind, MapHeadBlock):
+            side = getattr(self.sample, "mask_side", 0) or getattr(self.sample, "grid", 0)
+            if not side:
+                raise InvalidSpec(
+                    f"{kind.kind} ends networks for masks or boxes, the data set has "
+                    f"{self.sample.name}",
+                    field="space",
+                )
+            return {"classes": getattr(self.sample, "n_classes", 0), "side": side}
+        fields = kind.__dataclass_fields__
+        return {"outputs" if "outputs" in fields else "out_channels": self.sample.n_outputs}
 
     def _family(self, place: Place) -> type[Block]:
         try:
@@ -178,12 +188,27 @@ class DescribedSpace:
                         field="space",
                     )
                 shape = block.output_shape[1:]
-            if shape != (self.sample.n_outputs,):
+            if shape != self._answer:
                 raise InvalidSpec(
-                    f"the last layer gives {shape}, {self.sample.n_outputs} numbers are asked for; "
-                    "a network ends with a head",
+                    f"the last layer gives {shape}, {self._answer} is asked for; a network ends "
+                    f"with a head{self._head}",
                     field="space",
                 )
+
+    @property
+    def _answer(self) -> tuple[int, ...]:
+        """The shape of what is asked for of a network."""
+        classes = getattr(self.sample, "n_classes", 0)
+        if side := getattr(self.sample, "mask_side", 0):
+            return (classes, side, side)
+        if grid := getattr(self.sample, "grid", 0):
+            return (classes + SIDES, cells_of(grid))
+        return (self.sample.n_outputs,)
+
+    @property
+    def _head(self) -> str:
+        named = {"mask_side": ": mask_head", "grid": ": box_head"}
+        return next((head for what, head in named.items() if getattr(self.sample, what, 0)), "")
 
     @cached_property
     def _repeated(self) -> dict[str, list[Place]]:

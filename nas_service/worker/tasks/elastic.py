@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas_service.compilation.uploads.inspect import inspect_trainable
 from nas_service.engine.child import Progress
@@ -48,9 +48,11 @@ def make_space(context: Context, job: SpaceJob, report: Progress) -> None:
             _export(_made(job.factory, dataset), program, dataset)
         else:
             _upload(context, job.artifact or "", program)
+        given = torch.export.load(program)
+        loaded = _fitted(context, given, dataset, job)
+        if loaded is not given:
+            torch.export.save(loaded, program)
         digest = hashlib.sha256(program.read_bytes()).hexdigest()
-        loaded = torch.export.load(program)
-        _require_fits(context, loaded, dataset, job)
         made = make_elastic(
             loaded,
             name=job.space,
@@ -114,8 +116,12 @@ def _export(network: nn.Module, path: Path, dataset: StoredDataset) -> None:
     torch.export.save(program, path)
 
 
-def _require_fits(context: Context, program: Any, dataset: StoredDataset, job: SpaceJob) -> None:
-    """Raise `InvalidData` where the model does not read the data set's samples, or answers else."""
+def _fitted(context: Context, program: Any, dataset: StoredDataset, job: SpaceJob) -> Any:
+    """The program, answering as the data set asks: maps a class at the masks' own side.
+
+    Raises:
+        InvalidData: it does not read the data set's samples, or answers something else.
+    """
     (example,), _ = program.example_inputs
     data = open_data(context, dataset, 8)
     if job.mean is not None and job.std is not None:
@@ -123,16 +129,54 @@ def _require_fits(context: Context, program: Any, dataset: StoredDataset, job: S
     shape = (1, *example.shape[1:])
     with torch.no_grad():
         outputs = program.module()(torch.zeros_like(example))
-    if outputs.ndim != 2:
+    side = int(dataset.sample.as_dict().get("mask_side", 0))
+    if side and outputs.ndim == 4:
+        program = _at_side(program, outputs, side)
+    elif outputs.ndim != 2:
+        wanted = f"maps a class, (n, classes, {side}, {side}), are" if side else _NUMBERS
         raise InvalidData(
-            f"the model answers {tuple(outputs.shape)}; numbers for each sample, (n, k), are "
-            "needed",
-            field="model",
+            f"the model answers {tuple(outputs.shape)}; {wanted} needed", field="model"
         )
-    data.require_model(shape, int(outputs.shape[1]))
+    answers = int(outputs.shape[1]) * (side**2 if side else 1)
+    data.require_model(shape, answers)
     if dataset.sample.input_shape(shape[-1]) != shape:
         raise InvalidData(
             f"the model takes {shape}, the data set has samples of "
             f"{dataset.sample.input_shape(dataset.sample.size)}",
             field="model",
         )
+    return program
+
+
+_NUMBERS = "numbers for each sample, (n, k), are"
+
+
+class _Averaged(nn.Module):
+    """A program's module, whose maps are averaged over squares of `times` pixels a side."""
+
+    def __init__(self, model: nn.Module, times: int) -> None:
+        super().__init__()
+        self.model = model
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = nn.functional.avg_pool2d(self.model(x), self.times)
+        return found
+
+
+def _at_side(program: Any, outputs: Tensor, side: int) -> Any:
+    """The program with its maps averaged to `side`, exported again where they are larger."""
+    height, width = outputs.shape[2:]
+    if (height, width) == (side, side):
+        return program
+    if height != width or height % side:
+        raise InvalidData(
+            f"the model gives maps of {height} x {width}, the data set's masks are stored at "
+            f"{side} x {side}: maps of that side, or of a multiple of it, are needed",
+            field="model",
+        )
+    (example,), _ = program.example_inputs
+    batch = next(iter(program.range_constraints), None)
+    dynamic = None if batch is None else ({0: torch.export.Dim.DYNAMIC},)
+    module = _Averaged(program.module(), height // side)
+    return torch.export.export(module, (example,), dynamic_shapes=dynamic)

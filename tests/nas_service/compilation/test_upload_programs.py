@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from nas_service.compilation.base import Source
-from nas_service.compilation.uploads.inspect import inspect
+from nas_service.compilation.uploads.inspect import inspect, inspect_trainable
 from nas_service.errors import InvalidData
 
 
@@ -133,6 +134,82 @@ def test_nothing_of_an_upload_is_executed(
         _look(path, tmp_path)
     assert not (tmp_path / "touched").exists()
     assert not (tmp_path / "normalised").exists()
+
+
+def _program(tmp_path: Path, *axes: int) -> Path:
+    """A layer for pictures of 8 pixels, exported with those axes left open."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    open_axes = dict.fromkeys(axes, torch.export.Dim.DYNAMIC)
+    program = torch.export.export(network, (torch.zeros(2, 3, 8, 8),), dynamic_shapes=(open_axes,))
+    torch.export.save(program, tmp_path / "open.pt2")
+    return tmp_path / "open.pt2"
+
+
+def test_a_program_of_any_batch_may_be_trained_on(tmp_path: Path) -> None:
+    found = inspect_trainable(_program(tmp_path, 0), tmp_path / "normalised")
+    assert (found["input"], found["output"]) == ([2, 3, 8, 8], [2, 4])
+    loaded = torch.export.load(tmp_path / "normalised")
+    images = torch.rand(5, 3, 8, 8)
+    wanted = torch.export.load(tmp_path / "open.pt2").module()(images)
+    assert torch.equal(loaded.module()(images), wanted)
+
+
+def test_a_batch_that_is_folded_into_other_sizes_is_taken(tmp_path: Path) -> None:
+    class Folded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            rows = self.layer(x.reshape(x.shape[0] * 24, 8))  # a row of a channel each
+            found: Tensor = rows.reshape(x.shape[0], 24 * 4)
+            return found
+
+    dynamic = ({0: torch.export.Dim.DYNAMIC},)
+    program = torch.export.export(Folded(), (torch.zeros(2, 3, 8, 8),), dynamic_shapes=dynamic)
+    torch.export.save(program, tmp_path / "folded.pt2")
+    found = inspect_trainable(tmp_path / "folded.pt2", tmp_path / "normalised")
+    assert found["output"] == [2, 96]
+
+
+@pytest.mark.parametrize("axes", [(2,), (0, 2)])
+def test_other_open_sizes_are_refused(axes: tuple[int, ...], tmp_path: Path) -> None:
+    with pytest.raises(InvalidData, match="sizes beside its batch depend on its input"):
+        inspect_trainable(_program(tmp_path, *axes), tmp_path / "normalised")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "__import__('pathlib').Path(TOUCHED).touch()",
+        "Symbol('s77', positive=True, integer=True)**999999999**9",
+        "9**9**9**9",
+        "Symbol('s77', positive=True, integer=True) + open(TOUCHED, 'w')",
+        "Symbol('TOUCHED', positive=True, integer=True)",
+        "1" + "+1" * 400,
+        7,
+    ],
+)
+def test_no_other_expression_of_a_size_reaches_torch(expression: object, tmp_path: Path) -> None:
+    touched = str(tmp_path / "touched")
+    told = expression
+    if isinstance(expression, str):
+        told = expression.replace("TOUCHED", repr(touched))
+
+    with zipfile.ZipFile(_program(tmp_path, 0)) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+
+    def change(program: dict[str, Any]) -> None:
+        tensor = next(iter(program["graph_module"]["graph"]["tensor_values"].values()))
+        tensor["sizes"][0] = {"as_expr": {"expr_str": told, "hint": {"as_int": 1}}}
+
+    _json(entries, "models/model.json", change)
+    with zipfile.ZipFile(tmp_path / "evil.pt2", "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    with pytest.raises(InvalidData, match="sizes depend on its input"):
+        inspect_trainable(tmp_path / "evil.pt2", tmp_path / "normalised")
+    assert not (tmp_path / "touched").exists()
 
 
 def test_conditions_of_an_upload_are_left_out(

@@ -307,8 +307,10 @@ def test_models_that_answer_with_other_masks_do_not_fit(tmp_path: Path) -> None:
     found.save(tmp_path / "stored.npz")
     data = TASK.load(tmp_path / "stored.npz", max_train=None, device=torch.device("cpu"))
     data.require_model((1, 3, 24, 24), 3 * 24 * 24)  # as a winner of its own search answers
-    with pytest.raises(InvalidData, match="not searched for masks"):
-        data.require_model((1, 3, 24, 24), 10)
+    with pytest.raises(InvalidData, match="tells 2 classes apart at each of 576 pixels, the masks"):
+        data.require_model((1, 3, 24, 24), 2 * 24 * 24)
+    with pytest.raises(InvalidData, match="takes 1 channels, the data set's pictures have 3"):
+        data.require_model((1, 1, 24, 24), 3 * 24 * 24)
     with pytest.raises(InvalidSpec, match="balanced: the data set's samples have no classes"):
         batches(data, TrainRecipe(balanced=True), torch.Generator())
 

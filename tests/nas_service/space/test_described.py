@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from nas_service.errors import InvalidSpec
@@ -13,7 +14,7 @@ from nas_service.learning.detection.shape import BoxedImageShape
 from nas_service.learning.segmentation.shape import MaskedImageShape
 from nas_service.learning.signals.window import Window
 from nas_service.networks.supernet import Supernet
-from nas_service.space.base import ImageShape, SearchSpace, lower, parse
+from nas_service.space.base import ImageShape, SearchSpace, input_size, lower, parse
 from nas_service.space.described.document import read_document, space_name
 from nas_service.space.described.space import DescribedSpace
 from nas_service.space.ruled import RuledSpace
@@ -64,7 +65,7 @@ layers:
     first: {stride: 2}
   - {name: head, block: head, sizes: {mid_channels: {round: 64, by: width}}}
 overrides:
-  "blocks.2.*": [1, 2]
+  "blocks.2.mid*": [1, 2]
 rules:
   - never: {width: 1.0, depth: 2}
 """
@@ -95,7 +96,7 @@ class TestImages(SearchSpaceContract):
 
     @pytest.fixture
     def space(self) -> SearchSpace:
-        return _space(IMAGES.replace('"blocks.2.*": [1, 2]', '"blocks.2.kernel": [3, 7]'), IMAGE)
+        return _space(IMAGES.replace('"blocks.2.mid*": [1, 2]', '"blocks.2.kernel": [3, 7]'), IMAGE)
 
 
 def test_its_blocks_are_those_of_the_same_space_in_python() -> None:
@@ -123,7 +124,7 @@ def test_its_blocks_are_those_of_the_same_space_in_python() -> None:
 
 
 def test_sizes_follow_from_what_comes_before() -> None:
-    space = _space(IMAGES.replace('"blocks.2.*": [1, 2]', '"blocks.2.kernel": [3, 7]'), IMAGE)
+    space = _space(IMAGES.replace('"blocks.2.mid*": [1, 2]', '"blocks.2.kernel": [3, 7]'), IMAGE)
     row = parse(
         space,
         {
@@ -159,7 +160,7 @@ def test_weights_are_shared_where_every_family_shares_them() -> None:
 
 
 def test_no_rule_is_violated_among_a_hundred_thousand_samples() -> None:
-    space = _space(IMAGES.replace('"blocks.2.*": [1, 2]', '"blocks.2.kernel": [3, 7]'), IMAGE)
+    space = _space(IMAGES.replace('"blocks.2.mid*": [1, 2]', '"blocks.2.kernel": [3, 7]'), IMAGE)
     rows = uniform(space, 100_000, np.random.default_rng(1))
     names = [one.name for one in space.decisions]
     wide = rows[:, names.index("width")] == 1
@@ -218,6 +219,11 @@ def test_what_is_wrong_is_named_with_its_place(old: str, new: str, said: str) ->
         _space(text, WINDOW)
 
 
+def test_kernels_of_pictures_are_odd_too() -> None:
+    with pytest.raises(InvalidSpec, match="kernel of a block is 2, must be odd"):
+        _space(IMAGES.replace("{choice: [3, 5]}", "{choice: [2, 3]}"), IMAGE)
+
+
 def test_overrides_come_before_repetitions_are_laid_out() -> None:
     given = {**_given(SIGNALS), "overrides": {"depth1": [1, 5], "stage1.5.kernel": [7]}}
     space = DescribedSpace("yaml-test", read_document(given), WINDOW)
@@ -257,12 +263,40 @@ def test_overrides_and_rules_that_do_not_fit_are_named() -> None:
         _space(yaml.safe_dump({**given, "rules": [rule]}), WINDOW)
 
 
+def _with_head(head: str, sample: Any) -> DescribedSpace:
+    given = _given(IMAGES)
+    given["layers"][-1] = {"name": "head", "block": head, "sizes": {"mid_channels": 16}}
+    return DescribedSpace("yaml-test", read_document(given), sample)
+
+
 @pytest.mark.parametrize(
-    ("sample", "what"),
-    [(BoxedImageShape(48, 3, 2), "boxes"), (MaskedImageShape(32, 3, 4, 32), "masks")],
-    ids=["boxes", "masks"],
+    ("head", "sample", "shape"),
+    [
+        ("mask_head", MaskedImageShape(32, 3, 4, 16), (4, 16, 16)),
+        ("box_head", BoxedImageShape(48, 3, 2), (2 + 4, 12 * 12 + 6 * 6)),
+    ],
+    ids=["masks", "boxes"],
 )
-def test_a_described_space_is_refused_where_places_are_asked_for(sample: Any, what: str) -> None:
-    document = read_document({**_given(IMAGES), "input": sample.name})
-    with pytest.raises(InvalidSpec, match=f"give numbers, not {what}; take mbconv for {what}"):
-        DescribedSpace("yaml-test", document, sample)
+def test_a_described_space_ends_in_masks_or_boxes(
+    head: str, sample: Any, shape: tuple[int, ...]
+) -> None:
+    space = _with_head(head, sample)
+    supernet = Supernet(space, seed=0)
+    for row in (space.smallest(), space.largest()):
+        assert lower(space, row)[-1].output_shape == (1, *shape)
+        size = input_size(space, row)
+        with torch.inference_mode():
+            assert supernet(torch.zeros(2, 3, size, size), row).shape == (2, *shape)
+
+
+@pytest.mark.parametrize(
+    ("head", "sample", "said"),
+    [
+        ("mask_head", IMAGE, "mask_head ends networks for masks or boxes, the data set has image"),
+        ("head", MaskedImageShape(32, 3, 4, 16), r"\(4, 16, 16\) is asked for.*: mask_head"),
+        ("mask_head", BoxedImageShape(48, 3, 2), "a network ends with a head: box_head"),
+    ],
+)
+def test_a_head_for_something_else_is_refused(head: str, sample: Any, said: str) -> None:
+    with pytest.raises(InvalidSpec, match=said):
+        _with_head(head, sample)
