@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
 
 WORDS, WIDTH, HIDDEN, CLASSES = 40, 32, 96, 6
 
@@ -55,6 +57,34 @@ def tagger(path: Path, seed: int = 0) -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     onnx.save(model, path)
+    return path
+
+
+class Tagger(nn.Module):
+    """The same as a torch network, with random weights of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(WORDS, WIDTH)
+        self.hidden = nn.Linear(WIDTH, HIDDEN)
+        self.scores = nn.Linear(HIDDEN, CLASSES)
+        self.carry = nn.Linear(HIDDEN, HIDDEN)
+
+    def forward(self, words: Tensor, state: Tensor, gain: Tensor) -> dict[str, Tensor]:
+        active = torch.relu(self.hidden(self.embedding(words) * gain) + state)
+        return {
+            "scores": self.scores(active),
+            "next_state": torch.tanh(self.carry(active.mean(dim=1))),
+        }
+
+
+def tagger_program(path: Path) -> Path:
+    """Exported with an open number of words."""
+    torch.manual_seed(0)
+    example = (torch.zeros(1, 9, dtype=torch.int64), torch.zeros(1, HIDDEN), torch.tensor(1.0))
+    open_words = {"words": {1: torch.export.Dim.DYNAMIC}, "state": None, "gain": None}
+    program = torch.export.export(Tagger().eval(), example, dynamic_shapes=open_words)
+    torch.export.save(program, path)
     return path
 
 

@@ -299,13 +299,8 @@ def _check_targets(body: CompressionIn) -> None:
 def _check_model(model: StoredArtifact, body: CompressionIn) -> None:
     if model.kind != "model":
         raise InvalidSpec(f"artifact {model.id!r} is no uploaded model", field="model")
-    form = FORMS[Path(model.name).suffix.lower()]
-    if body.samples and form != ONNX:
-        raise InvalidSpec(
-            "models with samples of their own are taken as ONNX: export the program by "
-            "torch.onnx.export(program, (), 'model.onnx')",
-            field="model",
-        )
+    # with samples of its own, a program's graph is what is compressed
+    form = ONNX if body.samples else FORMS[Path(model.name).suffix.lower()]
     require_takes(Recipe.of(body.recipe), is_graph=form == ONNX)
     for place, one in enumerate(body.targets):
         converter = load(CONVERTERS, one.runtime)

@@ -70,9 +70,13 @@ def _looked_at_any(model: Path, shape: list[int] | None) -> dict[str, Any]:
         if shape is not None or not model.is_file():
             raise
         with model.open("rb") as file:
-            if file.read(4) == b"PK\x03\x04":  # an exported program
-                raise
-        return {**signature_of(model), "with_dataset": str(error)}
+            is_program = file.read(4) == b"PK\x03\x04"
+        try:
+            return {**signature_of(model), "with_dataset": str(error)}
+        except InvalidData:
+            if is_program:  # what is wrong with it as such is told more plainly there
+                raise error from None
+            raise
 
 
 def shape_of(text: str | None) -> list[int] | None:

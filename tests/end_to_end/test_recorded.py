@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from nas_service.client import ApiError
-from tests.recorded_models import CLASSES, HIDDEN, sentences, tagger
+from tests.recorded_models import CLASSES, HIDDEN, sentences, tagger, tagger_program
 from tests.service import Service
 
 pytestmark = pytest.mark.slow
@@ -46,6 +46,32 @@ def _cli(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # our interpreter
         command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}, check=False
     )
+
+
+def test_an_exported_program_goes_the_same_way(
+    service: Service, folder: Path, tmp_path: Path
+) -> None:
+    done = _cli(
+        service,
+        *("compress", str(tagger_program(tmp_path / "tagger.pt2"))),
+        *("--samples", str(folder / "short.npz"), "--test", str(folder / "test.npz")),
+        *("--metric", "same_decision:scores", "--max-loss", "0.1"),
+        *("--target", "onnxruntime:int8", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert any("an exported program" in note for note in told["made_ready"])
+    (row,) = told["rows"]
+    assert row["parity"]["output"] in {"scores", "next_state"}
+    assert row["compressed"]["accuracy"] >= 0.9
+    assert row["compressed"]["size_bytes"] < row["original"]["size_bytes"]
+    refused = _cli(
+        service,
+        *("compress", str(tmp_path / "tagger.pt2"), "--samples", str(folder / "short.npz")),
+        *("--target", "executorch:fp32"),
+    )
+    assert refused.returncode == 1
+    assert "executorch reads an exported torch program" in refused.stderr
 
 
 def test_words_and_states_go_through_int8_and_come_back_the_same(

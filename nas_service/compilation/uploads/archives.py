@@ -12,6 +12,7 @@ import io
 import json
 import re
 import zipfile
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,18 @@ _REACHES_OUT = frozenset({"filename", "path", "file"})
 _CONTAINERS = frozenset({None, "builtins.tuple", "builtins.list", "builtins.dict"})
 
 
-def rewrite(source: Path, destination: Path, *, any_batch: bool = False) -> list[str]:
-    """Check an archive and write one of the same program; gives the operators of its graph.
+class OpenSizes(Enum):
+    """Which sizes of its inputs a program may leave open."""
 
-    With `any_batch`, sizes may depend on one symbol, which is the batch's.
+    NONE = "none"
+    BATCH = "the batch alone"
+    ANY = "any"
+
+
+def rewrite(
+    source: Path, destination: Path, *, open_sizes: OpenSizes = OpenSizes.NONE
+) -> list[str]:
+    """Check an archive and write one of the same program; gives the operators of its graph.
 
     Raises:
         InvalidData: it holds anything but a graph of torch's own operators and plain tensors.
@@ -52,7 +61,7 @@ def rewrite(source: Path, destination: Path, *, any_batch: bool = False) -> list
         with zipfile.ZipFile(source) as archive, zipfile.ZipFile(destination, "w") as made:
             entries = _entries(archive)
             graph = json.loads(archive.read(entries[_GRAPH]))
-            operators = _checked(graph, any_batch=any_batch)
+            operators = _checked(graph, open_sizes)
             for name, entry in sorted(entries.items()):
                 with made.open(f"model/{name}", "w", force_zip64=True) as out:
                     out.write(_content(name, archive.read(entry), graph))
@@ -104,16 +113,16 @@ def _content(name: str, content: bytes, graph: dict[str, Any]) -> bytes:
     return content
 
 
-def _checked(program: dict[str, Any], *, any_batch: bool) -> list[str]:
+def _checked(program: dict[str, Any], open_sizes: OpenSizes) -> list[str]:
     """Operators of a serialised program, and the program made harmless where that is enough."""
     # conditions on the input's shape, as code: whoever runs it here gives what its example is like
     program["guards_code"] = []
     program["graph_module"]["treespec_namedtuple_fields"] = {}
-    if any_batch:
+    if open_sizes is OpenSizes.BATCH:
         _require_batch_alone(program)
     symbols: set[str] = set()
-    _require_fixed(program, symbols if any_batch else None)
-    if len(symbols) > 1:
+    _require_fixed(program, None if open_sizes is OpenSizes.NONE else symbols)
+    if open_sizes is OpenSizes.BATCH and len(symbols) > 1:
         raise bad(_BESIDE_BATCH)
     targets = {node["target"] for node in program["graph_module"]["graph"]["nodes"]}
     for target in sorted(targets):
@@ -144,8 +153,8 @@ def _require_fixed(told: Any, symbols: set[str] | None = None) -> None:
 
 
 _SYMBOL = re.compile(r"Symbol\('(s\d{1,6})', positive=True, integer=True\)")
-_SIZE = re.compile(r"(?:Add\(|Mul\(|Integer\(-?\d{1,9}\)|[, )])*")
-"""As sympy writes sums and products out, with symbols taken out."""
+_SIZE = re.compile(r"(?:Add\(|Mul\(|Max\(|Min\(|Integer\(-?\d{1,9}\)|[, )])*")
+"""As sympy writes sums, products and bounds out, with symbols taken out."""
 _LONGEST = 400
 
 

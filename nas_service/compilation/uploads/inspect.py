@@ -55,7 +55,7 @@ def _asked(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
 
 
 def inspect_signature(path: Path, normalised: Path, limits: Limits = LIMITS) -> dict[str, Any]:
-    """Check an ONNX file of any inputs and outputs and write it to `normalised`.
+    """Check a model of any inputs and outputs and write it to `normalised` as ONNX.
 
     Gives `form`, `signature`, `operators`, `layers` that can be in integers, `notes` and whether it
     is `quantised`.
@@ -102,10 +102,9 @@ def _trainable(path: Path, normalised: Path, *, zipped: bool) -> dict[str, Any]:
 
 def _signature(path: Path, normalised: Path, *, zipped: bool) -> dict[str, Any]:
     if zipped:
-        raise bad(
-            "models with samples of their own are taken as ONNX: export the program by "
-            "torch.onnx.export(program, (), 'model.onnx')"
-        )
+        from nas_service.compilation.uploads.program_graphs import inspect_program_graph
+
+        return inspect_program_graph(path, normalised)
     from nas_service.compilation.uploads.any_graph import inspect_graph
 
     return inspect_graph(path, normalised)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nas_service.compilation.uploads.archives import rewrite
+from nas_service.compilation.uploads.archives import OpenSizes, rewrite
 from nas_service.compilation.uploads.refusal import answer, bad, require_answers, require_shape
 from nas_service.errors import NasError
 
@@ -20,7 +20,7 @@ def inspect_program(
     try:
         operators = rewrite(path, normalised)
         program = torch.export.load(normalised)
-        _require_inference(program)
+        require_inference(program)
         image = _example(program)
         module = program.module()
         with torch.no_grad():
@@ -47,9 +47,9 @@ def inspect_program(
 def inspect_trainable_program(path: Path, normalised: Path) -> dict[str, Any]:
     """Check a program that is to be trained on: one float32 input of any batch, one answer."""
     try:
-        operators = rewrite(path, normalised, any_batch=True)
+        operators = rewrite(path, normalised, open_sizes=OpenSizes.BATCH)
         program = torch.export.load(normalised)
-        _require_inference(program)
+        require_inference(program)
         example = _one_example(program)
         with torch.no_grad():
             answers = _one_tensor(program.module()(example))
@@ -88,7 +88,8 @@ _TRAINING: dict[str, int] = {
 _RANDOM = ("rand", "randn", "randint", "bernoulli", "multinomial", "normal")
 
 
-def _require_inference(program: Any) -> None:
+def require_inference(program: Any) -> None:
+    """Refuse a program in training mode, or of random numbers."""
     for node in program.graph.nodes:
         name = str(node.target)
         at = _TRAINING.get(name)

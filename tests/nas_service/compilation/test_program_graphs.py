@@ -1,0 +1,89 @@
+"""Exported programs of any signature as graphs: names, open sizes, and what is refused of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nas_service.compilation.uploads.inspect import inspect_signature
+from nas_service.errors import InvalidData
+from tests.recorded_models import CLASSES, HIDDEN, tagger_program
+
+
+def _saved(network: nn.Module, path: Path, *example: Tensor, **keywords: Tensor) -> Path:
+    torch.export.save(torch.export.export(network.eval(), example, keywords), path)
+    return path
+
+
+def test_names_types_and_open_sizes_are_those_of_the_program(tmp_path: Path) -> None:
+    path = tagger_program(tmp_path / "tagger.pt2")
+    told = inspect_signature(path, tmp_path / "ready.onnx")
+    signature = told["signature"]
+    shapes = {one["name"]: (one["dtype"], one["shape"]) for one in signature["inputs"]}
+    assert shapes == {
+        "words": ("int64", [1, None]),
+        "state": ("float32", [1, HIDDEN]),
+        "gain": ("float32", []),
+    }
+    assert [one["name"] for one in signature["outputs"]] == ["scores", "next_state"]
+    session = onnxruntime.InferenceSession(str(tmp_path / "ready.onnx"))
+    words = np.arange(5)[None]
+    state, gain = np.full((1, HIDDEN), 0.1, np.float32), np.float32(1.5)
+    got = session.run(None, {"words": words, "state": state, "gain": np.asarray(gain)})
+    with torch.no_grad():
+        wanted = torch.export.load(path).module()(
+            torch.from_numpy(words), torch.from_numpy(state), torch.tensor(1.5)
+        )
+    assert got[0].shape == (1, 5, CLASSES)
+    assert np.allclose(got[0], wanted["scores"], atol=1e-5)
+    assert np.allclose(got[1], wanted["next_state"], atol=1e-5)
+
+
+def test_outputs_without_names_are_numbered(tmp_path: Path) -> None:
+    class Two(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return x + 1, x * 2
+
+    path = _saved(Two(), tmp_path / "two.pt2", torch.zeros(1, 4))
+    told = inspect_signature(path, tmp_path / "ready.onnx")
+    assert [one["name"] for one in told["signature"]["outputs"]] == ["output", "output_1"]
+
+
+class _Named(nn.Module):
+    def forward(self, x: Tensor, *, scale: Tensor) -> Tensor:
+        return x * scale
+
+
+@pytest.mark.parametrize(
+    ("network", "example", "keywords", "said"),
+    [
+        (_Named(), (torch.zeros(1, 4),), {"scale": torch.ones(1)}, "takes scale by keyword"),
+        (nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)), (torch.zeros(1, 4),), {}, None),
+    ],
+    ids=["keyword", "taken"],
+)
+def test_what_cannot_be_written_as_a_graph_is_refused(
+    network: nn.Module,
+    example: tuple[Tensor, ...],
+    keywords: dict[str, Tensor],
+    said: str | None,
+    tmp_path: Path,
+) -> None:
+    path = _saved(network, tmp_path / "program.pt2", *example, **keywords)
+    if said is None:
+        assert inspect_signature(path, tmp_path / "ready.onnx")["form"] == "onnx"
+        return
+    with pytest.raises(InvalidData, match=said):
+        inspect_signature(path, tmp_path / "ready.onnx")
+
+
+def test_a_program_in_training_mode_is_refused(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)).train()
+    torch.export.save(torch.export.export(network, (torch.zeros(1, 4),)), tmp_path / "t.pt2")
+    with pytest.raises(InvalidData, match="it is in training mode"):
+        inspect_signature(tmp_path / "t.pt2", tmp_path / "ready.onnx")
