@@ -14,7 +14,12 @@ import numpy as np
 from nas_service.errors import InvalidSpec
 from nas_service.learning.detection.boxes import Detections
 from nas_service.output_metrics.base import OutputMetric
-from nas_service.output_metrics.boxes import TAKEN, detections_of, mean_average_precision
+from nas_service.output_metrics.boxes import (
+    TAKEN,
+    detections_apart,
+    detections_of,
+    mean_average_precision,
+)
 from nas_service.recorded.feeds import Array
 from nas_service.recorded.outputs import JudgedOutputs
 
@@ -66,8 +71,9 @@ class MeanIou(OutputMetric):
 class MeanAveragePrecision(OutputMetric):
     """Mean average precision at an overlap of .5 of boxes (middle, size) with scores of classes.
 
-    The output is `(1, 4 + classes, places)`, as detectors of the YOLO family give it. Without
-    targets the original's detections above .25 are taken as true. Targets are rows of
+    The output is `(1, 4 + classes, places)`, as detectors of the YOLO family give it. Two outputs,
+    `map50:BOXES+SCORES`, are corners and scores of classes, `(1, places, n)` or `(1, n, places)`.
+    Without targets the original's detections above .25 are taken as true. Targets are rows of
     class, x1, y1, x2, y2, filled up with rows of class -1.
     """
 
@@ -76,19 +82,51 @@ class MeanAveragePrecision(OutputMetric):
 
     def value(self, judged: JudgedOutputs) -> float:
         """See `OutputMetric.value`."""
-        pair = self.chosen(judged)
+        self.require_output(judged.names)
+        told, original = self._apart(judged) if self._two(judged) else self._of_one(judged)
+        right = [one.above(TAKEN) for one in original]
+        if judged.targets is not None:
+            right = [Detections.true(np.asarray(one).reshape(1, -1, 5)) for one in judged.targets]
+        return mean_average_precision(told, right)
+
+    def require_output(self, names: Sequence[str]) -> None:
+        """See `OutputMetric.require_output`; one name, or two with a + between them."""
+        if self.output in names:
+            return
+        for one in self.output.split("+"):
+            OutputMetric.require_output(type(self)(one), names)
+
+    def _two(self, judged: JudgedOutputs) -> bool:
+        return "+" in self.output and self.output not in judged.names
+
+    def _of_one(self, judged: JudgedOutputs) -> tuple[list[Detections], list[Detections]]:
+        pair = judged.pair(self.output or judged.names[0])
         if any(one.ndim != 3 or one.shape[1] < 5 for one in pair.original):
             raise InvalidSpec(
                 f"metric map50 takes (1, 4 + classes, places), output {pair.name} is "
-                f"{pair.original[0].shape}",
+                f"{pair.original[0].shape}; map50:BOXES+SCORES takes two",
                 field="metric",
             )
-        told = [detections_of(one[0]) for one in pair.found]
-        if judged.targets is None:
-            right = [detections_of(one[0]).above(TAKEN) for one in pair.original]
-        else:
-            right = [Detections.true(np.asarray(one).reshape(1, -1, 5)) for one in judged.targets]
-        return mean_average_precision(told, right)
+        return [detections_of(one[0]) for one in pair.found], [
+            detections_of(one[0]) for one in pair.original
+        ]
+
+    def _apart(self, judged: JudgedOutputs) -> tuple[list[Detections], list[Detections]]:
+        names = self.output.split("+")
+        if len(names) != 2 or not all(names):
+            raise InvalidSpec("metric map50 takes one output, or BOXES+SCORES", field="metric")
+        boxes, scores = (judged.pair(name) for name in names)
+        both = []
+        for some in (
+            zip(boxes.found, scores.found, strict=True),
+            zip(boxes.original, scores.original, strict=True),
+        ):
+            try:
+                both.append([detections_apart(box[0], score[0]) for box, score in some])
+            except (ValueError, IndexError) as error:
+                raise InvalidSpec(f"metric map50: {error}", field="metric") from error
+        found, original = both
+        return found, original
 
 
 def _text(scores: Array) -> tuple[int, ...]:

@@ -131,6 +131,51 @@ def test_average_precision_by_hand() -> None:
     assert _value("map50", found, found, truth) == pytest.approx(0.5)
 
 
+def _apart(
+    corners: Sequence[tuple[float, ...]], scores: Sequence[tuple[float, ...]], *, turned: bool
+) -> dict[str, Array]:
+    """Boxes and scores of one picture, places before what is told there, or behind it."""
+    boxes, told = np.array([corners]), np.array([scores])
+    if turned:
+        return {"boxes": boxes.transpose(0, 2, 1), "scores": told.transpose(0, 2, 1)}
+    return {"boxes": boxes, "scores": told}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_boxes_and_scores_that_are_told_apart(turned: bool) -> None:
+    truth = [np.array([[0, 40, 40, 60, 60], [0, 80, 80, 100, 100]])]
+    right, wrong, none = (40, 40, 60, 60), (6, 6, 14, 14), (0, 0, 0, 0)
+    metric = output_metric("map50:boxes+scores")
+    # as with one output: the best one wrong gives a quarter, the right order a half
+    for order, found in (((wrong, right), 0.25), ((right, wrong), 0.5)):
+        corners = [*order, none]
+        told = _apart(corners, [(0.9, 0.0), (0.8, 0.0), (0.0, 0.0)], turned=turned)
+        judged = JudgedOutputs([told], [told], truth)
+        assert metric.value(judged) == pytest.approx(found)
+    # against the original's own: the other class at one of two places
+    scores = [(0.9, 0.1), (0.8, 0.0), (0.0, 0.0)]
+    original = _apart([right, wrong, none], scores, turned=turned)
+    changed = _apart([right, wrong, none], [(0.1, 0.9), *scores[1:]], turned=turned)
+    assert metric.value(JudgedOutputs([original], [original])) == 1.0
+    assert metric.value(JudgedOutputs([changed], [original])) == pytest.approx(0.5)
+
+
+def test_outputs_that_are_no_boxes_and_scores_are_named() -> None:
+    told = _apart([(40, 40, 60, 60), (6, 6, 14, 14), (0, 0, 0, 0)], [(0.9, 0.1)] * 3, turned=False)
+    middles = {**told, "boxes": told["boxes"][:, :, [2, 3, 0, 1]]}
+    cases = [
+        ("map50:scores+boxes", told, r"boxes are \(3, 2\), not four numbers"),
+        ("map50:boxes+scores", middles, "67% of boxes end before they begin: corners x1, y1"),
+        ("map50:boxes", told, "map50:BOXES\\+SCORES takes two"),
+        ("map50:boxes+", told, "takes one output, or BOXES\\+SCORES"),
+        ("map50:boxes+classes", told, "no output 'classes'; there are boxes, scores"),
+        ("map50:boxes+scores", {**told, "scores": np.zeros((1, 5, 2))}, "boxes at 3 places"),
+    ]
+    for metric, outputs, said in cases:
+        with pytest.raises(InvalidSpec, match=said):
+            output_metric(metric).value(JudgedOutputs([outputs], [outputs]))
+
+
 def test_accuracy_of_one_number_and_of_labels() -> None:
     right = [np.array(one) for one in (0, 1, 1, 0)]
     shares = [np.array([[one]]) for one in (0.2, 0.7, 0.4, 0.1)]
