@@ -31,6 +31,7 @@ BENCHMARKS = {
     "detection": "a whole search for boxes, on scenes composed of real pictures",
     "elastic": "networks of one's own made elastic: what can be chosen, do their members run",
     "taught": "members of a network of one's own at a share of its latency, beside plainer ways",
+    "arena": "peak memory as planned, beside the arena that LiteRT lays out",
     "packaged": "models that ship inside packages, compressed with samples of their own kind",
     "gpu": "training, compiling and measuring on a GPU, beside the processor",
     "contract": "requests by the OpenAPI document and against it: is each answer as it says",

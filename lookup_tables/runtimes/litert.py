@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,45 @@ class LiteRt(Runtime):
     def load(self, path: Path, target: Target) -> Model:
         """See `Runtime.load`."""
         return LiteRtModel(path, target)
+
+    def peak_memory_bytes(self, paths: Sequence[Path]) -> list[int | None]:
+        """See `Runtime.peak_memory_bytes`: the arena of its own kernels, without XNNPACK.
+
+        That is what a microcontroller lays out; XNNPACK has a workspace of its own, of which
+        nothing is told.
+        """
+        return [arena_bytes(path) for path in paths]
+
+
+def arena_bytes(path: Path) -> int | None:
+    """From the first to the last byte of all tensors that are no constants; inputs are among them.
+
+    Constants lie in the file's own bytes, which are handed to the interpreter; where every tensor
+    of the others is, is read off after it laid them out.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    content = path.read_bytes()
+    begin = int(np.frombuffer(content, np.uint8).__array_interface__["data"][0])
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    spans = []
+    for one in interpreter.get_tensor_details():
+        try:
+            tensor = interpreter.tensor(one["index"])()
+        except (
+            ValueError
+        ):  # it has no memory: a scratch buffer that this machine's kernels leave out
+            continue
+        start = int(tensor.__array_interface__["data"][0])
+        if tensor.nbytes and not begin <= start < begin + len(content):
+            spans.append((start, start + tensor.nbytes))
+    if not spans:
+        return None
+    return int(max(end for _, end in spans) - min(start for start, _ in spans))
 
 
 class LiteRtModel:
