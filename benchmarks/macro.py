@@ -110,12 +110,12 @@ class StagedSpace(FlatSpace):
             decisions.append(Decision(f"stage{number}.first", (0, 1)))
             decisions.append(Decision(f"stage{number}.depth", tuple(range(n))))
             decisions += [Decision(f"stage{number}.{one}.kind", (1, 2)) for one in range(1, n + 1)]
-            layers = tuple((at + 2 + one,) for one in range(n))
-            stages.append(Stage(f"stage{number}", layers, _There(at, n)))
+            kinds = tuple(at + 2 + one for one in range(n))
+            stages.append(Stage(f"stage{number}", (("kind", kinds),), _There(at, n)))
         self.decisions = tuple(decisions)
         self.stages = tuple(stages)
         self.feature_names = (
-            *stage_feature_names(self.stages, self.decisions),
+            *stage_feature_names(self.stages),
             *FlatSpace.feature_names,
         )
 
@@ -124,7 +124,7 @@ class StagedSpace(FlatSpace):
         columns = []
         for stage in self.stages:
             there = stage.there(genotypes)
-            kinds = genotypes[:, [place for (place,) in stage.layers]] + 1
+            kinds = genotypes[:, list(stage.kinds[0][1])] + 1
             columns.append(np.where(there, kinds, 0))
         return canonical(np.concatenate(columns, axis=1))
 
@@ -133,7 +133,7 @@ class StagedSpace(FlatSpace):
         rows = np.array(genotypes, copy=True)
         for stage in self.stages:
             there = stage.there(rows)
-            for one, (place,) in enumerate(stage.layers):
+            for one, place in enumerate(stage.kinds[0][1]):
                 rows[:, place] = np.where(there[:, one], rows[:, place], 0)
         return rows
 

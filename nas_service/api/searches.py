@@ -160,8 +160,8 @@ class SearchIn(Strict):
     rules: tuple[dict[str, JsonValue], ...] = Field(
         default=(),
         max_length=64,
-        description="What architectures may not be: always, never, if with then, or sum over "
-        "decisions by name or glob.",
+        description="What architectures may not be: always, never, if with then, sum over "
+        "decisions by name or glob, or products of slots by name or glob.",
     )
     training: TrainingIn = TrainingIn()
 

@@ -184,7 +184,7 @@ def get_space(
         n_genotypes=float(n_architectures(space)),
         has_supernet=space.has_supernet,
         decisions=[DecisionOut(name=d.name, values=list(d.values)) for d in space.decisions],
-        stages=[StageOut(name=one.name, n_layers=len(one.layers)) for one in stages_of(space)],
+        stages=[StageOut(name=one.name, n_layers=one.n_layers) for one in stages_of(space)],
         own_model=None if report is None else OwnModelOut.model_validate(report),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,9 +41,16 @@ def read_yaml(option: str, file: Path) -> Any:
 
     field = option.lstrip("-").replace("-", "_")
     try:
-        return yaml.safe_load(file.read_text())
+        found = yaml.safe_load(file.read_text())
     except OSError as error:
         raise InvalidSpec(f"{option}: {error.strerror}: {file}", field=field) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # no text, no YAML, or a date that is none
         said = " ".join(str(error).split())
         raise InvalidSpec(f"{option}: {file} is not YAML: {said}", field=field) from error
+    try:
+        json.dumps(found, allow_nan=False)
+    except (TypeError, ValueError) as error:  # a date, or a number that is none
+        raise InvalidSpec(
+            f"{option}: {file} has what a request cannot hold: {error}", field=field
+        ) from error
+    return found

@@ -132,6 +132,11 @@ def checked_options(place: int, name: str, given: Mapping[str, Any]) -> dict[str
     found = {option: told.default for option, told in facts.options.items()}
     for option, value in given.items():
         found[option] = _checked(where, option, facts.options[option], value)
+    if found.get("answers") == "cached" and found.get("augment", "none") != "none":
+        raise InvalidSpec(
+            f"{where}: cached answers are of pictures as they are; augment takes answers: live",
+            field="augment",
+        )
     if name == "n_of_m" and found["n"] >= found["m"]:
         raise InvalidSpec(f"{where}: n has to be below m", field="n")
     return found

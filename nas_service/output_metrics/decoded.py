@@ -19,6 +19,8 @@ from nas_service.output_metrics.boxes import (
     detections_apart,
     detections_of,
     mean_average_precision,
+    require_corners,
+    require_shares,
 )
 from nas_service.recorded.feeds import Array
 from nas_service.recorded.outputs import JudgedOutputs
@@ -91,9 +93,15 @@ class MeanAveragePrecision(OutputMetric):
 
     def require_output(self, names: Sequence[str]) -> None:
         """See `OutputMetric.require_output`; one name, or two with a + between them."""
-        if self.output in names:
+        asked = self.output.split("+")
+        if self.output in names or len(asked) == 1:
+            super().require_output(names)
             return
-        for one in self.output.split("+"):
+        if len(set(asked)) != 2 or len(asked) != 2 or not all(asked):
+            raise InvalidSpec(
+                f"metric map50 takes one output, or BOXES+SCORES, not {self.output}", field="metric"
+            )
+        for one in asked:
             OutputMetric.require_output(type(self)(one), names)
 
     def _two(self, judged: JudgedOutputs) -> bool:
@@ -107,26 +115,28 @@ class MeanAveragePrecision(OutputMetric):
                 f"{pair.original[0].shape}; map50:BOXES+SCORES takes two",
                 field="metric",
             )
+        try:
+            for one in pair.original:
+                require_shares(one[0, 4:])
+        except ValueError as error:
+            raise InvalidSpec(f"metric map50: {error}", field="metric") from error
         return [detections_of(one[0]) for one in pair.found], [
             detections_of(one[0]) for one in pair.original
         ]
 
     def _apart(self, judged: JudgedOutputs) -> tuple[list[Detections], list[Detections]]:
-        names = self.output.split("+")
-        if len(names) != 2 or not all(names):
-            raise InvalidSpec("metric map50 takes one output, or BOXES+SCORES", field="metric")
-        boxes, scores = (judged.pair(name) for name in names)
-        both = []
-        for some in (
-            zip(boxes.found, scores.found, strict=True),
-            zip(boxes.original, scores.original, strict=True),
-        ):
-            try:
-                both.append([detections_apart(box[0], score[0]) for box, score in some])
-            except (ValueError, IndexError) as error:
-                raise InvalidSpec(f"metric map50: {error}", field="metric") from error
-        found, original = both
-        return found, original
+        boxes, scores = (judged.pair(name) for name in self.output.split("+"))
+        right = list(zip(boxes.original, scores.original, strict=True))
+        try:
+            for box, score in right:
+                require_corners(box, score)
+        except ValueError as error:
+            raise InvalidSpec(f"metric map50: {error}", field="metric") from error
+        told = zip(boxes.found, scores.found, strict=True)
+        return (
+            [detections_apart(box, score) for box, score in told],
+            [detections_apart(box, score) for box, score in right],
+        )
 
 
 def _text(scores: Array) -> tuple[int, ...]:

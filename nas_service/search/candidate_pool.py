@@ -12,7 +12,7 @@ from nas_service.search.evolve import evolve
 from nas_service.search.pareto import non_dominated
 from nas_service.search.sampling_problem import BoolArray, Choices, SamplingProblem
 from nas_service.space.base import FloatArray, IntArray
-from nas_service.space.sampling import unique
+from nas_service.space.sampling import Repairing, unique
 from nas_service.space.stages import AlikeInStages, Stage
 from predictors.base import AccuracyPredictor
 
@@ -21,6 +21,11 @@ MAX_ENUMERATED = 1_000_000
 UPPER_PREFERENCE = 4.0
 """How many times as much the lower level of a space has to promise to be taken."""
 _DRAWS = 40
+_UNREPAIRED = 10
+"""Draws of which what is not valid is only left out."""
+_RARE = 0.02
+"""The share of valid ones below which others are mended."""
+_REPAIRED_AT_ONCE = 256
 
 
 class Pool:
@@ -70,11 +75,16 @@ class Pool:
             )
         found: list[IntArray] = []
         lacking = n
-        for _ in range(_DRAWS):
+        space = self._problem.space
+        for number in range(_DRAWS):
             drawn = generator.integers(0, self._sizes, (max(lacking, 8), len(self._sizes)))
-            drawn = drawn[self._problem.space.valid(drawn)][:lacking]
-            found.append(drawn)
-            lacking -= len(drawn)
+            kept = drawn[space.valid(drawn)][:lacking]
+            rare = number >= _UNREPAIRED and len(kept) < _RARE * len(drawn)
+            if rare and isinstance(space, Repairing):
+                mended = space.repaired(drawn[:_REPAIRED_AT_ONCE], generator)
+                kept = np.concatenate([kept, mended])[:lacking]
+            found.append(kept)
+            lacking -= len(kept)
             if not lacking:
                 break
         return self._problem.space.canonical(np.concatenate(found))

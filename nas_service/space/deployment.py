@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lookup_tables.target import Deployment
 from nas_service.space.base import Decision, IntArray, SearchSpace
 from nas_service.space.genotypes import Genotypes
+from nas_service.space.sampling import Repairing
 
 
 class DeploymentSpace:
@@ -34,6 +35,16 @@ class DeploymentSpace:
         given = Genotypes.from_matrix(genotypes)
         canonical = self.architectures.canonical(given.architectures)
         return Genotypes(canonical, given.deployments).matrix
+
+    def repaired(self, genotypes: IntArray, generator: np.random.Generator) -> IntArray:
+        """Rows whose architectures are changed until they are networks, fewer perhaps."""
+        if not isinstance(self.architectures, Repairing):
+            return genotypes[self.valid(genotypes)]
+        found = self.architectures.repaired(
+            Genotypes.from_matrix(genotypes).architectures, generator
+        )
+        drawn = generator.integers(0, len(self.deployments), len(found))
+        return Genotypes(found, drawn).matrix
 
     def valid(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:
         """Rows `(n, d + 1)` whose architecture is a network."""

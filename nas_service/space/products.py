@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -34,13 +36,31 @@ class SlotProducts:
         return np.asarray(self.table[tuple(rows[:, list(self.reads)].T)])
 
 
+_counted: WeakKeyDictionary[SearchSpace, dict[str, SlotProducts]] = WeakKeyDictionary()
+"""Tables of a space's slots by name, each counted once."""
+
+
 class Products:
-    """Multiply-accumulates of canonical genotypes: `(n, d) -> (n,)`; of some `slots`, or of all."""
+    """Multiply-accumulates of canonical genotypes: `(n, d) -> (n,)`; of some `slots`, or of all.
+
+    Slots are counted when it is first asked.
+    """
 
     def __init__(self, space: SearchSpace, slots: Collection[str] | None = None) -> None:
-        self.slots = tuple(
-            SlotProducts.of(space, one) for one in space.slots if slots is None or one.name in slots
-        )
+        self._space = space
+        self._names = slots
+
+    @cached_property
+    def slots(self) -> tuple[SlotProducts, ...]:
+        """The tables of the slots."""
+        known = _counted.setdefault(self._space, {})
+        found = []
+        for one in self._space.slots:
+            if self._names is None or one.name in self._names:
+                if one.name not in known:
+                    known[one.name] = SlotProducts.of(self._space, one)
+                found.append(known[one.name])
+        return tuple(found)
 
     def __call__(self, rows: IntArray) -> FloatArray:
         total = np.zeros(len(rows))

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nas_service.space.base import IntArray
+from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.products import Products
 
 BoolArray = npt.NDArray[np.bool_]
@@ -37,6 +37,10 @@ class Rule(Protocol):
         """Which canonical genotypes keep it: `(n, d) -> (n,)`."""
         ...
 
+    def missed(self, rows: IntArray) -> FloatArray:
+        """How far canonical genotypes are from keeping it, 0 where they do: `(n, d) -> (n,)`."""
+        ...
+
     def rows(self) -> list[LinearRow]:
         """The rule as bounds on sums in which a decision's value counts once, as solvers read it.
 
@@ -58,8 +62,11 @@ class ProductsRule:
 
     def holds(self, rows: IntArray) -> BoolArray:
         """See `Rule.holds`."""
-        total = self.products(rows)
-        return np.asarray((total >= self.least) & (total <= self.most))
+        return np.asarray(self.missed(rows) == 0)
+
+    def missed(self, rows: IntArray) -> FloatArray:
+        """See `Rule.missed`: by what share the bound is left."""
+        return _outside(self.products(rows), self.least, self.most)
 
     def rows(self) -> list[LinearRow]:
         """None: see `Rule.rows`."""
@@ -91,6 +98,19 @@ class DecisionRule:
             return np.asarray(~held["never"])
         return np.asarray(~held["if"] | held["then"])
 
+    def missed(self, rows: IntArray) -> FloatArray:
+        """See `Rule.missed`: a sum's distance, or one and a share of the conditions that fail."""
+        if self._sum is not None:
+            parts, least, most = self._sum
+            total = np.sum([values[rows[:, place]] for place, values in parts], axis=0)
+            return _outside(np.asarray(total, dtype=np.float64), least, most)
+        failing = np.zeros(len(rows))
+        for name, conditions in self._parts:
+            if name in {"always", "then"}:
+                kept = [allowed[rows[:, place]] for place, allowed in conditions]
+                failing += 1.0 - np.mean(kept, axis=0)
+        return np.where(self.holds(rows), 0.0, 1.0 + failing)
+
     def rows(self) -> list[LinearRow]:
         """See `Rule.rows`."""
         if self._sum is not None:
@@ -109,3 +129,10 @@ class DecisionRule:
             LinearRow((*held, (place, -allowed.astype(float))), -np.inf, len(held) - 1.0)
             for place, allowed in named["then"]
         ]
+
+
+def _outside(values: FloatArray, least: float, most: float) -> FloatArray:
+    """How far values are from their bounds, relative to these, 0 within: `(n,) -> (n,)`."""
+    over = np.maximum(values - most, 0.0) / max(abs(most), 1.0) if np.isfinite(most) else 0.0
+    under = np.maximum(least - values, 0.0) / max(abs(least), 1.0) if np.isfinite(least) else 0.0
+    return np.asarray(over + under + np.zeros(len(values)))

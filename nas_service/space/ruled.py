@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from nas_service.errors import InvalidSpec
-from nas_service.space.base import IntArray, SearchSpace
+from nas_service.space.base import FloatArray, IntArray, SearchSpace
 from nas_service.space.rule import BoolArray, LinearRow, Rule
 from nas_service.space.sampling import uniform
 from nas_service.space.wrapped import WrappedSpace
 
+_N_REPAIRED = 64
+_MOST_CHANGES = 40
+"""Of one network, before it is given up."""
 _N_TRIED = 4096
 """Random genotypes among which one that keeps all rules is looked for."""
 
@@ -47,7 +50,7 @@ class RuledSpace(WrappedSpace):
 
     def kept(self, genotypes: IntArray) -> BoolArray:
         """Which networks keep all rules: `(n, d) -> (n,)`."""
-        return np.asarray(self._n_broken(self.canonical(genotypes)) == 0)
+        return np.asarray(self._missed(self.canonical(genotypes)) == 0)
 
     def removed(self, genotypes: IntArray) -> dict[str, float]:
         """Of valid networks, the share that each rule forbids, by its text."""
@@ -66,22 +69,59 @@ class RuledSpace(WrappedSpace):
         """The space's, with the decisions changed that break a rule."""
         return self._ends[0].copy()
 
-    def _n_broken(self, rows: IntArray) -> IntArray:
-        broken: Any = np.zeros(len(rows), dtype=np.int64)
+    def repaired(self, genotypes: IntArray, generator: np.random.Generator) -> IntArray:
+        """Canonical genotypes changed a decision at a time until they keep all rules: `(m, d)`.
+
+        Each time one of the changes that bring it nearer to that; those that none does are left
+        out. For rules that hardly any network keeps as it is drawn.
+        """
+        rows = self.canonical(genotypes)
+        kept: list[IntArray] = []
+        for _ in range(_MOST_CHANGES):
+            missed = self._missed(rows)
+            kept.append(rows[missed == 0])
+            rows, missed = rows[missed > 0], missed[missed > 0]
+            if not len(rows):
+                break
+            rows = self._nearer(rows, missed, generator)
+        return np.concatenate(kept)
+
+    def _nearer(
+        self, rows: IntArray, missed: FloatArray, generator: np.random.Generator
+    ) -> IntArray:
+        """Of each row one of its changes that miss less, drawn by how much; fewer rows."""
+        sizes = [decision.size for decision in self.decisions]
+        places = np.repeat(np.arange(len(sizes)), sizes)
+        values = np.concatenate([np.arange(size) for size in sizes])
+        found = []
+        for row, before in zip(rows, missed, strict=True):
+            changed = np.repeat(row[None], len(places), axis=0)
+            changed[np.arange(len(places)), places] = values
+            changed = self.canonical(changed)
+            gain = np.maximum(before - self._missed(changed), 0.0)
+            gain[~self.inner.valid(changed)] = 0.0
+            if gain.sum() > 0:
+                found.append(changed[generator.choice(len(gain), p=gain / gain.sum())])
+        return np.array(found, dtype=np.int64).reshape(-1, len(sizes))
+
+    def _missed(self, rows: IntArray) -> FloatArray:
+        """How far canonical genotypes are from keeping all rules: `(n, d) -> (n,)`."""
+        missed: Any = np.zeros(len(rows))
         for rule in self.rules:
-            broken = broken + ~rule.holds(rows)
-        return np.asarray(broken, dtype=np.int64)
+            missed = missed + rule.missed(rows)
+        return np.asarray(missed, dtype=np.float64)
 
     def _nearest(self, genotype: IntArray) -> IntArray:
         """`genotype` changed decision by decision until it keeps all rules.
 
-        Where no single change helps, the random genotype that keeps them and is nearest.
+        Where no single change helps, the genotype that keeps them and is nearest of those that were
+        drawn, or repaired.
         """
         row = self.canonical(genotype[None, :])
-        while broken := int(self._n_broken(row)[0]):
+        while missed := float(self._missed(row)[0]):
             changed = self._neighbours(row)
-            left = self._n_broken(changed)
-            if not left.size or int(left.min()) >= broken:
+            left = self._missed(changed)
+            if not left.size or float(left.min()) >= missed:
                 return self._nearest_drawn(row[0])
             row = changed[[int(left.argmin())]]
         return np.asarray(row[0])
@@ -97,8 +137,12 @@ class RuledSpace(WrappedSpace):
         return self.canonical(rows[self.inner.valid(rows)])
 
     def _nearest_drawn(self, row: IntArray) -> IntArray:
-        drawn = uniform(self.inner, _N_TRIED, np.random.default_rng(0))
-        kept = drawn[self._n_broken(drawn) == 0]
+        generator = np.random.default_rng(0)
+        drawn = uniform(self.inner, _N_TRIED, generator)
+        kept = drawn[self._missed(drawn) == 0]
+        if not len(kept):
+            ends = np.stack([self.inner.smallest(), self.inner.largest()])
+            kept = self.repaired(np.concatenate([ends, drawn[:_N_REPAIRED]]), generator)
         if not len(kept):
             worst = max(self.rules, key=lambda rule: float((~rule.holds(drawn)).mean()))
             raise InvalidSpec(

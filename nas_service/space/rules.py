@@ -168,9 +168,13 @@ def _is_number(value: Any) -> bool:
 
 
 def _number(place: str, name: str, value: Any) -> float:
-    if not _is_number(value) or np.isnan(value):
+    try:
+        number = float(value) if _is_number(value) else np.nan
+    except OverflowError:  # a whole number beyond what floats hold
+        number = np.nan
+    if np.isnan(number):
         raise InvalidSpec(f"{place}: {name} is {value!r}, not a number", field="rules")
-    return float(value)
+    return number
 
 
 def _text(given: Mapping[str, Any]) -> str:

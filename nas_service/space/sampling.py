@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,20 @@ from nas_service.errors import Infeasible
 from nas_service.space.base import IntArray, SearchSpace
 
 _MAX_DRAWS = 200
+_UNREPAIRED = 20
+"""Draws of which what is not valid is only left out."""
+_RARE = 0.02
+"""The share of valid ones below which others are mended."""
+_REPAIRED_AT_ONCE = 256
+
+
+@runtime_checkable
+class Repairing(Protocol):
+    """A space that changes genotypes until they are valid."""
+
+    def repaired(self, genotypes: IntArray, generator: np.random.Generator) -> IntArray:
+        """Valid canonical genotypes near to those `(n, d)`, fewer perhaps."""
+        ...
 
 
 def sizes(space: SearchSpace) -> IntArray:
@@ -17,14 +33,22 @@ def sizes(space: SearchSpace) -> IntArray:
 
 
 def uniform(space: SearchSpace, n: int, generator: np.random.Generator) -> IntArray:
-    """`n` canonical genotypes of valid networks, drawn uniformly over genotypes: `(n, d)`."""
+    """`n` canonical genotypes of valid networks, drawn uniformly over genotypes: `(n, d)`.
+
+    Where rules let hardly any pass, others are drawn and changed until they keep them: those are
+    spread over the space, but not evenly.
+    """
     found: list[IntArray] = []
     lacking = n
-    for _ in range(_MAX_DRAWS):
+    for number in range(_MAX_DRAWS):
         drawn = generator.integers(0, sizes(space), (max(lacking, 8), len(space.decisions)))
-        drawn = drawn[space.valid(drawn)][:lacking]
-        found.append(drawn)
-        lacking -= len(drawn)
+        kept = drawn[space.valid(drawn)][:lacking]
+        rare = number >= _UNREPAIRED and len(kept) < _RARE * len(drawn)
+        if rare and isinstance(space, Repairing):
+            mended = space.repaired(drawn[:_REPAIRED_AT_ONCE], generator)
+            kept = np.concatenate([kept, mended])[:lacking]
+        found.append(kept)
+        lacking -= len(kept)
         if lacking == 0:
             return space.canonical(np.concatenate(found))
     raise Infeasible(f"space {space.name} gave too few valid networks in {_MAX_DRAWS} draws")

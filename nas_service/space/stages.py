@@ -25,19 +25,19 @@ BoolArray = npt.NDArray[np.bool_]
 class Stage:
     """Layers that stand for each other.
 
-    `layers` are the positions of each layer's own decisions, of the same kinds in the same order;
-    `there` says of canonical genotypes `(n, d)` which layers they have: `(n, layers)`. Two layers
-    or more, each with a decision of its own.
+    `kinds` has, for each size that two layers or more decide for themselves, its name and the
+    position of each layer's decision, -1 where a layer has none; `there` says of canonical
+    genotypes `(n, d)` which layers they have: `(n, layers)`.
     """
 
     name: str
-    layers: tuple[tuple[int, ...], ...]
+    kinds: tuple[tuple[str, tuple[int, ...]], ...]
     there: Callable[[IntArray], BoolArray]
 
     @property
-    def kinds(self) -> list[tuple[int, ...]]:
-        """The positions of each kind of decision, a layer each."""
-        return list(zip(*self.layers, strict=True))
+    def n_layers(self) -> int:
+        """As many as it has at most."""
+        return len(self.kinds[0][1])
 
 
 class Choices(Protocol):
@@ -67,11 +67,18 @@ class AlikeInStages:
         self.decisions = choices.decisions
         self._choices = choices
         self._stages = tuple(stages)
-        self._nearest = [[self._tables(one) for one in stage.kinds] for stage in self._stages]
+        self._kinds = [
+            (stage, np.array(places), self._tables(places))
+            for stage in self._stages
+            for _, places in stage.kinds
+        ]
 
     def _tables(self, places: Sequence[int]) -> list[IntArray]:
         """For each place `(layers, values)`: its position nearest to a value of some layer's."""
-        known = [np.array(self.decisions[one].values, dtype=np.float64) for one in places]
+        known = [
+            np.array(self.decisions[one].values if one >= 0 else (0,), dtype=np.float64)
+            for one in places
+        ]
         widest = max(len(one) for one in known)
         found = []
         for own in known:
@@ -85,11 +92,12 @@ class AlikeInStages:
         """One genotype a network of the upper level: `(n, d) -> (n, d)`."""
         rows = np.array(self._choices.canonical(genotypes), copy=True)
         every = np.arange(len(rows))
-        for stage, tables in zip(self._stages, self._nearest, strict=True):
-            first = stage.there(rows).argmax(axis=1)
-            for places, of_kind in zip(stage.kinds, tables, strict=True):
-                taken = rows[every, np.array(places)[first]]
-                for place, table in zip(places, of_kind, strict=True):
+        for stage, places, tables in self._kinds:
+            first = (stage.there(rows) & (places >= 0)).argmax(axis=1)
+            first = np.where(places[first] >= 0, first, (places >= 0).argmax())
+            taken = rows[every, places[first]]
+            for place, table in zip(places, tables, strict=True):
+                if place >= 0:
                     rows[:, place] = table[first, taken]
         return self._choices.canonical(rows)
 
@@ -109,20 +117,20 @@ def stage_features(
     for stage, counted in zip(stages, products, strict=True):
         there = stage.there(rows)
         columns += [there.sum(axis=1), np.log1p(counted(rows))]
-        for places in stage.kinds:
-            values = [np.array(decisions[one].values, dtype=np.float64) for one in places]
-            each = [one[rows[:, place]] for one, place in zip(values, places, strict=True)]
-            columns.append((np.column_stack(each) * there).sum(axis=1))
+        for _, places in stage.kinds:
+            total = np.zeros(len(rows))
+            for layer, place in enumerate(places):
+                if place >= 0:
+                    values = np.array(decisions[place].values, dtype=np.float64)
+                    total += values[rows[:, place]] * there[:, layer]
+            columns.append(total)
     return np.column_stack(columns).astype(np.float64)
 
 
-def stage_feature_names(stages: Sequence[Stage], decisions: Sequence[Decision]) -> list[str]:
+def stage_feature_names(stages: Sequence[Stage]) -> list[str]:
     """What each of `stage_features` is."""
     names = []
     for stage in stages:
         names += [f"stages.{stage.name}_depth", f"stages.{stage.name}_log_products"]
-        names += [
-            f"stages.{stage.name}_{decisions[place].name.rpartition('.')[2]}"
-            for place in stage.layers[0]
-        ]
+        names += [f"stages.{stage.name}_{kind}" for kind, _ in stage.kinds]
     return names

@@ -80,7 +80,8 @@ def open_space(
     check_space(session, name)
     files = _files(session, name)
     if name.startswith(DESCRIBED):
-        return described(name, json.loads(_content(blobs, files[DESCRIPTION])), sample)
+        document = read_document(json.loads(_content(blobs, files[DESCRIPTION])))
+        return DescribedSpace(name, document, sample)  # its rules were checked when it was made
     description = ElasticDescription.from_dict(json.loads(_content(blobs, files[DESCRIPTION])))
     model = None
     if with_model:

@@ -47,13 +47,16 @@ def _of_a_network_of_ones_own(nas: Client, folder: Path) -> None:
     wrong.maps = nn.Conv2d(32, 2, 1)
     example, any_batch = (torch.zeros(2, 3, 24, 24),), ({0: torch.export.Dim.DYNAMIC},)
     made = {}
-    for name, network in (("right", right), ("wrong", wrong)):
+    pooled = nn.Sequential(_Up(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()  # three numbers
+    for name, network in (("right", right), ("wrong", wrong), ("pooled", pooled)):
         program = torch.export.export(network, example, dynamic_shapes=any_batch)
         torch.export.save(program, folder / f"{name}.pt2")
         model = nas.upload_model(folder / f"{name}.pt2")["id"]
         made[name] = nas.post("/v1/search-spaces", {"dataset": "shapes", "model": model})
     with pytest.raises(ApiError, match="tells 2 classes apart at each of 576 pixels"):
         nas.wait(made["wrong"]["job"]["id"], timeout_s=120)
+    with pytest.raises(ApiError, match=r"maps a class, \(n, classes, 24, 24\), are needed"):
+        nas.wait(made["pooled"]["job"]["id"], timeout_s=120)
     nas.wait(made["right"]["job"]["id"], timeout_s=120)
     asked = toy_search(dataset="shapes", space=made["right"]["id"], max_latency_ms=20.0)
     asked["training"] = {"epochs": 4, "finetune_epochs": 6, "batch": 16}

@@ -2666,7 +2666,7 @@ class SearchChanges(Value):
     rules: Annotated[
         list[dict[str, Any]] | None,
         Field(
-            description="What architectures may not be: always, never, if with then, or sum over decisions by name or glob."
+            description="What architectures may not be: always, never, if with then, sum over decisions by name or glob, or products of slots by name or glob."
         ),
     ] = None
     sampler: str | None = None
@@ -2735,7 +2735,7 @@ class SearchIn(Value):
     rules: Annotated[
         list[dict[str, Any]],
         Field(
-            description="What architectures may not be: always, never, if with then, or sum over decisions by name or glob."
+            description="What architectures may not be: always, never, if with then, sum over decisions by name or glob, or products of slots by name or glob."
         ),
     ] = []
     sampler: str = "guided"

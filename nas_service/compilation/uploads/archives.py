@@ -153,7 +153,7 @@ def _require_fixed(told: Any, symbols: set[str] | None = None) -> None:
 
 
 _SYMBOL = re.compile(r"Symbol\('(s\d{1,6})', positive=True, integer=True\)")
-_SIZE = re.compile(r"(?:Add\(|Mul\(|Max\(|Min\(|Integer\(-?\d{1,9}\)|[, )])*")
+_SIZE = re.compile(r"(?:Add\(|Mul\(|Max\(|Min\(|FloorDiv\(|Integer\(-?\d{1,9}\)|[, )])*")
 """As sympy writes sums, products and bounds out, with symbols taken out."""
 _LONGEST = 400
 

@@ -28,7 +28,7 @@ def varied(images: Tensor, name: str, generator: torch.Generator) -> Tensor:
     """
     change = policy(name)
     with torch.random.fork_rng(devices=[]):  # its transforms draw from torch's own generator
-        torch.manual_seed(int(torch.randint(0, 2**62, (1,), generator=generator)))
+        torch.default_generator.manual_seed(int(torch.randint(0, 2**62, (1,), generator=generator)))
         return torch.stack([change(one) for one in images])
 
 

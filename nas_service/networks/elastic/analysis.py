@@ -91,7 +91,7 @@ def make_elastic(
     trainable_everywhere(described.options, _N_TRIED)
     settled = described.options
     with torch.no_grad():
-        n_outputs = math.prod(network(torch.zeros(shape)).shape[1:])
+        answer = tuple(network(torch.zeros(shape)).shape[1:])
     made = ElasticDescription(
         name,
         model_sha256,
@@ -99,9 +99,10 @@ def make_elastic(
         described.pieces,
         described.bypasses,
         shape[1:],
-        n_outputs,
+        math.prod(answer),
         mean,
         std,
+        answer if len(answer) > 1 else (),
     )
     return Elastic(
         made,

@@ -27,6 +27,7 @@ _KNOWN = {
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _MOST_DECISIONS = 300
 _MOST_PARTS = 100_000
+_MOST_RULES = 64
 _DEEPEST = 32
 _LARGEST_INPUT = 4096
 INPUT_SIZE = "size.input"
@@ -102,6 +103,8 @@ def read_document(given: Any) -> Document:
     rules = given.get("rules", [])
     if not isinstance(rules, Sequence) or not all(isinstance(one, Mapping) for one in rules):
         raise wrong("rules", "they are a list of rules")
+    if len(rules) > _MOST_RULES:
+        raise wrong("rules", f"there are {len(rules)}, more than {_MOST_RULES}")
     return Document(
         given["name"],
         str(given["input"]),

@@ -13,15 +13,19 @@ from nas_service.space.stages import BoolArray, Stage
 
 
 def stages_in(document: Document, positions: Mapping[str, int]) -> tuple[Stage, ...]:
-    """Stages of two layers or more that have decisions of their own, of kinds that all have."""
+    """Stages with sizes that two layers or more decide for themselves."""
     found = []
     for name in document.stages:
-        places = [one for one in document.places if one.name.startswith(f"{name}.")]
+        places = [one for one in document.places if one.stage == name]
         own = [_own(place, document) for place in places]
-        kinds = [kind for kind in own[0] if all(kind in one for one in own)]
-        if len(places) > 1 and kinds:
-            layers = tuple(tuple(positions[one[kind]] for kind in kinds) for one in own)
-            found.append(Stage(name, layers, _There(document, places, positions)))
+        kinds = dict.fromkeys(kind for one in own for kind in one)
+        shared = tuple(
+            (kind, tuple(positions[one[kind]] if kind in one else -1 for one in own))
+            for kind in kinds
+            if sum(kind in one for one in own) > 1
+        )
+        if shared:
+            found.append(Stage(name, shared, _There(document, places, positions)))
     return tuple(found)
 
 

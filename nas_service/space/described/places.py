@@ -25,6 +25,7 @@ class Place:
     sizes: Mapping[str, Value]
     repeat: str = ""
     number: int = 1
+    stage: str = ""
 
 
 def places_of(
@@ -49,6 +50,8 @@ def places_of(
         if "block" not in layer:
             raise wrong(f"{place}.block", "missing: the family of its block")
         name = str(layer.get("name", f"layer{number + 1}"))
+        if any(name.startswith(f"{one}.") for one in stages):
+            raise wrong(f"{place}.name", f"{name!r} is as a layer of a stage is named")
         if name in taken:
             raise wrong(f"{place}.name", f"{name!r} is the name of another layer, too")
         taken.add(name)
@@ -88,7 +91,8 @@ def _repeated(
                 known = ", ".join(decisions) or "none"
                 raise wrong(at, f"there is no decision {one!r}; known: {known}")
             sizes[str(size)] = parsed
-        found.append(Place(own, str(layer["block"]), sizes, repeat, number))
+        of_stage = name if stage else ""
+        found.append(Place(own, str(layer["block"]), sizes, repeat, number, of_stage))
     return found
 
 

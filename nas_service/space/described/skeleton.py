@@ -6,6 +6,7 @@ decisions of the stage's (`STAGE.depth`, `STAGE.channels`, `STAGE.stride`) besid
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from nas_service.space.described.values import mapping_at, numbers, wrong
 
 _STAGE = {"stage", "depth", "channels", "stride", "budget", "block", "sizes", "first"}
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _MOST_BUDGET = 1e15
 
 
@@ -40,7 +42,9 @@ def lay_out(layers: Any, decisions: dict[str, tuple[Any, ...]]) -> Skeleton:
         if not isinstance(layer, Mapping) or "stage" not in layer:
             plain.append(layer)
             continue
-        place, name = f"layers[{number}]", str(layer["stage"])
+        place, name = f"layers[{number}]", layer["stage"]
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise wrong(f"{place}.stage", f"{name!r} is not of small letters, digits, - and _")
         if unknown := sorted(set(map(str, layer)) - _STAGE):
             known = ", ".join(sorted(_STAGE))
             raise wrong(f"{place}.{unknown[0]}", f"not known of a stage; known are {known}")
@@ -94,5 +98,6 @@ def _open(place: str, name: str, given: Any, decisions: dict[str, tuple[Any, ...
 def _budget(place: str, given: Any) -> float:
     fine = isinstance(given, int | float) and not isinstance(given, bool)
     if not fine or not 0 < given <= _MOST_BUDGET:
-        raise wrong(place, f"{given!r} is no number of products above 0")
+        as_text = "; YAML reads 1e6 as text, 1.0e+6 as a number" if isinstance(given, str) else ""
+        raise wrong(place, f"{given!r} is no number of products above 0{as_text}")
     return float(given)

@@ -263,16 +263,15 @@ class DescribedSpace:
 
     @cached_property
     def _stage_products(self) -> list[Products]:
-        slots = [one.name for one in self.slots]
         return [
-            Products(self, [slot for slot in slots if slot.startswith(f"{stage.name}.")])
+            Products(self, [one.name for one in self.document.places if one.stage == stage.name])
             for stage in self.stages
         ]
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """What each feature is."""
-        of_stages = stage_feature_names(self.stages, self.decisions)
+        of_stages = stage_feature_names(self.stages)
         group = "layers." if self.stages else ""  # beside stages, all decisions are one group
         return (*of_stages, *(group + one.name for one in self.decisions), "products.log")
 

@@ -78,7 +78,7 @@ def numbers(place: str, given: Any) -> tuple[Any, ...]:
     values = given if isinstance(given, list | tuple) else None
     if not values or not all(isinstance(one, int | float) for one in values):
         raise InvalidSpec(f"{place}: values are a list of numbers, not {given!r}", field="space")
-    if len(values) > _MOST_VALUES or any(abs(one) > LARGEST for one in values):
+    if len(values) > _MOST_VALUES or not all(abs(one) <= LARGEST for one in values):
         raise InvalidSpec(
             f"{place}: at most {_MOST_VALUES} values, none beyond {LARGEST:,}", field="space"
         )

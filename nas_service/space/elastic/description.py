@@ -94,7 +94,8 @@ class ElasticDescription:
     """A space: what it is made of, its decisions, and its pieces in order of execution.
 
     `name` has the digest of the model and of the options. `input_shape` is that of a sample,
-    `n_outputs` are the numbers that the model gives. `mean` and `std`, one a channel, are what its
+    `n_outputs` are the numbers that the model gives, `answer` their shape where it has
+    more than one axis (maps a class). `mean` and `std`, one a channel, are what its
     samples are prepared with where the data set's own are not.
     """
 
@@ -107,6 +108,7 @@ class ElasticDescription:
     n_outputs: int
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    answer: tuple[int, ...] = ()
 
     def prepare(self, data: N) -> N:
         """Data as the model was taught to read them."""
@@ -121,6 +123,15 @@ class ElasticDescription:
             raise InvalidSpec(
                 f"the model of space {self.name} takes {own}, the data set has samples of "
                 f"{sample.input_shape(sample.size)}",
+                field="space",
+            )
+        side = getattr(sample, "mask_side", 0)
+        asked = (getattr(sample, "n_classes", 0), side, side) if side else ()
+        if self.answer != asked:
+            gives = self.answer or (self.n_outputs,)
+            raise InvalidSpec(
+                f"the model of space {self.name} gives {gives}, the data set asks for "
+                f"{asked or (sample.n_outputs,)}",
                 field="space",
             )
         exactly = getattr(sample, "code", 0) > 0
@@ -151,6 +162,7 @@ class ElasticDescription:
             n_outputs=values["n_outputs"],
             mean=_numbers(values.get("mean")),
             std=_numbers(values.get("std")),
+            answer=tuple(values.get("answer", ())),
         )
 
 

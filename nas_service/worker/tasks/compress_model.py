@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import torch
 from torch import nn
 
 from nas_service.compilation.samples import save_samples
@@ -85,6 +86,9 @@ def _try(recipe: Recipe, network: nn.Module, data: Data, size: int) -> None:
     """Raise what passes that remove channels would, before hours of training."""
     tried = PassContext(data, size, seed=0)
     for step in recipe.torch_steps:
+        if step.options.get("augment", "none") != "none":
+            some = data.train.inputs[:1]
+            data.varied(some, torch.Generator().manual_seed(0), str(step.options["augment"]))
         if step.name in STRUCTURED:
             network = apply_torch(step, network, tried)
 

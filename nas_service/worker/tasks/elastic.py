@@ -132,7 +132,7 @@ def _fitted(context: Context, program: Any, dataset: StoredDataset, job: SpaceJo
     side = int(dataset.sample.as_dict().get("mask_side", 0))
     if side and outputs.ndim == 4:
         program = _at_side(program, outputs, side)
-    elif outputs.ndim != 2:
+    elif side or outputs.ndim != 2:
         wanted = f"maps a class, (n, classes, {side}, {side}), are" if side else _NUMBERS
         raise InvalidData(
             f"the model answers {tuple(outputs.shape)}; {wanted} needed", field="model"

@@ -190,7 +190,8 @@ def _evaluated(
 ) -> tuple[IntArray, IntArray]:
     """Distinct networks to fit the predictor on, and to check it on; fewer of a small space.
 
-    Of a space with stages, half of the former are of its upper level.
+    Of a space with stages, the second half of the former is of its upper level, as far as that has
+    networks enough.
     """
     drawn = distinct(space, n_initial + n_holdout, generator)
     if len(drawn) < n_initial + n_holdout:  # some of a small space is held out
@@ -199,8 +200,8 @@ def _evaluated(
     if stages := stages_of(space):
         half = n_initial // 2
         alike = AlikeInStages(space, stages).canonical(fitted[half:])
-        every = unique(np.concatenate([held_out, fitted[:half], alike]))
-        fitted = every[len(held_out) :]
+        every = unique(np.concatenate([held_out, fitted[:half], alike, fitted[half:]]))
+        fitted = every[len(held_out) :][:n_initial]
     return fitted, held_out
 
 

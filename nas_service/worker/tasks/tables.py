@@ -22,6 +22,7 @@ from nas_service.engine.child import Progress
 from nas_service.errors import InvalidSpec, Unsupported
 from nas_service.jobs.params import SearchJob
 from nas_service.jobs.results import TablesChosen
+from nas_service.learning.image_classification.policies import policy
 from nas_service.search.cost import CostModel, StructureModel, all_blocks
 from nas_service.search.delivery_gap import DeliveryGap
 from nas_service.search.evaluate import Problem
@@ -273,6 +274,8 @@ def check_feasible(context: Context, job: SearchJob, report: Progress) -> None:
     with context.database.session() as session:
         search = searches.get_search(session, job.search_id)
     require_tools(search.value.deployments, context.settings)
+    if search.value.training.augment:  # else it would be missed once the device is profiled
+        policy(search.value.training.augment)
     problem = open_problem(context, search)
     require_feasible(problem, search.value.seed)
     facts: dict[str, Any] = {}

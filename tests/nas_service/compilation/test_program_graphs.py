@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.compilation.uploads.inspect import inspect_signature
+from nas_service.compilation.uploads.program_graphs import _same
 from nas_service.errors import InvalidData
 from tests.recorded_models import CLASSES, HIDDEN, tagger_program
 
@@ -52,6 +53,56 @@ def test_outputs_without_names_are_numbered(tmp_path: Path) -> None:
     path = _saved(Two(), tmp_path / "two.pt2", torch.zeros(1, 4))
     told = inspect_signature(path, tmp_path / "ready.onnx")
     assert [one["name"] for one in told["signature"]["outputs"]] == ["output", "output_1"]
+
+
+def test_a_state_of_the_same_name_on_both_sides_is_told_apart(tmp_path: Path) -> None:
+    class State(nn.Module):
+        def forward(self, x: Tensor, h: Tensor) -> dict[str, Tensor]:
+            return {"y": x + h, "h": torch.tanh(x * h)}
+
+    path = _saved(State(), tmp_path / "state.pt2", torch.zeros(1, 4), torch.zeros(1, 4))
+    signature = inspect_signature(path, tmp_path / "ready.onnx")["signature"]
+    assert [one["name"] for one in signature["inputs"]] == ["x", "h"]
+    assert [one["name"] for one in signature["outputs"]] == ["y", "h_out"]
+
+
+def test_an_example_that_has_gradients_is_no_fault(tmp_path: Path) -> None:
+    example = torch.zeros(1, 4, requires_grad=True)
+    path = _saved(nn.Linear(4, 2), tmp_path / "grad.pt2", example)
+    assert inspect_signature(path, tmp_path / "ready.onnx")["form"] == "onnx"
+
+
+def test_strided_maps_of_open_sizes_are_taken(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU()).eval()
+    sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    program = torch.export.export(network, (torch.zeros(1, 3, 16, 12),), dynamic_shapes=(sides,))
+    torch.export.save(program, tmp_path / "maps.pt2")
+    told = inspect_signature(tmp_path / "maps.pt2", tmp_path / "ready.onnx")
+    assert told["signature"]["inputs"][0]["shape"] == [1, 3, None, None]
+    session = onnxruntime.InferenceSession(str(tmp_path / "ready.onnx"))
+    (found,) = session.run(
+        None, {session.get_inputs()[0].name: np.ones((1, 3, 20, 30), np.float32)}
+    )
+    assert found.shape == (1, 4, 10, 15)
+
+
+def test_numbers_are_held_against_the_scale_of_their_column() -> None:
+    expected = np.zeros((1, 5, 40))
+    expected[0, :4], expected[0, 4] = 600.0, 0.5
+    found = expected.copy()
+    assert _same(found, expected)
+    found[0, 0] += 0.3  # half a thousandth of a box's number
+    assert _same(found, expected)
+    found[0, 4] += 0.1  # a score
+    assert not _same(found, expected)
+    endless = expected.copy()
+    endless[0, 0, 0] = np.inf
+    assert _same(endless, endless)
+    assert not _same(expected, endless)
+    other = endless.copy()
+    other[0, 4] = 0.9
+    assert not _same(other, endless)
+    assert not _same(np.full(3, 0.2), np.zeros(3))
 
 
 class _Named(nn.Module):

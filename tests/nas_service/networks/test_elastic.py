@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.errors import InvalidData, InvalidSpec
+from nas_service.learning.segmentation.shape import MaskedImageShape
 from nas_service.networks.build import build, count_macs
 from nas_service.networks.elastic.analysis import Elastic, make_elastic
 from nas_service.networks.elastic.groups import INPUTS, OUTPUTS, find_groups
@@ -294,6 +295,32 @@ def test_a_space_is_for_the_samples_that_its_model_reads() -> None:
         description.require_fits(ImageShape(16, 3, 10))
     with pytest.raises(InvalidSpec, match=r"takes \(1, 3, 16, 16\), the data set has samples of"):
         description.require_fits(ImageShape(16, 1, 4))
+
+
+def test_a_space_of_maps_is_for_masks_of_that_side_and_as_many_classes() -> None:
+    class Maps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside, self.maps = nn.Conv2d(3, 32, 3, padding=1), nn.Conv2d(32, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.maps(torch.relu(self.inside(x)))
+            return found
+
+    description = make_elastic(program_of(Maps()), name="x", model_sha256="").description
+    assert (description.answer, description.n_outputs) == ((3, 16, 16), 3 * 16 * 16)
+    again = ElasticDescription.from_dict(json.loads(json.dumps(description.as_dict())))
+    for one in (description, again):
+        one.require_fits(MaskedImageShape(16, 3, 3, 16))
+        for sample in (
+            MaskedImageShape(16, 3, 2, 16),
+            MaskedImageShape(16, 3, 12, 8),
+            ImageShape(16, 3, 10),
+        ):
+            with pytest.raises(InvalidSpec, match=r"gives \(3, 16, 16\), the data set asks for"):
+                one.require_fits(sample)
+    with pytest.raises(InvalidSpec, match=r"gives \(4,\), the data set asks for \(4, 1, 1\)"):
+        _made(Images).description.require_fits(MaskedImageShape(16, 3, 4, 1))
 
 
 class TestSpace(SearchSpaceContract):

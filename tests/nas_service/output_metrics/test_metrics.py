@@ -160,6 +160,14 @@ def test_boxes_and_scores_that_are_told_apart(turned: bool) -> None:
     assert metric.value(JudgedOutputs([changed], [original])) == pytest.approx(0.5)
 
 
+def test_a_worse_candidate_is_judged_and_not_refused() -> None:
+    boxes = [(40, 40, 60, 60), (6, 6, 14, 14), (0, 0, 0, 0)]
+    original = _apart(boxes, [(0.9, 0.1), (0.8, 0.0), (0.0, 0.0)], turned=False)
+    turned = {**original, "boxes": original["boxes"][:, :, [2, 3, 0, 1]]}
+    metric = output_metric("map50:boxes+scores")
+    assert metric.value(JudgedOutputs([turned], [original])) == 0.0
+
+
 def test_outputs_that_are_no_boxes_and_scores_are_named() -> None:
     told = _apart([(40, 40, 60, 60), (6, 6, 14, 14), (0, 0, 0, 0)], [(0.9, 0.1)] * 3, turned=False)
     middles = {**told, "boxes": told["boxes"][:, :, [2, 3, 0, 1]]}
@@ -167,7 +175,18 @@ def test_outputs_that_are_no_boxes_and_scores_are_named() -> None:
         ("map50:scores+boxes", told, r"boxes are \(3, 2\), not four numbers"),
         ("map50:boxes+scores", middles, "67% of boxes end before they begin: corners x1, y1"),
         ("map50:boxes", told, "map50:BOXES\\+SCORES takes two"),
-        ("map50:boxes+", told, "takes one output, or BOXES\\+SCORES"),
+        ("map50:boxes+", told, "takes one output, or BOXES\\+SCORES, not boxes\\+"),
+        ("map50:boxes+boxes", told, "takes one output, or BOXES\\+SCORES, not boxes\\+boxes"),
+        (
+            "map50:boxes+scores",
+            {**told, "scores": told["scores"] - 3},
+            "scores are -2.9 to 0: shares",
+        ),
+        (
+            "map50:boxes+scores",
+            {**told, "scores": np.zeros((1, 3, 3))},
+            "which axis has the places",
+        ),
         ("map50:boxes+classes", told, "no output 'classes'; there are boxes, scores"),
         ("map50:boxes+scores", {**told, "scores": np.zeros((1, 5, 2))}, "boxes at 3 places"),
     ]

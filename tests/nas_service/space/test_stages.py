@@ -6,24 +6,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from nas_service.errors import InvalidSpec
 from nas_service.networks.supernet import Supernet
 from nas_service.search.acquisition import Improvement, Region, greedy
-from nas_service.search.candidate_pool import Pool
+from nas_service.search.candidate_pool import Pool, enumerate_space
 from nas_service.search.exact import ExactChoice, Limited
 from nas_service.search.exact_sampler import products_limits
 from nas_service.search.guided import Guidance, propose
 from nas_service.search.sampling_problem import CostedSpace
-from nas_service.space.base import ImageShape, IntArray, SearchSpace, lower, parse
+from nas_service.space.base import ImageShape, IntArray, SearchSpace, input_size, lower, parse
 from nas_service.space.described.document import read_document
 from nas_service.space.described.space import DescribedSpace
+from nas_service.space.mbconv import MbconvSpace
+from nas_service.space.rule import ProductsRule
 from nas_service.space.ruled import RuledSpace
 from nas_service.space.rules import rules_of
-from nas_service.space.sampling import uniform
+from nas_service.space.sampling import distinct, uniform
 from nas_service.space.stages import AlikeInStages, stages_of
 from nas_service.space.testing import SearchSpaceContract
+from nas_service.worker.tasks.supernet import _evaluated
 from predictors.gaussian_process import GaussianProcessPredictor
 
 IMAGE = ImageShape(32, 3, 10)
@@ -138,8 +142,10 @@ def test_channels_of_a_stage_hide_those_before_it() -> None:
 def test_members_of_the_supernet_answer_whatever_the_skeleton() -> None:
     space = _ruled(_given())
     supernet = Supernet(space, seed=0)
-    for row in uniform(space, 6, np.random.default_rng(0)):
-        assert supernet.subnet(row) is not None
+    for row in [*uniform(space, 6, np.random.default_rng(0)), space.smallest(), space.largest()]:
+        size = input_size(space, row)
+        with torch.inference_mode():
+            assert supernet(torch.zeros(2, 3, size, size), row).shape == (2, 10)
 
 
 def test_a_budget_holds_for_every_sample() -> None:
@@ -195,6 +201,12 @@ WRONG = [
     ("{choice: [0, 1, 2]}", "{from: depth}", r"layers\[2\].depth: 'depth' is neither a number"),
     ("budget: 6.0e+6", "budget: 0", r"layers\[1\].budget: 0 is no number of products above 0"),
     ("budget: 6.0e+6", "budget: lots", r"layers\[1\].budget: 'lots' is no number"),
+    ("budget: 6.0e+6", "budget: 6e6", r"'6e6' is no number .*YAML reads 1e6 as text"),
+    ("stage: late", "stage: 'a.b'", r"layers\[2\].stage: 'a\.b' is not of small letters"),
+    ("stage: late", "stage: '*'", r"layers\[2\].stage: '\*' is not of small letters"),
+    ("stage: late", "stage: [late]", r"layers\[2\].stage: \['late'\] is not of small"),
+    ("name: head", "name: early.9", r"layers\[3\].name: 'early\.9' is as a layer of a stage"),
+    ("[3, 5]}, mid", "[3, .nan]}, mid", "none beyond 1,000,000"),
     ("budget: 6.0e+6", "repeat: 3", r"layers\[1\].repeat: not known of a stage; known are block"),
     ("stride: 2", "stride: 2\n    first: {stride: 1}", "sizes.stride: of a stage it is said by"),
     ("stage: late", "stage: early", r"the decision 'early\.depth' is there already"),
@@ -236,6 +248,69 @@ def test_a_layer_without_the_first_ones_value_takes_the_nearest() -> None:
     assert space.decisions[place].values[found[place]] in {3, 7}  # as near to 5, both of them
     row = _row(space, early_depth=2, early_1_kernel=3, early_2_kernel=9)
     assert space.decisions[place].values[upper.canonical(row[None])[0][place]] == 3
+
+
+def test_a_first_layer_of_its_own_kernel_leaves_the_others_alike() -> None:
+    given = _given()
+    given["layers"][1]["first"] = {"kernel": 5}
+    space = _described(given)
+    stage = stages_of(space)[0]
+    assert (stage.name, [kind for kind, _ in stage.kinds]) == ("early", ["mid_channels", "kernel"])
+    row = _row(space, early_depth=3, early_2_kernel=5, early_3_kernel=3)
+    found = AlikeInStages(space, stages_of(space)).canonical(row[None])[0]
+    kernels = [one.kernel for one in lower(space, found) if one.kind == "mbconv"]
+    assert kernels[:3] == [5, 5, 5]
+    named = dict(zip(space.feature_names, space.features(row[None])[0], strict=True))
+    assert named["stages.early_kernel"] == 5 + 3  # of those that decide
+
+
+def test_stages_whose_names_begin_alike_are_told_apart() -> None:
+    text = PHONE.replace("stage: early", "stage: s1").replace("stage: late", "stage: s10")
+    space = _ruled(_given(text))
+    slots = [one.name for one in space.inner.slots]
+    assert slots[1:-1] == ["s1.1", "s1.2", "s1.3", "s10.1", "s10.2"]
+    row = space.largest()
+    counted = sum(one.macs for one in lower(space, row)[1:4])
+    (rule,) = space.rules
+    assert isinstance(rule, ProductsRule)
+    assert rule.products(row[None])[0] == counted
+
+
+def test_budgets_that_hardly_any_network_keeps_still_give_networks() -> None:
+    given = _given(PHONE.replace("6.0e+6", "2.2e+5").replace("[0, 1, 2]", "[1, 2]"))
+    given["layers"][2]["budget"] = 5.0e4
+    space = _ruled(given)
+    drawn = uniform(space.inner, 20_000, np.random.default_rng(0))
+    assert space.kept(drawn).mean() < 0.01
+    rows = uniform(space, 300, np.random.default_rng(0))
+    assert space.valid(rows).all()
+    everything = enumerate_space(space)  # of 746,496 genotypes
+    assert len(np.unique(rows, axis=0)) > len(everything) / 2
+    assert np.array_equal(rows, uniform(space, 300, np.random.default_rng(0)))
+    problem = CostedSpace(space, {"cost": lambda some: np.ones(len(some))})
+    assert space.valid(Pool(problem).draw(200, np.random.default_rng(0))).all()
+
+
+def test_least_products_hold_too_and_numbers_that_are_too_large_are_refused() -> None:
+    space = _described(_given())
+    ruled = RuledSpace(space, rules_of(space, [{"products": "late.*", "at_least": 2e5}]))
+    for row in uniform(ruled, 50, np.random.default_rng(0)):
+        late = lower(space, row)[1 + space.decisions[1].values[row[1]] : -1]
+        assert sum(one.macs for one in late) >= 2e5
+    with pytest.raises(InvalidSpec, match=r"at_most is 1000.* not a number"):
+        rules_of(space, [{"products": "*", "at_most": 10**400}])
+
+
+def test_the_predictor_is_fitted_on_as_many_networks_as_asked() -> None:
+    space = _described(_given())
+    fitted, held_out = _evaluated(space, 40, 12, np.random.default_rng(0))
+    assert (len(fitted), len(held_out)) == (40, 12)
+    assert len(np.unique(np.concatenate([fitted, held_out]), axis=0)) == 52
+    upper = AlikeInStages(space, stages_of(space))
+    alike = (upper.canonical(fitted) == fitted).all(axis=1).sum()
+    assert 18 <= alike <= 40
+    flat, _ = _evaluated(MbconvSpace(IMAGE), 10, 2, np.random.default_rng(0))
+    assert np.array_equal(flat, distinct(MbconvSpace(IMAGE), 12, np.random.default_rng(0))[:10])
 
 
 def test_stages_are_seen_through_rules_and_spaces_without_any_have_none() -> None:

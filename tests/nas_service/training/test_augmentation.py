@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nas_service.api.searches import TrainingIn
+from nas_service.compression.catalogue import checked_options
 from nas_service.errors import InvalidSpec
 from nas_service.learning.augmentations import AUGMENTATIONS
 from nas_service.learning.base import Split
@@ -94,3 +95,10 @@ def test_without_torchvision_it_says_what_is_missing(monkeypatch: pytest.MonkeyP
 def test_requests_name_the_policies_that_there_are() -> None:
     choices = get_args(get_args(TrainingIn.model_fields["augment"].annotation)[0])
     assert choices == AUGMENTATIONS
+
+
+def test_cached_answers_are_not_of_changed_pictures() -> None:
+    with pytest.raises(InvalidSpec, match="cached answers are of pictures as they are"):
+        checked_options(0, "distill", {"answers": "cached", "augment": "rand_augment"})
+    told = checked_options(0, "distill", {"augment": "rand_augment"})
+    assert (told["answers"], told["augment"]) == ("live", "rand_augment")
