@@ -75,7 +75,7 @@ class RuledSpace(WrappedSpace):
         Each time one of the changes that bring it nearer to that; those that none does are left
         out. For rules that hardly any network keeps as it is drawn.
         """
-        rows = self.canonical(genotypes)
+        rows = self.canonical(genotypes[self.inner.valid(genotypes)])
         kept: list[IntArray] = []
         for _ in range(_MOST_CHANGES):
             missed = self._missed(rows)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nas_service.errors import InvalidSpec
 from nas_service.learning.signals.window import Window
 from nas_service.space.base import IntArray, SearchSpace, parse
+from nas_service.space.cell import NasBench201Space
 from nas_service.space.ruled import RuledSpace
 from nas_service.space.rules import rules_of
 from nas_service.space.sampling import uniform
@@ -53,6 +54,16 @@ def test_rules_are_what_the_same_conditions_are_in_python() -> None:
     expected = np.array([_keeps(_decisions(SPACE, row)) for row in rows])
     assert 0.0 < expected.mean() < 0.5
     assert np.array_equal(_ruled(*RULES).valid(rows), expected)
+
+
+def test_mended_networks_are_networks(nasbench201: NasBench201Space) -> None:
+    ruled = RuledSpace(nasbench201, rules_of(nasbench201, [{"products": "*", "at_most": 2e7}]))
+    generator = np.random.default_rng(0)
+    drawn = generator.integers(0, [one.size for one in ruled.decisions], (400, 6))
+    assert not nasbench201.valid(drawn).all()  # some are not connected
+    mended = ruled.repaired(drawn, generator)
+    assert len(mended) > 50
+    assert ruled.valid(mended).all()
 
 
 def test_no_rule_is_violated_among_a_hundred_thousand_samples() -> None:
