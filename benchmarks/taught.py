@@ -157,7 +157,13 @@ class _Bench:
         return found
 
 
-def _compared(bench: _Bench, recipe: TrainRecipe, shares: Sequence[float], seeds: int) -> list[Row]:
+def _compared(
+    bench: _Bench,
+    recipe: TrainRecipe,
+    of_members: TrainRecipe,
+    shares: Sequence[float],
+    seeds: int,
+) -> list[Row]:
     size = bench.space.sample.size
     whole = _Taken(bench.original, size, bench.measure(bench.original, size))
     untaught = score(bench.original, bench.data, bench.data.test, size)
