@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from nas_service.search.evolve import evolve
 from nas_service.search.pareto import non_dominated
-from nas_service.search.sampling_problem import BoolArray, Choices, SamplingProblem
+from nas_service.search.sampling_problem import BoolArray, SamplingProblem
 from nas_service.space.base import FloatArray, IntArray
-from nas_service.space.sampling import Repairing, unique
+from nas_service.space.sampling import Choices, unique, up_to
 from nas_service.space.stages import AlikeInStages, Stage
 from predictors.base import AccuracyPredictor
 
@@ -21,11 +21,6 @@ MAX_ENUMERATED = 1_000_000
 UPPER_PREFERENCE = 4.0
 """How many times as much the lower level of a space has to promise to be taken."""
 _DRAWS = 40
-_UNREPAIRED = 10
-"""Draws of which what is not valid is only left out."""
-_RARE = 0.02
-"""The share of valid ones below which others are mended."""
-_REPAIRED_AT_ONCE = 256
 
 
 class Pool:
@@ -39,7 +34,6 @@ class Pool:
         self._problem = problem
         self._upper = AlikeInStages(problem.space, stages) if stages else None
         sizes = np.array([decision.size for decision in problem.space.decisions], dtype=np.int64)
-        self._sizes = sizes
         total = float(np.prod(sizes.astype(np.float64)))
         self.whole: IntArray | None = (
             enumerate_space(problem.space) if total <= MAX_ENUMERATED else None
@@ -73,21 +67,7 @@ class Pool:
                 if len(self.whole)
                 else self.whole
             )
-        found: list[IntArray] = []
-        lacking = n
-        space = self._problem.space
-        for number in range(_DRAWS):
-            drawn = generator.integers(0, self._sizes, (max(lacking, 8), len(self._sizes)))
-            kept = drawn[space.valid(drawn)][:lacking]
-            rare = number >= _UNREPAIRED and len(kept) < _RARE * len(drawn)
-            if rare and isinstance(space, Repairing):
-                mended = space.repaired(drawn[:_REPAIRED_AT_ONCE], generator)
-                kept = np.concatenate([kept, mended])[:lacking]
-            found.append(kept)
-            lacking -= len(kept)
-            if not lacking:
-                break
-        return self._problem.space.canonical(np.concatenate(found))
+        return up_to(self._problem.space, n, generator, draws=_DRAWS)
 
     def deployments(self, architectures: IntArray) -> IntArray:
         """Every genotype of each architecture, architecture by architecture."""

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from nas_service.search.pareto import BoolArray, crowding, ranks
-from nas_service.search.sampling_problem import Choices
 from nas_service.space.base import FloatArray, IntArray
-from nas_service.space.sampling import crossover, unique
+from nas_service.space.sampling import Choices, crossover, unique
 
 Score = Callable[[IntArray], tuple[FloatArray, FloatArray]]
 """Losses `(n, m)` and constraint violations `(n,)`, zero where feasible."""

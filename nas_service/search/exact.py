@@ -16,10 +16,10 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array, csr_array, vstack
 
-from nas_service.search.sampling_problem import Choices
 from nas_service.search.slot_sums import SlotTable
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.rule import LinearRow
+from nas_service.space.sampling import Choices
 
 SOLVE_S = 20.0
 """A program that takes longer gives the best network found by then."""

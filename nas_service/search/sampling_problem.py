@@ -9,22 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.errors import InvalidSpec
-from nas_service.space.base import Decision, FloatArray, IntArray
+from nas_service.space.base import FloatArray, IntArray
+from nas_service.space.sampling import Choices
 
 BoolArray = npt.NDArray[np.bool_]
 CostFunction = Callable[[IntArray], FloatArray]
 """Costs `(n,)` of networks `(n, d)`, known before any is trained."""
-
-
-class Choices(Protocol):
-    """The part of a search space that a sampler reads; every `SearchSpace` is one."""
-
-    @property
-    def decisions(self) -> tuple[Decision, ...]: ...
-
-    def canonical(self, genotypes: IntArray) -> IntArray: ...
-
-    def valid(self, genotypes: IntArray) -> BoolArray: ...
 
 
 class SamplingProblem(Protocol):

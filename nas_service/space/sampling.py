@@ -8,14 +8,25 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.errors import Infeasible
-from nas_service.space.base import IntArray, SearchSpace
+from nas_service.space.base import Decision, IntArray, SearchSpace
 
 _MAX_DRAWS = 200
-_UNREPAIRED = 20
+_UNREPAIRED = 10
 """Draws of which what is not valid is only left out."""
 _RARE = 0.02
 """The share of valid ones below which others are mended."""
 _REPAIRED_AT_ONCE = 256
+
+
+class Choices(Protocol):
+    """The part of a space, or of one with deployments, that is drawn from."""
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]: ...
+
+    def canonical(self, genotypes: IntArray) -> IntArray: ...
+
+    def valid(self, genotypes: IntArray) -> npt.NDArray[np.bool_]: ...
 
 
 @runtime_checkable
@@ -35,13 +46,26 @@ def sizes(space: SearchSpace) -> IntArray:
 def uniform(space: SearchSpace, n: int, generator: np.random.Generator) -> IntArray:
     """`n` canonical genotypes of valid networks, drawn uniformly over genotypes: `(n, d)`.
 
+    Raises:
+        Infeasible: there are hardly any.
+    """
+    found = up_to(space, n, generator, draws=_MAX_DRAWS)
+    if len(found) < n:
+        raise Infeasible(f"space {space.name} gave too few valid networks in {_MAX_DRAWS} draws")
+    return found
+
+
+def up_to(space: Choices, n: int, generator: np.random.Generator, *, draws: int) -> IntArray:
+    """The same, fewer where so many draws did not give them.
+
     Where rules let hardly any pass, others are drawn and changed until they keep them: those are
     spread over the space, but not evenly.
     """
+    most = np.array([decision.size for decision in space.decisions], dtype=np.int64)
     found: list[IntArray] = []
     lacking = n
-    for number in range(_MAX_DRAWS):
-        drawn = generator.integers(0, sizes(space), (max(lacking, 8), len(space.decisions)))
+    for number in range(draws):
+        drawn = generator.integers(0, most, (max(lacking, 8), len(most)))
         kept = drawn[space.valid(drawn)][:lacking]
         rare = number >= _UNREPAIRED and len(kept) < _RARE * len(drawn)
         if rare and isinstance(space, Repairing):
@@ -49,9 +73,9 @@ def uniform(space: SearchSpace, n: int, generator: np.random.Generator) -> IntAr
             kept = np.concatenate([kept, mended])[:lacking]
         found.append(kept)
         lacking -= len(kept)
-        if lacking == 0:
-            return space.canonical(np.concatenate(found))
-    raise Infeasible(f"space {space.name} gave too few valid networks in {_MAX_DRAWS} draws")
+        if not lacking:
+            break
+    return space.canonical(np.concatenate(found))
 
 
 def distinct(space: SearchSpace, n: int, generator: np.random.Generator) -> IntArray:

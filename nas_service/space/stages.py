@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from nas_service.space.base import Decision, FloatArray, IntArray, SearchSpace
+from nas_service.space.sampling import Choices
 from nas_service.space.wrapped import unwrapped
 
 BoolArray = npt.NDArray[np.bool_]
@@ -38,17 +38,6 @@ class Stage:
     def n_layers(self) -> int:
         """As many as it has at most."""
         return len(self.kinds[0][1])
-
-
-class Choices(Protocol):
-    """The part of a space, or of one with deployments, that is drawn from."""
-
-    @property
-    def decisions(self) -> tuple[Decision, ...]: ...
-
-    def canonical(self, genotypes: IntArray) -> IntArray: ...
-
-    def valid(self, genotypes: IntArray) -> BoolArray: ...
 
 
 def stages_of(space: SearchSpace) -> tuple[Stage, ...]:
