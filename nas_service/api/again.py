@@ -14,7 +14,7 @@ from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Strict, With
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
-from nas_service.api.searches import SearchIn, asked_of, require_room
+from nas_service.api.search_requests import SearchIn, asked_of, require_room
 from nas_service.errors import Conflict
 from nas_service.storage import devices, reopening, searches
 from nas_service.storage.searches import FINAL

@@ -17,7 +17,7 @@ from nas_service.access.identity import Rule
 from nas_service.api import searches
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Services, With
-from nas_service.api.searches import SearchIn
+from nas_service.api.search_requests import SearchIn, settled
 from nas_service.dashboard.device_page import DeviceLine, line_of
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.errors import NasError
@@ -196,7 +196,7 @@ def _checked(with_: Services, asked: dict[str, Any]) -> dict[str, str]:
     """What cannot be in a request, by field; as starting it would say."""
     try:
         with with_.database.session() as session:
-            searches.settled(session, with_.blobs, SearchIn.model_validate(asked))
+            settled(session, with_.blobs, SearchIn.model_validate(asked))
     except ValidationError as error:
         return _by_field(error)
     except NasError as error:

@@ -21,7 +21,7 @@ from nas_service.api.dependencies import Paging, With
 from nas_service.api.documents.searches import SpecOut
 from nas_service.api.documents.winners import FrontOut, WinnerOut
 from nas_service.api.insights import DecisionImportance
-from nas_service.api.searches import asked_of
+from nas_service.api.search_requests import asked_of
 from nas_service.dashboard import formats
 from nas_service.dashboard.curve import curve_of
 from nas_service.dashboard.formats import Scale

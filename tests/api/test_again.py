@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from nas_service.api import streams
-from nas_service.api.searches import MAX_OUTSIDE
+from nas_service.api.search_requests import MAX_OUTSIDE
 from nas_service.cli.study import write_study
 from nas_service.storage import jobs, searches
 from tests.api.served import Served, served

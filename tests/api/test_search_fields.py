@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas_service.api.documents.searches import SpecOut, TrainingAsked
-from nas_service.api.searches import SearchIn, TrainingIn
+from nas_service.api.search_requests import SearchIn, TrainingIn
 from nas_service.search.spec import SearchSpec
 
 

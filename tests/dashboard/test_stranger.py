@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from nas_service.api.documents.searches import SpecOut
-from nas_service.api.searches import SearchIn
+from nas_service.api.search_requests import SearchIn
 from nas_service.dashboard.new_search_page import as_cli, as_python, request_of
 from nas_service.dashboard.search_page import View, clone_href
 from tests.browser import chromium

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 import torch
 
-from nas_service.api.searches import TrainingIn
+from nas_service.api.search_requests import TrainingIn
 from nas_service.compression.catalogue import checked_options
 from nas_service.errors import InvalidSpec
 from nas_service.learning.augmentations import AUGMENTATIONS
