@@ -16,11 +16,11 @@ import numpy as np
 from benchmarks.rows import Row, parser, report
 from lookup_tables.ratio import fit_ratio
 from lookup_tables.runtimes.litert import arena_bytes
-from lookup_tables.runtimes.registry import runtime_versions
+from lookup_tables.runtimes.registry import runtime, runtime_versions
 from lookup_tables.target import Target
 from nas_service.learning.signals.window import Window
 from nas_service.plugins import SPACES, load
-from nas_service.search.memory import MemoryModel
+from nas_service.search.memory import ArenaModel
 from nas_service.space.base import FloatArray, ImageShape, Sample
 from nas_service.space.sampling import distinct
 from nas_service.worker.tasks.profile_files import network_files
@@ -56,7 +56,8 @@ def _compared(name: str, precision: str, n_fit: int, n: int, seed: int) -> list[
         key = target.deployment.name
         found = [arena_bytes(files[number][key]) for number in range(len(genotypes))]
     arena = np.array([np.nan if one is None else one for one in found], dtype=np.float64)
-    planned = MemoryModel(space).peak_bytes(genotypes)
+    width = runtime("litert").arena_number_bytes[precision]
+    planned = ArenaModel(space).peak_numbers(genotypes) * width
     ratio = fit_ratio(planned[:n_fit], arena[:n_fit]).ratio
     case = f"{name}, litert:{precision}"
     rows = []

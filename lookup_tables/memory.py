@@ -24,6 +24,12 @@ def chain_peaks(blocks: Sequence[Block]) -> FloatArray:
     return np.array(live, dtype=np.float64).reshape(len(blocks), 1)
 
 
+def arena_peaks(blocks: Sequence[Block]) -> FloatArray:
+    """What LiteRT holds while each block of a chain runs: `(n, 1)`; the sample stays beside it."""
+    numbers = [one.arena_numbers() for one in blocks]
+    return np.array(numbers, dtype=np.float64).reshape(len(blocks), 1)
+
+
 def peak_numbers(network: Sequence[Placed]) -> int:
     """The worst moment of a network run in this order, where outputs wait for several readers."""
     last = {source: number for number, (_, sources) in enumerate(network) for source in sources}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -171,6 +172,7 @@ class BlockContract:
         assert block.parameters >= 0
         assert block.n_layers >= 1
         assert block.live_numbers() >= block.output_numbers > 0
+        assert block.arena_numbers() >= math.prod(block.output_shape)
         assert block.live_numbers(reads_sample=True) <= block.live_numbers()
         assert block.moved_numbers >= int(np.prod(block.output_shape)) + block.weights
         assert all(np.isfinite(one) for one in block.features().values())

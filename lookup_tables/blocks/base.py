@@ -173,6 +173,10 @@ class Block(ABC):
         given = 0 if reads_sample else sum(map(_product, self.inputs.values()))
         return given + self.output_numbers
 
+    def arena_numbers(self) -> int:
+        """Numbers that LiteRT holds at the worst moment, input and output included: see `arena`."""
+        return self.live_numbers()
+
     @property
     def first_alone(self) -> bool:
         """Whether it can only be the block that reads the sample, wherever it is met."""

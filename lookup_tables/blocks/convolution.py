@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lookup_tables.blocks.arena import Arena
 from lookup_tables.blocks.base import GraphBuilder, Layer
 from lookup_tables.blocks.image import ImageBlock, convolution_shapes
 
@@ -25,6 +26,16 @@ class ConvBlock(ImageBlock):
     def layers(self) -> list[Layer]:
         """See `Block.layers`."""
         return [Layer(self.pixels_out, self.in_channels, self.out_channels, self.kernel**2)]
+
+    def arena_numbers(self) -> int:
+        """See `Block.arena_numbers`."""
+        arena = Arena(self.in_channels * self.pixels_in)
+        if copy := self.padded_numbers(self.in_channels):
+            arena.then(copy)
+        unfolds = self.kernel > 1 or self.stride > 1
+        columns = self.pixels_out * self.kernel**2 * self.in_channels if unfolds else 0
+        arena.then(self.out_channels * self.pixels_out, columns)
+        return arena.peak
 
     def weight_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """See `Block.weight_shapes`."""

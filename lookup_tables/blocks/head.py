@@ -78,6 +78,10 @@ class HeadBlock(VectorHeadBlock):
         given = 0 if reads_sample else self.input_numbers
         return given + wide(self.mid_channels) * self.pixels_in
 
+    def arena_numbers(self) -> int:
+        """See `Block.arena_numbers`."""
+        return (self.in_channels + self.mid_channels) * self.pixels_in
+
     @property
     def numbers_inside(self) -> int:
         """See `Block.numbers_inside`."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from lookup_tables.blocks.arena import padded
 from lookup_tables.blocks.base import Block, Layer
 from lookup_tables.errors import LookupTableError
 
@@ -167,6 +168,13 @@ class ImageBlock(Block):
         return replace(
             self, **{name: _SMALL for name in names if name in self.__dataclass_fields__}
         )
+
+    def padded_numbers(self, channels: int) -> int:
+        """Of a padded copy of a map of so many channels as the input is; 0 where none is made."""
+        kernel = int(getattr(self, "kernel", 1))
+        height = padded(self.height, self.out_height, kernel, self.step)
+        width = padded(self.width, self.out_width, kernel, self.step)
+        return channels * height * width if height * width > self.pixels_in else 0
 
     @property
     def output_numbers(self) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from lookup_tables.blocks.arena import Arena
 from lookup_tables.blocks.base import GraphBuilder, Layer
 from lookup_tables.blocks.image import ImageBlock, convolution_shapes, wide
 from lookup_tables.errors import LookupTableError
@@ -47,6 +48,24 @@ class MbConvBlock(ImageBlock):
             layers.append(Layer(1, middle, gate, normalised=False))
             layers.append(Layer(1, gate, middle, normalised=False))
         return [*layers, Layer(self.pixels_out, middle, self.out_channels)]
+
+    def arena_numbers(self) -> int:
+        """See `Block.arena_numbers`."""
+        middle = self.mid_channels
+        arena = Arena(self.in_channels * self.pixels_in)
+        if self.residual:
+            arena.keep()
+        if self.expanded:
+            arena.then(middle * self.pixels_in)
+        if copy := self.padded_numbers(middle):
+            arena.then(copy)
+        arena.then(middle * self.pixels_out)
+        if self.se_channels:
+            arena.then(middle * self.pixels_out, middle)
+        arena.then(self.out_channels * self.pixels_out)
+        if self.residual:
+            arena.add()
+        return arena.peak
 
     def weight_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """See `Block.weight_shapes`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lookup_tables.blocks.arena import Arena
 from lookup_tables.blocks.base import GraphBuilder, Layer
 from lookup_tables.blocks.signal import TemporalBlock, layer
 
@@ -23,6 +24,20 @@ class TemporalConvBlock(TemporalBlock):
     def layers(self) -> Sequence[Layer]:
         """See `Block.layers`."""
         return [layer(self, self.in_channels, self.out_channels, self.kernel)]
+
+    def arena_numbers(self) -> int:
+        """See `Block.arena_numbers`."""
+        arena = Arena(self.in_channels * self.steps)
+        if self.residual:
+            arena.keep()
+        if copy := self.padded_numbers(self.in_channels):
+            arena.then(copy)
+        unfolds = self.kernel > 1 or self.stride > 1
+        columns = self.out_steps * self.kernel * self.in_channels if unfolds else 0
+        arena.then(self.out_channels * self.out_steps, columns)
+        if self.residual:
+            arena.add()
+        return arena.peak
 
     def weight_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """See `Block.weight_shapes`."""

@@ -41,6 +41,10 @@ class TemporalHeadBlock(Block):
         """See `Block.layers`."""
         return [Layer(1, self.channels, self.outputs, normalised=False)]
 
+    def arena_numbers(self) -> int:
+        """See `Block.arena_numbers`; channels come first again before the mean is taken."""
+        return 2 * self.channels * self.steps
+
     def weight_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """See `Block.weight_shapes`."""
         return {"linear.weight": (self.outputs, self.channels), "linear.bias": (self.outputs,)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lookup_tables.blocks.arena import Arena
 from lookup_tables.blocks.base import GraphBuilder, Layer
 from lookup_tables.blocks.signal import TemporalBlock, layer
 
@@ -26,6 +27,19 @@ class TemporalSeparableBlock(TemporalBlock):
             layer(self, 1, self.in_channels, self.kernel),
             layer(self, self.in_channels, self.out_channels, 1),
         ]
+
+    def arena_numbers(self) -> int:
+        """See `Block.arena_numbers`."""
+        arena = Arena(self.in_channels * self.steps)
+        if self.residual:
+            arena.keep()
+        if copy := self.padded_numbers(self.in_channels):
+            arena.then(copy)
+        arena.then(self.in_channels * self.out_steps)
+        arena.then(self.out_channels * self.out_steps)
+        if self.residual:
+            arena.add()
+        return arena.peak
 
     def weight_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """See `Block.weight_shapes`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import ClassVar
@@ -61,6 +61,9 @@ class Runtime(ABC):
             LookupTableError: the hardware is not here, or the file is not for it.
             Exception: whatever the runtime raises for a file that it does not load.
         """
+
+    arena_number_bytes: ClassVar[Mapping[str, int]] = {}
+    """Bytes a number takes in an arena as `Block.arena_numbers` plans it, by precision."""
 
     def peak_memory_bytes(self, paths: Sequence[Path]) -> list[int | None]:
         """What it allocates for activations in one run of each file; None where it does not say."""

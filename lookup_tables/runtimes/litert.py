@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class LiteRt(Runtime):
     name = "litert"
     package = "ai-edge-litert"
     searched = ("fp32", "int8")
+    arena_number_bytes: ClassVar[Mapping[str, int]] = {"fp32": 4, "int8": 1}
 
     def load(self, path: Path, target: Target) -> Model:
         """See `Runtime.load`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lookup_tables.runtimes.registry import runtime, runtime_points
-from nas_service.search.memory import MemoryModel
+from nas_service.search.memory import ArenaModel, MemoryModel
 from nas_service.search.quantities.base import MeasuredFile, Priced, Quantity
 from nas_service.search.quantities.size import bytes_text
 from nas_service.space.base import FloatArray, IntArray
@@ -19,6 +19,11 @@ class PeakMemory(Quantity):
 
     def estimate(self, priced: Priced, architectures: IntArray) -> FloatArray:
         """See `Quantity.estimate`."""
+        asked = priced.deployment
+        known = asked.runtime in runtime_points()
+        width = runtime(asked.runtime).arena_number_bytes.get(asked.precision) if known else None
+        if width is not None:
+            return priced.model(ArenaModel).peak_numbers(architectures) * float(width)
         return priced.model(MemoryModel).peak_bytes(architectures)
 
     def measure(self, files: Sequence[MeasuredFile]) -> list[float | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,12 +11,19 @@ import torch
 from torch import nn
 
 from lookup_tables.runtimes.registry import runtime
-from lookup_tables.target import Target
+from lookup_tables.target import Deployment, Target
 from nas_service.compilation import toolchains
 from nas_service.compilation.base import Source
+from nas_service.learning.signals.window import Window
 from nas_service.plugins import CONVERTERS, load
+from nas_service.search.cost import CostModel
+from nas_service.search.memory import ArenaModel
+from nas_service.search.quantities.base import Priced
+from nas_service.search.quantities.peak_memory import PeakMemory
 from nas_service.settings import Settings
-from nas_service.worker.tasks.profile_files import source_of
+from nas_service.space.sampling import uniform
+from nas_service.space.temporal import TemporalSpace
+from nas_service.worker.tasks.profile_files import network_files, source_of
 from tests.tools import lacks
 
 
@@ -43,3 +51,23 @@ def test_arenas_are_those_of_tensors_counted_by_hand(tmp_path: Path) -> None:
     told = runtime("litert").peak_memory_bytes(paths)
     assert told == [wanted for _, _, wanted in networks]
     assert runtime("litert").peak_memory_bytes(paths) == told
+
+
+@pytest.mark.slow
+def test_plans_are_what_litert_lays_out_but_for_gaps(tmp_path: Path) -> None:
+    status = toolchains.status(toolchains.toolchain("litert"), Settings())
+    if not status.ready:
+        lacks(f"no {', '.join(status.missing)}: {status.how}")
+    space = TemporalSpace(Window(128, 6, 4))
+    rows = uniform(space, 4, np.random.default_rng(0))
+    target = Target("here", "litert", runtime("litert").version() or "", "int8")
+    files = network_files(space, rows, [target], tmp_path, lambda *_: None, (0.0, 1.0), None, 4)
+    paths = [files[number]["litert:int8"] for number in range(4)]
+    arenas = np.array(runtime("litert").peak_memory_bytes(paths), dtype=np.float64)
+    planned = ArenaModel(space).peak_numbers(rows)
+    assert (planned <= arenas).all()  # no layout holds less than what is there at once
+    assert np.median(planned / arenas) > 0.98
+    priced = Priced(Deployment.parse("litert:int8"), space, cast(CostModel, None))
+    assert np.array_equal(PeakMemory().estimate(priced, rows), planned)
+    wide = Priced(Deployment.parse("litert:fp32"), space, cast(CostModel, None))
+    assert np.array_equal(PeakMemory().estimate(wide, rows), 4 * planned)
