@@ -121,6 +121,7 @@ IMAGE_MODELS: Mapping[str, tuple[Mapping[str, Any], tuple[int, ...]]] = {
     "ghostnet_100": ({}, (3, 64, 64)),
     "mobilevit_xxs": ({}, (3, 64, 64)),
     "mobileone_s0": ({}, (3, 64, 64)),
+    "mobilenetv4_conv_small": ({}, (3, 64, 64)),
 }
 
 
