@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from lookup_tables.blocks.arena import padded
+from lookup_tables.blocks.arena import Arena, padded
 from lookup_tables.blocks.base import Block, Layer
 from lookup_tables.errors import LookupTableError
 
@@ -98,10 +98,15 @@ class TemporalBlock(Block):
         moments = [given + inside, kept + inside + made, kept + made * (2 if self.residual else 1)]
         return max(moments) if inside else max(given + made, kept + 2 * made if kept else 0)
 
-    def padded_numbers(self, channels: int) -> int:
-        """Of a padded copy of a map of so many channels as the input is; 0 where none is made."""
+    def arena(self) -> Arena:
+        """What LiteRT holds before the first layer: the input, or a padded copy of it."""
+        arena = Arena(self.in_channels * self.steps)
+        if self.residual:
+            arena.keep()
         steps = padded(self.steps, self.out_steps, self.kernel, self.stride, self.dilation)
-        return channels * steps if steps > self.steps else 0
+        if steps > self.steps:
+            arena.then(self.in_channels * steps)
+        return arena
 
     @property
     def numbers_between(self) -> int:

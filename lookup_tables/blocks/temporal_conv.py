@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lookup_tables.blocks.arena import Arena
 from lookup_tables.blocks.base import GraphBuilder, Layer
 from lookup_tables.blocks.signal import TemporalBlock, layer
 
@@ -27,11 +26,7 @@ class TemporalConvBlock(TemporalBlock):
 
     def arena_numbers(self) -> int:
         """See `Block.arena_numbers`."""
-        arena = Arena(self.in_channels * self.steps)
-        if self.residual:
-            arena.keep()
-        if copy := self.padded_numbers(self.in_channels):
-            arena.then(copy)
+        arena = self.arena()
         unfolds = self.kernel > 1 or self.stride > 1
         columns = self.out_steps * self.kernel * self.in_channels if unfolds else 0
         arena.then(self.out_channels * self.out_steps, columns)

@@ -28,8 +28,8 @@ class LiteRt(Runtime):
     def peak_memory_bytes(self, paths: Sequence[Path]) -> list[int | None]:
         """See `Runtime.peak_memory_bytes`: the arena of its own kernels, without XNNPACK.
 
-        That is what a microcontroller lays out; XNNPACK has a workspace of its own, of which
-        nothing is told.
+        That is what a microcontroller lays out; XNNPACK has a workspace of its own, whose size it
+        does not report.
         """
         return [arena_bytes(path) for path in paths]
 
@@ -53,9 +53,7 @@ def arena_bytes(path: Path) -> int | None:
     for one in interpreter.get_tensor_details():
         try:
             tensor = interpreter.tensor(one["index"])()
-        except (
-            ValueError
-        ):  # it has no memory: a scratch buffer that this machine's kernels leave out
+        except ValueError:  # without memory: scratch that the kernels of this machine do not use
             continue
         start = int(tensor.__array_interface__["data"][0])
         if tensor.nbytes and not begin <= start < begin + len(content):

@@ -74,7 +74,7 @@ def _looked_at_any(model: Path, shape: list[int] | None) -> dict[str, Any]:
         try:
             return {**signature_of(model), "with_dataset": str(error)}
         except InvalidData:
-            if is_program:  # what is wrong with it as such is told more plainly there
+            if is_program:  # the first error says what is wrong with the program itself
                 raise error from None
             raise
 

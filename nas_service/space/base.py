@@ -96,7 +96,7 @@ class Sample(Protocol):
 
     @property
     def n_outputs(self) -> int:
-        """Numbers that a network gives."""
+        """Numbers that a network gives; where they have more than one axis, `answer` is theirs."""
         ...
 
     def input_shape(self, size: int) -> tuple[int, ...]:
@@ -106,6 +106,12 @@ class Sample(Protocol):
     def as_dict(self) -> dict[str, int]:
         """Plain JSON values."""
         ...
+
+
+def answer_of(sample: Sample) -> tuple[int, ...]:
+    """The shape of what a network gives for one sample: its `answer`, or `n_outputs` numbers."""
+    given: tuple[int, ...] = getattr(sample, "answer", (sample.n_outputs,))
+    return given
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ def _said(condition: Any) -> str:
 
 def _bounded_text(kind: str, given: Mapping[str, Any]) -> str:
     bounds = {
-        name: f"{given[name]:,}" if kind == "products" else given[name]
+        name: f"{float(given[name]):,.15g}" if kind == "products" else given[name]
         for name in _BOUNDS
         if given.get(name) is not None
     }

@@ -24,7 +24,9 @@ from nas_service.errors import NasError
 
 Array = npt.NDArray[Any]
 _TOLERANCE = 1e-3
+"""By what share of its column's largest number a graph's may differ from the program's."""
 _LEAST = 1e-4
+"""The same for columns of numbers near 0."""
 
 
 def inspect_program_graph(path: Path, normalised: Path) -> dict[str, Any]:
@@ -47,10 +49,10 @@ def inspect_program_graph(path: Path, normalised: Path) -> dict[str, Any]:
             raise bad(
                 f"it is cut off, or there is no ONNX graph of it: {lines[0][:300]}"
             ) from error
-        told = inspect_graph(graph, normalised)
+        inspected = inspect_graph(graph, normalised)
         _require_same(program, normalised)
-    notes = [*told["notes"], "an exported program: its ONNX graph is what is compressed"]
-    return {**told, "notes": notes}
+    notes = [*inspected["notes"], "an exported program: its ONNX graph is what is compressed"]
+    return {**inspected, "notes": notes}
 
 
 def _names(program: Any) -> list[str]:
@@ -112,9 +114,11 @@ def _require_same(program: Any, graph: Path) -> None:
             answers = pytree.tree_leaves(program.module()(*inputs))
         feeds = {name: one.numpy() for name, one in zip(names, inputs, strict=True)}
         found = session.run(None, feeds)
-        for told, wanted, got in zip(session.get_outputs(), answers, found, strict=True):
-            if not _same(np.asarray(got), wanted.detach().numpy()):
-                raise bad(f"its ONNX graph answers otherwise than the program does, at {told.name}")
+        for output, answer, of_graph in zip(session.get_outputs(), answers, found, strict=True):
+            if not _same(np.asarray(of_graph), answer.detach().numpy()):
+                raise bad(
+                    f"its ONNX graph answers otherwise than the program does, at {output.name}"
+                )
 
 
 def _same(found: Array, expected: Array) -> bool:

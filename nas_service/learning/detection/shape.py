@@ -38,6 +38,11 @@ class BoxedImageShape:
         """See `Sample.n_outputs`: a score a class and four distances, of every cell."""
         return (self.n_classes + SIDES) * cells_of(self.grid)
 
+    @property
+    def answer(self) -> tuple[int, ...]:
+        """See `answer_of`: a row a class and four of distances, a column a cell."""
+        return (self.n_classes + SIDES, cells_of(self.grid))
+
     def input_shape(self, size: int) -> tuple[int, ...]:
         """See `Sample.input_shape`."""
         return (1, self.channels, size, size)

@@ -54,7 +54,7 @@ def _transforms(name: str) -> Any:
 
     Its wheel is built for CUDA; beside a CPU build of torch the library with the operators does not
     load, and torchvision stops where it says what shapes two of them give. Declared, they do no
-    harm: who called one would be told that it has no kernel.
+    harm: a call of one is an error that names it.
     """
     try:
         return _imported()

@@ -28,6 +28,11 @@ class MaskedImageShape:
         """See `Sample.n_outputs`: a number a class and pixel."""
         return self.n_classes * self.mask_side**2
 
+    @property
+    def answer(self) -> tuple[int, ...]:
+        """See `answer_of`: a map a class."""
+        return (self.n_classes, self.mask_side, self.mask_side)
+
     def input_shape(self, size: int) -> tuple[int, ...]:
         """See `Sample.input_shape`."""
         return (1, self.channels, size, size)

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lookup_tables.blocks import Block
-from lookup_tables.blocks.box_head import SIDES, cells_of
 from lookup_tables.blocks.map_head import MapHeadBlock
 from lookup_tables.blocks.registry import family
 from lookup_tables.errors import LookupTableError
@@ -23,6 +22,7 @@ from nas_service.space.base import (
     Node,
     Sample,
     Slot,
+    answer_of,
     chain,
     lower,
 )
@@ -168,6 +168,7 @@ class DescribedSpace:
     def _check(self) -> None:
         """Blocks fit each other and the sample, whatever is chosen, on networks drawn at random."""
         generator = np.random.default_rng(0)
+        answer = answer_of(self.sample)
         sizes = [one.size for one in self.decisions]
         rows = [
             self.smallest(),
@@ -188,22 +189,12 @@ class DescribedSpace:
                         field="space",
                     )
                 shape = block.output_shape[1:]
-            if shape != self._answer:
+            if shape != answer:
                 raise InvalidSpec(
-                    f"the last layer gives {shape}, {self._answer} is asked for; a network ends "
+                    f"the last layer gives {shape}, {answer} is asked for; a network ends "
                     f"with a head{self._head}",
                     field="space",
                 )
-
-    @property
-    def _answer(self) -> tuple[int, ...]:
-        """The shape of what is asked for of a network."""
-        classes = getattr(self.sample, "n_classes", 0)
-        if side := getattr(self.sample, "mask_side", 0):
-            return (classes, side, side)
-        if grid := getattr(self.sample, "grid", 0):
-            return (classes + SIDES, cells_of(grid))
-        return (self.sample.n_outputs,)
 
     @property
     def _head(self) -> str:

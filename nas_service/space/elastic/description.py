@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, Self, TypeVar
 
 from nas_service.errors import InvalidSpec
-from nas_service.space.base import Sample
+from nas_service.space.base import Sample, answer_of
 
 WIDTH, DEPTH, KERNEL, SWAP, SIZE = "width", "depth", "kernel", "swap", "size"
 """What a decision is about: channels of groups, a region that may be left out, the kernel of a
@@ -125,13 +125,10 @@ class ElasticDescription:
                 f"{sample.input_shape(sample.size)}",
                 field="space",
             )
-        side = getattr(sample, "mask_side", 0)
-        asked = (getattr(sample, "n_classes", 0), side, side) if side else ()
-        if self.answer != asked:
-            gives = self.answer or (self.n_outputs,)
+        asked, gives = answer_of(sample), self.answer or (self.n_outputs,)
+        if len(asked) != len(gives) or (len(asked) > 1 and asked != gives):
             raise InvalidSpec(
-                f"the model of space {self.name} gives {gives}, the data set asks for "
-                f"{asked or (sample.n_outputs,)}",
+                f"the model of space {self.name} gives {gives}, the data set asks for {asked}",
                 field="space",
             )
         exactly = getattr(sample, "code", 0) > 0
