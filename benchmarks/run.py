@@ -28,6 +28,7 @@ BENCHMARKS = {
     "structure": "what is counted of the code: cycles, long functions, untested modules",
     "surface": "polls a second, a page of 50,000 candidates, the look-up of a token",
     "signals": "a whole search on signals, beside a tuned 1-D CNN and ridge on random convolutions",
+    "front_ends": "the front end of sounds searched with the network, or fixed",
     "detection": "a whole search for boxes, on scenes composed of real pictures",
     "elastic": "networks of one's own made elastic: what can be chosen, do their members run",
     "taught": "members of a network of one's own at a share of its latency, beside plainer ways",

@@ -11,7 +11,7 @@ latency of its file:
 
 All of them are taught alike, from the original's weights, by the original's answers; so is the
 original itself, which is what is lost against. An epoch of a smaller network takes less time:
-`--member-epochs` gives them more. Accuracies are on the test images.
+`--share .4:10` gives its networks ten. Accuracies are on the test images.
 """
 
 from __future__ import annotations
@@ -65,10 +65,9 @@ def main(arguments: list[str]) -> int:
     """Run and report."""
     options = parser("taught", __doc__ or "")
     options.add_argument("--model", type=Path, action="append", required=True)
-    options.add_argument("--share", type=float, action="append", help="default: .6 and .4")
+    options.add_argument("--share", type=_share, action="append", help="S or S:EPOCHS; .6 and .4")
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--epochs", type=int, default=4)
-    options.add_argument("--member-epochs", type=int, help="of all but the original; default: its")
     options.add_argument("--learning-rate", type=float, default=0.05)
     options.add_argument("--max-train-images", type=int, default=20_000)
     options.add_argument("--budget-s", type=float, default=40.0, help="to profile each model")
@@ -86,9 +85,8 @@ def main(arguments: list[str]) -> int:
     rows: list[Row] = []
     for model in given.model:
         bench = _Bench.of(model, data, given.budget_s, given.seed)
-        shares = sorted(given.share or (0.6, 0.4), reverse=True)
-        members = replace(recipe, epochs=given.member_epochs or given.epochs)
-        rows += _compared(bench, recipe, members, shares, given.seeds)
+        shares = given.share or ((0.6, None), (0.4, None))
+        rows += _compared(bench, recipe, shares, given.seeds)
         keep(rows, given.out)
     report(rows, given.out)
     return 0
@@ -157,11 +155,16 @@ class _Bench:
         return found
 
 
+def _share(text: str) -> tuple[float, int | None]:
+    """A share of the latency, and the epochs that its networks are taught: `.4:10`."""
+    share, _, epochs = text.partition(":")
+    return float(share), int(epochs) if epochs else None
+
+
 def _compared(
     bench: _Bench,
     recipe: TrainRecipe,
-    of_members: TrainRecipe,
-    shares: Sequence[float],
+    shares: Sequence[tuple[float, int | None]],
     seeds: int,
 ) -> list[Row]:
     size = bench.space.sample.size
@@ -177,7 +180,8 @@ def _compared(
     began = time.monotonic()
     scores = _scores(bench)
     rows.append(_row(bench.name, "ours", "seconds to score", 1, time.monotonic() - began))
-    for share in shares:
+    for share, epochs in shares:
+        of_members = replace(recipe, epochs=epochs or recipe.epochs)
         limit_ms = share * whole.latency_ms
         ways: dict[str, Callable[[], _Taken]] = {
             "ours": partial(_solved, bench, scores, limit_ms),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 
 # Threads of two workers on two cores wait for one another at every operation: up to seventy times
 # as long. Before numpy and torch, which read it once; processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from nas_service.space.base import ImageShape
 from nas_service.space.cell import NasBench201Space
 from nas_service.space.mbconv import MbconvSpace
 from tests.prepared import prepared_folder
+from tests.tools import lacks
 from tests.toy_search import save_toy_arrays
 
 
@@ -59,3 +62,20 @@ def toy_arrays(tmp_path: Path) -> Path:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """See `tests.prepared`; to be copied, not used."""
     return prepared_folder(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def _beside() -> Path:
+    """Where `make toolchains` puts torchvision."""
+    folder = Path(sys.prefix) / "torchvision"
+    if not folder.is_dir():
+        lacks("torchvision is not installed: make toolchains")
+    return folder
+
+
+@pytest.fixture
+def torchvision(_beside: Path) -> Iterator[None]:
+    """torchvision on the path."""
+    sys.path.insert(0, str(_beside))
+    yield
+    sys.path.remove(str(_beside))

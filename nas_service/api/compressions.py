@@ -32,6 +32,7 @@ from nas_service.compression.on_uploads import require_takes
 from nas_service.compression.recipe import Recipe
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.jobs.params import CompressionJob
+from nas_service.learning.augmentations import require_augments
 from nas_service.networks.names import REFERENCE_NETWORKS
 from nas_service.output_metrics.by_name import require_metric
 from nas_service.plugins import CONVERTERS, check, load
@@ -332,6 +333,8 @@ def _parts(session: Session, body: CompressionIn) -> tuple[StoredDataset | None,
     dataset = None if body.dataset is None else datasets.get_dataset(session, body.dataset)
     if dataset is not None and not dataset.ready:
         raise InvalidSpec(f"data set {dataset.name!r} is not imported yet", field="dataset")
+    if dataset is not None and Recipe.of(body.recipe).augments:
+        require_augments(dataset.task.name, dataset.task.label, field="augment")
     device = devices.get_device(session, body.device)
     if why := agents.why_unmeasured(session, device):
         raise InvalidSpec(why, field="device")

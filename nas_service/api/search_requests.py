@@ -17,6 +17,7 @@ from nas_service.api.deployments import check_deployments
 from nas_service.api.documents.searches import SpecOut
 from nas_service.compression.searched import recipes_of
 from nas_service.errors import Conflict, InvalidSpec
+from nas_service.learning.augmentations import require_augments
 from nas_service.learning.base import LearningTask
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, check, names
 from nas_service.search.quantities.registry import QuantityAt
@@ -220,11 +221,8 @@ def settled(session: Session, blobs: BlobStore, body: SearchIn) -> Settled:
             f"training.balanced: {dataset.task.label} has no classes to draw alike",
             field="training.balanced",
         )
-    if spec.training.augment and dataset.task.name != "image_classification":
-        raise InvalidSpec(
-            f"training.augment: it is for pictures of one label each, not for {dataset.task.label}",
-            field="training.augment",
-        )
+    if spec.training.augment:
+        require_augments(dataset.task.name, dataset.task.label, field="training.augment")
     space = open_space(session, blobs, spec.space, dataset.sample)
     if spec.evaluator == "supernet" and not space.has_supernet:
         raise InvalidSpec(

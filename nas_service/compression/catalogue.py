@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from nas_service.errors import InvalidSpec
-from nas_service.learning.augmentations import AUGMENTATIONS
+from nas_service.learning.augmentations import AUGMENTATIONS, NONE
 
 
 class Stage(IntEnum):
@@ -56,7 +56,7 @@ _TRAINING = {
     "balanced": Option(False),
     "early_stop": Option(0, 0, 1000),
     "find_rate": Option(False),
-    "augment": Option("none", choices=("none", *AUGMENTATIONS)),
+    "augment": Option(NONE, choices=(NONE, *AUGMENTATIONS)),
 }
 _SHARE = Option(0.5, 0.01, 0.99)
 _DISTILLED = {**_TRAINING, "weight": Option(0.7, 0.0, 1.0), "temperature": Option(2.0, 0.1, 20.0)}
@@ -132,7 +132,7 @@ def checked_options(place: int, name: str, given: Mapping[str, Any]) -> dict[str
     found = {option: told.default for option, told in facts.options.items()}
     for option, value in given.items():
         found[option] = _checked(where, option, facts.options[option], value)
-    if found.get("answers") == "cached" and found.get("augment", "none") != "none":
+    if found.get("answers") == "cached" and found.get("augment", NONE) != NONE:
         raise InvalidSpec(
             f"{where}: cached answers are of pictures as they are; augment takes answers: live",
             field="augment",

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from nas_service.compression.base import PassContext, Teacher
 from nas_service.errors import Unsupported
+from nas_service.learning.augmentations import NONE
 from nas_service.training.device import device_of
 from nas_service.training.loop import Batch, Objective, TrainRecipe, recalibrate, train
 
@@ -28,7 +29,7 @@ def recipe_of(context: PassContext) -> TrainRecipe:
         balanced=bool(options.get("balanced", False)),
         early_stop=int(options.get("early_stop", 0)),
         find_rate=bool(options.get("find_rate", False)),
-        augment="" if options.get("augment", "none") == "none" else str(options["augment"]),
+        augment="" if options.get("augment", NONE) == NONE else str(options["augment"]),
         label_smoothing=0.05,
         distillation=0.5 if context.teacher is not None else 0.0,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from nas_service.compression.catalogue import check_order, checked_options
 from nas_service.errors import InvalidSpec
+from nas_service.learning.augmentations import NONE
 from nas_service.plugins import ONNX_PASSES, TORCH_PASSES, names
 
 
@@ -75,6 +76,11 @@ class Recipe:
     def as_list(self) -> list[dict[str, Any]]:
         """As JSON, defaults filled in; `of` reads it."""
         return [{step.name: dict(step.options)} for step in self.steps]
+
+    @property
+    def augments(self) -> bool:
+        """Whether a pass changes training samples further."""
+        return any(step.options.get("augment", NONE) != NONE for step in self.steps)
 
     @property
     def torch_steps(self) -> tuple[Step, ...]:

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from nas_service.settings import Settings
+from nas_service.storage import datasets
+from nas_service.storage.session import Database
 from tests.api.test_api import api, ready, settings
 
 __all__ = ["api", "ready", "settings"]
@@ -68,6 +71,31 @@ def test_what_cannot_be_is_refused_and_nothing_is_stored(
     assert answer.headers["content-type"] == "application/problem+json"
     assert named in answer.text.replace('\\"', '"')
     assert ready.get("/v1/compressions").json()["items"] == []
+
+
+def test_only_pictures_of_one_label_are_changed_further(
+    ready: TestClient, settings: Settings
+) -> None:
+    database = Database(settings.url)
+    with database.session() as session:
+        stored = datasets.add_dataset(session, "moves", {"builtin": "digits"})
+        facts = {"task": "signal_classification", "steps": 64, "channels": 3, "n_train": 10}
+        facts["classes"] = list("abcd")
+        datasets.set_imported(session, stored.id, digest="e" * 64, sha256="b" * 64, facts=facts)
+    database.close()
+    recipe = [{"finetune": {"augment": "trivial_augment"}}]
+    body = {**GOOD, "dataset": "moves", "recipe": recipe}
+    answer = ready.post("/v1/compressions", json=body)
+    assert answer.status_code == 422, answer.text
+    told = answer.json()
+    assert "augment: it is for pictures of one label each, not for signal" in told["detail"]
+    search = {"dataset": "moves", "device": "here", "training": {"augment": "rand_augment"}}
+    answer = ready.post("/v1/searches", json=search)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"].startswith("training.augment: it is for pictures of one label")
+    assert ready.get("/v1/compressions").json()["items"] == []
+    taken = ready.post("/v1/compressions", json={**GOOD, "recipe": recipe})
+    assert taken.status_code == 202, taken.text
 
 
 def test_a_device_elsewhere_is_refused(ready: TestClient) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -19,20 +17,6 @@ from nas_service.learning.detection.data import BoxedImages
 from nas_service.learning.image_classification.data import Images
 from nas_service.learning.image_classification.policies import policy
 from nas_service.training.loop import TrainRecipe, batches
-from tests.tools import lacks
-
-_BESIDE = Path(sys.prefix) / "torchvision"
-"""Where `make toolchains` puts it."""
-
-
-@pytest.fixture(scope="module")
-def _torchvision() -> Iterator[None]:
-    """torchvision on the path."""
-    if not _BESIDE.is_dir():
-        lacks("torchvision is not installed: make toolchains")
-    sys.path.insert(0, str(_BESIDE))
-    yield
-    sys.path.remove(str(_BESIDE))
 
 
 def _images(n: int = 12, channels: int = 3) -> Images:
@@ -42,7 +26,7 @@ def _images(n: int = 12, channels: int = 3) -> Images:
     return Images(split, split, split, (0.5,) * channels, (0.2,) * channels)
 
 
-@pytest.mark.usefixtures("_torchvision")
+@pytest.mark.usefixtures("torchvision")
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_pictures_are_changed_the_same_way_under_a_seed(name: str, channels: int) -> None:
@@ -59,7 +43,7 @@ def test_pictures_are_changed_the_same_way_under_a_seed(name: str, channels: int
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.usefixtures("_torchvision")
+@pytest.mark.usefixtures("torchvision")
 def test_equal_pictures_of_a_batch_are_changed_in_their_own_ways() -> None:
     data = _images()
     same = data.train.inputs[:1].repeat(16, 1, 1, 1)
@@ -67,7 +51,7 @@ def test_equal_pictures_of_a_batch_are_changed_in_their_own_ways() -> None:
     assert len(torch.unique(found.flatten(1), dim=0)) > 4
 
 
-@pytest.mark.usefixtures("_torchvision")
+@pytest.mark.usefixtures("torchvision")
 def test_batches_of_a_recipe_are_changed_and_keep_their_labels() -> None:
     data = _images()
     recipe = TrainRecipe(batch=6, shift=0, augment="trivial_augment")

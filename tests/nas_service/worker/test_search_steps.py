@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from nas_service.search.certificate import UNDECIDED
-from nas_service.storage import artifacts, certified, jobs, searches
+from nas_service.storage import artifacts, certified, jobs, searches, supernets
 from nas_service.worker.tasks import candidate_work, correction
 from nas_service.worker.tasks.correction import share_of_limit
 from tests.inline import Inline, inline
@@ -161,3 +161,23 @@ def _size(worker: Inline, winner_id: str, name: str) -> int:
     with worker.context.database.session() as session:
         (one,) = [a for a in artifacts.artifacts_of(session, winner_id) if a.name == name]
     return one.size_bytes
+
+
+@pytest.mark.usefixtures("torchvision")
+def test_training_pictures_are_changed_as_a_search_asks_for(worker: Inline) -> None:
+    training = {"epochs": 1, "finetune_epochs": 1, "batch": 16}
+    found = []
+    for own in ({}, {"augment": "trivial_augment"}):
+        spec = toy_search(training=training | own, precisions=("fp32",), measuring_budget=0)
+        search_id, outcome = worker.search(spec)
+        assert outcome == {"state": "succeeded", "problem": None}
+        with worker.context.database.session() as session:
+            search = searches.get_search(session, search_id)
+            told = searches.evaluations_of(session, search_id)
+            stored = supernets.get_supernet(session, search.facts.supernet_id or "")
+        found.append((stored.recipe, {one.genotype: one.accuracy for one in told}))
+    (plain, first), (changed, second) = found
+    assert "augment" not in plain
+    assert changed == {**plain, "augment": "trivial_augment"}
+    both = set(first) & set(second)
+    assert any(first[one] != second[one] for one in both)
