@@ -19,6 +19,8 @@ AGENT = "agent"
 
 CONCURRENCY = {CONTROL: 16, CPU: 2, GPU: 1, DEVICE: 1, AGENT: 32}
 """What a worker takes, each under a name that it is given by; and how many at once."""
+OLD = frozenset({DEVICE, AGENT})
+"""Names that are queues of an earlier version, too."""
 THIS_MACHINE = "local"
 """The name of the machine where there is but one."""
 
@@ -63,10 +65,14 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """How many jobs of a queue a worker runs at once; `by_device`, one for each device."""
+    """How many jobs of a queue a worker runs at once; `by_device`, one for each device.
+
+    `old`: only an earlier version put jobs on it.
+    """
 
     concurrency: int
     by_device: bool = False
+    old: bool = False
 
 
 def machine_queue(machine: str) -> str:
@@ -102,7 +108,7 @@ def served(names: list[str], machine: str) -> dict[str, Served]:
 
     Those of earlier versions, which had one for all devices, are worked off as well.
     """
-    found = {name: Served(CONCURRENCY[name]) for name in names}
+    found = {name: Served(CONCURRENCY[name], old=name in OLD) for name in names}
     if DEVICE in found:
         found[machine_queue(machine)] = Served(CONCURRENCY[DEVICE])
     if AGENT in found:

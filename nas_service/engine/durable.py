@@ -1,4 +1,4 @@
-"""Durable workflows: the only module that imports DBOS.
+"""Durable workflows: this module and `pace` alone import DBOS.
 
 A workflow is a function of JSON values whose steps are checkpointed: after a crash it runs again
 from the start, and a step that had finished gives its stored result instead of running. Steps and
@@ -16,13 +16,15 @@ from typing import Any
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions, SetWorkflowID
 from sqlalchemy import make_url
 
-from nas_service.queues import Queue, Served
+from nas_service.engine.pace import OLD_POLL_S, POLL_S, Hurry, Pace
+from nas_service.queues import OLD, Queue, Served
 
 APPLICATION = "nas-service"
 VERSION = "1"
 """Changes only when running workflows could not go on under new code."""
 SCHEMA = "nas_engine"
-POLL_S = 0.25
+_SELDOM_S = 30.0
+"""For what the engine looks for and nobody uses here: its schedules and messages."""
 
 Json = dict[str, Any]
 Body = Callable[[str, Json], Json]
@@ -50,8 +52,8 @@ def configure(url: str, executor: str) -> None:
             "serializer": DBOSPortableJSONSerializer(),
             "enable_otlp": False,
             "log_level": "WARNING",
-            "notification_listener_polling_interval_sec": 0.5,
-            "scheduler_polling_interval_sec": 1.0,
+            "notification_listener_polling_interval_sec": _SELDOM_S,
+            "scheduler_polling_interval_sec": _SELDOM_S,
         }
     )
 
@@ -71,8 +73,8 @@ def step(name: str, body: Callable[[], Json]) -> Json:
     return result
 
 
-def launch(queues: Mapping[str, Served]) -> None:
-    """Start working on the queues."""
+def launch(queues: Mapping[str, Served]) -> Pace:
+    """Start working on the queues; their pace is to be kept."""
     DBOS.listen_queues(list(queues))
     DBOS.launch()
     for name, one in queues.items():
@@ -80,9 +82,10 @@ def launch(queues: Mapping[str, Served]) -> None:
             name,
             worker_concurrency=one.concurrency,
             partition_concurrency=1 if one.by_device else None,
-            polling_interval_sec=POLL_S,
+            polling_interval_sec=OLD_POLL_S if one.old else POLL_S,
             on_conflict="always_update",
         )
+    return Pace(name for name, one in queues.items() if not one.old)
 
 
 def enqueue_child(name: str, queue: Queue, job_id: str, params: Json) -> Callable[[], Json]:
@@ -138,12 +141,14 @@ class Client:
             serializer=DBOSPortableJSONSerializer(),
             application_name=APPLICATION,
         )
+        self._hurry = Hurry(self._client, but=OLD)
 
     def enqueue(self, name: str, queue: Queue, job_id: str, params: Json) -> None:
         """Enqueue a workflow; one of that id that is there already is not started again."""
         self._client.enqueue(
             {**_options(name, queue, job_id), "app_version": VERSION}, job_id, params
         )
+        self._hurry()
 
     def known(self, job_ids: Sequence[str]) -> set[str]:
         """Which of these workflows the engine knows."""

@@ -17,6 +17,7 @@ from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.scope import DEFAULT, Scope, scope_of
 from nas_service.storage.session import now
 
+OPEN = ("queued", "running")
 FINAL = ("succeeded", "failed", "cancelled")
 
 
@@ -259,6 +260,24 @@ def unfinished(session: Session) -> list[Job]:
     """Jobs that have not ended."""
     query = select(JobRow).where(JobRow.state.not_in(FINAL)).order_by(JobRow.id)
     return [value_of(Job, row) for row in session.scalars(query)]
+
+
+def unfinished_after(
+    session: Session, after: str, stored_before: datetime, limit: int
+) -> list[str]:
+    """Ids of jobs below no other that have not ended, from the one after `after` on."""
+    query = (
+        select(JobRow.id)
+        .where(
+            JobRow.state.in_(OPEN),
+            JobRow.parent.is_(None),
+            JobRow.created_at < stored_before,
+            JobRow.id > after,
+        )
+        .order_by(JobRow.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
 
 
 def count_by_state(session: Session) -> dict[str, int]:

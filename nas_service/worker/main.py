@@ -7,7 +7,6 @@ import signal
 import socket
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from lookup_tables.runtimes.registry import runtime_versions
@@ -15,19 +14,19 @@ from lookup_tables.target import this_device
 from nas_service.engine import durable
 from nas_service.engine.leases import Keeper
 from nas_service.errors import InvalidSpec
-from nas_service.queues import CONCURRENCY, DEVICE, queue_of, served
+from nas_service.queues import CONCURRENCY, DEVICE, served
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import new_id, now
+from nas_service.storage.session import new_id
 from nas_service.telemetry import configure, logger
 from nas_service.worker import upkeep
 from nas_service.worker.context import Context
+from nas_service.worker.lost import LostJobs
 from nas_service.worker.steps import Runner
 from nas_service.worker.workflows import register
 
 _log = logger(__name__)
-_HANDOVER_S = 2.0
 
 
 def work(settings: Settings, queues: Sequence[str]) -> None:
@@ -40,6 +39,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     database = context.database.of(SERVICE)
     courier = upkeep.Courier(database, settings.outbound_networks)
     machine = _machine(settings) if DEVICE in queues else None
+    lost = LostJobs(database, settings.engine_url)
 
     def renew() -> None:
         with database.session() as session:
@@ -52,16 +52,17 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     def tidy() -> None:
         with database.session() as session:
             jobs.forget_dead_leases(session, 3600)
-        _repair(settings, open_jobs(context))
+        lost.enqueue_some()
         upkeep.open_scheduled(database)
+        pace.keep()
 
     durable.prepare(settings.engine_url)
     durable.configure(settings.engine_url, executor)
     register(Runner(context, executor))
     upkeep.retire_certificates(database, settings.machine)
     renew()  # before the engine may note work on this name
-    durable.launch(served(list(queues), settings.machine))
-    _repair(settings, open_jobs(context))
+    pace = durable.launch(served(list(queues), settings.machine))
+    lost.enqueue_all()
     keeper = Keeper(
         lease_s=settings.lease_s,
         renew=renew,
@@ -90,26 +91,3 @@ def _machine(settings: Settings) -> dict[str, Any]:
     """What others are told of the machine that this worker measures on."""
     facts = this_device(settings.machine).as_dict()
     return {"name": settings.machine, "facts": facts, "runtimes": runtime_versions()}
-
-
-def open_jobs(context: Context) -> list[jobs.Job]:
-    """Top-level jobs that have not ended and are not just being handed over."""
-    fresh = now() - timedelta(seconds=_HANDOVER_S)
-    with context.database.of(SERVICE).session() as session:
-        found = jobs.unfinished(session)
-    return [job for job in found if job.parent is None and job.created_at < fresh]
-
-
-def _repair(settings: Settings, found: list[jobs.Job]) -> None:
-    """Enqueue jobs that were stored but never reached the engine: it was killed in between."""
-    if not found:
-        return
-    client = durable.Client(settings.engine_url)
-    try:
-        known = client.known([job.id for job in found])
-        for job in found:
-            if job.id not in known:
-                _log.warning("enqueueing a job that was lost", job=job.id)
-                client.enqueue(job.kind, queue_of(job.kind, job.params), job.id, job.params)
-    finally:
-        client.close()
