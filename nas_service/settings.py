@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -111,6 +113,14 @@ class Settings(BaseSettings):
         default=16, ge=1, description="Schedules that tuned TVM tries for each distinct operator."
     )
     log_level: str = Field(default="INFO", description="Least severe level that is logged.")
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines of the log: text, or json with a field a fact."
+    )
+    metrics_bind: str = Field(
+        default="",
+        description="Address and port that metrics are served on for Prometheus, by the process of "
+        "the API: 127.0.0.1:9464, [::1]:9464. Nowhere unless set.",
+    )
 
     @field_validator("log_level")
     @classmethod
@@ -128,6 +138,14 @@ class Settings(BaseSettings):
         scheme = (value or "").partition(":")[0].partition("+")[0]
         if value and scheme not in {"sqlite", "postgresql"}:
             raise ValueError(f"{scheme!r} is none of sqlite, postgresql")
+        return value
+
+    @field_validator("metrics_bind")
+    @classmethod
+    def address_with_port(cls, value: str) -> str:
+        """An address and a port."""
+        if value:
+            _address(value)
         return value
 
     @field_validator("rate_limit")
@@ -168,6 +186,11 @@ class Settings(BaseSettings):
         return parse_networks(self.outbound_allow)
 
     @property
+    def metrics_address(self) -> tuple[str, int]:
+        """Where metrics are served, if they are: address and port."""
+        return _address(self.metrics_bind)
+
+    @property
     def is_open(self) -> bool:
         """Whether whoever reaches the service may do everything: this machine's users alone."""
         return not self.require_token and not self.allowed_hosts and is_loopback(self.host)
@@ -205,3 +228,15 @@ class Settings(BaseSettings):
     def roots(self) -> tuple[Path, ...]:
         """The folders below which a path on the server is accepted."""
         return tuple(Path(part).resolve() for part in self.data_roots.split(":") if part)
+
+
+def _address(text: str) -> tuple[str, int]:
+    """The address and port in `127.0.0.1:9464`."""
+    try:
+        found = urlsplit(f"//{text}")
+        host, port = found.hostname, found.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port or found.path or found.username:
+        raise ValueError(f"{text!r} is no address with a port, as 127.0.0.1:9464")
+    return host, port

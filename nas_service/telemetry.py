@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 
 
-def configure(level: str, *, process: str) -> None:
+def configure(level: str, *, process: str, as_json: bool = False) -> None:
     """Send this process's logs, ours and the libraries', to standard error, one line an event."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -26,9 +28,7 @@ def configure(level: str, *, process: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.KeyValueRenderer(
-                    key_order=["timestamp", "level", "event"], drop_missing=True
-                ),
+                *_rendered(as_json),
             ],
         )
     )
@@ -38,6 +38,20 @@ def configure(level: str, *, process: str) -> None:
     for noisy in ("httpx", "httpcore", "alembic", "dbos", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def _rendered(as_json: bool) -> list[structlog.typing.Processor]:
+    if as_json:
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    order = ["timestamp", "level", "event"]
+    return [structlog.processors.KeyValueRenderer(key_order=order, drop_missing=True)]
+
+
+@contextmanager
+def within(**facts: str) -> Iterator[None]:
+    """Have all that this thread or task logs meanwhile say these facts, as `job` or `request`."""
+    with structlog.contextvars.bound_contextvars(**facts):
+        yield
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

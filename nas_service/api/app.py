@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nas_service import __version__
 from nas_service.api import (
@@ -94,7 +94,11 @@ class Api(FastAPI):
     ) -> None:
         super().__init__(**options)
         (polled,) = (one for one in fronts.router.routes if isinstance(one, PolledRoute))
-        self._door = Guard(PolledFirst(super().__call__, self, polled), hosts, rates)
+        self._door: ASGIApp = Guard(PolledFirst(super().__call__, self, polled), hosts, rates)
+
+    def wrap(self, middleware: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Put something in front of all: it sees what the guard refuses, too."""
+        self._door = middleware(self._door)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

@@ -168,5 +168,6 @@ class PolledFirst:
                 except NasError:
                     pass
                 else:
+                    scope["route"] = self._route
                     return
         await self._app(scope, receive, send)

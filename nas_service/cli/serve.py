@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,6 +23,9 @@ from nas_service.storage import tokens
 from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import Database, make_engine, migrate
 from nas_service.telemetry import configure, logger
+
+if TYPE_CHECKING:
+    from nas_service.api.app import Api
 
 _log = logger(__name__)
 _PATIENCE_S = 20.0
@@ -37,17 +41,35 @@ def serve_api(settings: Settings) -> None:
     from nas_service.dashboard.pages import mount
 
     die_with_parent()
-    configure(settings.log_level, process="api")
+    configure(settings.log_level, process="api", as_json=settings.log_format == "json")
     require_token(settings)
     app = create_app(settings)
     mount(app)
+    if settings.metrics_bind:
+        _serve_metrics(settings, app)
     uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
+
+
+def _serve_metrics(settings: Settings, app: Api) -> None:
+    from prometheus_client import CollectorRegistry  # nobody else needs it
+
+    from nas_service.api.metrics import Counted, serve_metrics
+
+    registry = CollectorRegistry()
+    try:
+        serve_metrics(settings, registry, Database(settings.url))
+    except OSError as error:
+        raise Conflict(
+            f"metrics cannot be served on {settings.metrics_bind}: {error.strerror or error}",
+            field="metrics_bind",
+        ) from error
+    app.wrap(lambda inner: Counted(inner, registry))
 
 
 def serve(settings: Settings) -> int:
     """Migrate, then keep an API process and a worker process alive until told to stop."""
     die_with_parent()  # where the demo started it
-    configure(settings.log_level, process="serve")
+    configure(settings.log_level, process="serve", as_json=settings.log_format == "json")
     require_free_port(settings.host, settings.port)
     prepare(settings)
     require_token(settings)

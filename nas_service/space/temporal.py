@@ -6,7 +6,7 @@ dilation of its layers and the kernel of each (after Zhang et al., 2017, keyword
 microcontrollers, and Bai et al., 2018, temporal convolutional networks). Weights can be shared.
 Where a sample has a `code`, networks give the window back, and through how few numbers is decided.
 Of long windows the front is decided, too: the window as it is, or energies in bands of frequency
-(see `front_end`).
+(see `front_end`); of the longest, how long the frames are that these are taken from.
 """
 
 from __future__ import annotations
@@ -41,12 +41,15 @@ RAW, LOG_MEL, MFCC = "raw", "log_mel", "mfcc"
 FRONTS = (MFCC, LOG_MEL, RAW)
 FRONT_FROM = 256
 """Steps of a window from which on its front is decided."""
+LEAST_FRAME = 32
+"""Steps of a frame, where its length is decided: the fewer, the fewer bands."""
 LEAST_STEPS = 8
 _HALVED_FROM = 64
 """Windows so long may be averaged to half of their steps first."""
 _STRIDE_FROM = 24
 """Steps from which on a stage goes two at a time."""
 _STEPS, _WIDTH, _FIRST = 0, 1, 2
+_FRAME, _FRONT = -2, -1
 _PER_STAGE = 2 + DEPTHS[-1]
 
 
@@ -84,6 +87,9 @@ class TemporalSpace:
             codes = sorted({max(1, self._code // share) for share in (4, 2, 1)})
             decisions.append(Decision("code", tuple(codes)))
         self._fronts = FRONTS if sample.size >= FRONT_FROM and not self._code else (RAW,)
+        self._frames = _frames(sample.size) if len(self._fronts) > 1 else ()
+        if len(self._frames) > 1:
+            decisions.append(Decision("frame_steps", self._frames))
         if len(self._fronts) > 1:
             decisions.append(Decision("front_end", self._fronts, ordered=False))
         self.decisions = tuple(decisions)
@@ -91,7 +97,8 @@ class TemporalSpace:
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """Front end and stem, every layer of every stage, head; a stem for each front end."""
-        front = (len(self.decisions) - 1,) if len(self._fronts) > 1 else ()
+        n, decided = len(self.decisions), (len(self._frames) > 1) + (len(self._fronts) > 1)
+        front = tuple(range(n - decided, n))
         slots = []
         for kind in self._fronts:
             if kind != RAW:
@@ -108,12 +115,15 @@ class TemporalSpace:
         return (*slots, Slot("head", (_STEPS, _WIDTH, *last, *front), self._head))
 
     def canonical(self, genotypes: IntArray) -> IntArray:
-        """Layers beyond a stage's depth take index 0."""
+        """Layers beyond a stage's depth take index 0, a raw window has the longest frames."""
         rows = np.array(genotypes, dtype=np.int64, copy=True)
         for stage in range(len(STAGES)):
             start = _FIRST + stage * _PER_STAGE
             for layer in range(1, DEPTHS[-1]):
                 rows[rows[:, start] < layer, start + 2 + layer] = 0
+        if len(self._frames) > 1:
+            raw = rows[:, _FRONT] == self._fronts.index(RAW)
+            rows[raw, _FRAME] = len(self._frames) - 1
         return rows
 
     def valid(self, genotypes: IntArray) -> npt.NDArray[np.bool_]:
@@ -139,6 +149,8 @@ class TemporalSpace:
         if self._code:
             codes = np.array(self.decisions[-1].values, dtype=np.float64)
             columns.append(np.log2(codes[rows[:, -1]]))
+        if len(self._frames) > 1:
+            columns.append(np.log2(np.array(self._frames, dtype=np.float64)[rows[:, _FRAME]]))
         if len(self._fronts) > 1:
             columns += [rows[:, -1] == place for place in range(len(self._fronts))]
         return np.column_stack(columns).astype(np.float64)
@@ -152,6 +164,8 @@ class TemporalSpace:
             names += [f"stage{stage}.{one}" for one in ("depth", "dilation", *kernels, "reach")]
         if self._code:
             names.append("size.code")
+        if len(self._frames) > 1:
+            names.append("front.frame")
         if len(self._fronts) > 1:
             names += [f"front.{kind}" for kind in self._fronts]
         return tuple(names)
@@ -174,31 +188,33 @@ class TemporalSpace:
         """The first value of every decision."""
         return np.zeros(len(self.decisions), dtype=np.int64)
 
-    def _front_block(self, kind: str, steps: int) -> FrontEndBlock | None:
-        """What a front end is; frames of about a sixteenth of the window."""
+    def _front_block(self, values: tuple[Any, ...], kind: str) -> FrontEndBlock | None:
+        """What a front end is, where a slot reads these values, its window first."""
         if kind == RAW:
             return None
-        frame = min(512, max(16, 2 ** int(np.log2(steps // 16))))
+        steps, frame = values[0], _frame(values[0])
+        if len(self._frames) > 1:  # its length is of the whole window
+            frame = values[_FRAME] // (1 if steps == self.sample.size else 2)
         bands = min(32, frame // 3)
         coefficients = min(13, bands // 2 + 1) if kind == MFCC else 0
         return FrontEndBlock(self._channels, steps, frame, bands, coefficients)
 
-    def _steps_before(self, steps: int, kind: str, place: int) -> tuple[int, int]:
+    def _steps_before(self, values: tuple[Any, ...], place: int) -> tuple[int, int]:
         """Steps that a place (0 the stem, then the stages) reads, and its stride."""
-        front = self._front_block(kind, steps)
-        steps = steps if front is None else front.frames
+        front = self._front_block(values, self._kind_in(values))
+        steps: int = values[0] if front is None else front.frames
         for _ in range(place):
             steps = -(-steps // _stride(steps))
         return steps, _stride(steps)
 
     def _kind_in(self, values: tuple[Any, ...]) -> str:
         """The front end among the values that a slot reads: the last, where it is decided."""
-        return str(values[-1]) if len(self._fronts) > 1 else RAW
+        return str(values[_FRONT]) if len(self._fronts) > 1 else RAW
 
     def _front(self, kind: str) -> Any:
         def blocks(values: tuple[Any, ...]) -> tuple[Block, ...]:
-            block = self._front_block(kind, values[0])
-            return (block,) if block is not None and values[-1] == kind else ()
+            block = self._front_block(values, kind)
+            return (block,) if block is not None and values[_FRONT] == kind else ()
 
         return blocks
 
@@ -206,9 +222,9 @@ class TemporalSpace:
         def blocks(values: tuple[Any, ...]) -> tuple[Block, ...]:
             if self._kind_in(values) != kind:
                 return ()
-            front = self._front_block(kind, values[0])
+            front = self._front_block(values, kind)
             inputs = self._channels if front is None else front.out_channels
-            steps, stride = self._steps_before(values[0], kind, 0)
+            steps, stride = self._steps_before(values, 0)
             outputs = kept_channels(STEM, values[1])
             return (TemporalConvBlock(inputs, outputs, steps, STEM_KERNEL, stride),)
 
@@ -216,13 +232,13 @@ class TemporalSpace:
 
     def _layer(self, stage: int, layer: int) -> Any:
         def blocks(values: tuple[Any, ...]) -> tuple[Block, ...]:
-            window, width, depth, dilation, kernel = values[:5]
+            _, width, depth, dilation, kernel = values[:5]
             if layer >= depth:
                 return ()
             before = STEM if stage == 0 else STAGES[stage - 1]
             outputs = kept_channels(STAGES[stage], width)
             inputs = outputs if layer else kept_channels(before, width)
-            steps, stride = self._steps_before(window, self._kind_in(values), stage + 1)
+            steps, stride = self._steps_before(values, stage + 1)
             if layer:
                 steps, stride = -(-steps // stride), 1
             residual = int(stride == 1 and inputs == outputs)
@@ -233,7 +249,7 @@ class TemporalSpace:
         return blocks
 
     def _head(self, values: tuple[Any, ...]) -> tuple[Block, ...]:
-        steps, _ = self._steps_before(values[0], self._kind_in(values), 1 + len(STAGES))
+        steps, _ = self._steps_before(values, 1 + len(STAGES))
         channels = kept_channels(STAGES[-1], values[1])
         outputs = self.sample.n_outputs
         if not self._code:
@@ -244,3 +260,18 @@ class TemporalSpace:
 
 def _stride(steps: int) -> int:
     return 2 if steps >= _STRIDE_FROM else 1
+
+
+def _frame(steps: int) -> int:
+    """About a sixteenth of a window."""
+    return min(512, max(16, 1 << int(np.log2(steps // 16))))
+
+
+def _frames(steps: int) -> tuple[int, ...]:
+    """Steps of a frame that are decided among, of a window of that size, shortest first.
+
+    Of half of the window they are half as many.
+    """
+    usual = _frame(steps)
+    shorter = [usual // share for share in (4, 2) if usual // share // 2 >= LEAST_FRAME]
+    return (*shorter, usual)

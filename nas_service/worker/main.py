@@ -33,7 +33,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     """Run until SIGTERM or SIGINT; what is cut off then is taken up by the next worker."""
     if unknown := sorted(set(queues) - set(CONCURRENCY)):
         raise InvalidSpec(f"no queue {unknown[0]!r}; known: {', '.join(CONCURRENCY)}")
-    configure(settings.log_level, process="worker")
+    configure(settings.log_level, process="worker", as_json=settings.log_format == "json")
     context = Context.of(settings)
     executor = new_id(f"{socket.gethostname()[:40]}-{os.getpid()}")
     database = context.database.of(SERVICE)

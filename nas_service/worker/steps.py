@@ -16,7 +16,7 @@ from nas_service.jobs.params import JobParams
 from nas_service.jobs.results import StepResult
 from nas_service.storage import jobs
 from nas_service.storage.scope import SERVICE
-from nas_service.telemetry import logger
+from nas_service.telemetry import logger, within
 from nas_service.worker.context import Context
 from nas_service.worker.locks import held, locks_of
 from nas_service.worker.step import Step
@@ -55,7 +55,8 @@ class Runner:
             self.context.tidy(job_id)
             return retried(lambda: self._finish(job_id, "cancelled", None, ended))
         try:
-            work()
+            with within(job=job_id):
+                work()
             state, problem = "succeeded", None
         except Cancelled as error:
             state, problem = "cancelled", error.as_dict()

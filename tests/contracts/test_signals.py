@@ -40,7 +40,7 @@ class TestBlocks(BlockContract, BlockModuleContract):
     """Both halves of each family."""
 
 
-@pytest.mark.parametrize("steps", [8, 29, 100, 256, 1000])
+@pytest.mark.parametrize("steps", [8, 29, 100, 256, 1000, 2047])
 class TestSpace(SearchSpaceContract):
     @pytest.fixture
     def space(self, steps: int) -> SearchSpace:

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from nas_service.access.identity import Identity, Rule
 from nas_service.api.access.bodies import MAX_BODY_BYTES, limited
 from nas_service.errors import Forbidden, Unauthorized
+from nas_service.telemetry import within
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DECLARED = "__access__"
@@ -80,8 +81,9 @@ class GuardedRoute(APIRoute):
         await self.answer(scope, receive, send)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that may be made."""
-        await super().handle(scope, receive, send)
+        """Answer a request that may be made; what is logged meanwhile names it."""
+        with within(request=scope["state"]["request_id"]):
+            await super().handle(scope, receive, send)
 
 
 def action_of(route: APIRoute) -> str:

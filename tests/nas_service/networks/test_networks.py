@@ -92,9 +92,18 @@ def test_equal_seeds_build_equal_networks(mbconv: MbconvSpace) -> None:
         TemporalSpace(Window(70, 3, 4)),
         TemporalSpace(Window(100, 3, 64, code=8)),
         TemporalSpace(Window(300, 2, 4)),
+        TemporalSpace(Window(2047, 2, 4)),
         MbconvSpace(BoxedImageShape(48, 3, 2)),  # type: ignore[arg-type]  # as plug-ins are called
     ],
-    ids=["images", "masks", "signals", "signals given back", "signals with fronts", "boxes"],
+    ids=[
+        "images",
+        "masks",
+        "signals",
+        "signals given back",
+        "signals with fronts",
+        "long signals",
+        "boxes",
+    ],
 )
 def test_a_subnet_taken_out_computes_what_the_supernet_computes(space: SearchSpace) -> None:
     supernet = Supernet(space, seed=1)

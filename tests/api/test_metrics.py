@@ -1,0 +1,171 @@
+"""What Prometheus is told: requests by their route, and what waits."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import update
+
+from lookup_tables.target import Device
+from nas_service.api.app import create_app
+from nas_service.api.metrics import NO_ROUTE, Counted, State
+from nas_service.cli.serve import prepare
+from nas_service.settings import Settings
+from nas_service.storage import agents, devices, jobs
+from nas_service.storage.models import AgentRow, JobRow
+from nas_service.storage.session import Database, now
+from tests.service import Service
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    made = Settings(var_dir=tmp_path / "var")
+    prepare(made)
+    return made
+
+
+@pytest.fixture
+def registry(settings: Settings) -> CollectorRegistry:
+    made = CollectorRegistry()
+    made.register(State(Database(settings.url), patience_s=120.0))
+    return made
+
+
+@pytest.fixture
+def api(settings: Settings, registry: CollectorRegistry) -> Iterator[TestClient]:
+    app = create_app(settings)
+    app.wrap(lambda inner: Counted(inner, registry))
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        yield client
+
+
+def _samples(text: str) -> Samples:
+    return {
+        (one.name, frozenset(one.labels.items())): one.value
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+    }
+
+
+def _told(registry: CollectorRegistry) -> Samples:
+    return _samples(generate_latest(registry).decode())
+
+
+def _of(samples: Samples, name: str, **labels: str) -> float:
+    return samples[name, frozenset(labels.items())]
+
+
+def test_requests_are_counted_by_the_pattern_of_their_route(
+    api: TestClient, registry: CollectorRegistry
+) -> None:
+    for number in range(3):
+        assert api.get(f"/v1/jobs/job_{number}").status_code == 404
+    assert api.get("/healthz").status_code == 200
+    assert api.get("/no/such/place").status_code == 404
+    assert api.get("/healthz", headers={"Host": "elsewhere.example"}).status_code == 403
+    assert api.get("/v1/searches/srch_1/front").status_code == 404
+    told = _told(registry)
+
+    def requests(route: str, status: str) -> float:
+        return _of(told, "nas_http_requests_total", method="GET", route=route, status=status)
+
+    assert requests("/v1/jobs/{job_id}", "404") == 3
+    assert requests("/healthz", "200") == 1
+    assert requests(NO_ROUTE, "404") == 1
+    assert requests(NO_ROUTE, "403") == 1
+    assert requests("/v1/searches/{search_id}/front", "404") == 1
+    name = "nas_http_request_duration_seconds"
+    route = {"method": "GET", "route": "/v1/jobs/{job_id}"}
+    assert _of(told, f"{name}_count", **route) == 3
+    assert 0 < _of(told, f"{name}_sum", **route) < 60
+    assert _of(told, f"{name}_bucket", le="+Inf", **route) == 3
+
+
+def test_what_waits_is_told_by_kind(settings: Settings, registry: CollectorRegistry) -> None:
+    database = Database(settings.url)
+    with database.session() as session:
+        for name, kind in (("a", "search"), ("b", "search"), ("c", "dataset"), ("d", "dataset")):
+            jobs.add_job(session, name, kind, subject=name, params={})
+        jobs.start(session, "b")
+        jobs.finish(session, "d", "failed")
+        old = now() - timedelta(seconds=100)
+        session.execute(update(JobRow).where(JobRow.id == "a").values(created_at=old))
+        jobs.renew_lease(session, "one", ["cpu", "gpu"], 60)
+        jobs.renew_lease(session, "two", ["cpu"], 60)
+        jobs.renew_lease(session, "dead", ["cpu"], -1)
+        for number, seen_at in enumerate((None, now(), now() - timedelta(seconds=500))):
+            board = devices.add_device(session, Device(f"board{number}", "board"))
+            agents.make_token(session, board, "somebody")
+            row = session.get_one(AgentRow, board.id)
+            row.seen_at = seen_at
+    told = _told(registry)
+    found = {labels: n for (name, labels), n in told.items() if name == "nas_jobs"}
+    assert found == {
+        frozenset({("kind", "search"), ("state", "queued")}): 1,
+        frozenset({("kind", "search"), ("state", "running")}): 1,
+        frozenset({("kind", "dataset"), ("state", "queued")}): 1,
+    }
+    age_s = _of(told, "nas_oldest_waiting_job_age_seconds", kind="search")
+    assert 100 <= age_s < 160
+    assert _of(told, "nas_workers", queue="cpu") == 2
+    assert _of(told, "nas_workers", queue="gpu") == 1
+    assert _of(told, "nas_workers", queue="device") == 0
+    assert _of(told, "nas_agents", state="reachable") == 1
+    assert _of(told, "nas_agents", state="silent") == 2
+    assert _of(told, "nas_database_up") == 1
+    database.close()
+
+
+def test_a_database_that_is_away_is_told_and_breaks_nothing(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    registry.register(State(Database(f"sqlite:///{tmp_path / 'none' / 'nas.sqlite'}"), 120.0))
+    told = _told(registry)
+    assert _of(told, "nas_database_up") == 0
+    assert {name for name, _ in told} == {"nas_build_info", "nas_database_up"}
+
+
+def test_names_are_as_prometheus_has_them(api: TestClient, registry: CollectorRegistry) -> None:
+    api.get("/healthz")
+    for family in text_string_to_metric_families(generate_latest(registry).decode()):
+        assert family.name.startswith("nas_")
+        assert not family.name.endswith(("_ms", "_minutes", "_kb", "_mb", "_percent"))
+        assert family.documentation.endswith(".")
+        for sample in family.samples:
+            assert family.type != "counter" or sample.name.endswith(("_total", "_created"))
+            assert not {"id", "job", "search", "device", "path"} & set(sample.labels)
+
+
+@pytest.mark.parametrize("value", ["9464", "host", "127.0.0.1:", "127.0.0.1:x", "a:1/b", ":80"])
+def test_an_address_without_a_port_is_refused(value: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no address with a port"):
+        Settings(var_dir=tmp_path, metrics_bind=value)
+
+
+def test_they_are_served_beside_the_api_and_logs_are_json(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    own = {"NAS_METRICS_BIND": f"127.0.0.1:{port}", "NAS_LOG_FORMAT": "json"}
+    service = Service(tmp_path / "var", **own)
+    service.start()
+    try:
+        told = _samples(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+        assert _of(told, "nas_workers", queue="control") == 1
+        assert sum(n for (name, _), n in told.items() if name == "nas_http_requests_total") > 0
+        assert httpx.get(f"{service.url}/metrics").status_code == 404
+        lines = [json.loads(line) for line in service.log().splitlines()]
+        ready = [one for one in lines if one["event"] == "worker ready"]
+        assert {"timestamp", "level", "process", "executor", "queues"} <= set(ready[0])
+    finally:
+        service.stop()
