@@ -13,6 +13,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -127,6 +129,24 @@ def migrate(url: str, to: str = "head") -> None:
         raise Unavailable(f"the database does not answer: {first}") from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise InvalidSpec(f"NAS_DATABASE_URL is no database: {error}") from error
+
+
+def migrations(database: Database) -> tuple[str | None, str | None]:
+    """The revision that a database's tables are of, None where there are none, and the newest.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    try:
+        with database.engine.connect() as connection:
+            options = {"version_table": VERSION_TABLE}
+            found = MigrationContext.configure(connection, opts=options)
+            return found.get_current_revision(), newest
+    except OperationalError as error:
+        raise Unavailable(f"the database does not answer: {error.orig}") from error
 
 
 def now() -> datetime:

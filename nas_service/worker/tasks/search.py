@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,12 +38,22 @@ CARD_GROWTH = 1.25
 """The predictor is examined anew when the data has grown by this factor, and at the end."""
 
 
+STORE_GROWTH = 1.02
+"""So is its front, with all candidates: what is stored in all grows as the candidates do."""
+
+
+def is_front_due(n: int, n_stored: int) -> bool:
+    """Whether to store the front of `n` evaluations where the last one stored is of `n_stored`."""
+    return n >= STORE_GROWTH * n_stored
+
+
 def run_search(context: Context, job: SearchJob, report: Progress) -> None:
-    """Query the evaluator under the sampler's guidance; every batch is stored with its front."""
+    """Query the evaluator under the sampler's guidance; every batch is stored, its front if due."""
     with context.database.session() as session:
         search = searches.get_search(session, job.search_id)
         done = searches.evaluations_of(session, search.id)
         dataset = datasets.get_dataset(session, search.dataset_id)
+        body = searches.front_body(session, search.id, search.revision)
     spec = search.value
     metric = dataset.task.metric(spec.metric)
     problem = open_problem(context, search)
@@ -69,23 +80,34 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
         near_limit=bool(search.facts.corrections),
     )
     told = list(done)
+    n_stored = json.loads(body)["n_evaluations"] if body else 0
     card: dict[str, Any] = {}
 
-    def on_batch(batch: list[Evaluation]) -> bool:
-        told.extend(batch)
+    def store(batch: Sequence[Evaluation], *, last: bool) -> None:
+        nonlocal n_stored
+        if not (last or is_front_due(len(told), n_stored)):
+            with context.database.session() as session:
+                searches.add_evaluations(session, search.id, batch)
+            return
         candidates = all_candidates(problem, spec, known, told)
-        last = len(told) >= n_queries
         if not card or last or len(known[1]) + len(told) >= CARD_GROWTH * card["n"]:
             card.update(predictor_card(problem, spec, known, told))
         with context.database.session() as session:
             searches.add_evaluations(session, search.id, batch)
             document = front_document(problem, metric, candidates, len(told), card)
             store_front(context, session, search.id, document, candidates)
+        n_stored = len(told)
+
+    def on_batch(batch: list[Evaluation]) -> bool:
+        told.extend(batch)
+        store(batch, last=len(told) >= n_queries)
         trainers.done = len(told) / n_queries
         report(trainers.done, f"{len(told)} of {n_queries} queries")
         return True
 
     run(problem, plan, done=done, on_batch=on_batch)
+    if n_stored < len(told):  # it ended before all queries were made
+        store((), last=True)
 
 
 def _promotion(spec: SearchSpec, names: Sequence[str]) -> Promotion | None:

@@ -13,6 +13,7 @@ import pytest
 from nas_service.search.certificate import UNDECIDED
 from nas_service.storage import artifacts, certified, jobs, searches, supernets
 from nas_service.worker.tasks import candidate_work, correction
+from nas_service.worker.tasks import search as search_task
 from nas_service.worker.tasks.correction import share_of_limit
 from tests.inline import Inline, inline
 from tests.prepared import copied
@@ -181,3 +182,30 @@ def test_training_pictures_are_changed_as_a_search_asks_for(worker: Inline) -> N
     assert changed == {**plain, "augment": "trivial_augment"}
     both = set(first) & set(second)
     assert any(first[one] != second[one] for one in both)
+
+
+def test_fronts_are_stored_as_often_as_they_grow_and_at_the_end(
+    worker: Inline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_task, "STORE_GROWTH", 3.0)
+    search_id, outcome = worker.search(toy_search(precisions=("fp32",), measuring_budget=0))
+    assert outcome == {"state": "succeeded", "problem": None}
+    with worker.context.database.session() as session:
+        told = searches.evaluations_of(session, search_id)
+        fronts = [json.loads(body) for body, _ in searches.front_bodies(session, search_id)]
+    assert [one.batch for one in told] == [0, 0, 1, 1, 2, 2, 3, 3]
+    stored = list(dict.fromkeys(one["n_evaluations"] for one in fronts))
+    assert stored == [2, 6, 8]  # of 4 it is not three times as many, of 8 the search is over
+
+
+def test_what_is_stored_of_a_long_search_grows_as_its_candidates_do() -> None:
+    def stored(n_queries: int) -> list[int]:
+        found = [0]
+        for n in range(8, n_queries + 1, 8):
+            if search_task.is_front_due(n, found[-1]):
+                found.append(n)
+        return found[1:]
+
+    assert stored(400) == list(range(8, 401, 8))  # every batch of a usual search
+    assert sum(stored(10_000)) < 60 * 10_000
+    assert sum(stored(100_000)) < 60 * 100_000
