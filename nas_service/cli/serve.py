@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -71,6 +72,36 @@ def serve(settings: Settings) -> int:
     die_with_parent()  # where the demo started it
     configure(settings.log_level, process="serve", as_json=settings.log_format == "json")
     require_free_port(settings.host, settings.port)
+    settings.var_dir.mkdir(parents=True, exist_ok=True)
+    with alone(settings):
+        return _serve(settings)
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Keep the data folder for this service; a process that ends, however it does, gives it back.
+
+    Raises:
+        Conflict: another service has it.
+    """
+    with (settings.var_dir / "service.lock").open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            who = handle.read().strip() or "another service"
+            raise Conflict(
+                f"{who} serves {settings.var_dir.resolve()} already: give this one a NAS_VAR_DIR "
+                "of its own, or add `nas worker` to that one",
+                field="var_dir",
+            ) from None
+        handle.truncate(0)
+        handle.write(f"process {os.getpid()} at http://{settings.host}:{settings.port}\n")
+        handle.flush()
+        yield
+
+
+def _serve(settings: Settings) -> int:
     prepare(settings)
     require_token(settings)
     commands = {
