@@ -25,8 +25,8 @@ from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import Database, migrate
 from nas_service.worker.lost import AT_ONCE, LostJobs
 
-SETTLED_S = 25.0
-"""After this long without a job queues are looked at seldom."""
+SETTLED_S, AGAIN_S = 75.0, 25.0
+"""After this long the engine looks for schedules seldom, and queues are looked at seldom again."""
 N_PICKED_UP = 3
 
 
@@ -62,7 +62,7 @@ def _idle(var_dir: Path, seconds: float) -> list[Row]:
             job = nas.job(job_id)
             times = [datetime.fromisoformat(job[one]) for one in ("created_at", "started_at")]
             waited.append((times[1] - times[0]).total_seconds())
-            time.sleep(SETTLED_S)
+            time.sleep(AGAIN_S)
     rows.append(
         Row("idle", "nothing to do", "a job", "s until it begins", N_PICKED_UP, float(max(waited)))
     )
