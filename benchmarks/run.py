@@ -26,6 +26,7 @@ BENCHMARKS = {
     "survey": "reference networks in float, int8 and trained for int8, on every runtime",
     "same": "are results those of an earlier version, to the last digit",
     "structure": "what is counted of the code: cycles, long functions, untested modules",
+    "agents": "agents by the thousand that wait for work at one process of the API",
     "idle": "what a service costs while there is nothing to do, or much waits",
     "surface": "polls a second, a page of 50,000 candidates, the look-up of a token",
     "signals": "a whole search on signals, beside a tuned 1-D CNN and ridge on random convolutions",

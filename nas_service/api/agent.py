@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import math
@@ -22,6 +21,7 @@ from lookup_tables.measuring.timing import Protocol
 from lookup_tables.target import Target
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
+from nas_service.api.agent_waiting import AgentsWaiting
 from nas_service.api.dependencies import Asking, Services, Strict, With, unaudited
 from nas_service.api.documents.base import Own
 from nas_service.api.documents.devices import ReferenceState
@@ -32,7 +32,6 @@ from nas_service.storage.reopening import reopen_for_device
 from nas_service.storage.session import now
 
 router = APIRouter(route_class=RepeatableRoute, tags=["agents"])
-_POLL_S = 0.5
 MAX_SKEW_S = 60.0
 _PERCENTILES = ("p10_ms", "p50_ms", "p90_ms", "p99_ms")
 Instance = Annotated[str, Field(min_length=8, max_length=40)]
@@ -244,9 +243,9 @@ async def take(body: TakeIn, with_: With, mine: Mine, request: Request) -> Any:
 
     def look() -> agents.DeviceTask | None:
         with with_.database.session() as session:
-            agents.note_seen(session, mine)
             return agents.take_task(session, mine, body.instance)
 
+    waiting: AgentsWaiting = request.app.state.agents_waiting
     until = time.monotonic() + body.wait_s
     while True:  # waiting agents must not hold the threads that other requests need
         if await request.is_disconnected():  # it would never see what it is given
@@ -254,9 +253,10 @@ async def take(body: TakeIn, with_: With, mine: Mine, request: Request) -> Any:
         found = await run_in_threadpool(look)
         if found is not None:
             return TaskOut(id=found.id, lease=found.lease or "", **found.payload)
-        if time.monotonic() >= until:
+        left_s = until - time.monotonic()
+        if left_s <= 0:
             return Response(status_code=204)
-        await asyncio.sleep(_POLL_S)
+        await waiting.for_work(mine, left_s)
 
 
 @router.get("/v1/agent/files/{sha256}", response_class=FileResponse)

@@ -41,6 +41,7 @@ from nas_service.api import (
 )
 from nas_service.api.access.identities import Identities
 from nas_service.api.access.rules import GuardedRoute, action_of, seal
+from nas_service.api.agent_waiting import AgentsWaiting
 from nas_service.api.dependencies import Services
 from nas_service.api.guard import Guard, hosts_for
 from nas_service.api.polling import Fronts, PolledFirst, PolledRoute
@@ -124,6 +125,7 @@ def create_app(settings: Settings) -> Api:
         app.state.services = services
         app.state.identities = services.identities
         app.state.fronts = Fronts(database)
+        app.state.agents_waiting = AgentsWaiting(database)
         yield
         services.engine.close()
         services.database.close()

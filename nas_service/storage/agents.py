@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.access.identity import Permission
@@ -20,6 +21,8 @@ from nas_service.storage.rows import insert_once, value_of
 from nas_service.storage.session import now
 
 LEASE_S = 60.0
+_AT_ONCE = 500
+"""Rows that one statement names."""
 MAX_ATTEMPTS = 5
 OPEN = ("queued", "leased")
 
@@ -153,18 +156,35 @@ def task_of_device(session: Session, task_id: str, device_id: str) -> DeviceTask
     return found
 
 
-def take_task(session: Session, device_id: str, instance: str) -> DeviceTask | None:
-    """Lease the oldest open task of a device whose job still waits for it."""
-    at = now()
+def note_all_seen(session: Session, device_ids: Collection[str]) -> None:
+    """Note a sign of life of each."""
+    at, every = now(), sorted(device_ids)
+    for some in (every[start : start + _AT_ONCE] for start in range(0, len(every), _AT_ONCE)):
+        session.execute(update(AgentRow).where(AgentRow.device_id.in_(some)).values(seen_at=at))
+
+
+def with_work(session: Session) -> set[str]:
+    """Devices for which a task is to be taken."""
+    query = select(DeviceTaskRow.device_id).join(JobRow, JobRow.id == DeviceTaskRow.job_id)
+    return set(session.scalars(query.where(*_to_be_taken(now())).distinct()))
+
+
+def _to_be_taken(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Tasks that nobody has (any more) and whose job still waits for them."""
     free = or_(
         DeviceTaskRow.state == "queued",
         and_(DeviceTaskRow.state == "leased", DeviceTaskRow.lease_expires_at <= at),
     )
-    wanted = and_(JobRow.state.in_(("queued", "running")), JobRow.cancel_requested.is_(False))
+    return free, JobRow.state.in_(("queued", "running")), JobRow.cancel_requested.is_(False)
+
+
+def take_task(session: Session, device_id: str, instance: str) -> DeviceTask | None:
+    """Lease the oldest open task of a device whose job still waits for it."""
+    at = now()
     query = (
         select(DeviceTaskRow)
         .join(JobRow, JobRow.id == DeviceTaskRow.job_id)
-        .where(DeviceTaskRow.device_id == device_id, free, wanted)
+        .where(DeviceTaskRow.device_id == device_id, *_to_be_taken(at))
         .order_by(DeviceTaskRow.created_at, DeviceTaskRow.id)
         .limit(8)
     )
