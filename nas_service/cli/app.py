@@ -14,6 +14,7 @@ import typer
 from nas_service import __version__
 from nas_service.cli import (
     artifacts,
+    backup,
     compress,
     datasets,
     devices,
@@ -85,6 +86,8 @@ for _command in (
     stock.compressions,
     stock.api,
     doctor.doctor,
+    backup.backup,
+    backup.restore,
     searches.extend,
     searches.clone,
     searches.cancel,

@@ -143,6 +143,11 @@ def measurements_of(session: Session, artifact_id: str) -> list[dict[str, Any]]:
 
 def collect_garbage(session: Session, blobs: BlobStore) -> int:
     """Remove blobs that no row names; returns how many."""
+    return blobs.discard(referenced(session))
+
+
+def referenced(session: Session) -> set[str]:
+    """Every blob that a row names, of whatever project."""
     if scope_of(session) != SERVICE:
         raise ValueError("what is garbage depends on every project's rows: ask in that scope")
     keep: set[str] = set()
@@ -158,4 +163,4 @@ def collect_garbage(session: Session, blobs: BlobStore) -> int:
     for source in session.scalars(select(DatasetRow.source)):
         if source.get("sha256"):
             keep.add(source["sha256"])
-    return blobs.discard(keep)
+    return keep
