@@ -20,6 +20,7 @@ WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 RATE_HZ = 8000
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-029")
 N_VOICES = 40
+_TRIES = 1000
 _FOLDER = "espeakng_loader"
 _SYNCHRONOUS = 2
 """Of `espeak_Initialize`: what is said comes back by calls, and nothing is played."""
@@ -82,10 +83,14 @@ def save_spoken(wheel: Path, folder: Path, out: Path, *, a_voice: int, seed: int
     for at in range(len(x)):
         number = at // a_voice
         word, said = WORDS[at % len(WORDS)], None
-        while said is None or len(said) > RATE_HZ:
+        for _ in range(_TRIES):
             voice = f"{generator.choice(ACCENTS)}+{voices[number]}"
             speed, pitch = int(generator.integers(110, 240)), int(generator.integers(20, 80))
             said = speaker.say(word, voice, speed, pitch)
+            if said is not None and len(said) <= RATE_HZ:
+                break
+        else:
+            raise OSError(f"{wheel}: the voice {voices[number]} does not say {word!r} in a second")
         start = int(generator.integers(0, RATE_HZ - len(said) + 1))
         noise = _pink(generator)
         loudness = np.sqrt(np.mean(said**2)) * 10 ** (-generator.uniform(10, 25) / 20)

@@ -56,11 +56,16 @@ class Queue:
     device: str | None = None
 
     @property
+    def of_machine(self) -> bool:
+        """Whether it is worked off by workers on one machine alone."""
+        return self.name.startswith(f"{DEVICE}-")
+
+    @property
     def label(self) -> str:
         """The name that workers are given for it."""
         if self.name == _AGENTS:
             return AGENT
-        return DEVICE if self.name.startswith(f"{DEVICE}-") else self.name
+        return DEVICE if self.of_machine else self.name
 
 
 @dataclass(frozen=True, slots=True)

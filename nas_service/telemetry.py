@@ -42,9 +42,11 @@ def configure(level: str, *, process: str, as_json: bool = False) -> None:
 
 def _rendered(as_json: bool) -> list[structlog.typing.Processor]:
     if as_json:
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    order = ["timestamp", "level", "event"]
-    return [structlog.processors.KeyValueRenderer(key_order=order, drop_missing=True)]
+        renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    else:
+        order = ["timestamp", "level", "event"]
+        renderer = structlog.processors.KeyValueRenderer(key_order=order, drop_missing=True)
+    return [structlog.processors.format_exc_info, renderer]
 
 
 @contextmanager

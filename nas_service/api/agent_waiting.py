@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Collection
 
@@ -35,7 +36,8 @@ class AgentsWaiting:
         mine = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(device_id, set()).add(mine)
         if self._watch is None:
-            self._watch = asyncio.create_task(self._keep_watch())
+            # for all: what it logs is of no one's request
+            self._watch = asyncio.create_task(self._keep_watch(), context=contextvars.Context())
         try:
             async with asyncio.timeout(max(0.0, timeout_s)):
                 await mine

@@ -82,7 +82,12 @@ class Guard:
             headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
             await answer(told, headers)(scope, receive, sent)
             return
-        await self._app({**scope, "method": "GET"} if heading else scope, receive, sent)
+        if not heading:
+            await self._app(scope, receive, sent)
+            return
+        asked = {**scope, "method": "GET"}
+        await self._app(asked, receive, sent)
+        scope["route"] = asked.get("route")
 
     def _refused(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
         host, origin = _of(scope, b"host") or "", _of(scope, b"origin")

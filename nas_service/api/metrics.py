@@ -14,19 +14,22 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nas_service import __version__
 from nas_service.errors import Unavailable
-from nas_service.queues import CONCURRENCY
+from nas_service.queues import CONCURRENCY, QUEUE_OF
 from nas_service.settings import Settings
 from nas_service.storage import agents, counts, jobs
 from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import Database, now
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-NO_ROUTE = "none"
-"""Of requests that were refused before a route was looked for, or that fit none."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+NO_ROUTE, OTHER, ABORTED = "none", "other", "aborted"
+"""Of requests that were refused before a route was looked for, fit none or asked for a file of the
+page; of methods that there are not; of what was never answered."""
 
 
 class Counted:
@@ -53,19 +56,20 @@ class Counted:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status = time.perf_counter(), ABORTED
 
         async def sent(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = str(message["status"])
             await send(message)
 
         try:
             await self._app(scope, receive, sent)
         finally:
             route, method = _route(scope), scope["method"]
-            self._requests.labels(method, route, str(status)).inc()
+            method = method if method in _METHODS else OTHER
+            self._requests.labels(method, route, status).inc()
             self._seconds.labels(method, route).observe(time.perf_counter() - began)
 
 
@@ -92,7 +96,7 @@ class State(Collector):
         up = GaugeMetricFamily("nas_database_up", "Whether the database answers.")
         try:
             found = list(self._asked())
-        except Unavailable:
+        except (Unavailable, SQLAlchemyError):  # away, or without tables yet
             up.add_metric((), 0.0)
             yield up
             return
@@ -110,16 +114,17 @@ class State(Collector):
             requests = counts.measurement_requests(session)
             deliveries = counts.open_deliveries(session)
         told = GaugeMetricFamily("nas_jobs", "Jobs that have not ended.", labels=("kind", "state"))
-        for (kind, state), n in by_state.items():
-            told.add_metric((kind, state), n)
+        for kind in QUEUE_OF:
+            for state in jobs.OPEN:
+                told.add_metric((kind, state), by_state.get((kind, state), 0))
         yield told
         told = GaugeMetricFamily(
             "nas_oldest_waiting_job_age_seconds",
-            "Age of the job of that kind that has waited longest for a worker.",
+            "Age of the job of that kind that has waited longest for a worker, 0 where none waits.",
             labels=("kind",),
         )
-        for kind, made_at in oldest.items():
-            told.add_metric((kind,), _seconds(at, made_at))
+        for kind in QUEUE_OF:
+            told.add_metric((kind,), _seconds(at, oldest.get(kind, at)))
         yield told
         told = GaugeMetricFamily("nas_workers", "Live workers by queue.", labels=("queue",))
         for queue in CONCURRENCY:

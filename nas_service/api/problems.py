@@ -102,7 +102,8 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
     @app.exception_handler(Exception)
     def unknown(request: Request, error: Exception) -> JSONResponse:
-        _log.error("unexpected error", path=request.url.path, error=repr(error))
+        told = {"path": request.url.path, "error": repr(error)}
+        _log.error("unexpected error", request=request.state.request_id, **told)
         return answer(
             problem(
                 HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -214,10 +214,11 @@ def migrate(
 ) -> None:
     """Bring the database's tables to the newest revision."""
     from nas_service.cli.serve import prepare
+    from nas_service.storage.session import shown_url
 
     settings = _settings(var_dir=var_dir)
     prepare(settings)
-    shown = settings.url.rpartition("@")[2]
+    shown = shown_url(settings.url)
     if as_json:
         output.show_json({"migrated": shown})
     else:

@@ -11,28 +11,33 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Literal
 
 import httpx
-from sqlalchemy import select, text
+from sqlalchemy import make_url, select, text
 
 from lookup_tables.runtimes.registry import runtime_versions
 from nas_service.engine import durable
 from nas_service.errors import NasError, NotFound, Unavailable
-from nas_service.queues import CONCURRENCY, queue_of
+from nas_service.queues import CONCURRENCY, QUEUE_OF, machine_queue, queue_of
 from nas_service.settings import Settings
 from nas_service.storage import counts, jobs
 from nas_service.storage.models import AgentRow, ArtifactRow, DeviceRow
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import Database, migrations, now
+from nas_service.storage.session import Database, migrations, now, shown_url
 
 State = Literal["ok", "warning", "fault"]
 _ROOMY = 5
 """How many times the least free space a disk has that is not told of."""
-_N_FILES, _N_FETCHED = 200, 20
-"""Stored files that are looked for, the newest first; where each has to be fetched, fewer."""
+_N_FILES = 200
+"""Stored files that are looked for, the newest first."""
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # not listened on
+"""Where this machine reaches what listens on all of its addresses."""
 _LONG_WAIT = timedelta(minutes=10)
+_N_WAITING = 1000
 _CLOCK_S = 1.0
 _BUSY = 0.5
 """Processes that want a core, for each core, beside which measuring is slow."""
@@ -91,19 +96,19 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
 
 def database(settings: Settings) -> Iterator[Finding]:
     """Whether it answers, is of this version, and keeps the same time."""
-    if not settings.database_url and not (settings.var_dir / "nas.sqlite").exists():
+    if _is_new(settings):
         yield Finding("database", "ok", "none yet: `nas serve` makes it")
         return
     stored = Database(settings.url, SERVICE)
     try:
         here, newest = migrations(stored)
-        shown = settings.url.rpartition("@")[2]
+        shown = shown_url(settings.url)
         if here != newest:
             advice = "`nas migrate` brings it to this version; no service may run meanwhile"
             yield Finding("database", "fault", f"{shown} is at {here}, not {newest}", advice)
             return
         yield Finding("database", "ok", f"{shown} is at {here}")
-        if settings.database_url:
+        if stored.engine.dialect.name == "postgresql":
             yield _clock(stored)
     finally:
         stored.close()
@@ -139,18 +144,16 @@ def files(settings: Settings) -> Iterator[Finding]:
     if not _has_database(settings):
         return
     stored, blobs = Database(settings.url, SERVICE), blobs_of(settings)
-    most = _N_FETCHED if settings.blobs_url else _N_FILES
     try:
         with stored.session() as session:
             query = select(ArtifactRow.name, ArtifactRow.sha256, ArtifactRow.size_bytes)
-            rows = session.execute(query.order_by(ArtifactRow.created_at.desc()).limit(most))
+            rows = session.execute(query.order_by(ArtifactRow.created_at.desc()).limit(_N_FILES))
             found = [(str(name), str(sha256), int(size)) for name, sha256, size in rows]
         wrong = []
         for name, sha256, size in found:
             try:
-                with blobs.local(sha256) as path:
-                    if path.stat().st_size != size:
-                        wrong.append(f"{name} has another size")
+                if blobs.size_bytes(sha256) != size:
+                    wrong.append(f"{name} has another size")
             except NotFound:
                 wrong.append(f"{name} is missing")
     finally:
@@ -171,22 +174,28 @@ def workers(settings: Settings) -> Iterator[Finding]:
     try:
         with stored.session() as session:
             served = {queue for one in jobs.live_workers(session).values() for queue in one}
-            oldest = counts.oldest_waiting(session)
+            measuring = {machine_queue(name) for name in jobs.machines(session)}
+            waiting = jobs.waiting_since(session, now() - _LONG_WAIT, _N_WAITING)
+            n_waiting = sum(counts.open_jobs(session).get((k, "queued"), 0) for k in QUEUE_OF)
     finally:
         stored.close()
     advice = "start `nas worker` (or `nas serve`); --queues says what it takes"
     if not served:
-        state: State = "fault" if oldest else "warning"
-        yield Finding("workers", state, f"none is alive; {len(oldest)} kinds of job wait", advice)
+        state: State = "fault" if n_waiting else "warning"
+        yield Finding("workers", state, f"none is alive; {n_waiting} jobs wait", advice)
         return
-    for queue in sorted(set(CONCURRENCY) - served):
-        yield Finding("workers", "warning", f"nobody takes what is for {queue}", advice)
+    for name in sorted(set(CONCURRENCY) - served):
+        yield Finding("workers", "warning", f"nobody takes what is for {name}", advice)
     yield Finding("workers", "ok", f"alive for {', '.join(sorted(served))}")
-    for kind, made_at in oldest.items():
-        waited = now() - made_at
-        if waited > _LONG_WAIT and queue_of(kind, {}).label not in served:
-            told = f"a {kind} job has waited {waited.total_seconds() / 60:.0f} minutes"
-            yield Finding("workers", "fault", told, advice)
+    stuck: dict[str, jobs.Job] = {}
+    for job in waiting:
+        queue = queue_of(job.kind, job.params)
+        if not (queue.name in measuring if queue.of_machine else queue.label in served):
+            stuck.setdefault(queue.name, job)
+    for name, job in stuck.items():
+        minutes = (now() - job.created_at).total_seconds() / 60
+        told = f"a {job.kind} job has waited {minutes:.0f} minutes for a worker on queue {name}"
+        yield Finding("workers", "fault", told, advice)
 
 
 def agents(settings: Settings) -> Iterator[Finding]:
@@ -215,18 +224,25 @@ def agents(settings: Settings) -> Iterator[Finding]:
 
 def api(settings: Settings) -> Iterator[Finding]:
     """Whether it answers where it should."""
-    url = f"http://{settings.host}:{settings.port}"
+    host = _ANYWHERE.get(settings.host, settings.host)
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{settings.port}"
+    named = settings.allowed_hosts.split(",")[0].strip()
     try:
-        answer = httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False)
-    except httpx.HTTPError as error:
+        headers = {"Host": named} if named else {}
+        answer = httpx.get(f"{url}/readyz", headers=headers, timeout=5.0, trust_env=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         advice = "start `nas serve`, or set NAS_HOST and NAS_PORT to where it listens"
         yield Finding("api", "warning", f"{url} does not answer: {error}", advice)
         return
-    if answer.status_code == 200:
+    if answer.status_code == HTTPStatus.OK:
         yield Finding("api", "ok", f"{url} answers")
-    else:
+    elif answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         advice = "its database does not answer it: see its log"
-        yield Finding("api", "fault", f"{url} is not ready ({answer.status_code})", advice)
+        yield Finding("api", "fault", f"{url} is not ready", advice)
+    else:
+        advice = "see whether what listens there is this service"
+        yield Finding("api", "warning", f"{url} answers {answer.status_code}", advice)
 
 
 def runtimes(settings: Settings) -> Iterator[Finding]:
@@ -263,9 +279,16 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+def _is_new(settings: Settings) -> bool:
+    """Whether the database is a file that nobody has made yet."""
+    parsed = make_url(settings.url)
+    file = parsed.database or ""
+    return parsed.get_backend_name() == "sqlite" and not Path(file).exists()
+
+
 def _has_database(settings: Settings) -> bool:
     """Whether there is one of this version to ask."""
-    if not settings.database_url and not (settings.var_dir / "nas.sqlite").exists():
+    if _is_new(settings):
         return False
     stored = Database(settings.url, SERVICE)
     try:

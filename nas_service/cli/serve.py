@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -22,13 +23,14 @@ from nas_service.processes import die_with_parent
 from nas_service.settings import Settings
 from nas_service.storage import tokens
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import Database, make_engine, migrate
+from nas_service.storage.session import Database, make_engine, migrate, shown_url
 from nas_service.telemetry import configure, logger
 
 if TYPE_CHECKING:
     from nas_service.api.app import Api
 
 _log = logger(__name__)
+_TAKEN = (errno.EAGAIN, errno.EACCES)
 _PATIENCE_S = 20.0
 _MAX_FAILURES = 3
 """A process that ends so often, each time within the patience above, will not do better."""
@@ -72,6 +74,8 @@ def serve(settings: Settings) -> int:
     die_with_parent()  # where the demo started it
     configure(settings.log_level, process="serve", as_json=settings.log_format == "json")
     require_free_port(settings.host, settings.port)
+    if settings.metrics_bind:
+        require_free_port(*settings.metrics_address, field="metrics_bind")
     settings.var_dir.mkdir(parents=True, exist_ok=True)
     with alone(settings):
         return _serve(settings)
@@ -87,7 +91,11 @@ def alone(settings: Settings) -> Iterator[None]:
     with (settings.var_dir / "service.lock").open("a+") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
+            if error.errno not in _TAKEN:  # a network folder, say, that has no locks
+                _log.warning("the data folder cannot be locked", reason=str(error))
+                yield
+                return
             handle.seek(0)
             who = handle.read().strip() or "another service"
             raise Conflict(
@@ -143,7 +151,7 @@ def _stop(processes: dict[str, subprocess.Popen[bytes]]) -> None:
             process.kill()
 
 
-def require_free_port(host: str, port: int) -> None:
+def require_free_port(host: str, port: int, *, field: str = "port") -> None:
     """Raise `Conflict` where something listens there: said at once, not after four starts."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -153,8 +161,8 @@ def require_free_port(host: str, port: int) -> None:
         except OSError as error:
             raise Conflict(
                 f"port {port} of {host} cannot be used: {error.strerror or error}; choose another "
-                "one with --port",
-                field="port",
+                f"one with {'--port' if field == 'port' else f'NAS_{field.upper()}'}",
+                field=field,
             ) from error
 
 
@@ -204,7 +212,7 @@ def _database_errors(settings: Settings) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         first = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        shown = settings.url.rpartition("@")[2]
+        shown = shown_url(settings.url)
         raise Unavailable(f"the database {shown} cannot be used: {first}") from error
 
 

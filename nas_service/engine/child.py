@@ -18,7 +18,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import connection
@@ -26,7 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from nas_service.errors import Cancelled, NasError, StepFailed, Unavailable, from_dict
+from nas_service.telemetry import configure, logger, within
 
+_log = logger(__name__)
 Json = dict[str, Any]
 Progress = Callable[[float, str], None]
 Task = Callable[[Json, Progress], Json]
@@ -168,16 +169,33 @@ def _work(module: str, function: str, given: str, answers: connection.Connection
         send({"progress": round(fraction, 4), "message": message})
 
     try:
-        work: Task = getattr(importlib.import_module(module), function)
-        answer: Json = {"result": work(json.loads(given), report)}
-    except NasError as error:
-        answer = {"error": error.as_dict()}
-    except MemoryError:
-        answer = {"error": Unavailable("not enough memory for this step").as_dict()}
+        params: Json = json.loads(given)
+        _configure_logs(params.get("settings", {}))
+        with within(job=str(params.get("job_id", ""))):
+            answer: Json = _answer(module, function, params, report)
     except Exception as error:  # noqa: BLE001  # the border of the process: it has to answer
-        traceback.print_exc()
         answer = {"error": StepFailed(f"{type(error).__name__}: {error}").as_dict()}
     send(answer)
+
+
+def _configure_logs(settings: Json) -> None:
+    """As the worker's; what libraries inform of is left out, as they have much to say."""
+    level = settings.get("log_level", "WARNING")
+    as_json = settings.get("log_format") == "json"
+    configure("WARNING" if level == "INFO" else level, process="step", as_json=as_json)
+
+
+def _answer(module: str, function: str, params: Json, report: Progress) -> Json:
+    try:
+        work: Task = getattr(importlib.import_module(module), function)
+        return {"result": work(params, report)}
+    except NasError as error:
+        return {"error": error.as_dict()}
+    except MemoryError:
+        return {"error": Unavailable("not enough memory for this step").as_dict()}
+    except Exception as error:  # noqa: BLE001  # the border of the process: it has to answer
+        _log.error("step broke", exc_info=True)
+        return {"error": StepFailed(f"{type(error).__name__}: {error}").as_dict()}
 
 
 def _end_with_worker() -> None:

@@ -126,11 +126,6 @@ def pending_executors() -> set[str]:
     return {row.executor_id for row in rows if row.executor_id}
 
 
-def stop(drain_s: int) -> None:
-    """Take no more work and wait that long for steps to end."""
-    DBOS.destroy(workflow_completion_timeout_sec=drain_s)
-
-
 class Client:
     """Enqueues workflows by name; runs none and imports none."""
 

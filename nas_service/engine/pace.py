@@ -1,8 +1,10 @@
 """How often queues are looked at: often while there is work, seldom while there is none.
 
-A look at a queue is a few queries, and a worker has half a dozen queues. Whoever enqueues makes
-all of them quick; a worker that finds no work for a while makes them slow again. A job that comes
-to idle workers is so begun within `IDLE_POLL_S`, and all that follow it at once.
+A look at a queue is a few queries, and a worker has half a dozen queues. Whoever enqueues has all
+of them looked at often; a worker that finds no work twice in a row has them looked at seldom. The
+engine makes intervals longer at once and shorter by a tenth a look: a job that comes to idle
+workers begins within `IDLE_POLL_S`, those that follow it within less and less, and after some eight
+seconds all are begun within `POLL_S` again.
 """
 
 from __future__ import annotations
@@ -10,15 +12,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from dbos import DBOS, DBOSClient, Queue
+from dbos import DBOS, DBOSClient, Queue, error
+from sqlalchemy.exc import SQLAlchemyError
+
+from nas_service.telemetry import logger
+
+_log = logger(__name__)
 
 POLL_S = 0.25
-IDLE_POLL_S = 2.0
+IDLE_POLL_S = 1.0
 OLD_POLL_S = 30.0
 """For queues that only an earlier version put jobs on."""
 _LOOK_EVERY_S = 10.0
 _HURRIED_S = 5.0
-"""After this long queues may be slow again, and whoever enqueues has to see to it."""
+"""Within this none has become slow: that takes two looks of a worker."""
 
 
 class Pace:
@@ -27,6 +34,7 @@ class Pace:
     def __init__(self, queues: Iterable[str]) -> None:
         self._queues = tuple(queues)
         self._looked = time.monotonic()
+        self._was_idle = False
 
     def keep(self) -> None:
         """Set the queues' pace; nothing is asked where that was done not long ago."""
@@ -38,6 +46,9 @@ class Pace:
                 status=["ENQUEUED", "PENDING"], limit=1, load_input=False, load_output=False
             )
         )
+        slow, self._was_idle = self._was_idle and not busy, not busy
+        if not (busy or slow):
+            return  # work may be on its way
         for name in self._queues:
             queue = DBOS.retrieve_queue(name)
             if queue is not None:
@@ -53,13 +64,20 @@ class Hurry:
         self._hurried: float | None = None
 
     def __call__(self) -> None:
-        """Make all queues quick, unless that was done a moment ago."""
+        """Have all queues looked at often, unless that was seen to a moment ago.
+
+        What was enqueued is there, whether or not this works.
+        """
         if self._hurried is not None and time.monotonic() - self._hurried < _HURRIED_S:
             return
-        self._hurried = time.monotonic()
-        for queue in self._client.list_queues():
-            if queue.name not in self._but:
-                _set(queue, POLL_S)
+        try:
+            for queue in self._client.list_queues():
+                if queue.name not in self._but:
+                    _set(queue, POLL_S)
+        except (SQLAlchemyError, error.DBOSException) as failed:
+            _log.warning("queues stay slow", reason=str(failed))
+        else:
+            self._hurried = time.monotonic()
 
 
 def _set(queue: Queue, every_s: float) -> None:

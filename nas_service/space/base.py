@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookup_tables.blocks import Block
-from nas_service.errors import InvalidSpec
+from nas_service.errors import Conflict, InvalidSpec
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -237,7 +237,12 @@ def input_size(space: SearchSpace, genotype: IntArray) -> int:
 
 
 def describe(space: SearchSpace, genotype: Sequence[int] | IntArray) -> dict[str, Any]:
-    """An architecture as plain JSON values: the space, and each decision's value by name."""
+    """An architecture as plain JSON values: the space, and each decision's value by name.
+
+    Raises:
+        Conflict: it was stored when the space had other decisions.
+    """
+    require_decisions(space, len(genotype))
     return {
         "space": space.name,
         space.sample.name: space.sample.as_dict(),
@@ -246,6 +251,16 @@ def describe(space: SearchSpace, genotype: Sequence[int] | IntArray) -> dict[str
             for decision, index in zip(space.decisions, genotype, strict=True)
         },
     }
+
+
+def require_decisions(space: SearchSpace, n: int) -> None:
+    """Raise `Conflict` where genotypes of `n` decisions are of another version of a space."""
+    if n != len(space.decisions):
+        raise Conflict(
+            f"these networks are of an earlier version of space {space.name}, which had {n} "
+            f"decisions; it has {len(space.decisions)}",
+            field="space",
+        )
 
 
 def parse(space: SearchSpace, values: Mapping[str, Any]) -> IntArray:

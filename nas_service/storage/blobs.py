@@ -37,6 +37,10 @@ class BlobStore(Protocol):
         """
         ...
 
+    def size_bytes(self, sha256: str) -> int:
+        """How large the blob is that the store itself has; `NotFound` where it has none."""
+        ...
+
     def discard(self, keep: Collection[str]) -> int: ...
 
 
@@ -89,6 +93,11 @@ class FileBlobs:
         if not place.exists():
             raise NotFound(f"no blob {sha256}")
         yield place
+
+    def size_bytes(self, sha256: str) -> int:
+        """See `BlobStore.size_bytes`."""
+        with self.local(sha256) as path:
+            return path.stat().st_size
 
     def discard(self, keep: Collection[str]) -> int:
         """Remove every blob that is not in `keep`; returns how many."""

@@ -264,20 +264,26 @@ def unfinished(session: Session) -> list[Job]:
 
 def unfinished_after(
     session: Session, after: str, stored_before: datetime, limit: int
-) -> list[str]:
-    """Ids of jobs below no other that have not ended, from the one after `after` on."""
+) -> list[tuple[str, str | None]]:
+    """Jobs that have not ended, from the one after `after` on: ids, each with the job above it.
+
+    Those below no other are not asked for here, as databases would go by that: most jobs that have
+    ended are such.
+    """
     query = (
-        select(JobRow.id)
-        .where(
-            JobRow.state.in_(OPEN),
-            JobRow.parent.is_(None),
-            JobRow.created_at < stored_before,
-            JobRow.id > after,
-        )
+        select(JobRow.id, JobRow.parent)
+        .where(JobRow.state.in_(OPEN), JobRow.created_at < stored_before, JobRow.id > after)
         .order_by(JobRow.id)
         .limit(limit)
     )
-    return list(session.scalars(query))
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def waiting_since(session: Session, at: datetime, limit: int) -> list[Job]:
+    """Jobs that have waited for a worker since before then, the oldest first."""
+    query = select(JobRow).where(JobRow.state == "queued", JobRow.created_at <= at)
+    query = query.order_by(JobRow.created_at, JobRow.id).limit(limit)
+    return [value_of(Job, row) for row in session.scalars(query)]
 
 
 def count_by_state(session: Session) -> dict[str, int]:

@@ -97,6 +97,14 @@ class RemoteBlobs:
         os.utime(copy)
         yield copy
 
+    def size_bytes(self, sha256: str) -> int:
+        """See `BlobStore.size_bytes`: copies here do not count."""
+        with self._reached():
+            try:
+                return int(self._system.size(self._place(sha256)) or 0)
+            except FileNotFoundError as error:
+                raise NotFound(f"no blob {sha256}") from error
+
     def discard(self, keep: Collection[str]) -> int:
         """See `BlobStore.discard`; copies here go with the store's."""
         removed = 0

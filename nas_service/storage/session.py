@@ -131,6 +131,13 @@ def migrate(url: str, to: str = "head") -> None:
         raise InvalidSpec(f"NAS_DATABASE_URL is no database: {error}") from error
 
 
+def shown_url(url: str) -> str:
+    """A database as it may be printed: without user, password and options."""
+    parsed = make_url(url)
+    where = "" if parsed.host is None else f"{parsed.host}:{parsed.port or 5432}/"
+    return f"{where}{parsed.database or ''}"
+
+
 def migrations(database: Database) -> tuple[str | None, str | None]:
     """The revision that a database's tables are of, None where there are none, and the newest.
 

@@ -37,13 +37,15 @@ class LostJobs:
         stored_before = now() - timedelta(seconds=_HANDOVER_S)
         with self._database.session() as session:
             found = jobs.unfinished_after(session, self._after, stored_before, AT_ONCE)
-        if found:
-            self._client = self._client or durable.Client(self._engine_url)
-            known = self._client.known(found)
-            for job_id in found:
-                if job_id not in known:
-                    self._enqueue(self._client, job_id)
-        self._after = found[-1] if len(found) == AT_ONCE else ""
+        self._after = found[-1][0] if len(found) == AT_ONCE else ""
+        names = [job_id for job_id, parent in found if parent is None]
+        if not names:
+            return
+        self._client = self._client or durable.Client(self._engine_url)
+        known = self._client.known(names)
+        for job_id in names:
+            if job_id not in known:
+                self._enqueue(self._client, job_id)
 
     def _enqueue(self, client: durable.Client, job_id: str) -> None:
         with self._database.session() as session:
@@ -51,4 +53,7 @@ class LostJobs:
         if job.state in jobs.FINAL:
             return
         _log.warning("enqueueing a job that was lost", job=job.id)
-        client.enqueue(job.kind, queue_of(job.kind, job.params), job.id, job.params)
+        try:
+            client.enqueue(job.kind, queue_of(job.kind, job.params), job.id, job.params)
+        except Exception as error:  # noqa: BLE001  # one that cannot be holds up no other
+            _log.error("not enqueued", job=job.id, reason=str(error))

@@ -14,13 +14,16 @@ from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from structlog.testing import capture_logs
 
 from lookup_tables.target import Device
 from nas_service.api.app import create_app
-from nas_service.api.metrics import NO_ROUTE, Counted, State
+from nas_service.api.metrics import NO_ROUTE, OTHER, Counted, State
 from nas_service.cli.serve import prepare
 from nas_service.settings import Settings
-from nas_service.storage import agents, devices, jobs
+from nas_service.storage import agents, counts, devices, jobs
 from nas_service.storage.models import AgentRow, JobRow
 from nas_service.storage.session import Database, now
 from tests.service import Service
@@ -72,6 +75,8 @@ def test_requests_are_counted_by_the_pattern_of_their_route(
     for number in range(3):
         assert api.get(f"/v1/jobs/job_{number}").status_code == 404
     assert api.get("/healthz").status_code == 200
+    assert api.head("/readyz").status_code == 200
+    assert api.request("BREW", "/healthz").status_code == 405
     assert api.get("/no/such/place").status_code == 404
     assert api.get("/healthz", headers={"Host": "elsewhere.example"}).status_code == 403
     assert api.get("/v1/searches/srch_1/front").status_code == 404
@@ -82,6 +87,10 @@ def test_requests_are_counted_by_the_pattern_of_their_route(
 
     assert requests("/v1/jobs/{job_id}", "404") == 3
     assert requests("/healthz", "200") == 1
+    heads = {"method": "HEAD", "route": "/readyz", "status": "200"}
+    assert _of(told, "nas_http_requests_total", **heads) == 1
+    methods = {dict(labels).get("method") for _, labels in told}
+    assert methods == {None, "GET", "HEAD", OTHER}
     assert requests(NO_ROUTE, "404") == 1
     assert requests(NO_ROUTE, "403") == 1
     assert requests("/v1/searches/{search_id}/front", "404") == 1
@@ -110,7 +119,7 @@ def test_what_waits_is_told_by_kind(settings: Settings, registry: CollectorRegis
             row = session.get_one(AgentRow, board.id)
             row.seen_at = seen_at
     told = _told(registry)
-    found = {labels: n for (name, labels), n in told.items() if name == "nas_jobs"}
+    found = {labels: n for (name, labels), n in told.items() if name == "nas_jobs" and n}
     assert found == {
         frozenset({("kind", "search"), ("state", "queued")}): 1,
         frozenset({("kind", "search"), ("state", "running")}): 1,
@@ -118,6 +127,8 @@ def test_what_waits_is_told_by_kind(settings: Settings, registry: CollectorRegis
     }
     age_s = _of(told, "nas_oldest_waiting_job_age_seconds", kind="search")
     assert 100 <= age_s < 160
+    assert _of(told, "nas_oldest_waiting_job_age_seconds", kind="profile") == 0
+    assert _of(told, "nas_jobs", kind="profile", state="queued") == 0
     assert _of(told, "nas_workers", queue="cpu") == 2
     assert _of(told, "nas_workers", queue="gpu") == 1
     assert _of(told, "nas_workers", queue="device") == 0
@@ -127,9 +138,21 @@ def test_what_waits_is_told_by_kind(settings: Settings, registry: CollectorRegis
     database.close()
 
 
-def test_a_database_that_is_away_is_told_and_breaks_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("why", ["away", "no tables", "too busy"])
+def test_a_database_that_does_not_answer_is_told_and_breaks_nothing(
+    why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a folder cannot be opened; one without tables is another error on PostgreSQL
+    url = f"sqlite:///{tmp_path}" if why == "away" else f"sqlite:///{tmp_path / 'nas.sqlite'}"
+    errors = {"no tables": ProgrammingError("select", {}, Exception()), "too busy": PoolTimeout()}
+    if why in errors:
+
+        def broken(_: object) -> None:
+            raise errors[why]
+
+        monkeypatch.setattr(counts, "open_jobs", broken)
     registry = CollectorRegistry()
-    registry.register(State(Database(f"sqlite:///{tmp_path / 'none' / 'nas.sqlite'}"), 120.0))
+    registry.register(State(Database(url), 120.0))
     told = _told(registry)
     assert _of(told, "nas_database_up") == 0
     assert {name for name, _ in told} == {"nas_build_info", "nas_database_up"}
@@ -164,8 +187,32 @@ def test_they_are_served_beside_the_api_and_logs_are_json(tmp_path: Path) -> Non
         assert _of(told, "nas_workers", queue="control") == 1
         assert sum(n for (name, _), n in told.items() if name == "nas_http_requests_total") > 0
         assert httpx.get(f"{service.url}/metrics").status_code == 404
+        (tmp_path / "bad.npz").write_bytes(b"no archive")
+        job = service.client.upload_dataset("bad", tmp_path / "bad.npz")["job"]["id"]
+        service.wait_until(lambda: service.client.job(job)["state"] == "failed", 60)
         lines = [json.loads(line) for line in service.log().splitlines()]
+        (failed,) = [one for one in lines if one["event"] == "job failed"]
+        assert failed["job"] == job
         ready = [one for one in lines if one["event"] == "worker ready"]
         assert {"timestamp", "level", "process", "executor", "queues"} <= set(ready[0])
     finally:
         service.stop()
+
+
+def test_what_breaks_names_its_request_in_the_log(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("broken on purpose")
+
+    monkeypatch.setattr(jobs, "list_jobs", broken)
+    with (
+        TestClient(
+            create_app(settings), base_url="http://127.0.0.1:8000", raise_server_exceptions=False
+        ) as client,
+        capture_logs() as logs,
+    ):
+        answer = client.get("/v1/jobs")
+    assert answer.status_code == 500
+    (line,) = [one for one in logs if one["event"] == "unexpected error"]
+    assert line["request"] == answer.headers["x-request-id"]

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import update
 
+from nas_service.api.app import create_app
+from nas_service.cli import doctor_checks
 from nas_service.cli.serve import prepare
 from nas_service.settings import Settings
 from nas_service.storage import artifacts, jobs
 from nas_service.storage.models import JobRow
 from nas_service.storage.remote_blobs import blobs_of
-from nas_service.storage.session import Database, migrate, now
+from nas_service.storage.session import Database, migrate, now, shown_url
 from tests.service import Service
 
 Found = dict[str, list[dict[str, Any]]]
@@ -117,7 +120,8 @@ def test_work_that_nobody_takes_is_a_fault(prepared_dir: Path) -> None:
     database.close()
     code, found = _doctor(prepared_dir)
     (fault,) = _faults(found)
-    assert (code, fault["found"]) == (1, "a search job has waited 42 minutes")
+    assert code == 1
+    assert fault["found"] == "a search job has waited 42 minutes for a worker on queue control"
     warned = {one["found"] for one in found["workers"] if one["state"] == "warning"}
     assert "nobody takes what is for gpu" in warned
 
@@ -143,3 +147,52 @@ def test_what_is_broken_is_named(prepared_dir: Path, broken: str, check: str, sa
     assert (code, fault["check"]) == (1, check)
     assert said in fault["found"]
     assert fault["advice"]
+
+
+def test_a_service_is_asked_by_a_name_that_it_answers_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(var_dir=tmp_path / "var", allowed_hosts="nas.example,other.example")
+    prepare(settings)
+    with TestClient(create_app(settings)) as client:
+
+        def get(url: str, headers: dict[str, str], **_: Any) -> Any:
+            return client.get(url, headers=headers)
+
+        monkeypatch.setattr("nas_service.cli.doctor_checks.httpx.get", get)
+        (found,) = doctor_checks.api(settings)
+    assert (found.state, found.found) == ("ok", "http://127.0.0.1:8000 answers")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("::1", "http://[::1]:1"),
+        ("::", "http://[::1]:1"),
+        ("0.0.0.0", "http://127.0.0.1:1"),  # noqa: S104  # nothing listens
+    ],
+)
+def test_what_listens_everywhere_is_asked_here(host: str, url: str, tmp_path: Path) -> None:
+    (found,) = doctor_checks.api(Settings(var_dir=tmp_path, host=host, port=1))
+    assert found.state == "warning"
+    assert url in found.found
+
+
+def test_sqlite_by_its_url_is_looked_at_and_not_made(tmp_path: Path) -> None:
+    file = tmp_path / "own" / "nas.sqlite"
+    url = {"NAS_DATABASE_URL": f"sqlite:///{file}"}
+    code, found = _doctor(tmp_path / "var", **url)
+    assert (code, _faults(found)) == (0, [])
+    assert not file.parent.exists()
+    migrate(url["NAS_DATABASE_URL"])
+    code, found = _doctor(tmp_path / "var", **url)
+    assert [one["state"] for one in found["database"]] == ["ok"]
+
+
+def test_no_password_is_printed() -> None:
+    for url in (
+        "postgresql://me:secret@db.example/nas",
+        "postgresql+psycopg://db.example:5432/nas?user=me&password=secret",
+    ):
+        assert shown_url(url) == "db.example:5432/nas"
+    assert shown_url("sqlite:////data/nas.sqlite") == "/data/nas.sqlite"

@@ -28,6 +28,7 @@ from nas_service.compression.weight_sharing import entropy_coded, pack
 from nas_service.engine.child import Progress
 from nas_service.errors import Unsupported
 from nas_service.jobs.params import CompressionJob
+from nas_service.learning.augmentations import NONE
 from nas_service.learning.base import Data, Split
 from nas_service.lineage import lineage
 from nas_service.networks.export import export, export_program
@@ -86,7 +87,7 @@ def _try(recipe: Recipe, network: nn.Module, data: Data, size: int) -> None:
     """Raise what passes that remove channels would, before hours of training."""
     tried = PassContext(data, size, seed=0)
     for step in recipe.torch_steps:
-        if step.options.get("augment", "none") != "none":
+        if step.options.get("augment", NONE) != NONE:
             some = data.train.inputs[:1]
             data.varied(some, torch.Generator().manual_seed(0), str(step.options["augment"]))
         if step.name in STRUCTURED:

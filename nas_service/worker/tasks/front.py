@@ -23,7 +23,7 @@ from nas_service.search.candidates import Candidates, candidates_of, front_of
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.spec import SearchSpec
-from nas_service.space.base import FloatArray, IntArray, SearchSpace
+from nas_service.space.base import FloatArray, IntArray, SearchSpace, require_decisions
 from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.storage import datasets, searches, supernets
 from nas_service.storage.datasets import StoredDataset
@@ -244,6 +244,8 @@ def evaluated_before(context: Context, search: StoredSearch, space: SearchSpace)
         while before is not None:
             earlier.extend(searches.evaluations_of(session, before))
             before = searches.get_search(session, before).reopens
+    for one in earlier[:1]:
+        require_decisions(space, len(one.genotype.architecture))
     return _together(known, _new(earlier, known[0]))
 
 

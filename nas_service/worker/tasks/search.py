@@ -39,7 +39,8 @@ CARD_GROWTH = 1.25
 
 
 STORE_GROWTH = 1.02
-"""So is its front, with all candidates: what is stored in all grows as the candidates do."""
+"""A front, with all candidates, is stored when there are so many times the evaluations of the last
+one: what is stored in all grows as the candidates do."""
 
 
 def is_front_due(n: int, n_stored: int) -> bool:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lookup_tables.blocks.front_end import FrontEndBlock
+from nas_service.errors import Conflict
 from nas_service.learning.signals.window import Window
-from nas_service.space.base import IntArray
+from nas_service.space.base import IntArray, describe
 from nas_service.space.sampling import uniform
 from nas_service.space.temporal import TemporalSpace
 
@@ -73,3 +74,9 @@ def test_a_raw_window_is_one_network_whatever_its_frames() -> None:
         assert [node.block for node in space.wire(rows[0])] == [
             node.block for node in space.wire(told[0])
         ]
+
+
+def test_networks_of_an_earlier_version_are_refused_by_name() -> None:
+    space = TemporalSpace(Window(8000, 1, 4))
+    with pytest.raises(Conflict, match="earlier version of space temporal, which had 18 decisions"):
+        describe(space, space.smallest()[:-1])

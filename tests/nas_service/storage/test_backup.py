@@ -114,7 +114,7 @@ def test_a_damaged_backup_is_named_and_nothing_is_put_back(
 
 def test_a_folder_that_is_used_is_left_alone(settings: Settings, tmp_path: Path) -> None:
     back_up(settings, tmp_path / "backup")
-    with pytest.raises(Conflict, match="has nas[.]sqlite already"):
+    with pytest.raises(Conflict, match=r"has nas\.sqlite already"):
         put_back(tmp_path / "backup", settings)
     with pytest.raises(Conflict, match="is there already"):
         back_up(settings, tmp_path / "backup")

@@ -49,6 +49,18 @@ def test_what_is_put_is_read_back_whatever_machine_put_it(tmp_path: Path, blobs:
     assert list((tmp_path / "other" / "blob-cache").glob("??/*"))
 
 
+def test_a_size_is_the_store_s_own(tmp_path: Path, blobs: BlobStore) -> None:
+    for store in (blobs, FileBlobs(tmp_path / "files")):
+        store.put_bytes(b"abc")
+        assert store.size_bytes(ABC) == 3
+    with blobs.local(ABC):  # there is a copy here now
+        pass
+    fsspec.filesystem("memory").rm_file(f"/nas/{ABC[:2]}/{ABC}")
+    for store in (blobs, FileBlobs(tmp_path / "none")):
+        with pytest.raises(NotFound, match=f"no blob {ABC}"):
+            store.size_bytes(ABC)
+
+
 def test_what_is_not_there_and_what_arrives_damaged_are_named(blobs: BlobStore) -> None:
     with pytest.raises(NotFound, match=f"no blob {ABC}"), blobs.local(ABC):
         pass

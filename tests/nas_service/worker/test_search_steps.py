@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -196,6 +197,34 @@ def test_fronts_are_stored_as_often_as_they_grow_and_at_the_end(
     assert [one.batch for one in told] == [0, 0, 1, 1, 2, 2, 3, 3]
     stored = list(dict.fromkeys(one["n_evaluations"] for one in fronts))
     assert stored == [2, 6, 8]  # of 4 it is not three times as many, of 8 the search is over
+
+
+def test_a_search_that_ends_early_stores_its_last_front(
+    worker: Inline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_task, "STORE_GROWTH", 3.0)
+    whole = search_task.run
+
+    def cut_short(*given: Any, on_batch: Any, **named: Any) -> Any:
+        """As when the front has not grown for long: after a batch whose front is not due."""
+
+        def once_more(batch: Any) -> bool:
+            on_batch(batch)
+            return bool(batch[0].batch == 0)
+
+        return whole(*given, on_batch=once_more, **named)
+
+    monkeypatch.setattr(search_task, "run", cut_short)
+    search_id, outcome = worker.search(toy_search(precisions=("fp32",), measuring_budget=0))
+    assert outcome == {"state": "succeeded", "problem": None}
+    with worker.context.database.session() as session:
+        n_told = len(searches.evaluations_of(session, search_id))
+        fronts = [json.loads(body) for body, _ in searches.front_bodies(session, search_id)]
+        (candidates,) = [searches.candidates_of(session, search_id)]
+    assert n_told == 4
+    assert list(dict.fromkeys(one["n_evaluations"] for one in fronts)) == [2, 4]
+    assert candidates is not None
+    assert candidates.revision == fronts[-1]["revision"]
 
 
 def test_what_is_stored_of_a_long_search_grows_as_its_candidates_do() -> None:
