@@ -10,6 +10,7 @@ import importlib
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -119,20 +120,21 @@ class _Sum:
 
 
 class _Integral:
-    """Power of rails, read every few milliseconds and added up in a thread."""
+    """Power of rails, read every few milliseconds and added up in a thread that ends with it."""
 
     def __init__(self, rails: list[tuple[Path, Path]], every_s: float = 0.005) -> None:
         self._rails = rails
-        self._every_s = every_s
         self._joules = 0.0
         self._at = time.monotonic()
         self._lock = threading.Lock()
-        threading.Thread(target=self._keep, name="power-meter", daemon=True).start()
-
-    def _keep(self) -> None:
-        while True:
-            time.sleep(self._every_s)
-            self()
+        ended = threading.Event()
+        weakref.finalize(self, ended.set)
+        threading.Thread(
+            target=_keep_adding,
+            args=(weakref.ref(self), ended, every_s),
+            name="power-meter",
+            daemon=True,
+        ).start()
 
     def __call__(self) -> float:
         watts = sum((_number(v) or 0.0) * (_number(a) or 0.0) * 1e-6 for v, a in self._rails)
@@ -141,6 +143,17 @@ class _Integral:
             self._joules += watts * (now - self._at)
             self._at = now
             return self._joules
+
+
+def _keep_adding(
+    meter: Callable[[], _Integral | None], ended: threading.Event, every_s: float
+) -> None:
+    while not ended.wait(every_s):
+        there = meter()
+        if there is None:
+            return
+        there()
+        del there  # or it would never go
 
 
 def _text(path: Path) -> str | None:

@@ -1,5 +1,7 @@
 """What a machine shows of itself, read from folders laid out as Linux does."""
 
+import gc
+import threading
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,23 @@ def test_a_jetson_rail_is_integrated(tmp_path: Path) -> None:
     time.sleep(0.2)
     joules, spent = meter() - before, time.monotonic() - at
     assert joules == pytest.approx(10.0 * spent, rel=0.1)  # 5 V times 2 A are 10 W
+
+
+def test_a_meter_that_nobody_has_any_more_stops_reading(tmp_path: Path) -> None:
+    folder = "sys__bus__i2c__drivers__ina3221__1-0040__hwmon__hwmon3__"
+    rail = {"in1_label": "VDD_IN", "in1_input": "5000", "curr1_input": "2000"}
+    _write(tmp_path, **{f"{folder}{name}": text for name, text in rail.items()})
+
+    def reading() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name == "power-meter"]
+
+    before = reading()
+    meter = find_meter(tmp_path)
+    (thread,) = set(reading()) - set(before)
+    del meter
+    gc.collect()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
 
 
 def test_energy_of_a_run_is_the_meters_over_the_runs() -> None:
