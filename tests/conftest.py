@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape
@@ -21,6 +22,9 @@ from nas_service.space.mbconv import MbconvSpace
 from tests.prepared import prepared_folder
 from tests.tools import lacks
 from tests.toy_search import save_toy_arrays
+
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # how fast inputs are made is the machine's business
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
