@@ -3,8 +3,8 @@
 A look at a queue is a few queries, and a worker has half a dozen queues. Whoever enqueues has all
 of them looked at often; a worker that finds no work twice in a row has them looked at seldom. The
 engine makes intervals longer at once and shorter by a tenth a look: a job that comes to idle
-workers begins within `IDLE_POLL_S`, those that follow it within less and less, and after some eight
-seconds all are begun within `POLL_S` again.
+workers begins within `IDLE_POLL_S`, those that follow it within less and less, and after some
+seventeen seconds all are begun within `POLL_S` again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nas_service.telemetry import logger
 _log = logger(__name__)
 
 POLL_S = 0.25
-IDLE_POLL_S = 1.0
+IDLE_POLL_S = 2.0
 OLD_POLL_S = 30.0
 """For queues that only an earlier version put jobs on."""
 _LOOK_EVERY_S = 10.0
