@@ -67,8 +67,8 @@ def _waiting(var_dir: Path, n: int, seconds: float, n_tasks: int) -> list[Row]:
         for device_id in list(tokens)[:n_tasks]:
             stored = time.time()
             _add_task(database, device_id)
-            told, at = ours.recv()
-            assert told == device_id, "another agent was given the task"
+            taken_by, at = ours.recv()
+            assert taken_by == device_id, "another agent was given the task"
             waited.append(at - stored)
         asking.terminate()
         asking.join()
@@ -98,8 +98,8 @@ def _add_task(database: Database, device_id: str) -> None:
         )
 
 
-def _ask(port: int, tokens: dict[str, str], told: Connection) -> None:
-    """Be all of the agents; tells whose task came, and when."""
+def _ask(port: int, tokens: dict[str, str], results: Connection) -> None:
+    """Be all of the agents; sends whose task came, and when."""
 
     async def agent(device_id: str, token: str, after_s: float) -> None:
         await asyncio.sleep(after_s)
@@ -115,7 +115,7 @@ def _ask(port: int, tokens: dict[str, str], told: Connection) -> None:
             answer = (await reader.readuntil(b"\r\n\r\n")).lower()
             status = answer.split(b" ", 2)[1]
             if status == b"200":
-                told.send((device_id, time.time()))
+                results.send((device_id, time.time()))
                 return
             if status != b"204":
                 raise RuntimeError(f"answered {status.decode()}")

@@ -113,39 +113,41 @@ class State(Collector):
             seen = counts.agents_seen_at(session)
             requests = counts.measurement_requests(session)
             deliveries = counts.open_deliveries(session)
-        told = GaugeMetricFamily("nas_jobs", "Jobs that have not ended.", labels=("kind", "state"))
+        family = GaugeMetricFamily(
+            "nas_jobs", "Jobs that have not ended.", labels=("kind", "state")
+        )
         for kind in QUEUE_OF:
             for state in jobs.OPEN:
-                told.add_metric((kind, state), by_state.get((kind, state), 0))
-        yield told
-        told = GaugeMetricFamily(
+                family.add_metric((kind, state), by_state.get((kind, state), 0))
+        yield family
+        family = GaugeMetricFamily(
             "nas_oldest_waiting_job_age_seconds",
             "Age of the job of that kind that has waited longest for a worker, 0 where none waits.",
             labels=("kind",),
         )
         for kind in QUEUE_OF:
-            told.add_metric((kind,), _seconds(at, oldest.get(kind, at)))
-        yield told
-        told = GaugeMetricFamily("nas_workers", "Live workers by queue.", labels=("queue",))
+            family.add_metric((kind,), _seconds(at, oldest.get(kind, at)))
+        yield family
+        family = GaugeMetricFamily("nas_workers", "Live workers by queue.", labels=("queue",))
         for queue in CONCURRENCY:
-            told.add_metric((queue,), sum(queue in one for one in workers.values()))
-        yield told
-        told = GaugeMetricFamily(
+            family.add_metric((queue,), sum(queue in one for one in workers.values()))
+        yield family
+        family = GaugeMetricFamily(
             "nas_agents", "Devices' agents, heard of lately or not.", labels=("state",)
         )
         heard = sum(one is not None and _seconds(at, one) <= self._patience_s for one in seen)
-        told.add_metric(("reachable",), heard)
-        told.add_metric(("silent",), len(seen) - heard)
-        yield told
-        told = GaugeMetricFamily(
+        family.add_metric(("reachable",), heard)
+        family.add_metric(("silent",), len(seen) - heard)
+        yield family
+        family = GaugeMetricFamily(
             "nas_measurement_requests", "What agents are asked to measure.", labels=("state",)
         )
         for state in agents.OPEN:
-            told.add_metric((state,), requests.get(state, 0))
-        yield told
-        told = GaugeMetricFamily("nas_webhook_deliveries_open", "Deliveries not yet heard.")
-        told.add_metric((), deliveries)
-        yield told
+            family.add_metric((state,), requests.get(state, 0))
+        yield family
+        family = GaugeMetricFamily("nas_webhook_deliveries_open", "Deliveries not yet heard.")
+        family.add_metric((), deliveries)
+        yield family
 
 
 def _seconds(at: datetime, since: datetime) -> float:

@@ -21,7 +21,7 @@ def backup(
     from nas_service.settings import Settings
     from nas_service.storage.backup import back_up  # --help need not wait for it
 
-    made = back_up(Settings(), out, _tell)
+    made = back_up(Settings(), out, _print_progress)
     output.tell(
         f"backed up to {out}: databases of revision {made.revision} and {made.n_files} files of "
         f"{made.n_bytes:,} bytes",
@@ -39,7 +39,7 @@ def restore(
     from nas_service.storage.backup import put_back
 
     settings = Settings()
-    made = put_back(backup, settings, _tell)
+    made = put_back(backup, settings, _print_progress)
     output.tell(
         f"restored {settings.var_dir} as it was at {made.made_at}",
         asdict(made),
@@ -47,5 +47,5 @@ def restore(
     )
 
 
-def _tell(what: str) -> None:
+def _print_progress(what: str) -> None:
     print(what, file=sys.stderr)

@@ -20,7 +20,7 @@ from nas_service.errors import NasError
 from nas_service.settings import Settings
 
 _ROOMY = 5
-"""How many times the least free space a disk has that is not told of."""
+"""How many times the least free space a disk has that gets no warning."""
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # not listened on
 """Where this machine reaches what listens on all of its addresses."""
 _BUSY = 0.5
@@ -54,11 +54,11 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
         yield Finding("data folder", "fault", f"{folder}: {error.strerror or error}", advice)
         return
     free = shutil.disk_usage(folder).free
-    told = f"{folder}: {free / 1e9:.1f} GB free"
+    observed = f"{folder}: {free / 1e9:.1f} GB free"
     least = settings.min_free_bytes
     advice = "make room, or move NAS_VAR_DIR; `nas remove` takes what is not needed any more"
     state: State = "fault" if free < least else "warning" if free < _ROOMY * least else "ok"
-    yield Finding("data folder", state, told, "" if state == "ok" else advice)
+    yield Finding("data folder", state, observed, "" if state == "ok" else advice)
 
 
 def api(settings: Settings) -> Iterator[Finding]:
@@ -97,12 +97,12 @@ def machine(settings: Settings) -> Iterator[Finding]:
     if not hasattr(os, "getloadavg"):
         return
     a_core = os.getloadavg()[0] / (os.cpu_count() or 1)
-    told = f"{a_core:.1f} processes a core want to run"
+    observed = f"{a_core:.1f} processes a core want to run"
     if a_core > _BUSY:
         advice = "measuring waits for quiet moments, and takes longer: end what else runs here"
-        yield Finding("machine", "warning", told, advice)
+        yield Finding("machine", "warning", observed, advice)
     else:
-        yield Finding("machine", "ok", told)
+        yield Finding("machine", "ok", observed)
 
 
 CHECKS: tuple[Check, ...] = (

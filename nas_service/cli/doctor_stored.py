@@ -51,10 +51,10 @@ def database(settings: Settings) -> Iterator[Finding]:
 def _clock(stored: Database) -> Finding:
     with stored.session() as session:
         off_s = (session.execute(text("select now()")).scalar_one() - now()).total_seconds()
-    told = f"this machine's is {abs(off_s):.1f} s {'behind' if off_s > 0 else 'ahead'}"
+    observed = f"this machine's is {abs(off_s):.1f} s {'behind' if off_s > 0 else 'ahead'}"
     if abs(off_s) > _CLOCK_S:
-        return Finding("clock", "fault", told, "set both by NTP: leases go by it")
-    return Finding("clock", "ok", told)
+        return Finding("clock", "fault", observed, "set both by NTP: leases go by it")
+    return Finding("clock", "ok", observed)
 
 
 def engine(settings: Settings) -> Iterator[Finding]:
@@ -90,8 +90,8 @@ def files(settings: Settings) -> Iterator[Finding]:
             wrong.append(f"{name} is missing")
     if wrong:
         advice = "bring them back from a backup: rows say what they were, and cannot be fetched"
-        told = f"{len(wrong)} of the newest {len(found)}: {', '.join(wrong[:3])}"
-        yield Finding("files", "fault", told, advice)
+        observed = f"{len(wrong)} of the newest {len(found)}: {', '.join(wrong[:3])}"
+        yield Finding("files", "fault", observed, advice)
     else:
         yield Finding("files", "ok", f"the newest {len(found)} are there")
 
@@ -121,8 +121,8 @@ def workers(settings: Settings) -> Iterator[Finding]:
             stuck.setdefault(queue.name, job)
     for name, job in stuck.items():
         minutes = (now() - job.created_at).total_seconds() / 60
-        told = f"a {job.kind} job has waited {minutes:.0f} minutes for a worker on queue {name}"
-        yield Finding("workers", "fault", told, advice)
+        observed = f"a {job.kind} job has waited {minutes:.0f} minutes for a worker on queue {name}"
+        yield Finding("workers", "fault", observed, advice)
 
 
 def agents(settings: Settings) -> Iterator[Finding]:
@@ -138,8 +138,10 @@ def agents(settings: Settings) -> Iterator[Finding]:
             advice = f"run the agent there; `nas devices token {name}` makes a new token"
             yield Finding("agents", "warning", f"{name} was never heard of", advice)
         elif (now() - at).total_seconds() > settings.agent_patience_s:
-            told = f"{name} was last heard of at {at:%Y-%m-%d %H:%M} UTC"
-            yield Finding("agents", "warning", told, "see whether its agent runs, and its network")
+            observed = f"{name} was last heard of at {at:%Y-%m-%d %H:%M} UTC"
+            yield Finding(
+                "agents", "warning", observed, "see whether its agent runs, and its network"
+            )
         else:
             yield Finding("agents", "ok", f"{name} is heard of")
 

@@ -24,12 +24,12 @@ from nas_service.storage.artifacts import referenced
 from nas_service.storage.blobs import place_of, require_space
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import Database, migrations, now
+from nas_service.storage.session import Database, knows_revision, migrations, now
 
 ENGINE, MAIN = "engine.sqlite", "nas.sqlite"
 MANIFEST, BLOBS = "manifest.json", "blobs"
 _CHUNK = 1 << 20
-Tell = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def require_embedded(settings: Settings) -> None:
         )
 
 
-def back_up(settings: Settings, out: Path, tell: Tell = lambda _: None) -> Manifest:
+def back_up(settings: Settings, out: Path, on_progress: OnProgress = lambda _: None) -> Manifest:
     """Copy what the service keeps to the folder `out`, which is there when all of it is.
 
     Raises:
@@ -74,7 +74,7 @@ def back_up(settings: Settings, out: Path, tell: Tell = lambda _: None) -> Manif
         raise NotFound(f"{source} has no database to back up", field="var_dir")
     with _made(out) as partial:
         for name in (ENGINE, MAIN):
-            tell(f"copying {name}")
+            on_progress(f"copying {name}")
             _copy_database(source / name, partial / name)
         copy = Database(f"sqlite:///{partial / MAIN}", SERVICE)
         try:
@@ -95,7 +95,7 @@ def back_up(settings: Settings, out: Path, tell: Tell = lambda _: None) -> Manif
                 shutil.copyfile(path, target)
             n_bytes += size
             if number % 100 == 0 or number == len(wanted):
-                tell(f"copying files: {number} of {len(wanted)}")
+                on_progress(f"copying files: {number} of {len(wanted)}")
         made = Manifest(
             version=__version__,
             revision=revision or "",
@@ -108,12 +108,15 @@ def back_up(settings: Settings, out: Path, tell: Tell = lambda _: None) -> Manif
     return made
 
 
-def put_back(backup: Path, settings: Settings, tell: Tell = lambda _: None) -> Manifest:
+def put_back(
+    backup: Path, settings: Settings, on_progress: OnProgress = lambda _: None
+) -> Manifest:
     """Fill an empty data folder with a backup, every file checked against its digest first.
 
     Raises:
         Conflict: the data folder has a database.
-        InvalidData: the backup is none, or damaged; the file is named and nothing is put back.
+        InvalidData: the backup is none, damaged (the file is named), or of a newer version;
+            nothing is put back.
         Unsupported: see `require_embedded`.
     """
     require_embedded(settings)
@@ -123,7 +126,12 @@ def put_back(backup: Path, settings: Settings, tell: Tell = lambda _: None) -> M
             raise Conflict(
                 f"{target} has {name} already: restore to an empty folder", field="var_dir"
             )
-    made = _checked(backup, tell)
+    made = _checked(backup, on_progress)
+    if not knows_revision(made.revision):
+        raise InvalidData(
+            f"{backup} is of version {made.version} of the service (tables {made.revision}), which "
+            f"is newer than this one ({__version__}): restore it with that version"
+        )
     target.mkdir(parents=True, exist_ok=True)
     require_space(target, made.n_bytes + settings.min_free_bytes)
     partial = target / "restored.partial"
@@ -140,7 +148,7 @@ def put_back(backup: Path, settings: Settings, tell: Tell = lambda _: None) -> M
     return made
 
 
-def _checked(backup: Path, tell: Tell) -> Manifest:
+def _checked(backup: Path, on_progress: OnProgress) -> Manifest:
     try:
         made = Manifest(**json.loads((backup / MANIFEST).read_text()))
     except (OSError, ValueError, TypeError) as error:
@@ -153,7 +161,7 @@ def _checked(backup: Path, tell: Tell) -> Manifest:
         if _digest(one) != one.name:
             raise InvalidData(f"{one} is damaged")
         if number % 100 == 0 or number == len(files):
-            tell(f"checking files: {number} of {len(files)}")
+            on_progress(f"checking files: {number} of {len(files)}")
     if len(files) != made.n_files:
         raise InvalidData(f"{backup} has {len(files)} files of {made.n_files}")
     return made

@@ -144,9 +144,7 @@ def migrations(database: Database) -> tuple[str | None, str | None]:
     Raises:
         Unavailable: the database does not answer.
     """
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    newest = ScriptDirectory.from_config(config).get_current_head()
+    newest = _scripts().get_current_head()
     try:
         with database.engine.connect() as connection:
             options = {"version_table": VERSION_TABLE}
@@ -154,6 +152,17 @@ def migrations(database: Database) -> tuple[str | None, str | None]:
             return found.get_current_revision(), newest
     except OperationalError as error:
         raise Unavailable(f"the database does not answer: {error.orig}") from error
+
+
+def knows_revision(revision: str) -> bool:
+    """Whether tables of a revision are of this version of the service, or of an earlier one."""
+    return any(one.revision == revision for one in _scripts().walk_revisions())
+
+
+def _scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return ScriptDirectory.from_config(config)
 
 
 def now() -> datetime:

@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests by their route, and what waits."""
+"""What Prometheus is samples: requests by their route, and what waits."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _samples(text: str) -> Samples:
     }
 
 
-def _told(registry: CollectorRegistry) -> Samples:
+def _scraped(registry: CollectorRegistry) -> Samples:
     return _samples(generate_latest(registry).decode())
 
 
@@ -80,25 +80,25 @@ def test_requests_are_counted_by_the_pattern_of_their_route(
     assert api.get("/no/such/place").status_code == 404
     assert api.get("/healthz", headers={"Host": "elsewhere.example"}).status_code == 403
     assert api.get("/v1/searches/srch_1/front").status_code == 404
-    told = _told(registry)
+    samples = _scraped(registry)
 
     def requests(route: str, status: str) -> float:
-        return _of(told, "nas_http_requests_total", method="GET", route=route, status=status)
+        return _of(samples, "nas_http_requests_total", method="GET", route=route, status=status)
 
     assert requests("/v1/jobs/{job_id}", "404") == 3
     assert requests("/healthz", "200") == 1
     heads = {"method": "HEAD", "route": "/readyz", "status": "200"}
-    assert _of(told, "nas_http_requests_total", **heads) == 1
-    methods = {dict(labels).get("method") for _, labels in told}
+    assert _of(samples, "nas_http_requests_total", **heads) == 1
+    methods = {dict(labels).get("method") for _, labels in samples}
     assert methods == {None, "GET", "HEAD", OTHER}
     assert requests(NO_ROUTE, "404") == 1
     assert requests(NO_ROUTE, "403") == 1
     assert requests("/v1/searches/{search_id}/front", "404") == 1
     name = "nas_http_request_duration_seconds"
     route = {"method": "GET", "route": "/v1/jobs/{job_id}"}
-    assert _of(told, f"{name}_count", **route) == 3
-    assert 0 < _of(told, f"{name}_sum", **route) < 60
-    assert _of(told, f"{name}_bucket", le="+Inf", **route) == 3
+    assert _of(samples, f"{name}_count", **route) == 3
+    assert 0 < _of(samples, f"{name}_sum", **route) < 60
+    assert _of(samples, f"{name}_bucket", le="+Inf", **route) == 3
 
 
 def test_what_waits_is_told_by_kind(settings: Settings, registry: CollectorRegistry) -> None:
@@ -118,23 +118,23 @@ def test_what_waits_is_told_by_kind(settings: Settings, registry: CollectorRegis
             agents.make_token(session, board, "somebody")
             row = session.get_one(AgentRow, board.id)
             row.seen_at = seen_at
-    told = _told(registry)
-    found = {labels: n for (name, labels), n in told.items() if name == "nas_jobs" and n}
+    samples = _scraped(registry)
+    found = {labels: n for (name, labels), n in samples.items() if name == "nas_jobs" and n}
     assert found == {
         frozenset({("kind", "search"), ("state", "queued")}): 1,
         frozenset({("kind", "search"), ("state", "running")}): 1,
         frozenset({("kind", "dataset"), ("state", "queued")}): 1,
     }
-    age_s = _of(told, "nas_oldest_waiting_job_age_seconds", kind="search")
+    age_s = _of(samples, "nas_oldest_waiting_job_age_seconds", kind="search")
     assert 100 <= age_s < 160
-    assert _of(told, "nas_oldest_waiting_job_age_seconds", kind="profile") == 0
-    assert _of(told, "nas_jobs", kind="profile", state="queued") == 0
-    assert _of(told, "nas_workers", queue="cpu") == 2
-    assert _of(told, "nas_workers", queue="gpu") == 1
-    assert _of(told, "nas_workers", queue="device") == 0
-    assert _of(told, "nas_agents", state="reachable") == 1
-    assert _of(told, "nas_agents", state="silent") == 2
-    assert _of(told, "nas_database_up") == 1
+    assert _of(samples, "nas_oldest_waiting_job_age_seconds", kind="profile") == 0
+    assert _of(samples, "nas_jobs", kind="profile", state="queued") == 0
+    assert _of(samples, "nas_workers", queue="cpu") == 2
+    assert _of(samples, "nas_workers", queue="gpu") == 1
+    assert _of(samples, "nas_workers", queue="device") == 0
+    assert _of(samples, "nas_agents", state="reachable") == 1
+    assert _of(samples, "nas_agents", state="silent") == 2
+    assert _of(samples, "nas_database_up") == 1
     database.close()
 
 
@@ -153,9 +153,9 @@ def test_a_database_that_does_not_answer_is_told_and_breaks_nothing(
         monkeypatch.setattr(counts, "open_jobs", broken)
     registry = CollectorRegistry()
     registry.register(State(Database(url), 120.0))
-    told = _told(registry)
-    assert _of(told, "nas_database_up") == 0
-    assert {name for name, _ in told} == {"nas_build_info", "nas_database_up"}
+    samples = _scraped(registry)
+    assert _of(samples, "nas_database_up") == 0
+    assert {name for name, _ in samples} == {"nas_build_info", "nas_database_up"}
 
 
 def test_names_are_as_prometheus_has_them(api: TestClient, registry: CollectorRegistry) -> None:
@@ -183,9 +183,9 @@ def test_they_are_served_beside_the_api_and_logs_are_json(tmp_path: Path) -> Non
     service = Service(tmp_path / "var", **own)
     service.start()
     try:
-        told = _samples(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
-        assert _of(told, "nas_workers", queue="control") == 1
-        assert sum(n for (name, _), n in told.items() if name == "nas_http_requests_total") > 0
+        samples = _samples(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+        assert _of(samples, "nas_workers", queue="control") == 1
+        assert sum(n for (name, _), n in samples.items() if name == "nas_http_requests_total") > 0
         assert httpx.get(f"{service.url}/metrics").status_code == 404
         (tmp_path / "bad.npz").write_bytes(b"no archive")
         job = service.client.upload_dataset("bad", tmp_path / "bad.npz")["job"]["id"]

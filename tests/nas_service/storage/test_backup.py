@@ -112,6 +112,17 @@ def test_a_damaged_backup_is_named_and_nothing_is_put_back(
     assert not other.var_dir.exists()
 
 
+def test_a_backup_of_a_newer_version_is_refused(settings: Settings, tmp_path: Path) -> None:
+    back_up(settings, tmp_path / "backup")
+    manifest = tmp_path / "backup" / "manifest.json"
+    document = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**document, "version": "9.0.0", "revision": "9999"}))
+    other = Settings(var_dir=tmp_path / "other")
+    with pytest.raises(InvalidData, match=r"of version 9\.0\.0 of the service \(tables 9999\)"):
+        put_back(tmp_path / "backup", other)
+    assert not other.var_dir.exists()
+
+
 def test_a_folder_that_is_used_is_left_alone(settings: Settings, tmp_path: Path) -> None:
     back_up(settings, tmp_path / "backup")
     with pytest.raises(Conflict, match=r"has nas\.sqlite already"):
