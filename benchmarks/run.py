@@ -28,6 +28,7 @@ BENCHMARKS = {
     "structure": "what is counted of the code: cycles, long functions, untested modules",
     "agents": "agents by the thousand that wait for work at one process of the API",
     "idle": "what a service costs while there is nothing to do, or much waits",
+    "long_search": "a batch after many evaluations beside one at first; what is stored of all",
     "surface": "polls a second, a page of 50,000 candidates, the look-up of a token",
     "signals": "a whole search on signals, beside a tuned 1-D CNN and ridge on random convolutions",
     "front_ends": "the front end of sounds searched with the network, or fixed",
@@ -46,7 +47,7 @@ def main(name: str | None, arguments: Sequence[str]) -> int:
     """Run benchmark `name`; without one, list them."""
     if name is None:
         for known, text in BENCHMARKS.items():
-            print(f"{known:<11} {text}")
+            print(f"{known:<12} {text}")
         return 0
     if name not in BENCHMARKS:
         print(f"nas: no benchmark {name!r}; known: {', '.join(BENCHMARKS)}", file=sys.stderr)

@@ -24,6 +24,8 @@ from predictors.scores import Scores
 _MIN_LEARNED = 8
 GROWTH = 1.15
 """Hyperparameters are learned again each time the data has grown by this factor."""
+MOST_LEARNED = 500
+"""From so many rows at most: beyond them they change little, and cost the cube of their number."""
 _IGNORED = 0.1
 """Of a typical left-out variance: so much may on average be added to that of predictions."""
 _CHUNK = 1024
@@ -121,7 +123,7 @@ class GaussianProcessPredictor(Regressor):
         known = n
         if n > _MIN_LEARNED:  # the largest step of the schedule that the data reaches
             steps = np.floor(np.log(n / _MIN_LEARNED) / np.log(GROWTH) + 1e-9)
-            known = min(n, int(_MIN_LEARNED * GROWTH**steps))
+            known = min(n, int(_MIN_LEARNED * GROWTH**steps), MOST_LEARNED)
         x = features[:known]
         target = Scores(scores[:known]).scores  # ranks among these alone
         key = x.tobytes() + target.tobytes()

@@ -14,7 +14,7 @@ from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Strict, With
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
-from nas_service.api.search_requests import SearchIn, asked_of, require_room
+from nas_service.api.search_requests import MAX_QUERIES, SearchIn, asked_of, require_room
 from nas_service.errors import Conflict
 from nas_service.storage import devices, reopening, searches
 from nas_service.storage.searches import FINAL
@@ -44,7 +44,7 @@ SearchChanges = _changes()
 class ExtendIn(Strict):
     """How many more queries to spend."""
 
-    n_queries: int = Field(ge=1, le=10_000)
+    n_queries: int = Field(ge=1, le=MAX_QUERIES)
 
 
 @router.post("/searches/{search_id}:clone", status_code=202)

@@ -34,6 +34,7 @@ from nas_service.storage.devices import StoredDevice
 from nas_service.storage.spaces import open_space
 
 MAX_OBJECTIVES = 4
+MAX_QUERIES = 100_000
 """Beside accuracy: the time of an exact hypervolume grows by a power with each further one."""
 
 
@@ -105,7 +106,7 @@ class SearchIn(Strict):
     predictor: str = "ensemble"
     n_initial: int = Field(default=64, ge=8, le=5000)
     n_holdout: int = Field(default=24, ge=2, le=5000)
-    n_queries: int = Field(default=40, ge=1, le=10_000)
+    n_queries: int = Field(default=40, ge=1, le=MAX_QUERIES)
     batch: int = Field(default=8, ge=1, le=256)
     n_winners: int = Field(default=4, ge=1, le=50)
     n_probes: int = Field(default=5, ge=1, le=50)

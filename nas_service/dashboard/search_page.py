@@ -21,7 +21,7 @@ from nas_service.api.dependencies import Paging, With
 from nas_service.api.documents.searches import SpecOut
 from nas_service.api.documents.winners import FrontOut, WinnerOut
 from nas_service.api.insights import DecisionImportance
-from nas_service.api.search_requests import asked_of
+from nas_service.api.search_requests import MAX_QUERIES, asked_of
 from nas_service.dashboard import formats
 from nas_service.dashboard.curve import curve_of
 from nas_service.dashboard.formats import Scale
@@ -196,7 +196,7 @@ def rerun(search_id: str, with_: With) -> Response:
 @router.post("/searches/{search_id}/extend")
 @allow(Rule.WRITE, max_body_bytes=_FORM_BYTES)
 def extend(
-    search_id: str, with_: With, n_queries: Annotated[int, Form(ge=1, le=10_000)]
+    search_id: str, with_: With, n_queries: Annotated[int, Form(ge=1, le=MAX_QUERIES)]
 ) -> Response:
     """Spend more queries, and show the search that does."""
     made = again.extend(search_id, ExtendIn(n_queries=n_queries), with_, Response())

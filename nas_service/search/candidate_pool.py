@@ -83,7 +83,13 @@ class Pool:
 
     def among(self, problem: SamplingProblem, candidates: IntArray, known: IntArray) -> BoolArray:
         """Which candidates' architectures are known: `(n,)`."""
-        return np.isin(self.keys(problem.architectures(candidates)), self.keys(known))
+        rows = problem.architectures(candidates)
+        mixed, of_known = _mixed(rows), _mixed(known)
+        found = np.isin(mixed, of_known)
+        if found.any():  # numbers are sorted far sooner than rows, and equal ones are looked at
+            alike = known[np.isin(of_known, mixed[found])]
+            found[found] = np.isin(self.keys(rows[found]), self.keys(alike))
+        return found
 
     def candidates(
         self,
@@ -121,6 +127,12 @@ class Pool:
         return unique(
             np.concatenate([found, evolve(self._upper, score, generator, start=above, **spent)])
         )
+
+
+def _mixed(rows: IntArray) -> npt.NDArray[np.uint64]:
+    """A number a row `(n,)`, the same for equal rows and hardly ever for others."""
+    weights = np.random.default_rng(0).integers(0, 2**64, rows.shape[1], dtype=np.uint64)
+    return np.asarray(rows.astype(np.uint64) @ weights)
 
 
 def enumerate_space(space: Choices) -> IntArray:

@@ -1,8 +1,9 @@
 """Runs a search as an Optuna study: ask a batch, evaluate it, tell it, report it.
 
-The study lives in memory and is made anew from the told evaluations for every batch: a search that
-was cut off hands in what was evaluated before, and its next batch is the one that it would have
-been, whatever the sampler.
+The study lives in memory and is made anew from what was told for every batch: a search that was
+cut off hands in what was evaluated before, and its next batch is the one that it would have been,
+whatever the sampler. What a study is made of is bounded (`nas_service.search.told`), so that a
+batch takes as long after a hundred thousand evaluations as after a thousand.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from nas_service.search.deployment_problem import DeploymentProblem
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.guided_sampler import distributions_of
-from nas_service.search.pareto import hypervolume
 from nas_service.search.promotion import Promotion, promoted
-from nas_service.search.samplers import SamplerContext, SamplerFactory
+from nas_service.search.samplers import SamplerContext, SamplerFactory, reads_trials
+from nas_service.search.told import CHEAP, Told
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.space.stages import stages_of
@@ -33,8 +34,6 @@ Asked = tuple[optuna.Trial, Genotype]
 """A trial, and what the sampler asks to be evaluated."""
 _CONSTRAINT = "constraints:limits"
 """Under which Optuna notes our constraint; it is computed again when a trial is put back."""
-_CHEAP = "low_fidelity_accuracy"
-"""Under which an evaluation notes what it was worth at a first look."""
 _MAX_IDLE_BATCHES = 20
 """So many batches in a row without a new network end a search: the sampler has run dry."""
 
@@ -77,22 +76,22 @@ def run(
     distributions = distributions_of(space.decisions)
     maximize, minimize = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
     directions = [maximize, *[minimize] * len(problem.objectives)]
-    told = list(done)
-    batch_number = 1 + max((one.batch for one in told), default=-1)
+    told = Told(problem, plan.initial_architectures, plan.initial_accuracy, done)
+    batch_number = told.next_batch
     sampling = DeploymentProblem(problem)
     pool = cache(lambda: Pool(sampling, stages_of(space.architectures)))
     looks: dict[bytes, float] = {}
     idle = 0
     while len(told) < plan.n_queries and idle < _MAX_IDLE_BATCHES:
-        if plan.patience is not None and plateaued(problem, told, plan.patience):
+        if plan.patience is not None and told.plateaued(plan.patience):
             break
-        architectures, accuracy = _evaluated(plan, told)
         context = SamplerContext(
             problem=problem,
             sampling=sampling,
             make_predictor=plan.make_predictor,
-            architectures=architectures,
-            accuracy=accuracy,
+            architectures=told.architectures,
+            accuracy=told.accuracy,
+            fitted=told.fitted,
             seed=plan.seed,
             batch_number=batch_number,
             batch_size=_asked(plan, told),
@@ -101,56 +100,30 @@ def run(
         )
         sampler = plan.sampler(context)
         study = optuna.create_study(directions=directions, sampler=sampler)
-        study.add_trials([_frozen(problem, one, distributions) for one in told])
-        fresh = _ask(study, problem, distributions, architectures, accuracy, plan, told)
+        if reads_trials(sampler):
+            study.add_trials(told.trials())
+        fresh = _ask(study, problem, distributions, plan, told)
         if fresh:
             fresh, cheap = _promoted(problem, pool, plan, fresh, told, looks)
-            made = _evaluate(study, problem, plan, fresh, cheap, len(told), batch_number)
-            told.extend(made)
+            made = _evaluate(study, problem, plan, fresh, cheap, told, batch_number)
+            told.add(made)
             if not on_batch(made):
                 break
         if not fresh and getattr(sampler, "exhausted", False):
             break
         idle = 0 if fresh else idle + 1
         batch_number += 1
-    return told
-
-
-PLATEAU = 1e-3
-"""A front that grew by less than this share has not grown."""
-
-
-def plateaued(problem: Problem, told: Sequence[Evaluation], patience: int) -> bool:
-    """Whether the last `patience` batches left the front's hypervolume where it was.
-
-    Measured in accuracy and logarithms of costs, against the worst of what was told.
-    """
-    last = max((one.batch for one in told), default=0)
-    before = [one for one in told if one.batch <= last - patience]
-    if not before:
-        return False
-    rows = Genotypes.of(one.genotype for one in told)
-    losses = problem.losses(rows, np.array([one.accuracy for one in told]))
-    losses[:, 1:] = np.log(np.maximum(losses[:, 1:], 1e-12))
-    reference = losses.max(axis=0) + 1e-9
-    feasible = problem.feasible(rows)
-    early = np.array([one.batch <= last - patience for one in told])
-    now = hypervolume(losses[feasible], reference)
-    then = hypervolume(losses[feasible & early], reference)
-    return then > 0 and now <= then * (1.0 + PLATEAU)
+    return told.evaluations
 
 
 def _ask(
     study: optuna.Study,
     problem: Problem,
     distributions: dict[str, BaseDistribution],
-    architectures: IntArray,
-    accuracy: FloatArray,
     plan: Plan,
-    told: list[Evaluation],
+    told: Told,
 ) -> list[Asked]:
     """One batch of trials; those of networks already evaluated are told at once, at no cost."""
-    known = {row.tobytes(): value for row, value in zip(architectures, accuracy, strict=True)}
     fresh: list[Asked] = []
     pending: set[bytes] = set()
     for _ in range(_asked(plan, told)):
@@ -164,8 +137,8 @@ def _ask(
         key = row.architectures[0].tobytes()
         if not problem.space.valid(matrix)[0] or key in pending:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        elif key in known:
-            study.tell(trial, [float(known[key]), *map(float, problem.costs_of(row)[0])])
+        elif key in told.known:
+            study.tell(trial, [told.known[key], *map(float, problem.costs_of(row)[0])])
         else:
             pending.add(key)
             trial.set_constraint("limits", _excess(problem, row))
@@ -173,7 +146,7 @@ def _ask(
     return fresh
 
 
-def _asked(plan: Plan, told: Sequence[Evaluation]) -> int:
+def _asked(plan: Plan, told: Told) -> int:
     """How many networks a batch asks the sampler for."""
     each = plan.promotion.candidates if plan.promotion else 1
     return each * min(plan.batch, plan.n_queries - len(told))
@@ -184,7 +157,7 @@ def _promoted(
     pool: Callable[[], Pool],
     plan: Plan,
     fresh: list[Asked],
-    told: Sequence[Evaluation],
+    told: Told,
     looks: dict[bytes, float],
 ) -> tuple[list[Asked], FloatArray]:
     """The trials to evaluate in full, and what each was worth at a first look (if it had one).
@@ -202,15 +175,14 @@ def _promoted(
         )
         looks.update({keys[place]: float(value) for place, value in zip(new, values, strict=True)})
     cheap = np.array([looks[key] for key in keys])
-    architectures, accuracy = _evaluated(plan, told)
-    before = [float("nan")] * len(plan.initial_accuracy)
+    fitted = told.fitted
     kept = promoted(
         DeploymentProblem(problem),
         pool(),
         plan.promotion,
-        architectures,
-        accuracy,
-        np.array([*before, *(one.attributes.get(_CHEAP, float("nan")) for one in told)]),
+        told.architectures[fitted],
+        told.accuracy[fitted],
+        told.cheap[fitted],
         rows.matrix,
         cheap,
         min(plan.batch, plan.n_queries - len(told)),
@@ -229,42 +201,17 @@ def _evaluate(
     plan: Plan,
     fresh: Sequence[tuple[optuna.Trial, Genotype]],
     cheap: FloatArray,
-    first: int,
+    told: Told,
     batch_number: int,
 ) -> list[Evaluation]:
-    """Evaluate what was asked for and tell the study; numbers go on from `first`."""
+    """Evaluate what was asked for and tell the study; numbers go on."""
     rows = Genotypes.of(genotype for _, genotype in fresh)
     found = plan.evaluator.evaluate(rows.architectures, fidelity=1.0, seed=plan.seed)
     made: list[Evaluation] = []
     for (trial, genotype), value, cost in zip(fresh, found, problem.costs_of(rows), strict=True):
         frozen = study.tell(trial, [float(value), *map(float, cost)])
-        noted = {k: v for k, v in frozen.system_attrs.items() if k != _CONSTRAINT}
+        noted = told.noted({k: v for k, v in frozen.system_attrs.items() if k != _CONSTRAINT})
         if len(cheap):
-            noted[_CHEAP] = float(cheap[len(made)])
-        made.append(Evaluation(first + len(made), batch_number, genotype, float(value), noted))
+            noted[CHEAP] = float(cheap[len(made)])
+        made.append(Evaluation(len(told) + len(made), batch_number, genotype, float(value), noted))
     return made
-
-
-def _evaluated(plan: Plan, told: Sequence[Evaluation]) -> tuple[IntArray, FloatArray]:
-    if not told:
-        return plan.initial_architectures, plan.initial_accuracy
-    rows = Genotypes.of(one.genotype for one in told).architectures
-    values = np.array([one.accuracy for one in told])
-    return (
-        np.concatenate([plan.initial_architectures, rows]),
-        np.concatenate([plan.initial_accuracy, values]),
-    )
-
-
-def _frozen(
-    problem: Problem, one: Evaluation, distributions: dict[str, BaseDistribution]
-) -> optuna.trial.FrozenTrial:
-    row = Genotypes.of([one.genotype])
-    names = [decision.name for decision in problem.space.decisions]
-    return optuna.create_trial(
-        params=dict(zip(names, one.genotype.as_list(), strict=True)),
-        distributions=distributions,
-        values=[one.accuracy, *map(float, problem.costs_of(row)[0])],
-        system_attrs={k: v for k, v in one.attributes.items() if k != _CHEAP},
-        constraints={"limits": _excess(problem, row)},
-    )

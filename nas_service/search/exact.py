@@ -58,13 +58,12 @@ class ExactChoice:
         for rule in self._rules:
             program.keep(rule)
         objective = -np.concatenate([*scores, np.zeros(program.n_more)])
-        out = {tuple(map(int, row)) for row in barred}
         for _ in range(_MOST_CUTS):
             row = program.solve(objective)
             if row is None:
                 return None
             canonical = self._space.canonical(row[None, :])
-            if self._space.valid(row[None, :])[0] and tuple(map(int, canonical[0])) not in out:
+            if self._space.valid(row[None, :])[0] and not (barred == canonical).all(axis=1).any():
                 return row
             program.rule_out(row)
         return None

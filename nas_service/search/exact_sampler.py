@@ -38,6 +38,8 @@ def exact(context: SamplerContext) -> optuna.samplers.BaseSampler:
 class GivenSampler(optuna.samplers.BaseSampler):
     """Hands out genotypes `(n, d)` in order, then random ones."""
 
+    reads_trials = False
+
     def __init__(self, decisions: Sequence[Any], rows: Sequence[IntArray], seed: int) -> None:
         self._positions = {one.name: place for place, one in enumerate(decisions)}
         self._left = list(rows)

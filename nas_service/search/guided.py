@@ -20,6 +20,7 @@ from nas_service.search.candidate_pool import (
     initial_design,
     random_fresh,
 )
+from nas_service.search.pareto import non_dominated
 from nas_service.search.sampling_problem import SamplingProblem
 from nas_service.space.base import FloatArray, IntArray
 from predictors.base import NODE_WEIGHTS, AccuracyPredictor, Prediction
@@ -77,6 +78,7 @@ def propose(
     *,
     pending: IntArray | None = None,
     barred: IntArray | None = None,
+    fitted: IntArray | None = None,
     seed: Sequence[int] = (0,),
     guidance: Guidance | None = None,
 ) -> IntArray:
@@ -93,6 +95,8 @@ def propose(
         n: how many are wanted.
         pending: genotypes under evaluation `(p, d)`, counted as had at their predicted accuracy.
         barred: genotypes not to propose, whose accuracy is not known (failed ones).
+        fitted: rows of what was evaluated that the predictor is fitted on and that the front of
+            what is had lies among; None for all.
         seed: makes the random part repeatable; its first number alone plans the initial
             evaluations, so that they are spread the same whether asked for one by one or at once.
         guidance: how to spend them.
@@ -111,16 +115,17 @@ def propose(
         if len(architectures) < MIN_EVALUATED:
             return _unguided(problem, pool, known, n, generator)
     predictor = make_predictor()
-    predictor.fit(problem.features(architectures), accuracy)
+    rows = slice(None) if fitted is None else fitted
+    predictor.fit(problem.features(architectures[rows]), accuracy[rows])
     spent = {"population": how.population, "generations": how.generations}
-    candidates = pool.candidates(problem, predictor, architectures, generator, **spent)
+    candidates = pool.candidates(problem, predictor, architectures[rows], generator, **spent)
     fresh = candidates[~pool.among(problem, candidates, known) & (problem.excess(candidates) <= 0)]
     asked = how.accuracy_floor
     floor = _floor(problem, pool, predictor, fresh, generator) if asked is None else asked
     n_random = int((generator.random(n) < how.exploration).sum())
     chosen = fresh[:0]
     if len(fresh) and n > n_random:
-        had = Had(architectures, accuracy, floor, busy)
+        had = Had(architectures[rows], accuracy[rows], floor, busy)
         if len(busy):
             had = replace(had, busy_accuracy=_mean(problem, predictor, busy))
         prediction = predictor.predict(problem.features(problem.architectures(fresh)))
@@ -182,7 +187,10 @@ def most_gain(
     inside = problem.excess(known) <= 0
     each = len(known) // max(len(had.architectures), 1)
     achieved = problem.delivered_accuracy(np.repeat(had.accuracy, each), known)
-    improvement.add(known_costs[inside], achieved[inside])
+    known_costs, achieved = known_costs[inside], achieved[inside]
+    # what is dominated changes nothing of what is had
+    kept = non_dominated(np.column_stack([-achieved, known_costs]))
+    improvement.add(known_costs[kept], achieved[kept])
     if len(had.busy):
         guessed = problem.delivered_accuracy(had.busy_accuracy, had.busy)
         improvement.add(problem.costs_of(had.busy), guessed)

@@ -50,8 +50,11 @@ class GuidedSampler(optuna.samplers.BaseSampler):
         seed: makes proposals repeatable.
         batch: proposals made at once; None grows it with the evaluations (a 25th of them, 1 to 8).
         initial: architectures `(e, a)` and accuracies `(e,)` known before the study.
+        fitted: which of `initial` the predictor is fitted on, beside the study's own; None for all.
         guidance: how evaluations are spent.
     """
+
+    reads_trials = True
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class GuidedSampler(optuna.samplers.BaseSampler):
         seed: int = 0,
         batch: int | None = None,
         initial: tuple[IntArray, FloatArray] | None = None,
+        fitted: IntArray | None = None,
         guidance: Guidance | None = None,
         pool: Pool | None = None,
     ) -> None:
@@ -73,6 +77,7 @@ class GuidedSampler(optuna.samplers.BaseSampler):
         self._guidance = guidance
         width = self._pool.width
         self._initial = initial or (np.empty((0, width), dtype=np.int64), np.empty(0))
+        self._fitted = np.arange(len(self._initial[1])) if fitted is None else fitted
         self._queue: list[IntArray] = []
         self._rows: dict[int, IntArray] = {}
         self._lock = RLock()
@@ -138,6 +143,7 @@ class GuidedSampler(optuna.samplers.BaseSampler):
     def _next(self, study: optuna.Study, asking: FrozenTrial) -> IntArray:
         trials = study.get_trials(deepcopy=False)
         architectures, accuracy = self._initial
+        fitted = self._fitted
         rows: dict[TrialState, list[list[int]]] = {}
         told: list[float] = []
         for trial in trials:
@@ -152,8 +158,10 @@ class GuidedSampler(optuna.samplers.BaseSampler):
             complete = self._canonical(rows[TrialState.COMPLETE])
             architectures = np.concatenate([architectures, self._problem.architectures(complete)])
             accuracy = np.concatenate([accuracy, np.array(told)])
+            of_study = np.arange(len(self._initial[1]), len(accuracy))
             _, first = np.unique(self._pool.keys(architectures), return_index=True)
             keep = np.sort(first)
+            fitted = np.flatnonzero(np.isin(keep, np.concatenate([fitted, of_study])))
             architectures, accuracy = architectures[keep], accuracy[keep]
         # a trial of this process may not have suggested all of its decisions yet
         handed_out = [[int(v) for v in row] for row in self._rows.values()]
@@ -168,6 +176,7 @@ class GuidedSampler(optuna.samplers.BaseSampler):
             self._batch or max(1, min(8, len(architectures) // 25)),
             pending=pending,
             barred=self._canonical(given_up),
+            fitted=fitted,
             seed=(self._seed, len(architectures), len(pending)),
             guidance=self._guidance,
         )

@@ -35,6 +35,8 @@ class SamplerContext:
     make_predictor: Callable[[], AccuracyPredictor]
     architectures: IntArray
     accuracy: FloatArray
+    fitted: IntArray
+    """Which of them a predictor is fitted on: all, while they are few."""
     seed: int
     batch_number: int
     batch_size: int
@@ -45,6 +47,12 @@ class SamplerContext:
 
 
 SamplerFactory = Callable[[SamplerContext], optuna.samplers.BaseSampler]
+
+
+def reads_trials(sampler: optuna.samplers.BaseSampler) -> bool:
+    """Whether a study has to hold what was told for this sampler; it says so in `reads_trials`."""
+    drawn = isinstance(sampler, optuna.samplers.RandomSampler)
+    return bool(getattr(sampler, "reads_trials", not drawn))
 
 
 def _seed(context: SamplerContext) -> int:
@@ -81,11 +89,14 @@ def gaussian_process(context: SamplerContext) -> optuna.samplers.BaseSampler:
 
 def guided(context: SamplerContext) -> optuna.samplers.BaseSampler:
     """The project's own: predictor, tables and expected hypervolume improvement."""
-    return GuidedSampler(
+    sampler = GuidedSampler(
         context.sampling,
         context.make_predictor,
         seed=context.seed,
         batch=context.batch_size,
         initial=(context.architectures, context.accuracy),
+        fitted=context.fitted,
         pool=context.pool(),
     )
+    sampler.reads_trials = False  # all of them are in `initial`
+    return sampler

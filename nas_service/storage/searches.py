@@ -211,8 +211,10 @@ def evaluations_of(session: Session, search_id: str) -> list[Evaluation]:
 
 
 def add_evaluations(session: Session, search_id: str, batch: Sequence[Evaluation]) -> None:
-    """Store a batch; evaluations that are there already stay as they are."""
-    made = get_search(session, search_id).lineage
+    """Store a batch; evaluations that are there already stay as they are.
+
+    What they were made with is noted on their search, once for all of them.
+    """
     for one in batch:
         row = EvaluationRow(
             search_id=search_id,
@@ -222,7 +224,7 @@ def add_evaluations(session: Session, search_id: str, batch: Sequence[Evaluation
             genotype=one.genotype.as_list(),
             accuracy=one.accuracy,
             attributes=dict(one.attributes),
-            lineage=made,
+            lineage={},
             created_at=now(),
         )
         insert_once(session, row)

@@ -23,6 +23,7 @@ from nas_service.search.candidates import Candidates, candidates_of, front_of
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.spec import SearchSpec
+from nas_service.search.told import Told
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, require_decisions
 from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.storage import datasets, searches, supernets
@@ -104,7 +105,7 @@ def _resolution(dataset: StoredDataset, metric: Metric) -> winners.Resolution | 
 def _last_card(body: str | None, n: int) -> dict[str, Any] | None:
     """The predictor's card of the last front, where it is of all `n` evaluations, of any search."""
     card: dict[str, Any] = json.loads(body)["predictor"] if body else {}
-    return card if card.get("n") == n else None
+    return card if card.get("n_known", card.get("n")) == n else None
 
 
 def _n_failed(before: Sequence[searches.StoredWinner]) -> int:
@@ -155,9 +156,9 @@ def all_candidates(
     architectures, accuracy = _together(known, told)
     space = problem.space.architectures
     predictor = load(PREDICTORS, spec.predictor)(seed=spec.seed, names=space.feature_names)
-    features = space.features(architectures)
-    predictor.fit(features, accuracy)
-    prediction = predictor.predict(features)
+    fitted = Told(problem, *known, told).fitted
+    predictor.fit(space.features(architectures[fitted]), accuracy[fitted])
+    prediction = predictor.predict(space.features(architectures))
     every = problem.space.in_every_deployment(architectures)
     p = len(problem.space.deployments)
     return candidates_of(
@@ -168,17 +169,18 @@ def all_candidates(
 def predictor_card(
     problem: Problem, spec: SearchSpec, known: Evaluated, told: Sequence[Evaluation]
 ) -> dict[str, Any]:
-    """How the search's predictor does on what it has not seen, among all that was evaluated."""
+    """How the search's predictor does on what it has not seen, among what it is fitted on."""
     architectures, accuracy = _together(known, told)
     space = problem.space.architectures
     make = load(PREDICTORS, spec.predictor)
+    fitted = Told(problem, *known, told).fitted
     card = report_card(
         lambda: make(seed=spec.seed, names=space.feature_names),
-        space.features(architectures),
-        accuracy,
+        space.features(architectures[fitted]),
+        accuracy[fitted],
         spec.seed,
     )
-    return {"name": spec.predictor, **card}
+    return {"name": spec.predictor, **card, "n_known": len(accuracy)}
 
 
 def _new(earlier: Sequence[Evaluation], known: IntArray) -> list[Evaluation]:

@@ -91,7 +91,7 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
                 searches.add_evaluations(session, search.id, batch)
             return
         candidates = all_candidates(problem, spec, known, told)
-        if not card or last or len(known[1]) + len(told) >= CARD_GROWTH * card["n"]:
+        if not card or last or len(known[1]) + len(told) >= CARD_GROWTH * card["n_known"]:
             card.update(predictor_card(problem, spec, known, told))
         with context.database.session() as session:
             searches.add_evaluations(session, search.id, batch)

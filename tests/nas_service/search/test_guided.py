@@ -16,13 +16,14 @@ from nas_service.search.acquisition import Improvement, Region
 from nas_service.search.candidate_pool import Pool
 from nas_service.search.cost import CostBank, CostModel, StructureModel
 from nas_service.search.deployment_problem import DeploymentProblem
-from nas_service.search.driver import plateaued, run
+from nas_service.search.driver import run
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.feasibility import require_feasible
 from nas_service.search.guided import Guidance, propose
 from nas_service.search.pareto import hypervolume, non_dominated
 from nas_service.search.sampling_problem import CostedSpace
+from nas_service.search.told import Told
 from nas_service.space.base import FloatArray, ImageShape
 from nas_service.space.cell import NasBench201Space
 from nas_service.space.genotypes import Genotype
@@ -198,6 +199,10 @@ def test_a_bank_prices_every_target_as_its_own_model_does() -> None:
     assert np.allclose(bank.latency_ms(rows), expected)
 
 
+def _told(problem: Problem, told: list[Evaluation]) -> Told:
+    return Told(problem, np.empty((0, 0), dtype=np.int64), np.empty(0), told)
+
+
 def test_a_search_ends_when_its_front_has_stopped_growing() -> None:
     problem = make_problem()
     space = problem.space.architectures
@@ -209,10 +214,10 @@ def test_a_search_ends_when_its_front_has_stopped_growing() -> None:
     for batch in (1, 2, 3):
         told.append(Evaluation(len(told), batch, Genotype(tuple(middle), 0), 0.4))
         middle[3] = 1
-    assert plateaued(easy, told, patience=3)
-    assert not plateaued(easy, told, patience=4)
+    assert _told(easy, told).plateaued(3)
+    assert not _told(easy, told).plateaued(4)
     told.append(Evaluation(len(told), 4, Genotype(tuple(middle), 0), 0.95))
-    assert not plateaued(easy, told, patience=1)
+    assert not _told(easy, told).plateaued(1)
 
 
 def test_a_table_answers_for_every_genotype_of_a_network(tmp_path: Path) -> None:
