@@ -42,6 +42,13 @@ class SearchJob(JobParams):
     again: bool = False
 
 
+class HelpJob(JobParams):
+    """Evaluate networks of a search that another worker runs, under this name."""
+
+    search_id: str
+    name: str
+
+
 class CorrectionJob(SearchJob):
     """See whether a search goes on with corrected tables, for the `number`th time."""
 

@@ -17,7 +17,8 @@ class AccuracyEvaluator(Protocol):
     """Evaluates architectures on validation data.
 
     Equal genotypes, fidelity and seed give equal accuracies. `evaluate` may be called from one
-    thread at a time.
+    thread at a time. One with an attribute `spreads` that is true is given its architectures one
+    by one, in the processes of as many workers as there are.
     """
 
     def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:

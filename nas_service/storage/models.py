@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -244,7 +245,10 @@ class EvaluationRow(Base):
 
 
 class TrialRow(Base):
-    """An architecture that a trainer outside is to teach; `score` is what came of it."""
+    """An architecture to evaluate, by a trainer outside or by workers; `score` is what came of it.
+
+    Those of workers go when their batch has ended.
+    """
 
     __tablename__ = "trials"
     __table_args__ = (UniqueConstraint("search_id", "key"),)
@@ -255,6 +259,7 @@ class TrialRow(Base):
     key: Mapped[str] = mapped_column(String(64))
     genotype: Mapped[list[Any]]
     fidelity: Mapped[float] = mapped_column(Float)
+    by_workers: Mapped[bool] = mapped_column(server_default=false())
     state: Mapped[str] = mapped_column(String(20), index=True)
     attempts: Mapped[int]
     trainer: Mapped[str | None] = mapped_column(String(100))

@@ -1,4 +1,4 @@
-"""Architectures that trainers outside are to teach: offered, leased, reported."""
+"""Architectures to evaluate, by trainers outside or by workers: offered, leased, reported."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound
-from nas_service.storage.models import TrialRow
+from nas_service.storage.models import SearchRow, TrialRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
+from nas_service.storage.scope import Scope
 from nas_service.storage.session import new_id, now
 
 MAX_ATTEMPTS = 3
@@ -43,8 +44,15 @@ class Trial:
     finished_at: datetime | None
 
 
-def offer(session: Session, search_id: str, genotype: Sequence[int], fidelity: float) -> str:
-    """Have a genotype trained, once however often it is offered; gives the trial's key."""
+def offer(
+    session: Session,
+    search_id: str,
+    genotype: Sequence[int],
+    fidelity: float,
+    *,
+    by_workers: bool = False,
+) -> str:
+    """Have a genotype evaluated, once however often it is offered; gives the trial's key."""
     said = json.dumps([list(genotype), fidelity])
     key = hashlib.sha256(said.encode()).hexdigest()
     row = TrialRow(
@@ -53,6 +61,7 @@ def offer(session: Session, search_id: str, genotype: Sequence[int], fidelity: f
         key=key,
         genotype=list(genotype),
         fidelity=fidelity,
+        by_workers=by_workers,
         state="waiting",
         attempts=0,
         fraction=0.0,
@@ -70,10 +79,10 @@ def by_key(session: Session, search_id: str, keys: Sequence[str]) -> Mapping[str
 
 
 def list_trials(session: Session, search_id: str, *, cursor: str | None, limit: int) -> Page[Trial]:
-    """A search's trials, newest first."""
+    """What trainers outside were given of a search, newest first."""
     return page_of(
         session,
-        select(TrialRow).where(TrialRow.search_id == search_id),
+        select(TrialRow).where(TrialRow.search_id == search_id, TrialRow.by_workers.is_(False)),
         TrialRow.id,
         lambda row: value_of(Trial, row),
         cursor=cursor,
@@ -126,6 +135,44 @@ def take(session: Session, search_id: str, trainer: str, lease_s: float) -> Tria
         if taken.first() is not None:
             return get_trial(session, search_id, row.id)
     return None
+
+
+def wanted(session: Session) -> list[tuple[str, Scope]]:
+    """Searches of which evaluations wait for workers, in whose scope, oldest first."""
+    waits = or_(
+        TrialRow.state == "waiting",
+        and_(TrialRow.state == "leased", TrialRow.lease_expires_at <= now()),
+    )
+    query = (
+        select(SearchRow.id, SearchRow.project_id)
+        .join(TrialRow, TrialRow.search_id == SearchRow.id)
+        .where(TrialRow.by_workers, waits, SearchRow.state == "searching")
+        .group_by(SearchRow.id, SearchRow.project_id, SearchRow.created_at)
+        .order_by(SearchRow.created_at, SearchRow.id)
+    )
+    return [(search_id, Scope(project)) for search_id, project in session.execute(query)]
+
+
+def release(session: Session, search_id: str, trainer: str) -> None:
+    """Give back what somebody had taken who was stopped: it waits again, as if never taken."""
+    session.execute(
+        update(TrialRow)
+        .where(
+            TrialRow.search_id == search_id,
+            TrialRow.trainer == trainer,
+            TrialRow.state == "leased",
+        )
+        .values(state="waiting", lease=None, attempts=TrialRow.attempts - 1)
+    )
+
+
+def forget(session: Session, search_id: str, keys: Sequence[str]) -> None:
+    """Remove trials of workers, whose scores are known where they are wanted."""
+    session.execute(
+        delete(TrialRow).where(
+            TrialRow.search_id == search_id, TrialRow.by_workers, TrialRow.key.in_(keys)
+        )
+    )
 
 
 def give_up(session: Session, search_id: str) -> None:

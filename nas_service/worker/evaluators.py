@@ -93,6 +93,8 @@ class OutsideEvaluator:
 class SupernetEvaluator:
     """Accuracy on validation data under shared weights, statistics recalibrated for each."""
 
+    spreads = True
+
     def __init__(self, supernet: SharedWeights, data: Data, *, metric: str = "") -> None:
         self._supernet = supernet
         self._data = data
@@ -117,6 +119,8 @@ class StandaloneEvaluator:
 
     A run that is no better than guessing after a third of its epochs is hopeless and ends there.
     """
+
+    spreads = True
 
     def __init__(
         self, space: SearchSpace, data: Data, recipe: TrainRecipe, *, metric: str = ""

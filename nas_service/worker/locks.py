@@ -7,6 +7,7 @@ a GPU by one that trains on it. A step that mostly waits holds nothing.
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import Enum
@@ -27,6 +28,38 @@ class Uses(Enum):
     PROCESSOR = "computes"
     TRAINING = "computes on what networks are trained on"
     DEVICE = "measures on its device"
+
+
+class Machine:
+    """Which steps of this worker wait for what is held here."""
+
+    def __init__(self) -> None:
+        self._n_waiting = 0
+        self._lock = threading.Lock()
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether any does."""
+        return self._n_waiting > 0
+
+    @contextmanager
+    def needed(self) -> Iterator[Callable[[], None]]:
+        """Needed until what it gives is called, or until the end."""
+        left = [1]
+
+        def count(by: int) -> None:
+            with self._lock:
+                self._n_waiting += by
+
+        def got() -> None:
+            count(-left[0])
+            left[0] = 0
+
+        count(1)
+        try:
+            yield got
+        finally:
+            got()
 
 
 def locks_of(uses: Uses, settings: Settings, device_queue: str) -> tuple[str, ...]:

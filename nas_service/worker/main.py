@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from lookup_tables.runtimes.registry import runtime_versions
@@ -14,7 +15,7 @@ from lookup_tables.target import this_device
 from nas_service.engine import durable
 from nas_service.engine.leases import Keeper
 from nas_service.errors import InvalidSpec
-from nas_service.queues import CONCURRENCY, DEVICE, served
+from nas_service.queues import CONCURRENCY, DEVICE, GPU, served
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.scope import SERVICE
@@ -22,6 +23,7 @@ from nas_service.storage.session import new_id
 from nas_service.telemetry import configure, logger
 from nas_service.worker import upkeep
 from nas_service.worker.context import Context
+from nas_service.worker.helping import Helper
 from nas_service.worker.lost import LostJobs
 from nas_service.worker.steps import Runner
 from nas_service.worker.workflows import register
@@ -58,7 +60,9 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
 
     durable.prepare(settings.engine_url)
     durable.configure(settings.engine_url, executor)
-    register(Runner(context, executor))
+    runner = Runner(context, executor)
+    register(runner)
+    helper = Helper(replace(context, database=database), executor, runner.machine)
     upkeep.retire_certificates(database, settings.machine)
     renew()  # before the engine may note work on this name
     pace = durable.launch(served(list(queues), settings.machine))
@@ -74,6 +78,8 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     keeper.recover_crashed()
     keeper.start()
     courier.start()
+    if GPU in queues:
+        helper.start()
     _log.info("worker ready", executor=executor, queues=list(queues))
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,6 +87,8 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     stopped.wait()
     keeper.stop()
     courier.stop()
+    if GPU in queues:
+        helper.stop()
     with database.session() as session:
         jobs.end_lease(session, executor)
     # steps run in children that die with this process; whoever takes over repeats the open ones

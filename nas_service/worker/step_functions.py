@@ -11,6 +11,7 @@ from nas_service.jobs.params import (
     CorrectionJob,
     DatasetJob,
     DriftJob,
+    HelpJob,
     KitImportJob,
     KitJob,
     ProfileJob,
@@ -135,6 +136,14 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
     from nas_service.worker.tasks import search
 
     search.run_search(context, job, report)
+
+
+@step(HelpJob, Uses.PROCESSOR)
+def help_search(context: Context, job: HelpJob, report: Progress) -> None:
+    """Evaluate networks of a search that another worker runs."""
+    from nas_service.worker.tasks import search
+
+    search.help_search(context, job, report)
 
 
 @step(SearchJob, Uses.DEVICE)

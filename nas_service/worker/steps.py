@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from nas_service.storage import jobs
 from nas_service.storage.scope import SERVICE
 from nas_service.telemetry import logger, within
 from nas_service.worker.context import Context
-from nas_service.worker.locks import held, locks_of
+from nas_service.worker.locks import Machine, held, locks_of
 from nas_service.worker.step import Step
 
 _log = logger(__name__)
@@ -38,6 +38,7 @@ class Runner:
 
     context: Context
     executor: str
+    machine: Machine = field(default_factory=Machine)
 
     def of_job(self, job_id: str) -> Runner:
         """The same within the scope of a job."""
@@ -125,7 +126,8 @@ class Runner:
         }
         try:
             waits = partial(self._progress(job_id, span), 0.0, "waiting for other work here to end")
-            with held(locks, settings, cancelled, waits):
+            with self.machine.needed() as got, held(locks, settings, cancelled, waits):
+                got()
                 retried(lambda: self._note(job_id, name, "started"))
                 value = child.run(
                     task,

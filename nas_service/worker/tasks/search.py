@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from nas_service.engine.child import Progress
-from nas_service.jobs.params import SearchJob
+from nas_service.jobs.params import HelpJob, SearchJob
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, load
+from nas_service.queues import GPU
 from nas_service.search.accuracy import AccuracyEvaluator
 from nas_service.search.driver import Plan, run
 from nas_service.search.evaluation import Evaluation
@@ -16,13 +18,14 @@ from nas_service.search.promotion import Promotion
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import SearchSpace
 from nas_service.space.elastic.space import is_own
-from nas_service.storage import datasets, searches, supernets
+from nas_service.storage import datasets, jobs, searches, supernets
 from nas_service.storage.searches import StoredSearch
 from nas_service.training.loop import TrainRecipe
 from nas_service.worker.context import Context
 from nas_service.worker.data import open_data
 from nas_service.worker.evaluators import EvaluatorContext
 from nas_service.worker.recipes import standalone_recipe
+from nas_service.worker.spread import Evaluating, Spread, spreads
 from nas_service.worker.tasks.front import (
     all_candidates,
     evaluated_before,
@@ -37,6 +40,12 @@ from nas_service.worker.trainers import Trainers
 CARD_GROWTH = 1.25
 """The predictor is examined anew when the data has grown by this factor, and at the end."""
 
+
+STINT_S = 120.0
+"""So long a worker helps with one search before it looks whether others need it."""
+PATIENCE_S = 5.0
+"""So long it waits for the next batch."""
+_LOOK_EVERY_S = 0.1
 
 STORE_GROWTH = 1.02
 """A front, with all candidates, is stored when there are so many times the evaluations of the last
@@ -62,6 +71,14 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
     known = evaluated_before(context, search, space)
     trainers = Trainers(context.database, search.id, report)
     evaluator = _evaluator(context, search, space, trainers)
+    if spreads(evaluator):
+        evaluator = Spread(
+            evaluator,
+            context.database,
+            search.id,
+            lease_s=context.settings.lease_s,
+            others=lambda: _n_workers(context) > 1,
+        )
     make = load(PREDICTORS, spec.predictor)
     n_queries, patience = spec.n_queries, spec.patience
     if search.facts.corrections:  # one batch more than there were when it went on, whatever came
@@ -109,6 +126,35 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
     run(problem, plan, done=done, on_batch=on_batch)
     if n_stored < len(told):  # it ended before all queries were made
         store((), last=True)
+
+
+def help_search(context: Context, job: HelpJob, report: Progress) -> None:
+    """Evaluate what other workers' search has to offer, until it has had nothing for a while."""
+    with context.database.session() as session:
+        search = searches.get_search(session, job.search_id)
+    space = open_problem(context, search).space.architectures
+    evaluator = _evaluator(context, search, space, Trainers(context.database, search.id, report))
+    evaluating = Evaluating(
+        context.database,
+        search.id,
+        evaluator,
+        name=job.name,
+        seed=search.value.seed,
+        lease_s=context.settings.lease_s,
+    )
+    until = time.monotonic() + STINT_S
+    offered = time.monotonic()
+    while time.monotonic() < until and time.monotonic() - offered < PATIENCE_S:
+        if evaluating.one():
+            offered = time.monotonic()
+        else:
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _n_workers(context: Context) -> int:
+    """How many workers train, this one with them."""
+    with context.database.session() as session:
+        return sum(GPU in queues for queues in jobs.live_workers(session).values())
 
 
 def _promotion(spec: SearchSpec, names: Sequence[str]) -> Promotion | None:

@@ -1,0 +1,120 @@
+"""A second worker helps with a search; its evaluations are those that one worker makes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_service.settings import Settings
+from nas_service.storage import jobs, searches, trials
+from nas_service.storage.models import TrialRow
+from nas_service.storage.session import Database
+from tests.prepared import copied
+from tests.service import Service
+from tests.toy_search import toy_search
+
+pytestmark = pytest.mark.slow
+LEASE_S = 3
+
+
+class Elsewhere:
+    """A worker that trains, with a machine of its own: another folder on the same database."""
+
+    def __init__(self, own: Path, var_dir: Path) -> None:
+        own.mkdir()
+        for name in ("nas.sqlite", "engine.sqlite"):
+            (own / name).symlink_to(var_dir / name)
+        self.log = own / "worker.log"
+        env = {
+            **os.environ,
+            "NAS_VAR_DIR": str(own),
+            "NAS_BLOBS_URL": str(var_dir / "blobs"),
+            "NAS_MACHINE": own.name,
+            "NAS_LEASE_S": str(LEASE_S),
+            "NAS_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nas_service.cli", "worker", "--queues", "gpu"],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=env,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+@pytest.fixture
+def world(prepared: Path, tmp_path: Path) -> Iterator[tuple[Service, Database, Path]]:
+    var_dir = copied(prepared, tmp_path / "var")
+    service = Service(var_dir)
+    database = Database(Settings(var_dir=var_dir).url)
+    service.start()
+    try:
+        yield service, database, var_dir
+    finally:
+        service.stop()
+        database.close()
+
+
+def _told(database: Database, search: str) -> list[tuple[Any, float]]:
+    with database.session() as session:
+        return [(one.genotype, one.accuracy) for one in searches.evaluations_of(session, search)]
+
+
+def _searched(database: Database, search: str) -> bool:
+    with database.session() as session:
+        assert jobs.get_job(session, search).problem is None
+        events = jobs.events_of(session, search)
+    return any(one.step == "search" and one.event == "finished" for one in events)
+
+
+def _trainers(database: Database, seen: set[str]) -> None:
+    with database.session() as session:
+        seen.update(one or "" for (one,) in session.query(TrialRow.trainer))
+
+
+def test_a_search_is_helped_and_its_evaluations_are_those_of_one_worker(
+    world: tuple[Service, Database, Path], tmp_path: Path
+) -> None:
+    service, database, var_dir = world
+    asked = toy_search(
+        evaluator="standalone", sampler="random", precisions=["fp32"], n_queries=24, batch=12
+    ) | {"training": {"epochs": 3, "finetune_epochs": 1, "batch": 16}}
+    alone = service.client.submit_search(**asked)["id"]
+    service.wait_until(lambda: _searched(database, alone), 400)
+    service.client.cancel_search(alone)
+
+    helper = Elsewhere(tmp_path / "elsewhere", var_dir)
+    seen: set[str] = set()
+    try:
+        service.wait_until(lambda: "worker ready" in helper.log.read_text(), 60)
+        helped = service.client.submit_search(**asked)["id"]
+        until = time.monotonic() + 400
+        while not _searched(database, helped) and time.monotonic() < until:
+            _trainers(database, seen)
+            if len(seen - {""}) > 1:  # it has an evaluation of its own now, and vanishes with it
+                helper.kill()
+            time.sleep(0.05)
+        assert _told(database, helped) == _told(database, alone)
+        assert len(_told(database, helped)) == 24
+        assert len(seen - {""}) > 1, helper.log.read_text()
+        with database.session() as session:
+            assert trials.wanted(session) == []
+            assert session.query(TrialRow).count() == 0
+    finally:
+        helper.kill()
