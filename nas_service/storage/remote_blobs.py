@@ -158,6 +158,7 @@ class RemoteBlobs:
     def _reached(self) -> Iterator[None]:
         """What a store raises that does not answer, as `Unavailable`."""
         try:
+            self._system.invalidate_cache()  # what others wrote or removed counts
             yield
         except (NotFound, Unavailable):
             raise

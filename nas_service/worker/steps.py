@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -23,6 +24,8 @@ from nas_service.worker.step import Step
 
 _log = logger(__name__)
 _REPORT_EVERY_S = 0.5
+PAUSES_S = (1.0, 4.0, 15.0, 60.0)
+"""Between the attempts of a step that lacked something."""
 
 Json = dict[str, Any]
 Ended = Callable[[Session, Json], None]
@@ -124,17 +127,26 @@ class Runner:
             "project_id": self.context.database.scope.project_id,
             "locks": locks,
         }
-        try:
-            waits = partial(self._progress(job_id, span), 0.0, "waiting for other work here to end")
+        progress = self._progress(job_id, span)
+
+        def attempt() -> Json:
+            waits = partial(progress, 0.0, "waiting for other work here to end")
             with self.machine.needed() as got, held(locks, settings, cancelled, waits):
                 got()
                 retried(lambda: self._note(job_id, name, "started"))
-                value = child.run(
-                    task,
-                    {**params, **given},
-                    on_progress=self._progress(job_id, span),
-                    cancelled=cancelled,
+                return child.run(
+                    task, {**params, **given}, on_progress=progress, cancelled=cancelled
                 )
+
+        def again(error: Unavailable, pause_s: float) -> None:
+            _log.warning("trying a step again", job=job_id, step=name, reason=error.detail)
+            retried(lambda: self._note(job_id, name, "trying again"))
+            with suppress(Unavailable):  # progress that cannot be stored is not missed
+                progress(0.0, f"trying again in {pause_s:g} s: {error.detail}")
+            _pause(pause_s, cancelled)
+
+        try:
+            value = attempted(attempt, again)
         except NasError as error:
             retried(lambda: self._note(job_id, name, "failed"))
             return {"error": error.as_dict()}
@@ -192,6 +204,29 @@ def retried(work: Callable[[], T]) -> T:
             _log.warning("waiting for the database", reason=error.detail)
             time.sleep(pause_s)
     return work()
+
+
+def attempted(attempt: Callable[[], T], again: Callable[[Unavailable, float], None]) -> T:
+    """Do what may lack a database, a store or room for a while: five times at most.
+
+    `again` is told of what was lacking, and waits for so many seconds. Whatever else is raised is
+    raised at once.
+    """
+    for pause_s in PAUSES_S:
+        try:
+            return attempt()
+        except Unavailable as error:
+            again(error, pause_s)
+    return attempt()
+
+
+def _pause(pause_s: float, cancelled: Callable[[], bool]) -> None:
+    """Wait; raises `Cancelled` where that is asked for meanwhile."""
+    until = time.monotonic() + pause_s
+    while time.monotonic() < until:
+        if cancelled():
+            raise Cancelled("cancelled while waiting to try again")
+        time.sleep(min(_REPORT_EVERY_S, max(0.0, until - time.monotonic())))
 
 
 def _outcome(job: jobs.Job) -> Json:

@@ -1,0 +1,1 @@
+"""What breaks under a service while it works, and what must be left."""
