@@ -90,6 +90,10 @@ class Cancelled(NasError):
     """Somebody asked for the end."""
 
 
+class TakenOver(NasError):
+    """Another worker has this one's work: it stood still for longer than its lease."""
+
+
 class StepFailed(NasError):
     """A step ended in a way that no other kind describes."""
 

@@ -22,6 +22,7 @@ from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.settings import Settings
 from nas_service.storage import datasets, devices, jobs, searches
 from nas_service.storage.jobs import Job
+from nas_service.storage.scope import SERVICE
 from nas_service.worker.context import Context
 from nas_service.worker.steps import Runner
 from nas_service.worker.workflows import Workflows
@@ -34,6 +35,8 @@ class Inline:
 
     def __init__(self, var_dir: Path) -> None:
         self.context = Context.of(Settings(var_dir=var_dir, threads=1))
+        with self.context.database.of(SERVICE).session() as session:
+            jobs.renew_lease(session, "inline", [], 1e6)
         self.workflows = Workflows(Runner(self.context, "inline"))
         self.steps: list[str] = []
         """The tasks that ran, in order."""
@@ -57,6 +60,11 @@ class Inline:
 
     def search(self, spec: Json) -> tuple[str, Json]:
         """Store a search as the API does, and run it: its id and outcome."""
+        search_id, run = self.stored_search(spec)
+        return search_id, run()
+
+    def stored_search(self, spec: Json) -> tuple[str, Callable[[], Json]]:
+        """Store a search as the API does: its id, and what runs it."""
         training = TrainingSpec(**spec.get("training", {}))
         own = {key: value for key, value in spec.items() if key not in {"precisions", "training"}}
         names = spec.get("precisions", ("fp32", "int8"))
@@ -76,7 +84,7 @@ class Inline:
             job = jobs.add_job(
                 session, search.id, "search", subject=search.id, params={"search_id": search.id}
             )
-        return search.id, self.run(job)
+        return search.id, lambda: self.run(job)
 
 
 @contextmanager

@@ -46,10 +46,11 @@ class Service:
         self._process: subprocess.Popen[bytes] | None = None
         self.client = Client(self.url, token=token)
 
-    def start(self) -> None:
+    def start(self, *, only_api: bool = False) -> None:
+        command = ["serve", "--api-only"] if only_api else ["serve"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "nas_service.cli", "serve"],
+                [sys.executable, "-m", "nas_service.cli", *command],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

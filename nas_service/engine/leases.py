@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from nas_service.errors import TakenOver
 from nas_service.telemetry import logger
 
 _log = logger(__name__)
@@ -29,13 +30,16 @@ class Keeper:
         pending: Callable[[], set[str]],
         recover: Callable[[list[str]], None],
         tidy: Callable[[], None],
+        lost: Callable[[str], None],
     ) -> None:
+        """`lost` is called where others took over, which `renew` says by `TakenOver`."""
         self._lease_s = lease_s
         self._renew = renew
         self._live = live
         self._pending = pending
         self._recover = recover
         self._tidy = tidy
+        self._lost = lost
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
 
@@ -57,16 +61,26 @@ class Keeper:
         return dead
 
     def _keep(self) -> None:
-        renewed, blind_until = time.monotonic(), 0.0
+        renewed, blind_until, clock = time.monotonic(), 0.0, _ahead_s()
         while not self._ended.wait(self._lease_s / 3):
             try:
                 self._renew()
-                if time.monotonic() - renewed > self._lease_s:
-                    # the database was away: others' leases ran out though they live, as this did
+                away = time.monotonic() - renewed > self._lease_s
+                moved = abs(_ahead_s() - clock) > self._lease_s / 3
+                if away or moved:
+                    # the database was away, or this machine's clock was set: others' leases ran
+                    # out though they live
                     blind_until = time.monotonic() + self._lease_s
-                renewed = time.monotonic()
+                renewed, clock = time.monotonic(), _ahead_s()
                 if renewed >= blind_until:
                     self.recover_crashed()
                 self._tidy()
+            except TakenOver as error:
+                self._lost(error.detail)
             except Exception as error:  # noqa: BLE001  # the thread has to outlive any outage
                 _log.warning("lease not renewed", reason=str(error))
+
+
+def _ahead_s() -> float:
+    """How far the clock on the wall is ahead of one that nobody sets."""
+    return time.time() - time.monotonic()

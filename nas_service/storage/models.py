@@ -444,6 +444,7 @@ class LeaseRow(Base):
     queues: Mapped[list[Any]]
     machine: Mapped[dict[str, Any] | None]
     expires_at: Mapped[datetime]
+    taken_over: Mapped[bool] = mapped_column(server_default=false())
 
 
 class AnswerRow(Owned, Base):

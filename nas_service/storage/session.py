@@ -15,13 +15,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, OperationalError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
 from nas_service.errors import InvalidSpec, Unavailable
 from nas_service.storage.scope import DEFAULT, Scope, bound
 
+_WRITES = "writes"
+"""Noted on a session that has written."""
 VERSION_TABLE = "nas_alembic_version"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -52,6 +54,7 @@ class Database:
         self.engine = make_engine(url)
         self.scope = scope
         self._info: Mapping[str, Any] = {}
+        self._guard: Callable[[Session], None] | None = None
         self._make = sessionmaker(self.engine, expire_on_commit=False)
 
     def of(self, scope: Scope, info: Mapping[str, Any] | None = None) -> Database:
@@ -62,6 +65,12 @@ class Database:
         other = copy(self)
         other.scope = scope
         other._info = info or {}
+        return other
+
+    def guarded(self, guard: Callable[[Session], None]) -> Database:
+        """The same where what writes ends with `guard`: nothing is written if that raises."""
+        other = copy(self)
+        other._guard = guard
         return other
 
     def seeing(self, scope: Scope) -> Database:
@@ -80,6 +89,10 @@ class Database:
             with self._make.begin() as session:
                 session.info.update(self._info)
                 yield bound(session, self.scope)
+                if self._guard is not None:
+                    session.flush()
+                    if session.info.get(_WRITES):
+                        self._guard(session)
         except OperationalError as error:
             raise Unavailable(f"the database does not answer: {error.orig}") from error
         except DataError as error:
@@ -89,6 +102,17 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _statement(state: ORMExecuteState) -> None:
+    if not state.is_select:
+        state.session.info[_WRITES] = True
+
+
+@event.listens_for(Session, "after_flush")
+def _flushed(session: Session, _context: Any) -> None:
+    session.info[_WRITES] = True
 
 
 def state_of(database: Database) -> Callable[[], int | None]:
@@ -163,6 +187,15 @@ def _scripts() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     return ScriptDirectory.from_config(config)
+
+
+def database_now(session: Session) -> datetime:
+    """The time by the database's clock, which all hosts share; SQLite has that of this machine."""
+    if session.get_bind().dialect.name == "sqlite":
+        return now()
+    found = session.scalar(select(func.clock_timestamp()))
+    assert isinstance(found, datetime), "it always has one"
+    return found.astimezone(UTC)
 
 
 def now() -> datetime:

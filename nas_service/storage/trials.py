@@ -17,7 +17,7 @@ from nas_service.errors import Conflict, NotFound
 from nas_service.storage.models import SearchRow, TrialRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.scope import Scope
-from nas_service.storage.session import new_id, now
+from nas_service.storage.session import database_now, new_id, now
 
 MAX_ATTEMPTS = 3
 """After so many trainers that vanished or failed over it, a trial has failed."""
@@ -100,7 +100,7 @@ def get_trial(session: Session, search_id: str, trial_id: str) -> Trial:
 
 def take(session: Session, search_id: str, trainer: str, lease_s: float) -> Trial | None:
     """Lease the oldest trial that nobody has; None where there is none now."""
-    at = now()
+    at = database_now(session)
     free = or_(
         TrialRow.state == "waiting",
         and_(TrialRow.state == "leased", TrialRow.lease_expires_at <= at),
@@ -141,7 +141,7 @@ def wanted(session: Session) -> list[tuple[str, Scope]]:
     """Searches of which evaluations wait for workers, in whose scope, oldest first."""
     waits = or_(
         TrialRow.state == "waiting",
-        and_(TrialRow.state == "leased", TrialRow.lease_expires_at <= now()),
+        and_(TrialRow.state == "leased", TrialRow.lease_expires_at <= database_now(session)),
     )
     query = (
         select(SearchRow.id, SearchRow.project_id)
@@ -177,7 +177,7 @@ def forget(session: Session, search_id: str, keys: Sequence[str]) -> None:
 
 def give_up(session: Session, search_id: str) -> None:
     """Fail the trials that every trainer who was to have them has vanished over."""
-    at = now()
+    at = database_now(session)
     session.execute(
         update(TrialRow)
         .where(
@@ -196,7 +196,7 @@ def give_up(session: Session, search_id: str) -> None:
 
 def keep(session: Session, trial: Trial, lease: str, fraction: float, lease_s: float) -> bool:
     """Prolong a lease; False where it has gone to another trainer, or the trial has ended."""
-    until = now() + timedelta(seconds=lease_s)
+    until = database_now(session) + timedelta(seconds=lease_s)
     return _while_leased(session, trial, lease, lease_expires_at=until, fraction=fraction)
 
 

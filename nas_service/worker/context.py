@@ -13,6 +13,7 @@ from typing import Any
 from nas_service.settings import Settings
 from nas_service.space.base import Sample, SearchSpace
 from nas_service.space.supported import supported
+from nas_service.storage import jobs
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.remote_blobs import blobs_of
@@ -43,6 +44,9 @@ class Context:
         """Connect as the worker that started this step does."""
         scope = Scope(params["project_id"])
         made = cls.of(Settings.model_validate(params["settings"]), scope)
+        executor = params["executor"]
+        guarded = made.database.guarded(lambda session: jobs.require_lease(session, executor))
+        made = replace(made, database=guarded)
         return replace(made, job_id=params["job_id"], locks=frozenset(params["locks"]))
 
     def scratch(self, name: str) -> Path:

@@ -69,6 +69,7 @@ class Helper:
         given = {
             "settings": settings.model_dump(mode="json"),
             "job_id": f"help-{self._executor}",
+            "executor": self._executor,
             "project_id": scope.project_id,
             "locks": locks,
         }

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import this_device
 from nas_service.engine import durable
 from nas_service.engine.leases import Keeper
-from nas_service.errors import InvalidSpec
+from nas_service.errors import InvalidSpec, TakenOver
 from nas_service.queues import CONCURRENCY, DEVICE, GPU, served
 from nas_service.settings import Settings
 from nas_service.storage import jobs
@@ -29,6 +31,8 @@ from nas_service.worker.steps import Runner
 from nas_service.worker.workflows import register
 
 _log = logger(__name__)
+_LOST = 75
+"""Exit code of a worker that stood still for too long: start it again."""
 
 
 def work(settings: Settings, queues: Sequence[str]) -> None:
@@ -43,9 +47,14 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     machine = _machine(settings) if DEVICE in queues else None
     lost = LostJobs(database, settings.engine_url)
 
-    def renew() -> None:
+    def renew(*, first: bool = False) -> None:
         with database.session() as session:
-            jobs.renew_lease(session, executor, queues, settings.lease_s, machine)
+            jobs.renew_lease(session, executor, queues, settings.lease_s, machine, first=first)
+
+    def recover(dead: list[str]) -> None:
+        with database.session() as session:
+            jobs.fence(session, dead)
+        durable.recover(dead)
 
     def live() -> set[str]:
         with database.session() as session:
@@ -60,11 +69,18 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
 
     durable.prepare(settings.engine_url)
     durable.configure(settings.engine_url, executor)
-    runner = Runner(context, executor)
+
+    def own(session: Session) -> None:
+        try:
+            jobs.require_lease(session, executor)
+        except TakenOver as error:  # what would be written is another worker's to write
+            leave(error.detail)
+
+    runner = Runner(replace(context, database=context.database.guarded(own)), executor)
     register(runner)
     helper = Helper(replace(context, database=database), executor, runner.machine)
     upkeep.retire_certificates(database, settings.machine)
-    renew()  # before the engine may note work on this name
+    renew(first=True)  # before the engine may note work on this name
     pace = durable.launch(served(list(queues), settings.machine))
     lost.enqueue_all()
     keeper = Keeper(
@@ -72,7 +88,8 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
         renew=renew,
         live=live,
         pending=durable.pending_executors,
-        recover=durable.recover,
+        recover=recover,
+        lost=leave,
         tidy=tidy,
     )
     keeper.recover_crashed()
@@ -93,6 +110,12 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
         jobs.end_lease(session, executor)
     # steps run in children that die with this process; whoever takes over repeats the open ones
     os._exit(0)
+
+
+def leave(reason: str) -> None:
+    """End at once: others took over the work of this worker, while it stood still."""
+    _log.error("this worker stood still for too long", reason=reason)
+    os._exit(_LOST)
 
 
 def _machine(settings: Settings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from nas_service.compression.searched import graphs_of
-from nas_service.errors import NasError
+from nas_service.errors import NasError, Unavailable
 from nas_service.jobs.params import SupernetJob
 from nas_service.space.base import digest
 from nas_service.space.elastic.space import is_own
@@ -18,9 +18,15 @@ from nas_service.worker.recipes import finetune_options, supernet_recipe
 
 
 def needed_training(context: Context, search_id: str) -> dict[str, Any]:
-    """The supernet and predictor of a search, and the job that makes them, if one is needed."""
+    """The supernet and predictor of a search, and the job that makes them, if one is needed.
+
+    Raises:
+        Unavailable: the database does not answer now; all else is told as a value.
+    """
     try:
         return _training(context, search_id)
+    except Unavailable:
+        raise
     except NasError as error:
         return {"error": error.as_dict()}
 

@@ -124,6 +124,7 @@ class Runner:
         given = {
             "settings": settings.model_dump(mode="json"),
             "job_id": job_id,
+            "executor": self.executor,
             "project_id": self.context.database.scope.project_id,
             "locks": locks,
         }

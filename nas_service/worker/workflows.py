@@ -25,7 +25,7 @@ from nas_service.storage.session import Database
 from nas_service.worker import step_functions as steps_of
 from nas_service.worker.needed import needed_training
 from nas_service.worker.step import Step
-from nas_service.worker.steps import Json, P, R, Runner, retried, succeeded
+from nas_service.worker.steps import Json, P, R, Runner, T, retried, succeeded
 
 _MAX_ATTEMPTS = 3
 _LOOK_EVERY_S = 0.3
@@ -207,8 +207,7 @@ class Workflows:
         self._state(search_id, "training")
         self._train(job_id, search_id)
         self._state(search_id, "searching")
-        with self._database.session() as session:
-            spec = searches.get_search(session, search_id).value
+        spec = self._stored(lambda session: searches.get_search(session, search_id).value)
         outside = spec.evaluator == "outside"
         run = steps_of.run_search_outside if outside else steps_of.run_search
         step(job_id, "search", run, params, (_TRAINED, _SEARCHED))
@@ -252,8 +251,7 @@ class Workflows:
             succeeded(wait(), "measuring candidates again")
 
     def _profile(self, job_id: str, search_id: str, found: TablesChosen) -> None:
-        with self._database.session() as session:
-            spec = searches.get_search(session, search_id).value
+        spec = self._stored(lambda session: searches.get_search(session, search_id).value)
         asked = ProfileJob(
             device_id=found.device_id,
             space=spec.space,
@@ -282,7 +280,8 @@ class Workflows:
         """Have the supernet and predictor that the search needs, made once for all searches."""
         for attempt in range(_MAX_ATTEMPTS):
             needed = durable.step(
-                f"resources {attempt}", lambda: needed_training(self._runner.context, search_id)
+                f"resources {attempt}",
+                lambda: retried(lambda: needed_training(self._runner.context, search_id)),
             )
             if "error" in needed:
                 raise from_dict(needed["error"])
@@ -291,9 +290,8 @@ class Workflows:
             span = (0.21, _TRAINED)
             wait = self._below("supernet", job_id, needed["job"], needed["params"], span)
             outcome = wait()
-            with self._database.session() as session:
-                if jobs.is_cancelled(session, job_id):
-                    raise Cancelled("cancelled")
+            if self._stored(lambda session: jobs.is_cancelled(session, job_id)):
+                raise Cancelled("cancelled")
             if (
                 outcome["state"] != "cancelled"
             ):  # another search may have ended what both waited for
@@ -325,13 +323,16 @@ class Workflows:
 
     def _note_failure(self, winner: str, outcome: Json, job_id: str) -> bool:
         """Whether a winner's job succeeded; one that failed does not take the others with it."""
-        with self._database.session() as session:
+
+        def note(session: Session) -> bool:
             if jobs.is_cancelled(session, job_id):
                 raise Cancelled("cancelled")
             if outcome["state"] == "succeeded":
                 return True
             searches.update_winner(session, winner, state="failed", problem=outcome["problem"])
-        return False
+            return False
+
+        return self._stored(note)
 
     def _below(
         self,
@@ -343,14 +344,18 @@ class Workflows:
     ) -> Callable[[], Json]:
         """Start a job that this one waits for, or join the one of that id."""
         params = {**params, "reports_to": {"job": parent, "span": list(span)}}
-        with self._database.session() as session:
+        queue = queue_of(kind, params)
+
+        def add(session: Session) -> bool:
             cancelled = jobs.is_cancelled(session, parent)
             jobs.add_job(session, job_id, kind, subject=parent, params=params, parent=parent)
-            if cancelled:
-                raise Cancelled("cancelled")
-            queue = queue_of(kind, params)
-            waits = f"waiting for a worker on queue {queue.name}"  # until it says what it does
-            self._runner.store_progress(session, parent, span[0], waits)
+            if not cancelled:
+                waits = f"waiting for a worker on queue {queue.name}"  # until it says what it does
+                self._runner.store_progress(session, parent, span[0], waits)
+            return cancelled
+
+        if self._stored(add):
+            raise Cancelled("cancelled")
         outcome = durable.enqueue_child(kind, queue, job_id, params)
 
         def wait() -> Json:
@@ -384,8 +389,16 @@ class Workflows:
         return not ended
 
     def _state(self, search_id: str, state: str) -> None:
-        with self._database.session() as session:
-            _set_state(session, search_id, state)
+        self._stored(lambda session: _set_state(session, search_id, state))
+
+    def _stored(self, work: Callable[[Session], T]) -> T:
+        """Read or write in one transaction, however long the database is away before it."""
+
+        def once() -> T:
+            with self._database.session() as session:
+                return work(session)
+
+        return retried(once)
 
 
 def _set_state(session: Session, search_id: str, state: str, problem: Json | None = None) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,45 +13,12 @@ from nas_service.settings import Settings
 from nas_service.storage import jobs, searches, trials
 from nas_service.storage.models import TrialRow
 from nas_service.storage.session import Database
+from tests.elsewhere import Elsewhere
 from tests.prepared import copied
 from tests.service import Service
 from tests.toy_search import toy_search
 
 pytestmark = pytest.mark.slow
-LEASE_S = 3
-
-
-class Elsewhere:
-    """A worker that trains, with a machine of its own: another folder on the same database."""
-
-    def __init__(self, own: Path, var_dir: Path) -> None:
-        own.mkdir()
-        for name in ("nas.sqlite", "engine.sqlite"):
-            (own / name).symlink_to(var_dir / name)
-        self.log = own / "worker.log"
-        env = {
-            **os.environ,
-            "NAS_VAR_DIR": str(own),
-            "NAS_BLOBS_URL": str(var_dir / "blobs"),
-            "NAS_MACHINE": own.name,
-            "NAS_LEASE_S": str(LEASE_S),
-            "NAS_THREADS": "1",
-            "OMP_NUM_THREADS": "1",
-        }
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "nas_service.cli", "worker", "--queues", "gpu"],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=env,
-                start_new_session=True,
-            )
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
 
 
 @pytest.fixture
@@ -99,7 +62,7 @@ def test_a_search_is_helped_and_its_evaluations_are_those_of_one_worker(
     service.wait_until(lambda: _searched(database, alone), 400)
     service.client.cancel_search(alone)
 
-    helper = Elsewhere(tmp_path / "elsewhere", var_dir)
+    helper = Elsewhere(tmp_path / "elsewhere", var_dir, "gpu", machine="elsewhere")
     seen: set[str] = set()
     try:
         service.wait_until(lambda: "worker ready" in helper.log.read_text(), 60)
@@ -108,7 +71,7 @@ def test_a_search_is_helped_and_its_evaluations_are_those_of_one_worker(
         while not _searched(database, helped) and time.monotonic() < until:
             _trainers(database, seen)
             if len(seen - {""}) > 1:  # it has an evaluation of its own now, and vanishes with it
-                helper.kill()
+                helper.end()
             time.sleep(0.05)
         assert _told(database, helped) == _told(database, alone)
         assert len(_told(database, helped)) == 24
@@ -117,4 +80,4 @@ def test_a_search_is_helped_and_its_evaluations_are_those_of_one_worker(
             assert trials.wanted(session) == []
             assert session.query(TrialRow).count() == 0
     finally:
-        helper.kill()
+        helper.end()

@@ -82,7 +82,7 @@ def test_nothing_is_left_of_a_job_whose_step_was_killed(tmp_path: Path) -> None:
     with context.database.session() as session:
         jobs.add_job(session, "gone", "compression", subject="gone", params={})
     params = {"settings": settings.model_dump(mode="json"), "job_id": "gone"}
-    params |= {"project_id": "default", "locks": []}
+    params |= {"project_id": "default", "locks": [], "executor": "here"}
     left = Context.from_params(params).scratch("compress-gone")
     other = context.scratch("import-other")
     (left / "test.npz").write_bytes(b"large")
