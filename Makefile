@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH_BUILD ?= auto
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
-.PHONY: demo docs toolchains lint test test-all check format clean
+.PHONY: demo docs toolchains faults lint test test-all check format clean
 
 demo: $(INSTALLED)
 	$(BIN)/nas demo
@@ -32,6 +32,11 @@ test: $(INSTALLED)
 # with every runtime in every test of converters: before a change to compilers or passes is merged
 test-all: export NAS_TEST_MATRIX = 1
 test-all: test
+
+# every call of a search failing in turn, many kills: hours
+faults: export NAS_TEST_FAULTS = 1
+faults: $(INSTALLED)
+	$(BIN)/pytest -n $(WORKERS) --dist load -o timeout=0 tests/faults
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -1,9 +1,9 @@
 """How much sooner a search's evaluations are done by many workers than by one.
 
 Each evaluation takes a second, in which it sleeps: so workers of many machines can stand beside
-each other on one, each in a folder of its own on the database and files of the service. Timed is
-the search's own step, from the job's record, of workers that have run before; the sampler is the
-random one.
+each other on one, each in a folder of its own on the database and files of the service. Timed are
+the search's own step, from the job's record, of workers that have run before, and the batches after
+its first one, by when all processes have been started; the sampler is the random one.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import func, select
+
 from benchmarks.rows import Row, parser, report
 from benchmarks.service import service
 from nas_service.client import ApiError, Client
 from nas_service.queues import GPU
 from nas_service.settings import Settings
 from nas_service.storage import jobs, searches
+from nas_service.storage.models import EvaluationRow
 from nas_service.storage.session import Database
 
 _EVALUATOR = """
@@ -49,11 +52,12 @@ def main(arguments: list[str]) -> int:
     """Run and report."""
     options = parser("spread", __doc__ or "")
     options.add_argument("--workers", type=int, default=8)
-    options.add_argument("--queries", type=int, default=128)
+    options.add_argument("--queries", type=int, default=192)
     options.add_argument("--batch", type=int, default=64)
     options.add_argument("--seconds", type=float, default=1.0, help="that an evaluation takes")
     given = options.parse_args(arguments)
     took: dict[int, float] = {}
+    later: dict[int, float] = {}
     fronts: dict[int, list[object]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -68,15 +72,19 @@ def main(arguments: list[str]) -> int:
             for n in (1, given.workers):
                 with _workers(folder, var_dir, n - 1):
                     if n > 1:  # a worker's first process loads its libraries
-                        _searched(nas, var_dir, asked | {"seed": given.seed + 1})
-                    took[n], fronts[n] = _searched(nas, var_dir, asked)
+                        again = {"seed": given.seed + 1, "n_queries": given.batch}
+                        _searched(nas, var_dir, asked | again)
+                    took[n], later[n], fronts[n] = _searched(nas, var_dir, asked)
                 print(f"{n} workers: {took[n]:.1f} s", file=sys.stderr)
     many = given.workers
     case = f"{given.queries} evaluations of {given.seconds:g} s, batches of {given.batch}"
     rows = [Row("spread", case, f"{n} workers", "s", 1, value) for n, value in took.items()]
-    rows.append(
-        Row("spread", case, f"{many} workers", "times as fast as one", 1, took[1] / took[many])
-    )
+    rows += [
+        Row("spread", case, f"{n} workers", "s a batch after the first", 1, value)
+        for n, value in later.items()
+    ]
+    for what, seconds in (("times as fast", took), ("times as fast after the first batch", later)):
+        rows.append(Row("spread", case, f"{many} workers", what, 1, seconds[1] / seconds[many]))
     same = float(fronts[1] == fronts[many])
     rows.append(Row("spread", case, f"{many} workers", "same evaluations as one's", 1, same))
     report(rows, given.out)
@@ -152,8 +160,10 @@ def _n_training(database: Database) -> int:
         return sum(GPU in queues for queues in jobs.live_workers(session).values())
 
 
-def _searched(nas: Client, var_dir: Path, asked: dict[str, Any]) -> tuple[float, list[object]]:
-    """Seconds of the search's own step, and its evaluations in order; the rest is cancelled."""
+def _searched(
+    nas: Client, var_dir: Path, asked: dict[str, Any]
+) -> tuple[float, float, list[object]]:
+    """Seconds of the search's own step, of a batch after the first, and evaluations in order."""
     search = nas.submit_search(**asked)["id"]
     with contextlib.closing(Database(Settings(var_dir=var_dir).url)) as database:
         while True:
@@ -174,4 +184,12 @@ def _searched(nas: Client, var_dir: Path, asked: dict[str, Any]) -> tuple[float,
     with contextlib.suppress(ApiError):  # it says that it was cancelled
         nas.wait(search)
     took = (events["finished"] - events["started"]).total_seconds()
-    return took, [(one.genotype, one.accuracy) for one in told]
+    with (
+        contextlib.closing(Database(Settings(var_dir=var_dir).url)) as database,
+        database.session() as session,
+    ):
+        query = select(EvaluationRow.batch, func.max(EvaluationRow.created_at))
+        query = query.where(EvaluationRow.search_id == search).group_by(EvaluationRow.batch)
+        stored = sorted(at for _, at in session.execute(query))
+    later = (stored[-1] - stored[0]).total_seconds() / max(1, len(stored) - 1)
+    return took, later, [(one.genotype, one.accuracy) for one in told]

@@ -6,16 +6,32 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.tools import lacks
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster: its URL, and what stops it at once and starts it again."""
+
+    url: str
+    restart: Callable[[], None]
+
+
 @contextmanager
 def cluster() -> Iterator[str]:
     """A cluster on a free port, as a user other than root; gives its URL."""
+    with restartable() as made:
+        yield made.url
+
+
+@contextmanager
+def restartable() -> Iterator[Cluster]:
+    """The same, which can be restarted."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         lacks("PostgreSQL is not installed (Debian: postgresql)")
@@ -34,12 +50,19 @@ def cluster() -> Iterator[str]:
         port = probe.getsockname()[1]
     options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
     start = [binaries / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start"]
+    stop = [binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"]
     init = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "nas"]
     try:
         subprocess.run([*as_user, *map(str, init)], check=True, capture_output=True, cwd=folder)
         subprocess.run([*as_user, *map(str, start)], check=True, capture_output=True, cwd=folder)
-        yield f"postgresql://nas@127.0.0.1:{port}/postgres"
+
+        def restart() -> None:
+            for command in (stop, start):
+                subprocess.run(
+                    [*as_user, *map(str, command)], check=True, capture_output=True, cwd=folder
+                )
+
+        yield Cluster(f"postgresql://nas@127.0.0.1:{port}/postgres", restart)
     finally:
-        stop = [binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"]
         subprocess.run([*as_user, *map(str, stop)], check=False, capture_output=True, cwd=folder)
         shutil.rmtree(folder, ignore_errors=True)

@@ -224,12 +224,13 @@ def renew_lease(
     row = session.get(LeaseRow, executor, with_for_update=True)
     if (row is None and not first) or (row is not None and row.taken_over):
         raise TakenOver(f"others took over the work of {executor}")
+    expires_at = database_now(session) + timedelta(seconds=seconds)
     if row is None:
         row = LeaseRow(executor=executor)
         session.add(row)
     row.queues = list(queues)
     row.machine = None if machine is None else dict(machine)
-    row.expires_at = database_now(session) + timedelta(seconds=seconds)
+    row.expires_at = expires_at
 
 
 def fence(session: Session, executors: Sequence[str]) -> None:
