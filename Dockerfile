@@ -18,7 +18,7 @@ COPY lookup_tables ./lookup_tables
 COPY predictors ./predictors
 COPY nas_service ./nas_service
 # hadolint ignore=SC2086
-RUN /opt/nas/bin/python -m pip install --no-cache-dir ${PIP_ARGS} -c constraints.txt ".[postgresql]"
+RUN /opt/nas/bin/python -m pip install --no-cache-dir ${PIP_ARGS} -c constraints.txt ".[postgresql,s3]"
 
 FROM ${BASE}
 RUN /usr/sbin/useradd --system --uid 10001 --create-home --home-dir /var/lib/nas nas

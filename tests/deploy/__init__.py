@@ -1,0 +1,1 @@
+"""What is deployed: manifests, units, the board."""
