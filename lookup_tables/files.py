@@ -78,6 +78,8 @@ def parse(text: str) -> LookupTable:
         raise InvalidTable([f"the file has {len(lines) - 1:,} entries, more than {MAX_ENTRIES:,}"])
     problems: list[str] = []
     header = _object(lines[0], problems)
+    if header is None:
+        raise InvalidTable(problems)
     target = _target(header, problems)
     calibration = _calibration(header, problems)
     ratios = _ratios(header, problems)
@@ -96,19 +98,22 @@ def parse(text: str) -> LookupTable:
     return LookupTable(target, tuple(entries), provenance, calibration, ratios)
 
 
-def _object(numbered: tuple[int, str], problems: list[str]) -> dict[str, Any]:
+def _object(numbered: tuple[int, str], problems: list[str]) -> dict[str, Any] | None:
     number, line = numbered
     try:
         value = json.loads(line, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         problems.append(f"row {number}: not JSON ({error.msg})")
-        return {}
+        return None
     except ValueError as error:
         problems.append(f"row {number}: {_field_of(line)}{error}")
-        return {}
+        return None
+    except RecursionError:
+        problems.append(f"row {number}: nested too deeply")
+        return None
     if not isinstance(value, dict):
         problems.append(f"row {number}: not an object")
-        return {}
+        return None
     return value
 
 
@@ -123,7 +128,9 @@ def _field_of(line: str) -> str:
 
 
 def _target(header: dict[str, Any], problems: list[str]) -> Target | None:
-    if header.get("format") != FORMAT or header.get("format_version") != FORMAT_VERSION:
+    version = header.get("format_version")
+    known = version == FORMAT_VERSION and not isinstance(version, bool)
+    if header.get("format") != FORMAT or not known:
         problems.append(
             f"row 1: format and format_version have to be {FORMAT!r} and {FORMAT_VERSION}"
         )
@@ -142,7 +149,7 @@ def _target(header: dict[str, Any], problems: list[str]) -> Target | None:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             problems.append(f"row 1: target.{name}: {value!r} is not a count")
             return None
-    problems += _provenance_problems(header.get("provenance") or {})
+    problems += _provenance_problems(header.get("provenance", {}))
     if target.precision not in PRECISIONS:
         problems.append(
             f"row 1: target.precision is {target.precision!r}, known: {', '.join(PRECISIONS)}"
@@ -152,6 +159,8 @@ def _target(header: dict[str, Any], problems: list[str]) -> Target | None:
 
 def _provenance_problems(provenance: object) -> list[str]:
     """What is wrong with the parts of a provenance that are read again."""
+    if provenance is None:
+        return []
     if not isinstance(provenance, dict):
         return ["row 1: provenance: not an object"]
     problems = []
@@ -173,7 +182,7 @@ def _provenance_problems(provenance: object) -> list[str]:
 
 
 def _calibration(header: dict[str, Any], problems: list[str]) -> Calibration | None:
-    if not header.get("calibration"):
+    if header.get("calibration") is None:
         return None
     try:
         found = Calibration.from_dict(header["calibration"])
@@ -201,7 +210,7 @@ def _calibration(header: dict[str, Any], problems: list[str]) -> Calibration | N
 
 def _ratios(header: dict[str, Any], problems: list[str]) -> dict[str, Ratio]:
     ratios = {}
-    given = header.get("ratios") or {}
+    given = {} if header.get("ratios") is None else header["ratios"]
     if not isinstance(given, dict):
         problems.append("row 1: ratios: not an object")
         return {}
@@ -217,7 +226,7 @@ def _entries(lines: Iterable[tuple[int, str]], problems: list[str]) -> Iterable[
     seen: dict[Block, int] = {}
     for number, line in lines:
         row = _object((number, line), problems)
-        if not row:
+        if row is None:
             continue
         entry = _entry(number, row, problems)
         if entry is None:

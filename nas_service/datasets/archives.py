@@ -17,6 +17,8 @@ from nas_service.errors import InvalidData
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 _MAX_UNPACKED_BYTES = 32 * 1024**3
+_MAX_TIMES, _SMALL_BYTES = 200, 64 * 1024**2
+"""How many times its own size an archive may unpack to, where that is more than a little."""
 _UTF_8_FLAG = 0x800
 _UNIX = 3
 
@@ -48,7 +50,7 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
         total = 0
         for member in packed.infolist():
             name = _safe(_zip_name(member))
-            total = _within_limit(total + member.file_size)
+            total = _within_limit(total + member.file_size, archive)
             if member.is_dir():
                 continue
             if stat.S_ISLNK(member.external_attr >> 16):
@@ -74,14 +76,15 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
         total = 0
         for member in packed:
             name = _safe(member.name)
-            total = _within_limit(total + member.size)
+            total = _within_limit(total + member.size, archive)
             if member.isdir():
                 continue
             if not (member.isreg() or member.islnk()):  # hard links are files of the archive
                 _refuse_link(name)
                 continue
             if (stream := packed.extractfile(member)) is not None:
-                _write(stream, folder / name)
+                written = _write(stream, folder / name)
+                total = _within_limit(total + written - member.size, archive)  # of a hard link, 0
 
 
 def _refuse_link(name: PurePosixPath) -> None:
@@ -117,13 +120,19 @@ def _safe(name: str) -> PurePosixPath:
     return path
 
 
-def _within_limit(total_bytes: int) -> int:
+def _within_limit(total_bytes: int, archive: Path) -> int:
+    packed_bytes = archive.stat().st_size
+    if total_bytes > max(_SMALL_BYTES, _MAX_TIMES * packed_bytes):
+        raise InvalidData(
+            f"the archive of {packed_bytes:,} bytes unpacks to more than {_MAX_TIMES} times as many"
+        )
     if total_bytes > _MAX_UNPACKED_BYTES:
         raise InvalidData(f"the archive unpacks to more than {_MAX_UNPACKED_BYTES:,} bytes")
     return total_bytes
 
 
-def _write(stream: IO[bytes], path: Path) -> None:
+def _write(stream: IO[bytes], path: Path) -> int:
+    """How many bytes were written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     number = 2
     while path.exists():  # two spellings of one name, as NFC and NFD, are two files
@@ -131,3 +140,4 @@ def _write(stream: IO[bytes], path: Path) -> None:
         number += 1
     with path.open("wb") as target:
         shutil.copyfileobj(stream, target)
+        return target.tell()

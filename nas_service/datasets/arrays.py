@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from nas_service.datasets.columns import GROUP_NAMES, part_answered
 from nas_service.datasets.names import HELD_OUT, normal, part_of, words
 from nas_service.datasets.pictures import WHITE, Picture, Pixels, scaled
 from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
+from nas_service.datasets.sound import require_sound
 from nas_service.datasets.source import Source, in_order
 from nas_service.errors import InvalidData
 
@@ -74,9 +76,10 @@ def read_arrays(path: Path, answers: Answers, set_aside: SetAside) -> Source:
 
 def _load(path: Path) -> dict[str, Array]:
     try:
+        require_sound(path)
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidData(
             f"{path.name}: not a readable .npz: it is damaged, or has Python objects in place of "
             "numbers and texts"

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nas_service.datasets.names import PARTS, names_apart
 from nas_service.datasets.pictures import Pixels
+from nas_service.datasets.sound import require_sound
 from nas_service.errors import InvalidData
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -26,6 +27,7 @@ def opened(path: Path, wanted: Sequence[str], said: str) -> Arrays:
         InvalidData: it cannot be read, or one of the `wanted` is missing.
     """
     try:
+        require_sound(path)
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):
             raise InvalidData(f"{path.name} is one array; an .npz with {said} is needed")

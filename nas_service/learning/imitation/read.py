@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.datasets.report import Report
+from nas_service.datasets.sound import require_sound
 from nas_service.datasets.splits import split_of
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
@@ -109,6 +110,7 @@ def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         InvalidData: it is damaged, or something else.
     """
     try:
+        require_sound(path)
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):
             raise InvalidData(f"{path.name} is one array; an .npz with x is needed")

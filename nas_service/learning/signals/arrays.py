@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.datasets.names import PARTS
+from nas_service.datasets.sound import require_sound
 from nas_service.errors import InvalidData
 from nas_service.learning.signals.read import DRAWN, IntArray, Windows, require_finite
 
@@ -24,6 +25,7 @@ def read_arrays(path: Path) -> Windows:
         InvalidData: says which array, and where in it.
     """
     try:
+        require_sound(path)
         arrays = np.load(path, allow_pickle=False)
         if isinstance(arrays, np.ndarray):
             raise InvalidData(f"{path.name} is one array; an .npz with x and y is needed")
