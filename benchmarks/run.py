@@ -26,6 +26,7 @@ BENCHMARKS = {
     "survey": "reference networks in float, int8 and trained for int8, on every runtime",
     "same": "are results those of an earlier version, to the last digit",
     "structure": "what is counted of the code: cycles, long functions, untested modules",
+    "capacity": "what rows of a service weigh, and what a million searches would",
     "spread": "a search's evaluations by many workers, beside one",
     "agents": "agents by the thousand that wait for work at one process of the API",
     "idle": "what a service costs while there is nothing to do, or much waits",

@@ -13,12 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from nas_service.datasets.names import belongs_to_the_system, normal
+from nas_service.datasets.sound import require_ratio
 from nas_service.errors import InvalidData
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 _MAX_UNPACKED_BYTES = 32 * 1024**3
-_MAX_TIMES, _SMALL_BYTES = 200, 64 * 1024**2
-"""How many times its own size an archive may unpack to, where that is more than a little."""
 _UTF_8_FLAG = 0x800
 _UNIX = 3
 
@@ -121,11 +120,7 @@ def _safe(name: str) -> PurePosixPath:
 
 
 def _within_limit(total_bytes: int, archive: Path) -> int:
-    packed_bytes = archive.stat().st_size
-    if total_bytes > max(_SMALL_BYTES, _MAX_TIMES * packed_bytes):
-        raise InvalidData(
-            f"the archive of {packed_bytes:,} bytes unpacks to more than {_MAX_TIMES} times as many"
-        )
+    require_ratio(total_bytes, archive)
     if total_bytes > _MAX_UNPACKED_BYTES:
         raise InvalidData(f"the archive unpacks to more than {_MAX_UNPACKED_BYTES:,} bytes")
     return total_bytes

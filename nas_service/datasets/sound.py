@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,20 @@ from typing import IO, Any
 
 import numpy as np
 
+from nas_service.errors import InvalidData
+
+_MAX_TIMES, _SMALL_BYTES = 200, 64 * 1024**2
+_HEADS_RAISE = (
+    MemoryError,
+    NotImplementedError,
+    RecursionError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    tokenize.TokenError,
+)
+"""What reading a head raises beside `ValueError`: it is parsed as Python's literals, may be
+encrypted, or packed in a way that is not known."""
 _MAGIC = b"PK\x03\x04"
 _HEADS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[Any, ...]]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -30,9 +45,27 @@ def require_sound(path: Path) -> None:
         if stream.read(len(_MAGIC)) != _MAGIC:
             return
         with zipfile.ZipFile(stream) as archive:
+            total = sum(member.file_size for member in archive.infolist())
+            require_ratio(total, path)
             for member in archive.infolist():
-                with archive.open(member) as content:
-                    _require_array(member, content)
+                try:
+                    with archive.open(member) as content:
+                        _require_array(member, content)
+                except _HEADS_RAISE as error:
+                    raise ValueError(f"{member.filename}: {error}") from error
+
+
+def require_ratio(unpacked_bytes: int, archive: Path) -> None:
+    """Refuse what unpacks to many times its size, where that is more than a little.
+
+    Raises:
+        InvalidData: it does.
+    """
+    packed_bytes = archive.stat().st_size
+    if unpacked_bytes > max(_SMALL_BYTES, _MAX_TIMES * packed_bytes):
+        raise InvalidData(
+            f"the archive of {packed_bytes:,} bytes unpacks to more than {_MAX_TIMES} times as many"
+        )
 
 
 def _require_array(member: zipfile.ZipInfo, content: IO[bytes]) -> None:

@@ -42,11 +42,11 @@ def machine_to_itself(
 ) -> Iterator[None]:
     """Wait until no other heavy step runs on this machine: training would spoil a measurement.
 
-    `on_wait` is called once where there is something to wait for.
+    `on_wait` is called once where there is something to wait for; meanwhile `is_wanted` is true.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     waiting = threading.Event()
-    with lock.open("w") as handle:
+    with lock.open("w") as handle, _wanted(lock).open("w") as want:
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,11 +54,29 @@ def machine_to_itself(
             except BlockingIOError:
                 if cancelled():
                     raise Cancelled("cancelled while waiting for the machine") from None
+                fcntl.flock(want, fcntl.LOCK_SH)
                 if on_wait is not None:
                     on_wait()
                     on_wait = None
                 waiting.wait(poll_s)
+        fcntl.flock(want, fcntl.LOCK_UN)
         yield
+
+
+def is_wanted(lock: Path) -> bool:
+    """Whether anybody on this machine, in whatever process, waits for a lock that is held."""
+    try:
+        with _wanted(lock).open("r") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _wanted(lock: Path) -> Path:
+    return lock.with_suffix(".wanted")
 
 
 # only Linux forks safely from a process that has numerical libraries loaded

@@ -61,7 +61,9 @@ class Keeper:
         return dead
 
     def _keep(self) -> None:
-        renewed, blind_until, clock = time.monotonic(), 0.0, _ahead_s()
+        renewed, clock = time.monotonic(), _ahead_s()
+        # the database may have been away until now: those that live renew within a third of a lease
+        blind_until = renewed + self._lease_s / 2
         while not self._ended.wait(self._lease_s / 3):
             try:
                 self._renew()
@@ -74,7 +76,7 @@ class Keeper:
                 renewed, clock = time.monotonic(), _ahead_s()
                 if renewed >= blind_until:
                     self.recover_crashed()
-                self._tidy()
+                    self._tidy()
             except TakenOver as error:
                 self._lost(error.detail)
             except Exception as error:  # noqa: BLE001  # the thread has to outlive any outage

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound
@@ -22,6 +22,7 @@ from nas_service.storage.models import (
     EvaluationRow,
     FrontRow,
     SearchRow,
+    TrialRow,
     WinnerRow,
 )
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
@@ -174,6 +175,10 @@ def set_state(
         .where(SearchRow.id == search_id, SearchRow.state.not_in(FINAL))
         .values(state=state, problem=problem, finished_at=now() if state in FINAL else None)
     )
+    if state in FINAL:  # evaluations that workers shared when it ended
+        session.execute(
+            delete(TrialRow).where(TrialRow.search_id == search_id, TrialRow.by_workers)
+        )
 
 
 def _search(row: SearchRow) -> StoredSearch:

@@ -31,6 +31,8 @@ class Context:
     database: Database
     blobs: BlobStore
     job_id: str = ""
+    executor: str = ""
+    """The worker that it works in."""
     locks: frozenset[str] = frozenset({PROCESSOR})
     """What the step holds; see `nas_service.worker.locks`."""
 
@@ -47,7 +49,9 @@ class Context:
         executor = params["executor"]
         guarded = made.database.guarded(lambda session: jobs.require_lease(session, executor))
         made = replace(made, database=guarded)
-        return replace(made, job_id=params["job_id"], locks=frozenset(params["locks"]))
+        return replace(
+            made, job_id=params["job_id"], executor=executor, locks=frozenset(params["locks"])
+        )
 
     def scratch(self, name: str) -> Path:
         """A folder for unfinished files that outlives a crash, so that a step can resume.

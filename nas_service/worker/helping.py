@@ -1,13 +1,14 @@
 """Helps with searches that other workers run, while nothing here needs the machine.
 
 A search offers each batch of its evaluations (`nas_service.worker.spread`). A worker that trains
-and whose machine is free takes part, in a process of its own, and leaves at once when work of its
-own waits for the machine: what it had taken is given back.
+and whose machine is free takes part, in a process of its own, and leaves at once when anything on
+the machine waits for it: what it had taken is given back.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 
 from nas_service.engine import child
 from nas_service.errors import Cancelled, NasError
@@ -17,19 +18,23 @@ from nas_service.storage.scope import SERVICE, Scope
 from nas_service.telemetry import logger
 from nas_service.worker import step_functions
 from nas_service.worker.context import Context
-from nas_service.worker.locks import Machine, held, locks_of
+from nas_service.worker.locks import Uses, all_of, held, wanted
 
 _log = logger(__name__)
 LOOK_EVERY_S = 1.0
+AGAIN_S = 60.0
+"""So long after it failed to help with a search a worker does not try again."""
 
 
 class Helper:
     """Looks for evaluations that wait, in a thread of its own."""
 
-    def __init__(self, context: Context, executor: str, machine: Machine) -> None:
+    def __init__(self, context: Context, executor: str) -> None:
         self._context = context
         self._executor = executor
-        self._machine = machine
+        self._not_before: dict[str, float] = {}
+        # computing, on whatever networks are trained on here
+        self._locks = all_of((Uses.PROCESSOR, Uses.TRAINING), context.settings)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="helper", daemon=True)
 
@@ -52,19 +57,27 @@ class Helper:
                 _log.warning("not helping", reason=str(error))
 
     def look(self) -> bool:
-        """Help with the search that has waited longest, if this machine is free; says if it did."""
-        if self._machine.is_needed:
+        """Help with the search that has waited longest, if this machine is free; says if it did.
+
+        One that could not be helped from here is left alone for a while.
+        """
+        if wanted(self._locks, self._context.settings):
             return False
         with self._context.database.of(SERVICE).session() as session:
-            wanted = trials.wanted(session)
-        for search_id, scope in wanted[:1]:
-            return self._help(search_id, scope)
+            waiting = trials.wanted(session)
+        at = time.monotonic()
+        for search_id, scope in waiting:
+            if self._not_before.get(search_id, 0.0) > at:
+                continue
+            self._not_before[search_id] = at + AGAIN_S
+            helped = self._help(search_id, scope)
+            self._not_before.pop(search_id)  # nothing was raised
+            return helped
         return False
 
     def _help(self, search_id: str, scope: Scope) -> bool:
         settings = self._context.settings
-        task = step_functions.help_search
-        locks = locks_of(task.uses, settings, "")
+        task, locks = step_functions.help_search, self._locks
         params = HelpJob(search_id=search_id, name=self._executor).as_dict()
         given = {
             "settings": settings.model_dump(mode="json"),
@@ -80,7 +93,7 @@ class Helper:
                     task,
                     {**params, **given},
                     on_progress=lambda *_: None,
-                    cancelled=lambda: self._machine.is_needed or self._ended.is_set(),
+                    cancelled=lambda: self._ended.is_set() or wanted(locks, settings),
                 )
         except Cancelled:
             self._give_back(search_id, scope)

@@ -7,13 +7,12 @@ a GPU by one that trains on it. A step that mostly waits holds nothing.
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
 
-from nas_service.engine.child import machine_to_itself
+from nas_service.engine.child import is_wanted, machine_to_itself
 from nas_service.queues import by_agent
 from nas_service.settings import Settings
 
@@ -30,36 +29,9 @@ class Uses(Enum):
     DEVICE = "measures on its device"
 
 
-class Machine:
-    """Which steps of this worker wait for what is held here."""
-
-    def __init__(self) -> None:
-        self._n_waiting = 0
-        self._lock = threading.Lock()
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether any does."""
-        return self._n_waiting > 0
-
-    @contextmanager
-    def needed(self) -> Iterator[Callable[[], None]]:
-        """Needed until what it gives is called, or until the end."""
-        left = [1]
-
-        def count(by: int) -> None:
-            with self._lock:
-                self._n_waiting += by
-
-        def got() -> None:
-            count(-left[0])
-            left[0] = 0
-
-        count(1)
-        try:
-            yield got
-        finally:
-            got()
+def all_of(uses: Sequence[Uses], settings: Settings) -> tuple[str, ...]:
+    """What several kinds of work here hold, each once, in the order in which it is taken."""
+    return tuple(dict.fromkeys(one for use in uses for one in locks_of(use, settings, "")))
 
 
 def locks_of(uses: Uses, settings: Settings, device_queue: str) -> tuple[str, ...]:
@@ -92,10 +64,19 @@ def held(
     """
     with ExitStack() as stack:
         for one in locks:
-            # machines may share the folder, and containers of one machine do
-            path = settings.var_dir / f"{one}-{_this_boot()}.lock"
+            path = _place(one, settings)
             stack.enter_context(machine_to_itself(path, cancelled, on_wait=on_wait))
         yield
+
+
+def wanted(locks: Sequence[str], settings: Settings) -> bool:
+    """Whether somebody on this machine waits for one of the locks."""
+    return any(is_wanted(_place(one, settings)) for one in locks)
+
+
+def _place(lock: str, settings: Settings) -> Path:
+    # machines may share the folder, and containers of one machine do
+    return settings.var_dir / f"{lock}-{_this_boot()}.lock"
 
 
 def _this_boot() -> str:

@@ -70,15 +70,18 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     durable.prepare(settings.engine_url)
     durable.configure(settings.engine_url, executor)
 
+    stopped = threading.Event()
+
     def own(session: Session) -> None:
         try:
             jobs.require_lease(session, executor)
         except TakenOver as error:  # what would be written is another worker's to write
+            if stopped.is_set():
+                os._exit(0)
             leave(error.detail)
 
-    runner = Runner(replace(context, database=context.database.guarded(own)), executor)
-    register(runner)
-    helper = Helper(replace(context, database=database), executor, runner.machine)
+    register(Runner(replace(context, database=context.database.guarded(own)), executor))
+    helper = Helper(replace(context, database=database), executor)
     upkeep.retire_certificates(database, settings.machine)
     renew(first=True)  # before the engine may note work on this name
     pace = durable.launch(served(list(queues), settings.machine))
@@ -92,13 +95,11 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
         lost=leave,
         tidy=tidy,
     )
-    keeper.recover_crashed()
     keeper.start()
     courier.start()
     if GPU in queues:
         helper.start()
     _log.info("worker ready", executor=executor, queues=list(queues))
-    stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     stopped.wait()

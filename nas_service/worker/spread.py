@@ -55,7 +55,7 @@ class Evaluating:
         """Evaluate what waits longest; False where nothing waits.
 
         Raises:
-            NasError: the evaluation failed; it is offered again, a few times.
+            Exception: the evaluation failed; it is offered again, a few times.
         """
         with self._database.session() as session:
             trial = trials.take(session, self._search_id, self._name, self._lease_s)
@@ -67,12 +67,21 @@ class Evaluating:
                 (score,) = self._evaluator.evaluate(
                     genotype, fidelity=trial.fidelity, seed=self._seed
                 )
+            _require_number(score)
+        except (Unavailable, OSError, MemoryError):  # something is lacking here, not in the network
+            self.give_back()
+            raise
         except Exception as error:
             detail = error.detail if isinstance(error, NasError) else f"{error!r}"
             self._report(trial, lambda s: trials.fail(s, trial, trial.lease or "", detail))
             raise
         self._report(trial, lambda s: trials.complete(s, trial, trial.lease or "", float(score)))
         return True
+
+    def give_back(self) -> None:
+        """What is leased under this name waits again, as if never taken."""
+        with self._database.session() as session:
+            trials.release(session, self._search_id, self._name)
 
     def _report(self, trial: Trial, write: Callable[..., None]) -> None:
         try:
@@ -103,6 +112,11 @@ class Evaluating:
             thread.join()
 
 
+def _require_number(score: float) -> None:
+    if not np.isfinite(score):
+        raise StepFailed(f"an evaluation gave {score}")
+
+
 class Spread:
     """An `AccuracyEvaluator` that shares each batch with the other workers, where there are any."""
 
@@ -114,12 +128,15 @@ class Spread:
         *,
         lease_s: float,
         others: Callable[[], bool],
+        trains: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`others` train now; this worker `trains`, or does so only while there are none."""
         self._evaluator = evaluator
         self._database = database
         self._search_id = search_id
         self._lease_s = lease_s
         self._others = others
+        self._trains = trains
 
     def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
         """See `AccuracyEvaluator.evaluate`.
@@ -127,7 +144,7 @@ class Spread:
         Raises:
             StepFailed: one failed with every worker that took it.
         """
-        if len(genotypes) < 2 or not self._others():
+        if (len(genotypes) < 2 and self._trains()) or not self._others():
             return self._evaluator.evaluate(genotypes, fidelity=fidelity, seed=seed)
         rows = [list(map(int, row)) for row in genotypes]
         with self._database.session() as session:
@@ -143,9 +160,11 @@ class Spread:
             seed=seed,
             lease_s=self._lease_s,
         )
+        own.give_back()  # of a process that was killed: nobody else has this name
         while True:
-            while own.one():
-                pass
+            if self._trains() or not self._others():
+                while own.one():
+                    pass
             with self._database.session() as session:
                 trials.give_up(session, self._search_id)
                 found = trials.by_key(session, self._search_id, keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from nas_service.storage import jobs
 from nas_service.storage.scope import SERVICE
 from nas_service.telemetry import logger, within
 from nas_service.worker.context import Context
-from nas_service.worker.locks import Machine, held, locks_of
+from nas_service.worker.locks import held, locks_of
 from nas_service.worker.step import Step
 
 _log = logger(__name__)
@@ -41,7 +41,6 @@ class Runner:
 
     context: Context
     executor: str
-    machine: Machine = field(default_factory=Machine)
 
     def of_job(self, job_id: str) -> Runner:
         """The same within the scope of a job."""
@@ -132,8 +131,7 @@ class Runner:
 
         def attempt() -> Json:
             waits = partial(progress, 0.0, "waiting for other work here to end")
-            with self.machine.needed() as got, held(locks, settings, cancelled, waits):
-                got()
+            with held(locks, settings, cancelled, waits):
                 retried(lambda: self._note(job_id, name, "started"))
                 return child.run(
                     task, {**params, **given}, on_progress=progress, cancelled=cancelled

@@ -16,7 +16,7 @@ from nas_service.settings import Settings
 from tests.tools import lacks
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
-BUILT = ("base", "overlays/gpu", "overlays/agents")
+BUILT = ("base", "overlays/gpu", "overlays/agents", "overlays/gpu-and-agents")
 VERSION = "1.37"
 
 
@@ -99,3 +99,4 @@ def test_settings_and_commands_are_ours() -> None:
     with_gpu = queues["overlays/gpu nas-worker"], queues["overlays/gpu nas-worker-gpu"]
     assert with_gpu[0] | with_gpu[1] == queues["base nas-worker"]
     assert not with_gpu[0] & with_gpu[1]
+    assert queues["overlays/gpu-and-agents nas-worker"] == with_gpu[0]

@@ -179,15 +179,34 @@ def arrays() -> Iterator[Bad]:
     yield Bad("npz-header-lies", "data.npz", _lying(10**12))
     yield Bad("npz-header-lies-little", "data.npz", _lying(10**7))
     yield Bad("npz-member-no-array", "data.npz", _zip({"x.npy": b"no array", "y.npy": b"neither"}))
+    for name, head in (
+        ("dashes", "-" * 9000),
+        ("brackets", "(" * 9000),
+        ("no-literal", "{[]: 1}"),
+        ("mixed-keys", "{1: 2, 'descr': '|u1', 'shape': (1,), 'fortran_order': False}"),
+        ("negative-shape", "{'descr': '|u1', 'fortran_order': False, 'shape': (-4,)}"),
+        ("unknown-type", "{'descr': '|q9', 'fortran_order': False, 'shape': (4,)}"),
+    ):
+        yield Bad(f"npz-head-{name}", "data.npz", _zip({"x.npy": _headed(head), "y.npy": b""}))
+    yield Bad("npz-locked", "data.npz", _locked(whole))
+    yield Bad(
+        "npz-honest-bomb", "data.npz", _zip({"x.npy": _array_of_zeros(150_000_000, 150_000_000)})
+    )
     yield Bad("npz-bomb", "data.npz", _zip({"x.npy": _array_of_zeros(2**31), "y.npy": b""}))
 
 
-def _array_of_zeros(n: int) -> bytes:
+def _headed(head: str) -> bytes:
+    """An array with a head of one's own."""
+    text = head.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + b"\0" * 64
+
+
+def _array_of_zeros(n: int, held: int = 20_000_000) -> bytes:
     """The head of an array of that many bytes and some of them."""
     stream = io.BytesIO()
     head = {"descr": "|u1", "fortran_order": False, "shape": (n,)}
     np.lib.format.write_array_header_1_0(stream, head)
-    return stream.getvalue() + b"\0" * 20_000_000
+    return stream.getvalue() + b"\0" * held
 
 
 def _lying(n: int) -> bytes:

@@ -77,7 +77,8 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
             context.database,
             search.id,
             lease_s=context.settings.lease_s,
-            others=lambda: _n_workers(context) > 1,
+            others=lambda: _trains(context, others=True),
+            trains=lambda: _trains(context, others=False),
         )
     make = load(PREDICTORS, spec.predictor)
     n_queries, patience = spec.n_queries, spec.patience
@@ -151,10 +152,11 @@ def help_search(context: Context, job: HelpJob, report: Progress) -> None:
             time.sleep(_LOOK_EVERY_S)
 
 
-def _n_workers(context: Context) -> int:
-    """How many workers train, this one with them."""
+def _trains(context: Context, *, others: bool) -> bool:
+    """Whether other workers train now, or this one does."""
     with context.database.session() as session:
-        return sum(GPU in queues for queues in jobs.live_workers(session).values())
+        live = jobs.live_workers(session)
+    return any(GPU in live[name] for name in live if (name != context.executor) is others)
 
 
 def _promotion(spec: SearchSpec, names: Sequence[str]) -> Promotion | None:

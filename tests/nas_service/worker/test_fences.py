@@ -76,41 +76,47 @@ def test_whoever_only_reads_is_not_asked(database: Database) -> None:
         assert jobs.live_workers(session) == {}
 
 
-class _Clock:
-    """A clock on the wall that can be set."""
+class _Clocks:
+    """Time that passes when the keeper waits, and a clock on the wall that is set in between."""
 
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
+    def __init__(self, n_rounds: int, set_by_s: float) -> None:
+        self.now, self.ahead_s = 100.0, 0.0
+        self._left, self._set_by_s = n_rounds, set_by_s
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.now += seconds
+        self._left -= 1
+        if self._left == 6:
+            self.ahead_s += self._set_by_s
+        return self._left < 0
+
+    def set(self) -> None:
+        self._left = 0
 
 
-@pytest.mark.parametrize(("moved_s", "taken"), [(0.0, True), (3600.0, False), (-3600.0, False)])
-def test_who_sees_a_clock_being_set_takes_nothing_over_at_once(
-    moved_s: float, taken: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("set_by_s", "taken"), [(0.0, 8), (3600.0, 5), (-3600.0, 5)])
+def test_who_sees_a_clock_being_set_takes_nothing_over_for_as_long_as_a_lease(
+    set_by_s: float, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, rounds, recovered = _Clock(), [0], list[list[str]]()
-    monkeypatch.setattr("nas_service.engine.leases._ahead_s", lambda: clock.ahead_s)
-
-    def renew() -> None:
-        rounds[0] += 1
-        if rounds[0] == 1:
-            clock.ahead_s += moved_s
-        if rounds[0] == 3:
-            keeper._ended.set()
-
+    """Ten rounds of a third of a lease; nothing in the first, when others have yet to renew."""
+    clocks, recovered, tidied = _Clocks(9, set_by_s), list[list[str]](), list[int]()
+    monkeypatch.setattr("nas_service.engine.leases.time", clocks)
+    monkeypatch.setattr("nas_service.engine.leases._ahead_s", lambda: clocks.ahead_s)
     keeper = Keeper(
-        lease_s=0.3,
-        renew=renew,
+        lease_s=6.0,
+        renew=lambda: None,
         live=set,
         pending=lambda: {"other"},
         recover=recovered.append,
-        tidy=lambda: None,
+        tidy=lambda: tidied.append(1),
         lost=lambda _: None,
     )
+    monkeypatch.setattr(keeper, "_ended", clocks)
     keeper._keep()
-    assert rounds[0] == 3
-    assert (recovered[:1] == [["other"]] and len(recovered) == 3) is taken
-    if not taken:  # for as long as a lease lasts; others have renewed theirs by then
-        assert len(recovered) <= 1
+    assert len(recovered) == len(tidied) == taken
 
 
 def test_a_worker_that_is_told_of_others_having_its_work_ends() -> None:

@@ -14,12 +14,13 @@ from sqlalchemy import func, select
 from lookup_tables.target import Device
 from nas_service.errors import StepFailed
 from nas_service.search.spec import SearchSpec
+from nas_service.settings import Settings
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.storage import datasets, devices, searches, trials
 from nas_service.storage.models import TrialRow
 from nas_service.storage.scope import DEFAULT, SERVICE
 from nas_service.storage.session import Database, migrate
-from nas_service.worker.locks import Machine
+from nas_service.worker.locks import PROCESSOR, held, wanted
 from nas_service.worker.spread import Evaluating, Spread
 
 ROWS = np.arange(12, dtype=np.int64).reshape(6, 2)
@@ -179,23 +180,23 @@ def test_what_was_evaluated_before_a_crash_is_not_evaluated_again(
 def test_helpers_see_what_waits_for_them_alone(database: Database, search_id: str) -> None:
     service = database.of(SERVICE)
 
-    def wanted() -> list[tuple[str, object]]:
+    def waiting() -> list[tuple[str, object]]:
         with service.session() as session:
             return list(trials.wanted(session))
 
-    assert wanted() == []
+    assert waiting() == []
     with database.session() as session:
         trials.offer(session, search_id, [1, 2], 1.0)  # for trainers outside
-    assert wanted() == []
+    assert waiting() == []
     _offered(database, search_id, [3, 4])
-    assert wanted() == [(search_id, DEFAULT)]
+    assert waiting() == [(search_id, DEFAULT)]
     with database.session() as session:
         assert [
             one.genotype
             for one in trials.list_trials(session, search_id, cursor=None, limit=9).items
         ] == [[1, 2]]
         searches.set_state(session, search_id, "cancelled")
-    assert wanted() == []
+    assert waiting() == []
 
 
 def test_what_is_given_back_waits_as_if_never_taken(database: Database, search_id: str) -> None:
@@ -208,13 +209,97 @@ def test_what_is_given_back_waits_as_if_never_taken(database: Database, search_i
     assert (found.state, found.attempts, found.lease) == ("waiting", 0, None)
 
 
-def test_a_machine_is_needed_until_its_step_has_it() -> None:
-    machine = Machine()
-    assert not machine.is_needed
-    with machine.needed() as got:
-        assert machine.is_needed
-        with machine.needed():
-            got()
-            assert machine.is_needed
-        assert not machine.is_needed
-    assert not machine.is_needed
+def test_whoever_waits_for_a_machine_is_seen_by_others(tmp_path: Path) -> None:
+    settings = Settings(var_dir=tmp_path)
+    got, done = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with held((PROCESSOR,), settings):
+            got.set()
+            done.wait(10)
+
+    assert not wanted((PROCESSOR,), settings)
+    with held((PROCESSOR,), settings):
+        assert not wanted((PROCESSOR,), settings)
+        thread = threading.Thread(target=wait)
+        thread.start()
+        until = time.monotonic() + 10
+        while not wanted((PROCESSOR,), settings):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    assert got.wait(10)
+    assert not wanted((PROCESSOR,), settings)
+    done.set()
+    thread.join()
+
+
+def test_what_is_lacking_here_is_not_held_against_the_network(
+    database: Database, search_id: str
+) -> None:
+    class Full(Counting):
+        def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
+            del genotypes, fidelity, seed
+            raise OSError(28, "No space left on device")
+
+    (key,) = _offered(database, search_id, [3, 4])
+    for _ in range(5):
+        with pytest.raises(OSError, match="No space"):
+            _helper(database, search_id, Full()).one()
+    with database.session() as session:
+        found = trials.by_key(session, search_id, [key])[key]
+    assert (found.state, found.attempts) == ("waiting", 0)
+
+
+def test_a_search_whose_own_worker_is_killed_again_and_again_goes_on(
+    database: Database, search_id: str
+) -> None:
+    _offered(database, search_id, *ROWS.tolist())
+    for _ in range(5):  # each time in the middle of an evaluation
+        with database.session() as session:
+            assert trials.take(session, search_id, "the search's own worker", 60.0)
+            trials.release(session, search_id, "the search's own worker")
+    with database.session() as session:
+        assert trials.take(session, search_id, "the search's own worker", 60.0)
+    scores = _spread(database, search_id, Counting()).evaluate(ROWS, fidelity=1.0, seed=0)
+    assert scores.tolist() == (ROWS.sum(1) / 100).tolist()
+
+
+def test_one_that_does_not_train_takes_part_only_while_nobody_else_does(
+    database: Database, search_id: str
+) -> None:
+    own, theirs = Counting(), Counting()
+    spread = Spread(
+        own, database, search_id, lease_s=0.6, others=lambda: True, trains=lambda: False
+    )
+    found: list[FloatArray] = []
+    batch = threading.Thread(
+        target=lambda: found.append(spread.evaluate(ROWS, fidelity=1.0, seed=0))
+    )
+    batch.start()
+    helper = _helper(database, search_id, theirs)
+    while batch.is_alive():
+        if not helper.one():
+            time.sleep(0.01)
+    assert own.seen == []
+    assert theirs.seen == ROWS.tolist()
+    alone = Spread(
+        own, database, search_id, lease_s=0.6, others=lambda: False, trains=lambda: False
+    )
+    assert len(alone.evaluate(ROWS, fidelity=1.0, seed=0)) == len(own.seen) == 6
+
+
+def test_no_number_is_no_score(database: Database, search_id: str) -> None:
+    class Nan(Counting):
+        def evaluate(self, genotypes: IntArray, *, fidelity: float, seed: int) -> FloatArray:
+            del fidelity, seed
+            return np.full(len(genotypes), np.nan)
+
+    with pytest.raises(StepFailed, match="an evaluation gave nan"):
+        _spread(database, search_id, Nan()).evaluate(ROWS, fidelity=1.0, seed=0)
+
+
+def test_nothing_is_left_of_a_search_that_ended(database: Database, search_id: str) -> None:
+    _offered(database, search_id, *ROWS.tolist())
+    with database.session() as session:
+        searches.set_state(session, search_id, "failed")
+    assert _n_stored(database) == 0
