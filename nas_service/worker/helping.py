@@ -21,7 +21,7 @@ from nas_service.worker.context import Context
 from nas_service.worker.locks import Uses, all_of, held, wanted
 
 _log = logger(__name__)
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 2.0
 AGAIN_S = 60.0
 """So long after it failed to help with a search a worker does not try again."""
 
