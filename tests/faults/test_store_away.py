@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from s3fs import S3FileSystem
 
 from nas_service.errors import NotFound, Unavailable
 from nas_service.settings import Settings
@@ -31,6 +32,7 @@ def server() -> Iterator[int]:
 @pytest.fixture
 def way(server: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     made = Proxy(server)
+    S3FileSystem.clear_instance_cache()  # those of other tests know other ways
     for name, value in s3.environment(made.port).items():
         monkeypatch.setenv(name, value)
     yield made

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from nas_service.queues import QUEUE_OF
-from nas_service.worker import step_functions, workflows
+from nas_service.worker import helping, step_functions, workflows
 from nas_service.worker.step import Step
 from nas_service.worker.workflows import Workflows
 
@@ -17,8 +17,15 @@ def _steps() -> set[str]:
 
 
 def test_every_step_is_used_by_a_workflow() -> None:
-    source = inspect.getsource(workflows)
+    source = inspect.getsource(workflows) + _of_helpers()
     assert all(f"steps_of.{name}" in source for name in _steps())
+
+
+def _of_helpers() -> str:
+    """The one step that no job has: helpers run it for another worker's search."""
+    source = inspect.getsource(helping)
+    assert "step_functions.help_search" in source
+    return source.replace("step_functions.", "steps_of.")
 
 
 def test_every_kind_of_job_has_a_workflow() -> None:
