@@ -76,24 +76,24 @@ def _searched(folder: Path, sampler: str, n: int, batch: int, seed: int) -> list
     spec = SearchSpec(
         dataset="large", space="mbconv", device="here", max_latency_ms=3.0, predictor="ridge"
     )
-    told: list[Evaluation] = []
+    evaluated: list[Evaluation] = []
     batch_s: list[float] = []
     front_s: list[float] = []
     stored, at = 0, time.monotonic()
 
     def on_batch(fresh: list[Evaluation]) -> bool:
         nonlocal at, stored
-        told.extend(fresh)
+        evaluated.extend(fresh)
         with made.database.session() as session:
             searches.add_evaluations(session, made.search_id, fresh)
         batch_s.append(time.monotonic() - at)
-        if is_front_due(len(told), stored):
-            began, stored = time.monotonic(), len(told)
-            _store_front(made, spec, known, told)
+        if is_front_due(len(evaluated), stored):
+            began, stored = time.monotonic(), len(evaluated)
+            _store_front(made, spec, known, evaluated)
             front_s.append(time.monotonic() - began)
         if len(batch_s) % 20 == 0:
-            left = (n - len(told)) / batch * float(np.mean(batch_s[-20:]))
-            print(f"{sampler}: {len(told)} of {n}, {left:.0f} s left", file=sys.stderr)
+            left = (n - len(evaluated)) / batch * float(np.mean(batch_s[-20:]))
+            print(f"{sampler}: {len(evaluated)} of {n}, {left:.0f} s left", file=sys.stderr)
         at = time.monotonic()
         return True
 
@@ -115,7 +115,7 @@ def _searched(folder: Path, sampler: str, n: int, batch: int, seed: int) -> list
     files = [one for one in folder.rglob("*") if one.is_file()]
     database = sum(one.stat().st_size for one in files if "blobs" not in one.parts)
     blobs = sum(one.stat().st_size for one in files if "blobs" in one.parts)
-    case = f"{len(told)} evaluations in batches of {batch}"
+    case = f"{len(evaluated)} evaluations in batches of {batch}"
     values = [
         ("a batch at first, s", float(np.median(early))),
         ("a batch at last, s", float(np.median(late))),
@@ -132,11 +132,13 @@ def _store_front(
     made: LargeSearch,
     spec: SearchSpec,
     known: tuple[IntArray, FloatArray],
-    told: list[Evaluation],
+    evaluated: list[Evaluation],
 ) -> None:
-    candidates = all_candidates(made.problem, spec, known, told)
+    candidates = all_candidates(made.problem, spec, known, evaluated)
     metric = task_of(FACTS).metric("accuracy")
-    document = front_document(made.problem, metric, candidates, len(told), {"name": "none", "n": 0})
+    document = front_document(
+        made.problem, metric, candidates, len(evaluated), {"name": "none", "n": 0}
+    )
     content = FileBlobs(made.settings.blobs_dir).put_bytes(CandidateSet.of(candidates).dump())
     with made.database.session() as session:
         revision = searches.add_front(session, made.search_id, document)

@@ -65,14 +65,16 @@ def machine_to_itself(
 
 def is_wanted(lock: Path) -> bool:
     """Whether anybody on this machine, in whatever process, waits for a lock that is held."""
-    try:
-        with _wanted(lock).open("r") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    for pause_s in (0.01, 0.0):  # another one may just be asking the same
+        try:
+            with _wanted(lock).open("r") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return False
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            time.sleep(pause_s)
+    return True
 
 
 def _wanted(lock: Path) -> Path:

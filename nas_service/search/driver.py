@@ -2,7 +2,7 @@
 
 The study lives in memory and is made anew from what was told for every batch: a search that was
 cut off hands in what was evaluated before, and its next batch is the one that it would have been,
-whatever the sampler. What a study is made of is bounded (`nas_service.search.told`), so that a
+whatever the sampler. What a study is made of is bounded (`nas_service.search.observed`), so that a
 batch takes as long after a hundred thousand evaluations as after a thousand.
 """
 
@@ -22,9 +22,9 @@ from nas_service.search.deployment_problem import DeploymentProblem
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.guided_sampler import distributions_of
+from nas_service.search.observed import CHEAP, Observed
 from nas_service.search.promotion import Promotion, promoted
 from nas_service.search.samplers import SamplerContext, SamplerFactory, reads_trials
-from nas_service.search.told import CHEAP, Told
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.space.stages import stages_of
@@ -76,7 +76,7 @@ def run(
     distributions = distributions_of(space.decisions)
     maximize, minimize = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
     directions = [maximize, *[minimize] * len(problem.objectives)]
-    told = Told(problem, plan.initial_architectures, plan.initial_accuracy, done)
+    told = Observed(problem, plan.initial_architectures, plan.initial_accuracy, done)
     batch_number = told.next_batch
     sampling = DeploymentProblem(problem)
     pool = cache(lambda: Pool(sampling, stages_of(space.architectures)))
@@ -121,7 +121,7 @@ def _ask(
     problem: Problem,
     distributions: dict[str, BaseDistribution],
     plan: Plan,
-    told: Told,
+    told: Observed,
 ) -> list[Asked]:
     """One batch of trials; those of networks already evaluated are told at once, at no cost."""
     fresh: list[Asked] = []
@@ -146,7 +146,7 @@ def _ask(
     return fresh
 
 
-def _asked(plan: Plan, told: Told) -> int:
+def _asked(plan: Plan, told: Observed) -> int:
     """How many networks a batch asks the sampler for."""
     each = plan.promotion.candidates if plan.promotion else 1
     return each * min(plan.batch, plan.n_queries - len(told))
@@ -157,7 +157,7 @@ def _promoted(
     pool: Callable[[], Pool],
     plan: Plan,
     fresh: list[Asked],
-    told: Told,
+    told: Observed,
     looks: dict[bytes, float],
 ) -> tuple[list[Asked], FloatArray]:
     """The trials to evaluate in full, and what each was worth at a first look (if it had one).
@@ -201,7 +201,7 @@ def _evaluate(
     plan: Plan,
     fresh: Sequence[tuple[optuna.Trial, Genotype]],
     cheap: FloatArray,
-    told: Told,
+    told: Observed,
     batch_number: int,
 ) -> list[Evaluation]:
     """Evaluate what was asked for and tell the study; numbers go on."""

@@ -22,8 +22,8 @@ from nas_service.search.candidate_set import CandidateSet
 from nas_service.search.candidates import Candidates, candidates_of, front_of
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
+from nas_service.search.observed import Observed
 from nas_service.search.spec import SearchSpec
-from nas_service.search.told import Told
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, require_decisions
 from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.storage import datasets, searches, supernets
@@ -156,7 +156,7 @@ def all_candidates(
     architectures, accuracy = _together(known, told)
     space = problem.space.architectures
     predictor = load(PREDICTORS, spec.predictor)(seed=spec.seed, names=space.feature_names)
-    fitted = Told(problem, *known, told).fitted
+    fitted = Observed(problem, *known, told).fitted
     predictor.fit(space.features(architectures[fitted]), accuracy[fitted])
     prediction = predictor.predict(space.features(architectures))
     every = problem.space.in_every_deployment(architectures)
@@ -173,7 +173,7 @@ def predictor_card(
     architectures, accuracy = _together(known, told)
     space = problem.space.architectures
     make = load(PREDICTORS, spec.predictor)
-    fitted = Told(problem, *known, told).fitted
+    fitted = Observed(problem, *known, told).fitted
     card = report_card(
         lambda: make(seed=spec.seed, names=space.feature_names),
         space.features(architectures[fitted]),

@@ -21,9 +21,9 @@ from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.feasibility import require_feasible
 from nas_service.search.guided import Guidance, propose
+from nas_service.search.observed import Observed
 from nas_service.search.pareto import hypervolume, non_dominated
 from nas_service.search.sampling_problem import CostedSpace
-from nas_service.search.told import Told
 from nas_service.space.base import FloatArray, ImageShape
 from nas_service.space.cell import NasBench201Space
 from nas_service.space.genotypes import Genotype
@@ -199,8 +199,8 @@ def test_a_bank_prices_every_target_as_its_own_model_does() -> None:
     assert np.allclose(bank.latency_ms(rows), expected)
 
 
-def _told(problem: Problem, told: list[Evaluation]) -> Told:
-    return Told(problem, np.empty((0, 0), dtype=np.int64), np.empty(0), told)
+def _told(problem: Problem, told: list[Evaluation]) -> Observed:
+    return Observed(problem, np.empty((0, 0), dtype=np.int64), np.empty(0), told)
 
 
 def test_a_search_ends_when_its_front_has_stopped_growing() -> None:

@@ -1,4 +1,4 @@
-"""What a search was told: each batch adds itself, whatever was told before it.
+"""What a search observed: each batch adds itself, whatever was observed before it.
 
 Everything that grows is kept in arrays that grow with it, and what a sampler or a predictor reads
 of it is bounded: the front and what is near it, the first evaluations, the latest ones.
@@ -35,7 +35,7 @@ LATEST = 500
 _GENERATION = ":generation"
 
 
-class Told:
+class Observed:
     """The evaluations of one search, after architectures `(e, a)` that were known before it."""
 
     def __init__(

@@ -1,16 +1,16 @@
-"""What was told is kept in full; what is shown of it is bounded, and the same after a restart."""
+"""All that was observed is kept; what is shown of it is bounded, and the same after a restart."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from nas_service.search import told as of_told
+from nas_service.search import observed as of_observed
 from nas_service.search.driver import run
 from nas_service.search.evaluate import Problem
 from nas_service.search.evaluation import Evaluation
+from nas_service.search.observed import CHEAP, Observed
 from nas_service.search.pareto import non_dominated
-from nas_service.search.told import CHEAP, Told
 from nas_service.space.genotypes import Genotype, Genotypes
 from nas_service.space.sampling import distinct
 from tests.nas_service.search.problems import LawEvaluator, make_problem
@@ -34,9 +34,9 @@ def _before(problem: Problem, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_told, "FIRST", 20)
-    monkeypatch.setattr(of_told, "NEAR", 30)
-    monkeypatch.setattr(of_told, "LATEST", 10)
+    monkeypatch.setattr(of_observed, "FIRST", 20)
+    monkeypatch.setattr(of_observed, "NEAR", 30)
+    monkeypatch.setattr(of_observed, "LATEST", 10)
 
 
 @pytest.mark.usefixtures("small")
@@ -44,7 +44,7 @@ def test_what_is_shown_holds_the_front_the_first_and_the_latest_and_is_bounded()
     problem = make_problem(limit_ms=2.0)
     rows, accuracy = _before(problem, 12)
     every = _evaluations(problem, 300)
-    told = Told(problem, rows, accuracy, every)
+    told = Observed(problem, rows, accuracy, every)
 
     genotypes = Genotypes.of(one.genotype for one in every)
     in_both = problem.space.in_every_deployment(genotypes.architectures)
@@ -68,7 +68,7 @@ def test_batches_one_by_one_and_all_at_once_give_the_same() -> None:
     problem = make_problem(limit_ms=2.0)
     rows, accuracy = _before(problem, 12)
     every = _evaluations(problem, 120)
-    at_once, grown = Told(problem, rows, accuracy, every), Told(problem, rows, accuracy)
+    at_once, grown = Observed(problem, rows, accuracy, every), Observed(problem, rows, accuracy)
     for first in range(0, 120, 8):
         grown.add(every[first : first + 8])
         assert grown.next_batch == first // 8 + 1
@@ -84,7 +84,7 @@ def test_few_are_shown_in_full() -> None:
     problem = make_problem()
     rows, accuracy = _before(problem, 5)
     every = _evaluations(problem, 40)
-    told = Told(problem, rows, accuracy, every)
+    told = Observed(problem, rows, accuracy, every)
     assert told.fitted.tolist() == list(range(45))
     assert [trial.values[0] for trial in told.trials()] == [one.accuracy for one in every]
     assert told.known[rows[0].tobytes()] == accuracy[0]
@@ -96,7 +96,7 @@ def test_first_looks_are_kept_beside_what_they_promised() -> None:
     rows, accuracy = _before(problem, 2)
     one, other = _evaluations(problem, 2)
     looked = Evaluation(0, 0, one.genotype, one.accuracy, {CHEAP: 0.25})
-    told = Told(problem, rows, accuracy, [looked, other])
+    told = Observed(problem, rows, accuracy, [looked, other])
     assert np.isnan(told.cheap).tolist() == [True, True, False, True]
     assert told.cheap[2] == 0.25
     assert CHEAP not in told.trials()[0].system_attrs
