@@ -80,13 +80,13 @@ def test_the_faster_activations_are_taken_where_one_is_clearly_so(
     for number, (int8_ms, wanted) in enumerate([(0.5, "int8"), (0.99, "uint8"), (2.0, "uint8")]):
         times = {"uint8": 1.0, "int8": int8_ms}
 
-        class Observed:
+        class Told:
             times_ms = times
 
             def measure(self, models: dict[str, Path], *_: object, **__: object) -> Any:
                 return {kind: SimpleNamespace(p50_ms=self.times_ms[kind]) for kind in models}
 
-        monkeypatch.setattr(quantization, "LocalProfiler", Observed)
+        monkeypatch.setattr(quantization, "LocalProfiler", Told)
         assert made("measured", f"told{number}") == plain[wanted]
 
 
@@ -103,12 +103,12 @@ def test_layers_alone_are_in_int8_where_that_is_clearly_faster(
         """Tensors quantised, where layers alone take so long and all operators 1 ms."""
         times = {"trial": 1.0, "layers": layers_ms}
 
-        class Observed:
+        class Told:
             def measure(self, models: dict[str, Path], *_: object, **__: object) -> Any:
                 assert layers_ms is not None, "nothing is timed unless it is asked for"
                 return {kind: SimpleNamespace(p50_ms=times[kind]) for kind in models}
 
-        monkeypatch.setattr(quantization, "LocalProfiler", Observed)
+        monkeypatch.setattr(quantization, "LocalProfiler", Told)
         context = context_of("mixed_int8", n_images=16, max_loss=1.0, fastest=layers_ms is not None)
         quantization.MixedInt8Pass().apply(
             source, tmp_path / "mixed.onnx", graph_samples.graph_context(context)
