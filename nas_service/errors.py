@@ -15,9 +15,13 @@ NasError
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
+"""What a disk says that may have room, or answer, the next time."""
 
 
 class NasError(Exception):
@@ -126,12 +130,27 @@ def from_dict(values: dict[str, Any]) -> NasError:
     return kind(str(values.get("detail", "unknown error")), **fields)
 
 
+def lacking(error: BaseException) -> Unavailable | None:
+    """What was lacking on this machine for a while, where that is the reason of an error.
+
+    The error that a library or this project made of it says something of the work instead: that a
+    file is damaged, or that a network cannot be quantised.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _PASSING:
+            return Unavailable(f"{seen.strerror}: {seen.filename or 'a file'}")
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
 @contextmanager
 def as_unsupported(what: str) -> Iterator[None]:
     """What a library raises whose errors share no base, as `Unsupported`: `what`, and its words.
 
     Raises:
         NasError: as it was raised.
+        Unavailable: of a disk that has no room now, or does not answer.
         Unsupported: of anything else.
     """
     try:
@@ -139,5 +158,7 @@ def as_unsupported(what: str) -> Iterator[None]:
     except NasError:
         raise
     except Exception as error:
+        if away := lacking(error):
+            raise away from error
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise Unsupported(f"{what}: {first}") from error

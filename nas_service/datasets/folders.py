@@ -15,7 +15,7 @@ from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.source import Progress, Source, in_order
 from nas_service.datasets.walking import File, files_below
-from nas_service.errors import InvalidData
+from nas_service.errors import InvalidData, lacking
 
 _NO_STILLS = {
     ".pdf",
@@ -142,7 +142,9 @@ def _begins_as_one(file: File) -> bool:
     try:
         with Image.open(file.path):
             return True
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if away := lacking(error):
+            raise away from error
         return False
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from nas_service.errors import InvalidData
+from nas_service.errors import InvalidData, lacking
 
 Pixels = npt.NDArray[np.uint8]
 MAX_PIXELS = 89_000_000
@@ -200,4 +200,6 @@ def _opened(picture: Picture) -> Iterator[Image.Image]:
         raise InvalidData(f"{picture.place}: corrupt image, or none that is known") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # the library raises these, and more of ValueError's kind, on broken files
+        if away := lacking(error):
+            raise away from error
         raise InvalidData(f"{picture.place}: corrupt image ({error})") from error

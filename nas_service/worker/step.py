@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, Generic, TypeVar, overload
 
 from nas_service.engine.child import Progress
-from nas_service.errors import Unavailable
+from nas_service.errors import lacking
 from nas_service.jobs.params import JobParams
 from nas_service.jobs.results import StepResult
 from nas_service.worker.context import Context
 from nas_service.worker.locks import Uses
-
-_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE})
-"""What a disk says that may have room, or answer, the next time."""
 
 Json = dict[str, Any]
 P = TypeVar("P", bound=JobParams)
@@ -49,10 +45,10 @@ class Step(Generic[P, R]):
         context = Context.from_params(params)
         try:
             found = self._work(context, self._params.model_validate(params), report)
-        except OSError as error:
-            if error.errno not in _PASSING:
-                raise
-            raise Unavailable(f"{error.strerror}: {error.filename or 'a file'}") from error
+        except Exception as error:
+            if away := lacking(error):
+                raise away from error
+            raise
         return {} if found is None else found.model_dump(mode="json")
 
     def result(self, value: Json) -> R:
