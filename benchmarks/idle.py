@@ -93,7 +93,9 @@ def _waiting(var_dir: Path, n: int) -> list[Row]:
         for name in names:
             jobs.add_job(session, name, "dataset", subject=name, params={"dataset_id": name})
     for number, name in enumerate(names):
-        client.enqueue("dataset", queue_of("dataset", {}), name, {"dataset_id": name})
+        client.enqueue(
+            "dataset", queue_of("dataset", {}), name, {"dataset_id": name}, place=number + 1
+        )
         if number % 1000 == 0:
             print(f"enqueued {number} of {n}", file=sys.stderr)
     time.sleep(3.0)  # until none is on its way any more

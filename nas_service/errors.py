@@ -9,6 +9,7 @@ NasError
 ├── Infeasible      nothing meets the constraints
 ├── Unsupported     this installation cannot do it
 ├── Unavailable     not now; try again
+├── TooMany         not before others have ended
 ├── Unreachable     a device on which nothing can be measured now
 └── Cancelled       somebody asked for the end
 """
@@ -86,6 +87,10 @@ class Unavailable(NasError):
     """Not now; try again."""
 
 
+class TooMany(NasError):
+    """Not before others have ended."""
+
+
 class Unreachable(NasError):
     """A device on which nothing can be measured now."""
 
@@ -116,6 +121,7 @@ _KINDS: dict[str, type[NasError]] = {
         Infeasible,
         Unsupported,
         Unavailable,
+        TooMany,
         Unreachable,
         Cancelled,
         StepFailed,

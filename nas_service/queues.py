@@ -61,6 +61,11 @@ class Queue:
         return self.name.startswith(f"{DEVICE}-")
 
     @property
+    def key(self) -> str:
+        """What those have in common that are worked off one after the other."""
+        return self.name if self.device is None else f"{self.name}/{self.device}"
+
+    @property
     def label(self) -> str:
         """The name that workers are given for it."""
         if self.name == _AGENTS:

@@ -80,6 +80,11 @@ class Settings(BaseSettings):
         default="auto",
         description="What networks are trained on: auto (a GPU where there is one), cpu, cuda:1.",
     )
+    max_open_jobs: int = Field(
+        default=10_000,
+        ge=1,
+        description="Jobs of a project that may wait or run; who asks for more is told to wait.",
+    )
     machine: str = Field(
         default=THIS_MACHINE,
         pattern="^[a-z0-9][a-z0-9-]{0,31}$",

@@ -16,7 +16,7 @@ from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.api.search_requests import MAX_QUERIES, SearchIn, asked_of, require_room
 from nas_service.errors import Conflict
-from nas_service.storage import devices, reopening, searches
+from nas_service.storage import devices, jobs, reopening, searches
 from nas_service.storage.searches import FINAL
 from nas_service.storage.session import new_id
 
@@ -61,6 +61,7 @@ def clone(
     """
     with with_.database.session() as session:
         known = asked_of(searches.get_search(session, search_id).spec)
+        known["priority"] = jobs.priority_of(session, search_id)
     given: Any = body
     changes = {} if given is None else given.model_dump(exclude_unset=True)
     if isinstance(changes.get("training"), dict):
@@ -90,6 +91,7 @@ def extend(search_id: str, body: ExtendIn, with_: With, response: Response) -> A
         device = devices.get_device(session, search.device_id)
         why = f"{body.n_queries} more queries ({new_id('ext')})"
         job = reopening.open_again(session, search, device, why, n_queries=body.n_queries)
+        with_.require_few(session)
     assert job is not None, "each reason is new"
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"

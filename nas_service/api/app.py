@@ -150,7 +150,7 @@ def create_app(settings: Settings) -> Api:
                 409: "Conflict",
                 413: "Longer than the route takes",
                 422: "The request says something that cannot be",
-                429: "Too many requests; Retry-After says for how long",
+                429: "Too many requests, or open jobs; Retry-After says for how long",
                 500: "A fault of the service; its log says more",
                 501: "Not on this device or machine",
                 503: "Not now",

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import (
+    PRIORITY,
     IdempotencyKey,
     Listing,
     Paging,
@@ -42,6 +43,7 @@ from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
+from nas_service.storage.turns import Priority
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["compressions"])
 
@@ -119,6 +121,7 @@ class CompressionIn(Strict):
     max_train_images: int | None = Field(default=None, ge=8)
     max_test_images: int = Field(default=1000, ge=1, le=100_000)
     seed: int = Field(default=0, ge=0, lt=2**31)
+    priority: Priority = Field(default="normal", description=PRIORITY)
 
     @model_validator(mode="after")
     def one_of(self) -> CompressionIn:
@@ -215,7 +218,9 @@ def compress(
         dataset, device = _parts(session, body)
         job_id = remembered(session, key, KIND, body, new_id("job"))
         compression_id = f"cmp_{job_id.removeprefix('job_')}"
-        given = body.model_dump(mode="json", exclude={"model", "recipe", "dataset", "device"})
+        given = body.model_dump(
+            mode="json", exclude={"model", "recipe", "dataset", "device", "priority"}
+        )
         params = CompressionJob(
             **given,
             artifact=body.model,
@@ -227,7 +232,14 @@ def compress(
             device_id=device.id,
             device_queue=device.queue,
         )
-        job = jobs.add_job(session, job_id, KIND, subject=compression_id, params=params.as_dict())
+        job = with_.add_job(
+            session,
+            job_id,
+            KIND,
+            subject=compression_id,
+            params=params.as_dict(),
+            priority=body.priority,
+        )
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return Accepted(id=job.subject, href=f"/v1/compressions/{job.subject}", job=JobOut.of(job))

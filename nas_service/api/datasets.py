@@ -294,7 +294,7 @@ def _import(
         else:
             stored = datasets.add_dataset(session, name, source)
             params = DatasetJob(dataset_id=stored.id).as_dict()
-            job = jobs.add_job(session, job_id, "dataset", subject=stored.id, params=params)
+            job = with_.add_job(session, job_id, "dataset", subject=stored.id, params=params)
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return Accepted(id=job.subject, href=f"/v1/datasets/{name}", job=JobOut.of(job))

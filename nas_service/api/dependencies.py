@@ -16,6 +16,7 @@ from nas_service.access.identity import Identity
 from nas_service.api.access.identities import Identities
 from nas_service.api.access.rules import Access, action_of
 from nas_service.engine.durable import Client
+from nas_service.errors import TooMany
 from nas_service.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import jobs
@@ -25,6 +26,7 @@ from nas_service.storage.jobs import Job
 from nas_service.storage.rows import Page
 from nas_service.storage.scope import SERVICE, Scope
 from nas_service.storage.session import Database
+from nas_service.storage.turns import Priority, place
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -40,9 +42,39 @@ class Services:
     engine: Client
     identities: Identities
 
+    def add_job(
+        self,
+        session: Session,
+        job_id: str,
+        kind: str,
+        *,
+        subject: str,
+        params: dict[str, Any],
+        priority: Priority = "normal",
+    ) -> Job:
+        """Store a job that somebody asks for, or give back the one of that id.
+
+        Raises:
+            TooMany: as many of the project have not ended as are allowed.
+        """
+        job = jobs.add_job(session, job_id, kind, subject=subject, params=params, priority=priority)
+        self.require_few(session)
+        return job
+
+    def require_few(self, session: Session) -> None:
+        """Raise `TooMany` where more jobs of a project have not ended than are allowed."""
+        limit = self.settings.max_open_jobs
+        if jobs.n_open(session, limit + 1) > limit:
+            raise TooMany(
+                f"{limit} jobs of this project wait or run; ask again when some have ended "
+                "(NAS_MAX_OPEN_JOBS)",
+                limit=limit,
+            )
+
     def enqueue(self, job: Job) -> None:
         """Hand a stored job to the engine; if this fails, a worker does it when it starts."""
-        self.engine.enqueue(job.kind, queue_of(job.kind, job.params), job.id, job.params)
+        queue, at = queue_of(job.kind, job.params), place(job.priority, job.turn)
+        self.engine.enqueue(job.kind, queue, job.id, job.params, place=at)
 
     def document(self, sha256: str) -> dict[str, Any]:
         """A stored JSON document."""
@@ -51,6 +83,7 @@ class Services:
         return found
 
 
+PRIORITY = "high: before others of the project; low: when nothing else waits."
 _READING = frozenset({"GET", "HEAD"})
 _NOBODY = Scope("")
 """The project of those who are not known, which owns nothing and cannot."""

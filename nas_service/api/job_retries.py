@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from nas_service.access.identity import Rule
 from nas_service.api import again
 from nas_service.api.access.rules import allow
-from nas_service.api.dependencies import With
+from nas_service.api.dependencies import Services, With
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
 from nas_service.errors import Conflict
@@ -42,7 +42,7 @@ def retry(job_id: str, with_: With, response: Response) -> Accepted:
     with with_.database.session() as session:
         job = jobs.get_job(session, job_id)
         _require_repeatable(job)
-        made = None if job.kind == "search" else _again(session, job)
+        made = None if job.kind == "search" else _again(session, with_, job)
     if made is None:
         return again.clone(job.subject, with_, response)
     with_.enqueue(made)
@@ -62,7 +62,7 @@ def _require_repeatable(job: Job) -> None:
         raise Conflict(f"job {job.id}: {why}")
 
 
-def _again(session: Session, job: Job) -> Job:
+def _again(session: Session, with_: Services, job: Job) -> Job:
     """The new job: on the device as it is now, which may have another queue by now."""
     job_id = new_id("job")
     params: dict[str, Any] = dict(job.params)
@@ -75,4 +75,6 @@ def _again(session: Session, job: Job) -> Job:
             raise Conflict(f"job {job.id}: {_OTHERWISE['measure_model']}")
         subject = f"cmp_{job_id.removeprefix('job_')}"
         params["compression_id"] = subject
-    return jobs.add_job(session, job_id, job.kind, subject=subject, params=params)
+    return with_.add_job(
+        session, job_id, job.kind, subject=subject, params=params, priority=job.priority
+    )

@@ -46,7 +46,8 @@ def list_jobs(
 def get_job(job_id: str, with_: With) -> JobOut:
     """One job."""
     with with_.database.session() as session:
-        return JobOut.of(jobs.get_job(session, job_id))
+        job = jobs.get_job(session, job_id)
+        return JobOut.of(job, jobs.n_before(session, job_id))
 
 
 @router.get("/jobs/{job_id}/events")

@@ -43,7 +43,7 @@ def measure_winners(search_id: str, with_: With, response: Response) -> Accepted
             raise Conflict(f"every file of search {search_id} has its verdict")
         queue = devices.get_device(session, search.device_id).queue
         params = RemeasureJob(search_id=search_id, winners=winners, device_queue=queue).as_dict()
-        job = jobs.add_job(session, new_id("job"), "remeasure", subject=search_id, params=params)
+        job = with_.add_job(session, new_id("job"), "remeasure", subject=search_id, params=params)
     return _started(with_, response, job, f"/v1/searches/{search_id}")
 
 
@@ -67,7 +67,7 @@ def measure_compression(compression_id: str, with_: With, response: Response) ->
             raise Conflict(f"no file of compression {compression_id} waits to be measured")
         asked = CompressionJob.model_validate(begun.params)
         own = asked.model_copy(update={"targets": targets, "again": True}).as_dict()
-        job = jobs.add_job(
+        job = with_.add_job(
             session, new_id("job"), "measure_model", subject=compression_id, params=own
         )
     return _started(with_, response, job, f"/v1/compressions/{compression_id}")

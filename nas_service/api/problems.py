@@ -29,6 +29,7 @@ STATUS: dict[type[errors.NasError], HTTPStatus] = {
     errors.Infeasible: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unsupported: HTTPStatus.NOT_IMPLEMENTED,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Cancelled: HTTPStatus.CONFLICT,
 }
@@ -36,6 +37,7 @@ STATUS: dict[type[errors.NasError], HTTPStatus] = {
 
 _HEADERS = {
     int(HTTPStatus.SERVICE_UNAVAILABLE): {"Retry-After": "2"},
+    int(HTTPStatus.TOO_MANY_REQUESTS): {"Retry-After": "10"},
     int(HTTPStatus.UNAUTHORIZED): {"WWW-Authenticate": "Bearer"},
 }
 

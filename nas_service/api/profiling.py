@@ -20,7 +20,7 @@ from nas_service.jobs.params import DriftJob, KitImportJob, KitJob, ProfileJob
 from nas_service.learning.registry import required_sample
 from nas_service.space.base import Sample
 from nas_service.space.elastic.space import ElasticSpace
-from nas_service.storage import agents, artifacts, datasets, devices, jobs
+from nas_service.storage import agents, artifacts, datasets, devices
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.jobs import Job
@@ -90,7 +90,7 @@ def make_kit(
         )
     with with_.database.session() as session:
         device = devices.get_device(session, name)
-        job = jobs.add_job(
+        job = with_.add_job(
             session,
             new_id("job"),
             "make_kit",
@@ -117,7 +117,7 @@ def import_kit(
         kit = artifacts.get_artifact(session, body.kit)
         if kit.kind != "kit" or kit.owner != device.id:
             raise InvalidSpec(f"artifact {kit.id!r} is no kit of device {name!r}", field="kit")
-        job = jobs.add_job(
+        job = with_.add_job(
             session,
             new_id("job"),
             "import_kit",
@@ -149,7 +149,7 @@ def check_drift(
         device = devices.get_device(session, name)
         if why := agents.why_unmeasured(session, device):
             raise Conflict(f"{why}, or upload tables measured on it", field="name")
-        job = jobs.add_job(
+        job = with_.add_job(
             session,
             new_id("job"),
             "drift",
@@ -208,7 +208,7 @@ def profile(
             raise Conflict(f"{why}, or upload tables measured on it", field="name")
         sample = _sample(session, with_.blobs, body)
         job_id = remembered(session, key, "profile", (name, body), new_id("job"))
-        job = jobs.add_job(
+        job = with_.add_job(
             session,
             job_id,
             "profile",

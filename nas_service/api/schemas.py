@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nas_service.api.problems import stored_problem
 from nas_service.storage.jobs import Job
+from nas_service.storage.turns import Priority
 
 
 class JobState(StrEnum):
@@ -55,6 +56,12 @@ class JobOut(BaseModel):
     kind: str
     subject: str
     state: JobState
+    priority: Priority
+    n_before: int | None = Field(
+        default=None,
+        description="How many jobs its queue gives to workers before it, where one job is asked "
+        "for that waits.",
+    )
     progress: float
     message: str
     eta_s: float | None
@@ -67,15 +74,17 @@ class JobOut(BaseModel):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, job: Job) -> JobOut:
+    def of(cls, job: Job, n_before: int | None = None) -> JobOut:
         """The job as it is sent."""
         return cls(
             id=job.id,
             kind=job.kind,
             subject=job.subject,
             state=JobState(job.state),
+            priority=job.priority,
+            n_before=n_before,
             progress=job.fraction,
-            message=job.message,
+            message=job.message if not n_before else f"{job.message}, {n_before} jobs before it",
             eta_s=job.eta_s,
             problem=problem_of(job.problem, f"/v1/jobs/{job.id}"),
             result=_result(job),

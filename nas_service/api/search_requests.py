@@ -10,9 +10,7 @@ from pydantic import Field, JsonValue
 from sqlalchemy.orm import Session
 
 from lookup_tables.target import Deployment
-from nas_service.api.dependencies import (
-    Strict,
-)
+from nas_service.api.dependencies import PRIORITY, Strict
 from nas_service.api.deployments import check_deployments
 from nas_service.api.documents.searches import SpecOut
 from nas_service.compression.searched import recipes_of
@@ -32,6 +30,7 @@ from nas_service.storage.blobs import BlobStore
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.spaces import open_space
+from nas_service.storage.turns import Priority
 
 MAX_OBJECTIVES = 4
 MAX_QUERIES = 100_000
@@ -144,6 +143,7 @@ class SearchIn(Strict):
         "decisions by name or glob, or products of slots by name or glob.",
     )
     training: TrainingIn = TrainingIn()
+    priority: Priority = Field(default="normal", description=PRIORITY)
 
     def to_spec(self) -> SearchSpec:
         """The request as a value; raises where it names what is not there."""
@@ -167,7 +167,7 @@ class SearchIn(Strict):
         check_follows(self.follows)
         if "latency_ms" in self.limits:
             raise InvalidSpec("the limit on latency_ms is max_latency_ms", field="limits")
-        values = self.model_dump(exclude={"precisions"})
+        values = self.model_dump(exclude={"precisions", "priority"})
         if values["corrections"] is None:
             values["corrections"] = _CORRECTIONS if self.sampler == "exact" else 0
         training = TrainingSpec(**values.pop("training"))

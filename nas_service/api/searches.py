@@ -105,7 +105,14 @@ def submit(body: SearchIn, with_: With, response: Response, key: IdempotencyKey 
         if search_id != added.id:
             searches.remove_search(session, added.id)
         params = SearchJob(search_id=search_id).as_dict()
-        job = jobs.add_job(session, search_id, "search", subject=search_id, params=params)
+        job = with_.add_job(
+            session,
+            search_id,
+            "search",
+            subject=search_id,
+            params=params,
+            priority=body.priority,
+        )
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return Accepted(id=search_id, href=f"/v1/searches/{search_id}", job=JobOut.of(job))

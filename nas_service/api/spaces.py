@@ -31,7 +31,7 @@ from nas_service.space.base import digest, n_architectures
 from nas_service.space.described.document import space_name as document_name
 from nas_service.space.elastic.description import elastic_name
 from nas_service.space.stages import stages_of
-from nas_service.storage import artifacts, datasets, jobs, spaces, supernets
+from nas_service.storage import artifacts, datasets, spaces, supernets
 from nas_service.storage.session import new_id
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["search spaces"])
@@ -146,7 +146,7 @@ def make_space(
             mean=body.mean,
             std=body.std,
         )
-        job = jobs.add_job(session, job_id, "space", subject=name, params=params.as_dict())
+        job = with_.add_job(session, job_id, "space", subject=name, params=params.as_dict())
     with_.enqueue(job)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return Accepted(id=job.subject, href=f"/v1/search-spaces/{job.subject}", job=JobOut.of(job))

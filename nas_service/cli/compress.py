@@ -10,7 +10,14 @@ import typer
 
 from nas_service.cli import output
 from nas_service.cli.inspect_model import looked_at, shape_of
-from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite, numbers
+from nas_service.cli.options import (
+    LOCAL,
+    JsonOption,
+    PriorityOption,
+    ServerOption,
+    finite,
+    numbers,
+)
 from nas_service.cli.recorded import require_metric_of, require_samples, sent_samples, signature_of
 from nas_service.cli.searches import have_dataset, have_device
 from nas_service.cli.waiting import wait_for
@@ -69,6 +76,7 @@ def compress(
     max_train_images: Annotated[int | None, typer.Option(help="Train on so many.")] = None,
     max_test_images: Annotated[int, typer.Option(help="Judge on so many.")] = 1000,
     seed: int = 0,
+    priority: PriorityOption = "normal",
     out: Annotated[Path | None, typer.Option(help="Folder for report and files.")] = None,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
@@ -95,6 +103,7 @@ def compress(
         "max_train_images": max_train_images,
         "max_test_images": max_test_images,
         "seed": seed,
+        "priority": priority,
     }
     with Client(server) as nas:
         nas.wait_until_it_answers()

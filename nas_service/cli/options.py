@@ -14,6 +14,10 @@ from nas_service.errors import InvalidSpec
 ServerOption = Annotated[
     str, typer.Option("--server", envvar="NAS_SERVER", help="Address of the service.")
 ]
+PriorityOption = Annotated[
+    str,
+    typer.Option(help="high: before others of the project; low: when nothing else waits."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LOCAL = "http://127.0.0.1:8000"
 

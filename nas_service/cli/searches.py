@@ -13,7 +13,14 @@ import typer
 from nas_service.cli import output
 from nas_service.cli.archive import content_digest, packed
 from nas_service.cli.datasets import require_answered
-from nas_service.cli.options import LOCAL, JsonOption, ServerOption, finite, read_yaml
+from nas_service.cli.options import (
+    LOCAL,
+    JsonOption,
+    PriorityOption,
+    ServerOption,
+    finite,
+    read_yaml,
+)
 from nas_service.cli.own_model import OwnModel, have_space
 from nas_service.cli.waiting import save_result, show_front, wait_for, why_not
 from nas_service.client import ApiError, Client
@@ -145,6 +152,7 @@ def search(
         typer.Option(help="YAML or JSON file of rules over decisions; see the search spaces."),
     ] = None,
     seed: int = 0,
+    priority: PriorityOption = "normal",
     further: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE, any other field of the request, as n_holdout=30."),
@@ -187,6 +195,7 @@ def search(
             "sustained_s": sustained_s,
             "follows": follow or [],
             "seed": seed,
+            "priority": priority,
             "training": {
                 "epochs": epochs,
                 "finetune_epochs": finetune_epochs,

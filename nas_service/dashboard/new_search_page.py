@@ -25,6 +25,7 @@ from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, names
 from nas_service.storage import datasets, devices, jobs
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.spaces import own_spaces
+from nas_service.storage.turns import PRIORITIES
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _FORM_BYTES = 64 * 1024
@@ -48,6 +49,7 @@ _FIELDS = frozenset(
         "predictor",
         "evaluator",
         "limit_on",
+        "priority",
         "n_initial",
         "n_holdout",
         "batch",
@@ -58,7 +60,9 @@ _FIELDS = frozenset(
     }
 )
 """What the form has a field for; what else an address asks for goes along unseen."""
-_MORE = frozenset({"objectives", "limits", "sampler", "predictor", "evaluator", "limit_on"}) | {
+_MORE = frozenset(
+    {"objectives", "limits", "sampler", "predictor", "evaluator", "limit_on", "priority"}
+) | {
     *("n_initial", "n_holdout", "batch", "measuring_budget", "profile_budget_s", "follows", "rules")
 }
 """Of those, the ones that are folded away."""
@@ -184,6 +188,7 @@ def _form(
         samplers=names(SAMPLERS),
         predictors=names(PREDICTORS),
         evaluators=names(EVALUATORS),
+        priorities=PRIORITIES,
         dataset=None if chosen is None else _card(chosen),
         device=device,
         as_cli=as_cli(asked),
@@ -260,6 +265,7 @@ _OPTIONS = {
     "limit_on": "--limit-on",
     "sustained_s": "--sustained-s",
     "seed": "--seed",
+    "priority": "--priority",
     "precisions": "--precision",
     "objectives": "--objective",
     "also_devices": "--also-device",

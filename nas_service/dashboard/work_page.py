@@ -93,6 +93,7 @@ def show(request: Request, job_id: str, with_: With) -> Response:
     """One job: its steps, and why it failed if it did."""
     with with_.database.session() as session:
         stored = jobs.get_job(session, job_id)
+        n_before = jobs.n_before(session, job_id)
         events = jobs.events_of(session, job_id)
         children = [JobOut.of(one) for one in jobs.children_of(session, job_id)]
     steps = [
@@ -106,7 +107,7 @@ def show(request: Request, job_id: str, with_: With) -> Response:
     return page(
         request,
         "job.html",
-        job=JobOut.of(stored),
+        job=JobOut.of(stored, n_before),
         ended=stored.state in FINAL,
         again=job_retries.repeatable(stored, parent=stored.parent),
         parent=stored.parent,

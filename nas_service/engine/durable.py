@@ -88,13 +88,19 @@ def launch(queues: Mapping[str, Served]) -> Pace:
     return Pace(name for name, one in queues.items() if not one.old)
 
 
-def enqueue_child(name: str, queue: Queue, job_id: str, params: Json) -> Callable[[], Json]:
+def enqueue_child(
+    name: str, queue: Queue, job_id: str, params: Json, *, place: int
+) -> Callable[[], Json]:
     """Enqueue from within a workflow; the result is what to call to wait for the outcome.
+
+    Of what waits on a queue that with the smallest `place` is taken first, then the oldest.
 
     A workflow of that id that is there already is not started again.
     """
     with SetWorkflowID(job_id):
-        handle = DBOS.enqueue_workflow_with_options(_options(name, queue, job_id), job_id, params)
+        handle = DBOS.enqueue_workflow_with_options(
+            _options(name, queue, job_id, place), job_id, params
+        )
 
     def outcome() -> Json:
         found: Json = handle.get_result(polling_interval_sec=POLL_S)
@@ -103,12 +109,13 @@ def enqueue_child(name: str, queue: Queue, job_id: str, params: Json) -> Callabl
     return outcome
 
 
-def _options(name: str, queue: Queue, job_id: str) -> EnqueueOptions:
+def _options(name: str, queue: Queue, job_id: str, place: int) -> EnqueueOptions:
     """What puts a workflow on a queue."""
     options: EnqueueOptions = {
         "workflow_name": name,
         "queue_name": queue.name,
         "workflow_id": job_id,
+        "priority": place,
     }
     if queue.device is not None:
         options["queue_partition_key"] = queue.device
@@ -138,10 +145,13 @@ class Client:
         )
         self._hurry = Hurry(self._client, but=OLD)
 
-    def enqueue(self, name: str, queue: Queue, job_id: str, params: Json) -> None:
-        """Enqueue a workflow; one of that id that is there already is not started again."""
+    def enqueue(self, name: str, queue: Queue, job_id: str, params: Json, *, place: int) -> None:
+        """Enqueue a workflow; one of that id that is there already is not started again.
+
+        `place`: as `enqueue_child` has it.
+        """
         self._client.enqueue(
-            {**_options(name, queue, job_id), "app_version": VERSION}, job_id, params
+            {**_options(name, queue, job_id, place), "app_version": VERSION}, job_id, params
         )
         self._hurry()
 

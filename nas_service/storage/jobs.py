@@ -12,10 +12,13 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, InvalidSpec, NotFound, TakenOver
 from nas_service.lineage import lineage
+from nas_service.queues import queue_of
+from nas_service.storage import turns
 from nas_service.storage.models import IdempotencyRow, JobEventRow, JobRow, LeaseRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.scope import DEFAULT, Scope, scope_of
 from nas_service.storage.session import database_now, now
+from nas_service.storage.turns import Priority, next_turn
 
 OPEN = ("queued", "running")
 FINAL = ("succeeded", "failed", "cancelled")
@@ -30,6 +33,8 @@ class Job:
     subject: str
     parent: str | None
     state: str
+    priority: Priority
+    turn: int
     fraction: float
     message: str
     eta_s: float | None
@@ -59,14 +64,22 @@ def add_job(
     subject: str,
     params: dict[str, Any],
     parent: str | None = None,
+    priority: Priority = "normal",
 ) -> Job:
-    """Store a job, or give back the one of that id."""
+    """Store a job, or give back the one of that id; one below another has its priority."""
+    if parent is not None:
+        priority = priority_of(session, parent)
+    queue = queue_of(kind, params).key
+    project_id = scope_of(session).project_id or DEFAULT.project_id or ""
     row = JobRow(
         id=job_id,
         kind=kind,
         subject=subject,
         parent=parent,
         state="queued",
+        queue=queue,
+        priority=priority,
+        turn=next_turn(session, queue, project_id, priority),
         fraction=0.0,
         message="waiting for a worker",
         params=params,
@@ -84,6 +97,26 @@ def get_job(session: Session, job_id: str) -> Job:
     if row is None:
         raise NotFound(f"no job {job_id!r}")
     return value_of(Job, row)
+
+
+def priority_of(session: Session, job_id: str) -> Priority:
+    """The priority of a job; that of most where there is none of that id."""
+    row = session.get(JobRow, job_id)
+    return "normal" if row is None else value_of(Job, row).priority
+
+
+def n_before(session: Session, job_id: str) -> int | None:
+    """How many jobs are taken before one that waits for a worker; None where it does not."""
+    row = session.get(JobRow, job_id)
+    if row is None or row.state != "queued" or not row.queue:
+        return None
+    return turns.n_before(session, row)
+
+
+def n_open(session: Session, at_most: int) -> int:
+    """How many jobs have not ended that are part of no other; counted no further than that."""
+    query = select(JobRow.id).where(JobRow.state.in_(OPEN), JobRow.parent.is_(None))
+    return len(session.scalars(query.limit(at_most)).all())
 
 
 def list_jobs(

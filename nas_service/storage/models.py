@@ -407,11 +407,15 @@ class JobRow(Owned, Base):
     """One durable workflow as users see it."""
 
     __tablename__ = "jobs"
+    __table_args__ = (Index("ix_jobs_turns", "queue", "state", "priority", "turn"),)
     id: Mapped[str] = mapped_column(String(80), primary_key=True)
     kind: Mapped[str] = mapped_column(String(20))
     subject: Mapped[str] = mapped_column(String(60), index=True)
     parent: Mapped[str | None] = mapped_column(String(80), index=True)
     state: Mapped[str] = mapped_column(String(20), index=True)
+    queue: Mapped[str] = mapped_column(String(120), server_default="")
+    priority: Mapped[str] = mapped_column(String(8), server_default="normal")
+    turn: Mapped[int] = mapped_column(server_default="1")
     fraction: Mapped[float]
     message: Mapped[str] = mapped_column(Text)
     eta_s: Mapped[float | None]

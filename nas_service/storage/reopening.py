@@ -231,7 +231,14 @@ def open_again(
     except Conflict:
         return None
     params = SearchJob(search_id=search_id).as_dict()
-    return jobs.add_job(session, search_id, "search", subject=search_id, params=params)
+    return jobs.add_job(
+        session,
+        search_id,
+        "search",
+        subject=search_id,
+        params=params,
+        priority=jobs.priority_of(session, search.id),
+    )
 
 
 def add_schedule(session: Session, search_id: str, cron: str) -> Schedule:

@@ -22,6 +22,7 @@ from nas_service.jobs.results import TablesChosen
 from nas_service.queues import QUEUE_OF, queue_of
 from nas_service.storage import datasets, jobs, reopening, searches, webhooks
 from nas_service.storage.session import Database
+from nas_service.storage.turns import place
 from nas_service.worker import step_functions as steps_of
 from nas_service.worker.needed import needed_training
 from nas_service.worker.step import Step
@@ -346,17 +347,19 @@ class Workflows:
         params = {**params, "reports_to": {"job": parent, "span": list(span)}}
         queue = queue_of(kind, params)
 
-        def add(session: Session) -> bool:
+        def add(session: Session) -> int | None:
             cancelled = jobs.is_cancelled(session, parent)
-            jobs.add_job(session, job_id, kind, subject=parent, params=params, parent=parent)
-            if not cancelled:
-                waits = f"waiting for a worker on queue {queue.name}"  # until it says what it does
-                self._runner.store_progress(session, parent, span[0], waits)
-            return cancelled
+            job = jobs.add_job(session, job_id, kind, subject=parent, params=params, parent=parent)
+            if cancelled:
+                return None
+            waits = f"waiting for a worker on queue {queue.name}"  # until it says what it does
+            self._runner.store_progress(session, parent, span[0], waits)
+            return place(job.priority, job.turn)
 
-        if self._stored(add):
+        at = self._stored(add)
+        if at is None:
             raise Cancelled("cancelled")
-        outcome = durable.enqueue_child(kind, queue, job_id, params)
+        outcome = durable.enqueue_child(kind, queue, job_id, params, place=at)
 
         def wait() -> Json:
             while retried(lambda: self._goes_on(parent, job_id, span)):

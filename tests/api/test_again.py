@@ -54,6 +54,17 @@ def test_a_clone_is_the_same_question_but_for_what_is_changed(
     assert api.post(f"/v1/searches/{first}:clone", json={"space": "none"}).status_code == 422
 
 
+def test_a_clone_is_as_urgent_unless_it_is_said(service: Served, api: TestClient) -> None:
+    first = service.ids["search_id"]
+    urgent = api.post(f"/v1/searches/{first}:clone", json={"seed": 78, "priority": "high"}).json()
+    assert urgent["job"]["priority"] == "high"
+    plain = api.post(f"/v1/searches/{urgent['id']}:clone", json={"seed": 79}).json()
+    assert plain["job"]["priority"] == "high"
+    less = api.post(f"/v1/searches/{urgent['id']}:clone", json={"priority": "low"}).json()
+    assert less["job"]["priority"] == "low"
+    assert api.get(urgent["href"]).json()["spec"] == api.get(less["href"]).json()["spec"]
+
+
 def test_a_job_that_has_ended_is_run_again_as_it_was(service: Served, api: TestClient) -> None:
     first = service.ids["search_id"]
     drift = api.post("/v1/devices/here:check-drift", json={"seed": 5, "profile_budget_s": 9.0})

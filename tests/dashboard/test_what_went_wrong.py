@@ -120,6 +120,8 @@ def _job(kind: str, subject: str, state: str, detail: str = "", days: float = 0.
         subject=subject,
         parent=None,
         state=state,
+        priority="normal",
+        turn=1,
         fraction=0.0,
         message="",
         eta_s=None,

@@ -2231,6 +2231,10 @@ class CompressionIn(Value):
         Field(description="By which a model with samples is judged: NAME, or NAME:OUTPUT."),
     ] = "fidelity"
     model: Annotated[str | None, Field(description="Artifact of an uploaded model.")] = None
+    priority: Annotated[
+        Literal["high", "normal", "low"] | str,
+        Field(description="high: before others of the project; low: when nothing else waits."),
+    ] = "normal"
     recipe: list[str | dict[str, dict[str, Any]]] | None = None
     reference: ReferenceNetworkIn | None = None
     samples: Annotated[
@@ -2386,6 +2390,13 @@ class JobOut(Value):
     id: str
     kind: str
     message: str
+    n_before: Annotated[
+        int | None,
+        Field(
+            description="How many jobs its queue gives to workers before it, where one job is asked for that waits."
+        ),
+    ] = None
+    priority: Literal["high", "normal", "low"] | str
     problem: ProblemOut | None
     progress: float
     result: Annotated[
@@ -2662,6 +2673,10 @@ class SearchChanges(Value):
         ),
     ] = None
     predictor: str | None = None
+    priority: Annotated[
+        Literal["high", "normal", "low"] | str | None,
+        Field(description="high: before others of the project; low: when nothing else waits."),
+    ] = None
     profile_budget_s: float | None = None
     rules: Annotated[
         list[dict[str, Any]] | None,
@@ -2731,6 +2746,10 @@ class SearchIn(Value):
         ),
     ] = None
     predictor: str = "ensemble"
+    priority: Annotated[
+        Literal["high", "normal", "low"] | str,
+        Field(description="high: before others of the project; low: when nothing else waits."),
+    ] = "normal"
     profile_budget_s: float = 60.0
     rules: Annotated[
         list[dict[str, Any]],

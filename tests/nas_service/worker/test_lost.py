@@ -38,7 +38,7 @@ def _stored(context: Context, names: list[str], *, lost_ones: set[str], age_s: f
         made_at = now() - timedelta(seconds=age_s)
         session.execute(update(JobRow).where(JobRow.id.in_(names)).values(created_at=made_at))
     for name in set(names) - lost_ones:
-        client.enqueue("dataset", queue_of("dataset", {}), name, {"dataset_id": name})
+        client.enqueue("dataset", queue_of("dataset", {}), name, {"dataset_id": name}, place=1)
     client.close()
 
 

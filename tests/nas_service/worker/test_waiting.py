@@ -35,7 +35,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Jobs below are enqueued nowhere, and end when this is set."""
     event = threading.Event()
 
-    def enqueue(*_: Any) -> Any:
+    def enqueue(*_: Any, **__: Any) -> Any:
         def outcome() -> dict[str, Any]:
             assert event.wait(60)
             return {"state": "succeeded", "problem": None}
