@@ -85,6 +85,17 @@ class Settings(BaseSettings):
         ge=1,
         description="Jobs of a project that may wait or run; who asks for more is told to wait.",
     )
+    keep_history_days: float = Field(
+        default=30.0,
+        ge=1,
+        description="Days that the engine's record of ended jobs, requests by their keys and "
+        "events that were sent are kept; jobs, searches and what they gave stay.",
+    )
+    housekeeping_every_s: float = Field(
+        default=3600.0,
+        gt=0,
+        description="How often a worker removes those, and files that nothing speaks of.",
+    )
     machine: str = Field(
         default=THIS_MACHINE,
         pattern="^[a-z0-9][a-z0-9-]{0,31}$",

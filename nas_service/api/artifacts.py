@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
@@ -17,8 +18,8 @@ from nas_service.api.documents.models import (
     FileMeasurement,
 )
 from nas_service.api.idempotency import RepeatableRoute
-from nas_service.errors import Conflict
 from nas_service.storage import artifacts, jobs
+from nas_service.storage.retention import ended_before
 from nas_service.storage.scope import SERVICE
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["artifacts"])
@@ -28,6 +29,9 @@ class Collected(BaseModel):
     """How many blobs nothing spoke of any more."""
 
     n_removed: int
+    before: datetime | None = Field(
+        description="Those alone that were last stored before then, as jobs wait or run."
+    )
 
 
 @router.get("/artifacts")
@@ -81,8 +85,13 @@ def delete(artifact_id: str, with_: With) -> None:
 @router.post("/artifacts:collect-garbage")
 @allow(Rule.OPERATOR)
 def collect(with_: With) -> Collected:
-    """Remove the bytes that nothing speaks of; refused while jobs run, which write such bytes."""
+    """Remove the bytes that nothing speaks of.
+
+    While jobs wait or run, what was stored since an hour before the oldest of them stays: they
+    write bytes first and say so later.
+    """
     with with_.database.of(SERVICE).session() as session:
-        if jobs.unfinished(session):
-            raise Conflict("jobs are at work; collect garbage when they have ended")
-        return Collected(n_removed=artifacts.collect_garbage(session, with_.blobs))
+        oldest = jobs.oldest_open(session)
+        before = None if oldest is None else ended_before(session)
+        n_removed = artifacts.collect_garbage(session, with_.blobs, before)
+    return Collected(n_removed=n_removed, before=before)

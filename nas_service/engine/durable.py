@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions, SetWorkflowID
@@ -25,6 +26,9 @@ VERSION = "1"
 SCHEMA = "nas_engine"
 _SELDOM_S = 30.0
 """For what the engine looks for and nobody uses here: its schedules and messages."""
+
+_ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_AT_ONCE = 100
 
 Json = dict[str, Any]
 Body = Callable[[str, Json], Json]
@@ -131,6 +135,32 @@ def pending_executors() -> set[str]:
     """Executors that workflows are noted as running on, dead or alive."""
     rows = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
     return {row.executor_id for row in rows if row.executor_id}
+
+
+def forget_ended(url: str, before: datetime, stopped: Callable[[], bool]) -> int:
+    """Remove the record of workflows that ended before then, with those below them; how many.
+
+    A few at a time, until there are no more or somebody says that it is to stop.
+    """
+    client = DBOSClient(system_database_url=url, dbos_system_schema=SCHEMA)
+    n = 0
+    try:
+        while not stopped():
+            rows = client.list_workflows(
+                has_parent=False,
+                status=_ENDED,
+                completed_before=before.isoformat(),
+                limit=_AT_ONCE,
+                load_input=False,
+                load_output=False,
+            )
+            if not rows:
+                break
+            client.delete_workflows([row.workflow_id for row in rows], delete_children=True)
+            n += len(rows)
+    finally:
+        client.destroy()
+    return n
 
 
 class Client:

@@ -141,9 +141,9 @@ def measurements_of(session: Session, artifact_id: str) -> list[dict[str, Any]]:
     ]
 
 
-def collect_garbage(session: Session, blobs: BlobStore) -> int:
-    """Remove blobs that no row names; returns how many."""
-    return blobs.discard(referenced(session))
+def collect_garbage(session: Session, blobs: BlobStore, before: datetime | None = None) -> int:
+    """Remove blobs that no row names, put `before` then where it is said; returns how many."""
+    return blobs.discard(referenced(session), before)
 
 
 def referenced(session: Session) -> set[str]:

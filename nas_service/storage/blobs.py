@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from nas_service.errors import NotFound, Unavailable
+
+_PARTIAL = "partial-"
 
 
 class BlobStore(Protocol):
@@ -41,7 +45,13 @@ class BlobStore(Protocol):
         """How large the blob is that the store itself has; `NotFound` where it has none."""
         ...
 
-    def discard(self, keep: Collection[str]) -> int: ...
+    def discard(self, keep: Collection[str], before: datetime | None = None) -> int:
+        """Remove every blob that is not in `keep`; returns how many.
+
+        With `before` those alone that were last put before then, by the store's clock: others go
+        on putting meanwhile, and what they put stays.
+        """
+        ...
 
 
 class FileBlobs:
@@ -63,7 +73,7 @@ class FileBlobs:
                 digest.update(chunk)
         name = digest.hexdigest()
         target = self._place(name)
-        if not target.exists():
+        if not _touched(target):
             require_space(self._folder, source.stat().st_size + self._min_free)
             with self._partial() as partial:
                 shutil.copyfile(source, partial)
@@ -74,7 +84,7 @@ class FileBlobs:
         """Store `content`; returns the SHA-256."""
         name = hashlib.sha256(content).hexdigest()
         target = self._place(name)
-        if not target.exists():
+        if not _touched(target):
             require_space(self._folder, len(content) + self._min_free)
             with self._partial() as partial:
                 partial.write_bytes(content)
@@ -99,14 +109,32 @@ class FileBlobs:
         with self.local(sha256) as path:
             return path.stat().st_size
 
-    def discard(self, keep: Collection[str]) -> int:
-        """Remove every blob that is not in `keep`; returns how many."""
+    def discard(self, keep: Collection[str], before: datetime | None = None) -> int:
+        """See `BlobStore.discard`."""
+        limit = math.inf if before is None else before.timestamp()
         removed = 0
         for place in self._folder.glob("??/*"):
             if len(place.name) == 64 and place.name not in keep:
-                place.unlink(missing_ok=True)
-                removed += 1
+                removed += self._discard(place, limit)
+        for partial in self._folder.glob(f"{_PARTIAL}*"):  # of a process that was killed
+            if before is not None and _put_at(partial) < limit:
+                partial.unlink(missing_ok=True)
         return removed
+
+    def _discard(self, place: Path, limit: float) -> bool:
+        """Take a blob out of its place first: who puts it now either was seen or puts it anew."""
+        if _put_at(place) >= limit:
+            return False
+        aside = self._folder / f"{_PARTIAL}discarded-{place.name}"
+        try:
+            place.replace(aside)
+        except FileNotFoundError:  # somebody else collects as well
+            return False
+        if _put_at(aside) >= limit:
+            aside.replace(place)
+            return False
+        aside.unlink(missing_ok=True)
+        return True
 
     def _place(self, sha256: str) -> Path:
         return self._folder / place_of(sha256)
@@ -129,11 +157,28 @@ def place_of(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}"
 
 
+def _touched(place: Path) -> bool:
+    """Whether a file is there, which counts as put just now."""
+    try:
+        os.utime(place)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _put_at(place: Path) -> float:
+    """When a file was put, in seconds; never, where it is gone."""
+    try:
+        return place.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
+
+
 class _Partial:
     """A file in the making, gone again if anything goes wrong."""
 
     def __init__(self, folder: Path) -> None:
-        handle, name = tempfile.mkstemp(prefix="partial-", dir=folder)
+        handle, name = tempfile.mkstemp(prefix=_PARTIAL, dir=folder)
         os.close(handle)
         self._path = Path(name)
 

@@ -318,6 +318,11 @@ def project_of(session: Session, job_id: str) -> Scope:
     return Scope(found)
 
 
+def oldest_open(session: Session) -> datetime | None:
+    """When the oldest of the jobs was stored that have not ended."""
+    return session.scalar(select(func.min(JobRow.created_at)).where(JobRow.state.in_(OPEN)))
+
+
 def unfinished(session: Session) -> list[Job]:
     """Jobs that have not ended."""
     query = select(JobRow).where(JobRow.state.not_in(FINAL)).order_by(JobRow.id)

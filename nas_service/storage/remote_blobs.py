@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +21,8 @@ from nas_service.storage.blobs import BlobStore, FileBlobs, place_of, require_sp
 
 KEPT_S = 3600.0
 """A copy that was used so lately is not removed to make room: somebody may be reading it."""
+_FRESH = timedelta(minutes=10)
+"""A blob that was put so lately is not put again; far less than what collecting spares."""
 
 
 def blobs_of(settings: Settings) -> BlobStore:
@@ -69,7 +72,7 @@ class RemoteBlobs:
                 digest.update(chunk)
         name = digest.hexdigest()
         with self._reached():
-            if not self._system.exists(self._place(name)):
+            if not self._is_fresh(self._place(name)):
                 self._system.makedirs(self._place(name).rpartition("/")[0], exist_ok=True)
                 self._system.put_file(str(source), self._place(name))
         return name
@@ -78,7 +81,7 @@ class RemoteBlobs:
         """See `BlobStore.put_bytes`."""
         name = hashlib.sha256(content).hexdigest()
         with self._reached():
-            if not self._system.exists(self._place(name)):
+            if not self._is_fresh(self._place(name)):
                 self._system.makedirs(self._place(name).rpartition("/")[0], exist_ok=True)
                 self._system.pipe_file(self._place(name), content)
         return name
@@ -105,13 +108,16 @@ class RemoteBlobs:
             except FileNotFoundError as error:
                 raise NotFound(f"no blob {sha256}") from error
 
-    def discard(self, keep: Collection[str]) -> int:
-        """See `BlobStore.discard`; copies here go with the store's."""
+    def discard(self, keep: Collection[str], before: datetime | None = None) -> int:
+        """See `BlobStore.discard`; copies here go with the store's.
+
+        Of a store that does not tell when a file was put nothing is removed with `before`.
+        """
         removed = 0
         with self._reached():
             for place in self._system.find(self._root):
                 name = place.rpartition("/")[2]
-                if len(name) == 64 and name not in keep:
+                if len(name) == 64 and name not in keep and self._is_older(place, before):
                     self._system.rm_file(place)
                     (self._cache / place_of(name)).unlink(missing_ok=True)
                     removed += 1
@@ -119,6 +125,31 @@ class RemoteBlobs:
 
     def _place(self, sha256: str) -> str:
         return f"{self._root}/{place_of(sha256)}"
+
+    def _is_fresh(self, place: str) -> bool:
+        """Whether a blob is there and was put a short while ago: it need not be put again.
+
+        An old one is written anew, so that it counts as put just now. Stores that do not tell the
+        time remove nothing by it either.
+        """
+        if not self._system.exists(place):
+            return False
+        put_at = self._put_at(place)
+        return put_at is None or datetime.now(UTC) - put_at < _FRESH
+
+    def _is_older(self, place: str, before: datetime | None) -> bool:
+        if before is None:
+            return True
+        put_at = self._put_at(place)
+        return put_at is not None and put_at < before
+
+    def _put_at(self, place: str) -> datetime | None:
+        """When a file was put, by the store's clock; None where it does not tell."""
+        try:
+            told: datetime = self._system.modified(place)
+        except NotImplementedError:
+            return None
+        return told.replace(tzinfo=UTC) if told.tzinfo is None else told
 
     def _fetch(self, sha256: str, copy: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)

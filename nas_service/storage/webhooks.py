@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import NotFound
@@ -144,6 +144,14 @@ class Due:
     delivery: Delivery
     url: str
     secret: str | None
+
+
+def forget_deliveries(session: Session, before: datetime) -> int:
+    """Remove what was sent, or given up, of events before then; returns how many."""
+    query = delete(DeliveryRow).where(
+        DeliveryRow.created_at < before, DeliveryRow.state != "waiting"
+    )
+    return len(session.execute(query.returning(DeliveryRow.id)).all())
 
 
 def claim_due(session: Session) -> Due | None:

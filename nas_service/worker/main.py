@@ -26,6 +26,7 @@ from nas_service.telemetry import configure, logger
 from nas_service.worker import upkeep
 from nas_service.worker.context import Context
 from nas_service.worker.helping import Helper
+from nas_service.worker.housekeeping import Housekeeper
 from nas_service.worker.lost import LostJobs
 from nas_service.worker.steps import Runner
 from nas_service.worker.workflows import register
@@ -44,6 +45,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     executor = new_id(f"{socket.gethostname()[:40]}-{os.getpid()}")
     database = context.database.of(SERVICE)
     courier = upkeep.Courier(database, settings.outbound_networks)
+    housekeeper = Housekeeper(settings, database, context.blobs)
     machine = _machine(settings) if DEVICE in queues else None
     lost = LostJobs(database, settings.engine_url)
 
@@ -97,6 +99,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     )
     keeper.start()
     courier.start()
+    housekeeper.start()
     if GPU in queues:
         helper.start()
     _log.info("worker ready", executor=executor, queues=list(queues))
@@ -105,6 +108,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     stopped.wait()
     keeper.stop()
     courier.stop()
+    housekeeper.stop()
     if GPU in queues:
         helper.stop()
     with database.session() as session:

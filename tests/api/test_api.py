@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,13 @@ from lookup_tables.table import LookupTable
 from nas_service.api.app import create_app
 from nas_service.cli.serve import prepare
 from nas_service.dashboard.pages import mount
+from nas_service.errors import NotFound
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, describe
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.storage import datasets, searches
-from nas_service.storage.session import Database
+from nas_service.storage.remote_blobs import blobs_of
+from nas_service.storage.session import Database, now
 from tests.nas_service.search.problems import table_of
 
 
@@ -366,6 +370,17 @@ def test_pages_hold_no_inline_script_and_say_so(api: TestClient) -> None:
     assert "<script>alert" not in hostile.text
 
 
-def test_garbage_is_not_collected_while_jobs_are_open(ready: TestClient) -> None:
+def test_what_jobs_may_have_written_is_no_garbage_while_they_are_open(
+    ready: TestClient, settings: Settings
+) -> None:
+    store = blobs_of(settings)
+    old, new = store.put_bytes(b"from before"), store.put_bytes(b"of the search")
+    with store.local(old) as place:
+        os.utime(place, (0, 0))
     ready.post("/v1/searches", json=SEARCH)
-    _problem(ready.post("/v1/artifacts:collect-garbage"), 409)
+    told = ready.post("/v1/artifacts:collect-garbage").json()
+    assert told["n_removed"] == 1
+    assert datetime.fromisoformat(told["before"]) < now() - timedelta(hours=1)
+    with pytest.raises(NotFound):
+        store.size_bytes(old)
+    assert store.size_bytes(new) == len(b"of the search")

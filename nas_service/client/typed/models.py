@@ -132,6 +132,10 @@ class Collected(Value):
     How many blobs nothing spoke of any more.
     """
 
+    before: Annotated[
+        AwareDatetime | None,
+        Field(description="Those alone that were last stored before then, as jobs wait or run."),
+    ]
     n_removed: int
 
 

@@ -49,8 +49,9 @@ class Artifacts:
         return self._sender.bytes_of("GET", path("/v1/artifacts/{}/content", artifact_id))
 
     def collect_garbage(self, *, idempotency_key: str | None = None) -> models.Collected:
-        """Remove the bytes that nothing speaks of; refused while jobs run, which write such
-        bytes.
+        """Remove the bytes that nothing speaks of. While jobs wait or run, what was stored
+        since an hour before the oldest of them stays: they write bytes first and say so
+        later.
 
         `POST /v1/artifacts:collect-garbage`
         """
