@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Jobs of a project that may wait or run; who asks for more is told to wait.",
     )
+    signing_key: Path | None = Field(
+        default=None,
+        description="Private key, Ed25519 in PEM, that bundles are signed with; one is made below "
+        "the data folder unless set.",
+    )
     keep_history_days: float = Field(
         default=30.0,
         ge=1,
@@ -234,6 +239,11 @@ class Settings(BaseSettings):
     def toolchains_dir(self) -> Path:
         """Folder of the environments that toolchains have of their own."""
         return self.toolchains or self.var_dir / "toolchains"
+
+    @property
+    def signing_key_path(self) -> Path:
+        """File of the key that bundles are signed with."""
+        return self.signing_key or self.var_dir.resolve() / "signing-key.pem"
 
     @property
     def scratch_dir(self) -> Path:

@@ -15,6 +15,7 @@ from nas_service import __version__
 from nas_service.cli import (
     artifacts,
     backup,
+    bundles,
     compress,
     datasets,
     devices,
@@ -86,6 +87,8 @@ for _command in (
     stock.compressions,
     stock.api,
     doctor.doctor,
+    bundles.verify,
+    bundles.signing_keys,
     backup.backup,
     backup.restore,
     searches.extend,

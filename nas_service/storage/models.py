@@ -428,6 +428,15 @@ class JobRow(Owned, Base):
     finished_at: Mapped[datetime | None]
 
 
+class SigningKeyRow(Base):
+    """The public half of a key that bundles are signed with."""
+
+    __tablename__ = "signing_keys"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    pem: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
 class JobEventRow(Base):
     """Append-only record of what a job's steps did."""
 

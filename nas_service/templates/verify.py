@@ -2,6 +2,7 @@
 
 Needs Python, numpy and onnxruntime:  python verify.py
 
+Files are checked against their digests; with --key KEY.pem, who signed these (see signed.py).
 With samples of your own it says how many of them each model tells right:
     python verify.py SAMPLES
 where SAMPLES is a folder of class folders of pictures (needs Pillow), or an .npz with `x` (pixels
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from signed import check, key_of  # type: ignore[import-not-found]  # beside this file
 
 # largest difference of a logit relative to the largest, and least share of equal predictions
 TOLERANCE = {"fp32": (1e-3, 0.999), "fp16": (None, 0.99), "int8": (None, 0.9)}
@@ -31,10 +33,10 @@ NAMES, OLD_NAMES = ("inputs", "outputs"), ("images", "logits")
 def main() -> int:
     """Check every model; the exit status is 1 where one does not give what it gave at home."""
     here = Path(__file__).parent
+    failed = int(not check(here, key_of(sys.argv)))
     named = here / "class_names.json"
     classes = json.loads(named.read_text()) if named.exists() else []
     report = json.loads((here / "report.json").read_text())
-    failed = 0
     print(
         f"{'model':<44}{'parity':<8}{'max diff':>10}{'agree':>8}{'here ms':>10}{'reported ms':>13}"
         + (f"{'samples right':>15}" if len(sys.argv) > 1 else "")

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nas_service.delivery.signing import Signer
 from nas_service.settings import Settings
 from nas_service.space.base import Sample, SearchSpace
 from nas_service.space.supported import supported
-from nas_service.storage import jobs
+from nas_service.storage import jobs, signing_keys
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.remote_blobs import blobs_of
@@ -52,6 +53,13 @@ class Context:
         return replace(
             made, job_id=params["job_id"], executor=executor, locks=frozenset(params["locks"])
         )
+
+    def signer(self) -> Signer:
+        """The key that bundles are signed with, whose public half is stored for all to ask for."""
+        signer = Signer.of(self.settings.signing_key_path)
+        with self.database.session() as session:
+            signing_keys.add_key(session, signer.key_id, signer.public_pem)
+        return signer
 
     def scratch(self, name: str) -> Path:
         """A folder for unfinished files that outlives a crash, so that a step can resume.

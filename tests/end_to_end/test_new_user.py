@@ -124,6 +124,10 @@ def test_from_a_folder_to_another_machine(tmp_path: Path) -> None:
         assert waited.returncode == 0, waited.stderr
         fetched = nas("fetch", match[0], "--out", str(tmp_path / "result"))
         assert fetched.returncode == 0, fetched.stderr
+        signed = nas("verify", str(tmp_path / "result" / "bundle.zip"))
+        assert signed.returncode == 0, signed.stderr
+        assert "files as made, signed by key_" in signed.stdout
+        (tmp_path / "key.pem").write_text(nas("signing-keys").stdout)
     finally:
         service.stop()
     bundle = tmp_path / "bundle"
@@ -135,13 +139,19 @@ def test_from_a_folder_to_another_machine(tmp_path: Path) -> None:
     np.savez(tmp_path / "samples.npz", x=pixels, y=np.array(labels))
     python = _bare_python(tmp_path / "elsewhere")
     done = subprocess.run(
-        [str(python), str(bundle / "verify.py"), str(tmp_path / "samples.npz")],
+        [
+            *(str(python), str(bundle / "verify.py"), str(tmp_path / "samples.npz")),
+            *("--key", str(tmp_path / "key.pem")),
+        ],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = done.stdout.splitlines()[1 : 1 + len(rows)]
+    told = done.stdout.splitlines()
+    # a Python without the package asks OpenSSL
+    assert told[:2] == ["files: as listed in SHA256SUMS", "signed by key.pem"]
+    lines = told[3 : 3 + len(rows)]
     for row, line in zip(rows, lines, strict=True):
         assert " ok " in line
         # the samples are the test part: as many are told right as the service measured

@@ -1266,6 +1266,20 @@ class AsyncSearches:
         )
 
 
+class AsyncSigningKeys:
+    """What `/v1/signing-keys` can do."""
+
+    def __init__(self, sender: AsyncSender) -> None:
+        self._sender = sender
+
+    async def all(self) -> list[models.SigningKey]:
+        """Public keys (Ed25519, PEM) of all machines that have signed bundles, newest first.
+
+        `GET /v1/signing-keys`
+        """
+        return await self._sender.value("GET", "/v1/signing-keys", list[models.SigningKey])
+
+
 class AsyncSupernets:
     """What `/v1/supernets` can do."""
 
@@ -1469,6 +1483,8 @@ class AsyncResources:
         """See `AsyncSearchSpaces`."""
         self.searches = AsyncSearches(sender)
         """See `AsyncSearches`."""
+        self.signing_keys = AsyncSigningKeys(sender)
+        """See `AsyncSigningKeys`."""
         self.supernets = AsyncSupernets(sender)
         """See `AsyncSupernets`."""
         self.targets = AsyncTargets(sender)

@@ -1339,6 +1339,16 @@ class SetAside(Value):
     reason: str = ""
 
 
+class SigningKey(Value):
+    """
+    A public key in PEM, by which bundles are checked, and since when it has signed.
+    """
+
+    created_at: AwareDatetime
+    id: str
+    pem: str
+
+
 class SourceIn(Value):
     """
     Something at a path on the server.

@@ -1246,6 +1246,20 @@ class Searches:
         )
 
 
+class SigningKeys:
+    """What `/v1/signing-keys` can do."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    def all(self) -> list[models.SigningKey]:
+        """Public keys (Ed25519, PEM) of all machines that have signed bundles, newest first.
+
+        `GET /v1/signing-keys`
+        """
+        return self._sender.value("GET", "/v1/signing-keys", list[models.SigningKey])
+
+
 class Supernets:
     """What `/v1/supernets` can do."""
 
@@ -1443,6 +1457,8 @@ class Resources:
         """See `SearchSpaces`."""
         self.searches = Searches(sender)
         """See `Searches`."""
+        self.signing_keys = SigningKeys(sender)
+        """See `SigningKeys`."""
         self.supernets = Supernets(sender)
         """See `Supernets`."""
         self.targets = Targets(sender)

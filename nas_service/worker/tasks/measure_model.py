@@ -14,6 +14,7 @@ from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.toolchains import runs_here
 from nas_service.compression.structured import macs_ratio
 from nas_service.delivery.bundle import PARITY, BundledFile, write_bundle
+from nas_service.delivery.signing import Signer
 from nas_service.delivery.verdict import UNSTEADY, Terms
 from nas_service.engine.child import Progress
 from nas_service.errors import NasError
@@ -148,7 +149,7 @@ def _store(
                     values=timed[key].timing.as_dict(),
                     lineage=from_what,
                 )
-        _write(folder, judge, rows, files)
+        _write(folder, judge, rows, files, context.signer())
         for name, kind in (("report.json", "report"), ("bundle.zip", "bundle")):
             artifacts.add_artifact(
                 session,
@@ -175,7 +176,11 @@ def _why_kept(row: dict[str, Any], one: Built) -> str | None:
 
 
 def _write(
-    folder: Path, judge: ModelJudge, rows: list[dict[str, Any]], files: Mapping[str, Path]
+    folder: Path,
+    judge: ModelJudge,
+    rows: list[dict[str, Any]],
+    files: Mapping[str, Path],
+    signer: Signer,
 ) -> None:
     """Write `report.json` and `bundle.zip`."""
     document = {  # one that was compressed before there were notes has none
@@ -184,11 +189,15 @@ def _write(
     }
     document["rows"] = rows
     (folder / "report.json").write_text(json.dumps(document, indent=1))
-    _bundle(folder, document, judge, files)
+    _bundle(folder, document, judge, files, signer)
 
 
 def _bundle(
-    folder: Path, document: dict[str, Any], judge: ModelJudge, files: Mapping[str, Path]
+    folder: Path,
+    document: dict[str, Any],
+    judge: ModelJudge,
+    files: Mapping[str, Path],
+    signer: Signer,
 ) -> None:
     """Put what was kept together, with samples that tell whether it computes the same elsewhere."""
     beside, texts = judge.bundled()
@@ -211,4 +220,4 @@ def _bundle(
         for row in document["rows"]
         if row.get("file") in files and files[row["file"]].is_file()
     ]
-    write_bundle(folder / "bundle.zip", document, kept, contents, texts)
+    write_bundle(folder / "bundle.zip", document, kept, contents, texts, signer)

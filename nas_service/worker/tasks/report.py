@@ -160,7 +160,8 @@ def _bundle(
         }
         files = [_bundled(row) for row in rows if row.get("file")]
         task_files = dataset.task.bundle_files(dataset.facts)
-        write_bundle(folder / "bundle.zip", document, files, contents, task_files)
+        signer = context.signer()
+        write_bundle(folder / "bundle.zip", document, files, contents, task_files, signer)
 
 
 def _measured_front(body: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
