@@ -111,7 +111,7 @@ class State(Collector):
             oldest = counts.oldest_waiting(session)
             workers = jobs.live_workers(session)
             seen = counts.agents_seen_at(session)
-            requests = counts.measurement_requests(session)
+            asked = counts.measurement_requests(session)
             deliveries = counts.open_deliveries(session)
         family = GaugeMetricFamily(
             "nas_jobs", "Jobs that have not ended.", labels=("kind", "state")
@@ -143,7 +143,7 @@ class State(Collector):
             "nas_measurement_requests", "What agents are asked to measure.", labels=("state",)
         )
         for state in agents.OPEN:
-            family.add_metric((state,), requests.get(state, 0))
+            family.add_metric((state,), asked.get(state, 0))
         yield family
         family = GaugeMetricFamily("nas_webhook_deliveries_open", "Deliveries not yet heard.")
         family.add_metric((), deliveries)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -13,7 +17,6 @@ from starlette.concurrency import run_in_threadpool
 
 from lookup_tables import files
 from lookup_tables.errors import InvalidTable
-from lookup_tables.plausible import require_plausible
 from lookup_tables.table import LookupTable
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
@@ -23,7 +26,8 @@ from nas_service.api.documents.tables import TableOut
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.profiling import ImageIn
 from nas_service.api.uploads import sent_as
-from nas_service.errors import InvalidSpec, MissingBlocks, NotFound
+from nas_service.compilation.process import Limits, run_limited
+from nas_service.errors import InvalidSpec, MissingBlocks, NotFound, StepFailed
 from nas_service.learning.registry import required_sample
 from nas_service.search.cost import CostModel, StructureModel
 from nas_service.space.base import parse
@@ -34,6 +38,8 @@ from nas_service.storage.spaces import open_space
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["lookup tables"])
 MAX_RATIO, MIN_COMPARED = 100.0, 5
 """Tables of one device do not differ so much over so many blocks unless their units do."""
+READING = Limits(time_s=60.0, memory_bytes=2 * 1024**3, file_bytes=64 * 1024**2)
+"""What reading a table file may take."""
 
 
 class PriceIn(Strict):
@@ -72,13 +78,8 @@ async def upload(request: Request, with_: With, response: Response) -> TableOut:
 
 
 def _add(content: bytes, with_: Services, response: Response) -> TableOut:
-    try:
-        table = files.parse(content.decode())
-        require_plausible(table)
-    except UnicodeDecodeError as error:
-        raise InvalidSpec(f"the table file is not UTF-8: {error}", field="body") from error
-    except InvalidTable as error:
-        raise InvalidSpec(str(error), field="body", problems=list(error.problems)) from error
+    _require_readable(content)
+    table = files.parse(content.decode())
     with with_.database.session() as session:
         device = devices.get_device(session, table.target.device)
         _check_units(session, with_, device.id, table)
@@ -89,6 +90,20 @@ def _add(content: bytes, with_: Services, response: Response) -> TableOut:
         with_.enqueue(job)
     response.headers["Location"] = f"/v1/lookup-tables/{added.id}"
     return TableOut.of(added)
+
+
+def _require_readable(content: bytes) -> None:
+    """Refuse a file with its problems; one that takes too much takes only a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.jsonl"
+        path.write_bytes(content)
+        command = [sys.executable, "-m", "lookup_tables.checked", str(path)]
+        try:
+            problems = json.loads(run_limited(command, "reading the table", READING))
+        except StepFailed as error:
+            raise InvalidSpec(error.detail, field="body") from error
+    if problems:
+        raise InvalidSpec(str(InvalidTable(problems)), field="body", problems=problems)
 
 
 def _check_units(session: Session, with_: Services, device_id: str, table: LookupTable) -> None:

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from http import HTTPStatus
+from ipaddress import ip_address
 
 import httpx
 
@@ -21,8 +22,6 @@ from nas_service.settings import Settings
 
 _ROOMY = 5
 """How many times the least free space a disk has that gets no warning."""
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # not listened on
-"""Where this machine reaches what listens on all of its addresses."""
 _BUSY = 0.5
 """Processes that want a core, for each core, beside which measuring is slow."""
 
@@ -61,9 +60,20 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
     yield Finding("data folder", state, observed, "" if state == "ok" else advice)
 
 
+def _reached_at(host: str) -> str:
+    """Where this machine reaches what listens on an address, or on all that it has."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == 4 else "::1"
+
+
 def api(settings: Settings) -> Iterator[Finding]:
     """Whether it answers where it should."""
-    host = _ANYWHERE.get(settings.host, settings.host)
+    host = _reached_at(settings.host)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{settings.port}"
     named = settings.allowed_hosts.split(",")[0].strip()

@@ -16,8 +16,10 @@ from fastapi.testclient import TestClient
 from lookup_tables import files
 from lookup_tables.calibrate import Calibration
 from lookup_tables.table import LookupTable
+from nas_service.api import tables
 from nas_service.api.app import create_app
 from nas_service.cli.serve import prepare
+from nas_service.compilation.process import Limits
 from nas_service.dashboard.pages import mount
 from nas_service.errors import NotFound
 from nas_service.settings import Settings
@@ -272,6 +274,20 @@ def test_a_file_of_another_kind_is_refused(api: TestClient) -> None:
     query = {"name": "d", "filename": "d.rar"}
     response = api.post("/v1/datasets:upload", params=query, content=b"x")
     assert _problem(response, 422)["field"] == "filename"
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [(Limits(time_s=0.0), "over its limit of 0 s"), (Limits(memory_bytes=1), "GiB of memory")],
+)
+def test_a_table_that_takes_too_much_to_read_ends_a_process_of_its_own(
+    limits: Limits, why: str, ready: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "READING", limits)
+    problem = _problem(ready.post("/v1/lookup-tables", content=files.dump(_table())), 422)
+    assert "reading the table was ended: over its limit of" in problem["detail"]
+    assert why in problem["detail"]
+    assert ready.get("/v1/lookup-tables").json()["items"] == []
 
 
 def _table() -> LookupTable:

@@ -125,7 +125,7 @@ def upgrade() -> None:
     on_sqlite = op.get_bind().dialect.name == "sqlite"
     permissions, no = ("'[\"device\"]'", "0") if on_sqlite else ("'[\"device\"]'::json", "false")
     op.execute(
-        "INSERT INTO tokens (id, name, sha256, permissions, operator, device_id, created_by, "  # noqa: S608  # constants of ours
+        "INSERT INTO tokens (id, name, sha256, permissions, operator, device_id, created_by, "  # noqa: S608  # nosec B608  # constants of ours
         "created_at, project_id) SELECT 'tok_' || agents.device_id, 'agent of ' || devices.name, "
         f"agents.token_sha256, {permissions}, {no}, agents.device_id, "
         "'an earlier version', agents.created_at, devices.project_id "
