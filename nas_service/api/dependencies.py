@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
+from nas_service import tracing
 from nas_service.access.identity import Identity
 from nas_service.api.access.identities import Identities
 from nas_service.api.access.rules import Access, action_of
@@ -57,6 +58,7 @@ class Services:
         Raises:
             TooMany: as many of the project have not ended as are allowed.
         """
+        params = {**params, **tracing.here()}
         job = jobs.add_job(session, job_id, kind, subject=subject, params=params, priority=priority)
         self.require_few(session)
         return job

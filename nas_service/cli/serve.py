@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from nas_service import tracing
 from nas_service.engine import durable
 from nas_service.errors import Conflict, Unavailable
 from nas_service.processes import die_with_parent
@@ -45,12 +46,15 @@ def serve_api(settings: Settings) -> None:
 
     die_with_parent()
     configure(settings.log_level, process="api", as_json=settings.log_format == "json")
+    tracing.configure("api")
     require_token(settings)
     app = create_app(settings)
     mount(app)
+    tracing.trace_requests(app)
     if settings.metrics_bind:
         _serve_metrics(settings, app)
     uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
+    tracing.end()
 
 
 def _serve_metrics(settings: Settings, app: Api) -> None:

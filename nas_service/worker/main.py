@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from lookup_tables.runtimes.registry import runtime_versions
 from lookup_tables.target import this_device
+from nas_service import tracing
 from nas_service.engine import durable
 from nas_service.engine.leases import Keeper
 from nas_service.errors import InvalidSpec, TakenOver
@@ -43,6 +44,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     configure(settings.log_level, process="worker", as_json=settings.log_format == "json")
     context = Context.of(settings)
     executor = new_id(f"{socket.gethostname()[:40]}-{os.getpid()}")
+    tracing.configure("worker", executor)
     database = context.database.of(SERVICE)
     courier = upkeep.Courier(database, settings.outbound_networks)
     housekeeper = Housekeeper(settings, database, context.blobs)
@@ -113,6 +115,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
         helper.stop()
     with database.session() as session:
         jobs.end_lease(session, executor)
+    tracing.end()
     # steps run in children that die with this process; whoever takes over repeats the open ones
     os._exit(0)
 

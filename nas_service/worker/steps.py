@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from nas_service import tracing
 from nas_service.engine import child, durable
 from nas_service.errors import Cancelled, NasError, StepFailed, Unavailable, from_dict
 from nas_service.jobs.params import JobParams
@@ -145,7 +146,8 @@ class Runner:
             _pause(pause_s, cancelled)
 
         try:
-            value = attempted(attempt, again)
+            with tracing.span(f"step {name}", job=job_id, executor=self.executor):
+                value = attempted(attempt, again)
         except NasError as error:
             retried(lambda: self._note(job_id, name, "failed"))
             return {"error": error.as_dict()}

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from lookup_tables.runtimes.registry import reads_graphs
 from lookup_tables.target import Deployment
+from nas_service import tracing
 from nas_service.compression.searched import SearchedRecipe
 from nas_service.engine import durable
 from nas_service.errors import Cancelled, Conflict, NasError, StepFailed, from_dict
@@ -42,7 +43,10 @@ def register(runner: Runner) -> None:
     def of_kind(kind: str) -> durable.Body:
         def run(job_id: str, params: Json) -> Json:
             workflows = Workflows(retried(lambda: runner.of_job(job_id)))
-            outcome: Json = getattr(workflows, kind)(job_id, params)
+            with tracing.span(kind, params.get(tracing.PARENT), job=job_id):
+                outcome: Json = getattr(workflows, kind)(job_id, params)
+                if outcome["state"] == "failed":
+                    tracing.failed(outcome["problem"]["detail"])
             return outcome
 
         return run
@@ -344,7 +348,7 @@ class Workflows:
         span: tuple[float, float],
     ) -> Callable[[], Json]:
         """Start a job that this one waits for, or join the one of that id."""
-        params = {**params, "reports_to": {"job": parent, "span": list(span)}}
+        params = {**params, "reports_to": {"job": parent, "span": list(span)}, **tracing.here()}
         queue = queue_of(kind, params)
 
         def add(session: Session) -> int | None:
