@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     signing_key: Path | None = Field(
         default=None,
         description="Private key, Ed25519 in PEM, that bundles are signed with; one is made below "
-        "the data folder unless set.",
+        "the data folder where none is named.",
     )
     keep_history_days: float = Field(
         default=30.0,

@@ -18,8 +18,9 @@ from nas_service.api.documents.models import (
     FileMeasurement,
 )
 from nas_service.api.idempotency import RepeatableRoute
-from nas_service.storage import artifacts, jobs
-from nas_service.storage.retention import ended_before
+from nas_service.storage import artifacts
+from nas_service.storage.held_files import files_held
+from nas_service.storage.retention import unused_before
 from nas_service.storage.scope import SERVICE
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["artifacts"])
@@ -29,9 +30,7 @@ class Collected(BaseModel):
     """How many blobs nothing spoke of any more."""
 
     n_removed: int
-    before: datetime | None = Field(
-        description="Those alone that were last stored before then, as jobs wait or run."
-    )
+    before: datetime = Field(description="Those alone that were last stored before then.")
 
 
 @router.get("/artifacts")
@@ -87,11 +86,13 @@ def delete(artifact_id: str, with_: With) -> None:
 def collect(with_: With) -> Collected:
     """Remove the bytes that nothing speaks of.
 
-    While jobs wait or run, what was stored since an hour before the oldest of them stays: they
-    write bytes first and say so later.
+    What was stored within the last minute stays, and while jobs wait or run what was stored since
+    an hour before the oldest of them: bytes are written first and spoken of later.
     """
-    with with_.database.of(SERVICE).session() as session:
-        oldest = jobs.oldest_open(session)
-        before = None if oldest is None else ended_before(session)
+    with (
+        files_held(with_.settings, "collecting garbage"),
+        with_.database.of(SERVICE).session() as session,
+    ):
+        before = unused_before(session)
         n_removed = artifacts.collect_garbage(session, with_.blobs, before)
     return Collected(n_removed=n_removed, before=before)

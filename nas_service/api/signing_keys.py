@@ -18,6 +18,14 @@ router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["artifacts"]
 @router.get("/signing-keys")
 @allow(Rule.READ)
 def list_signing_keys(with_: With) -> list[SigningKey]:
-    """Public keys (Ed25519, PEM) of all machines that have signed bundles, newest first."""
+    """Public keys (Ed25519, PEM) of all machines that sign bundles, newest first."""
     with with_.database.of(SERVICE).session() as session:
         return signing_keys.list_keys(session)
+
+
+@router.delete("/signing-keys/{key_id}", status_code=204)
+@allow(Rule.OPERATOR)
+def retire_signing_key(key_id: str, with_: With) -> None:
+    """Trust a key no more, as one that was lost: bundles that it signed are no longer verified."""
+    with with_.database.of(SERVICE).session() as session:
+        signing_keys.retire_key(session, key_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +27,15 @@ from nas_service.api.documents.tables import TableOut
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.profiling import ImageIn
 from nas_service.api.uploads import sent_as
-from nas_service.compilation.process import Limits, run_limited
-from nas_service.errors import InvalidSpec, MissingBlocks, NotFound, StepFailed
+from nas_service.compilation.process import Limits, OverLimit, run_limited
+from nas_service.errors import (
+    InvalidSpec,
+    MissingBlocks,
+    NotFound,
+    StepFailed,
+    Unavailable,
+    lacking,
+)
 from nas_service.learning.registry import required_sample
 from nas_service.search.cost import CostModel, StructureModel
 from nas_service.space.base import parse
@@ -40,6 +48,8 @@ MAX_RATIO, MIN_COMPARED = 100.0, 5
 """Tables of one device do not differ so much over so many blocks unless their units do."""
 READING = Limits(time_s=60.0, memory_bytes=2 * 1024**3, file_bytes=64 * 1024**2)
 """What reading a table file may take."""
+_READERS = threading.BoundedSemaphore(2)
+"""So many are read at once; others wait."""
 
 
 class PriceIn(Strict):
@@ -94,14 +104,16 @@ def _add(content: bytes, with_: Services, response: Response) -> TableOut:
 
 def _require_readable(content: bytes) -> None:
     """Refuse a file with its problems; one that takes too much takes only a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "table.jsonl"
-        path.write_bytes(content)
-        command = [sys.executable, "-m", "lookup_tables.checked", str(path)]
-        try:
+    try:
+        with _READERS, tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "table.jsonl"
+            path.write_bytes(content)
+            command = [sys.executable, "-m", "lookup_tables.checked", str(path)]
             problems = json.loads(run_limited(command, "reading the table", READING))
-        except StepFailed as error:
-            raise InvalidSpec(error.detail, field="body") from error
+    except OverLimit as error:
+        raise InvalidSpec(error.detail, field="body") from error
+    except (StepFailed, OSError) as error:  # of this machine, and not of the file
+        raise lacking(error) or Unavailable(f"the table cannot be read now: {error}") from error
     if problems:
         raise InvalidSpec(str(InvalidTable(problems)), field="body", problems=problems)
 

@@ -65,5 +65,4 @@ def artifacts_collect(server: ServerOption = LOCAL, as_json: JsonOption = False)
         output.show_json(found)
     else:
         print(f"removed {found['n_removed']} files")
-        if found["before"]:
-            print(f"those of {found['before'][:16]} and later stay while jobs wait or run")
+        print(f"what was stored since {found['before'][:19]} UTC stays until later")

@@ -17,7 +17,8 @@ import httpx
 from lookup_tables.runtimes.registry import runtime_versions
 from nas_service.cli.doctor_stored import agents, database, engine, files, workers
 from nas_service.cli.findings import Check, Finding, State
-from nas_service.errors import NasError
+from nas_service.delivery.signing import Signer
+from nas_service.errors import InvalidSpec, NasError
 from nas_service.settings import Settings
 
 _ROOMY = 5
@@ -58,6 +59,20 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
     advice = "make room, or move NAS_VAR_DIR; `nas remove` takes what is not needed any more"
     state: State = "fault" if free < least else "warning" if free < _ROOMY * least else "ok"
     yield Finding("data folder", state, observed, "" if state == "ok" else advice)
+
+
+def signing_key(settings: Settings) -> Iterator[Finding]:
+    """Whether the key that bundles are signed with can be used; one of its own is made in time."""
+    if settings.signing_key is None and not settings.signing_key_path.exists():
+        yield Finding("signing key", "ok", f"{settings.signing_key_path}: made by the first worker")
+        return
+    try:
+        signer = Signer.of(settings)
+    except InvalidSpec as error:
+        advice = "openssl genpkey -algorithm ed25519 -out FILE makes one, for the service's user"
+        yield Finding("signing key", "fault", error.detail, advice)
+        return
+    yield Finding("signing key", "ok", f"{settings.signing_key_path}: {signer.key_id}")
 
 
 def _reached_at(host: str) -> str:
@@ -117,6 +132,7 @@ def machine(settings: Settings) -> Iterator[Finding]:
 
 CHECKS: tuple[Check, ...] = (
     data_folder,
+    signing_key,
     database,
     engine,
     files,

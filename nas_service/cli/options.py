@@ -16,7 +16,7 @@ ServerOption = Annotated[
 ]
 PriorityOption = Annotated[
     str,
-    typer.Option(help="high: before others of the project; low: when nothing else waits."),
+    typer.Option(help="high: before the usual ones of the project; low: when nothing else waits."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LOCAL = "http://127.0.0.1:8000"

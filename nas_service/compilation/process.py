@@ -22,6 +22,11 @@ import psutil
 from nas_service.errors import StepFailed
 from nas_service.processes import die_with_parent
 
+
+class OverLimit(StepFailed):
+    """A process was ended because it took more than it was given."""
+
+
 SCRIPTS = Path(__file__).with_name("scripts")
 _POLL_S = 0.1
 
@@ -63,6 +68,7 @@ def run_limited(command: Sequence[str], name: str, limits: Limits, *, given: str
     """Run a command within limits; gives its standard output.
 
     Raises:
+        OverLimit: it took more than that.
         StepFailed: see `convert`; the message ends in the last line of its standard error.
     """
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -85,7 +91,7 @@ def run_limited(command: Sequence[str], name: str, limits: Limits, *, given: str
         told = [line for line in errors.read().splitlines() if line.strip()]
         output.seek(0)
         if over:
-            raise StepFailed(f"{name} was ended: {over}")
+            raise OverLimit(f"{name} was ended: {over}")
         if process.returncode < 0:
             called = signal.Signals(-process.returncode).name
             raise StepFailed(f"{name} was ended by {called}")

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from nas_service.errors import InvalidSpec
+from nas_service.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,21 @@ class Signer:
     _key: Ed25519PrivateKey
 
     @classmethod
-    def of(cls, path: Path) -> Signer:
-        """The key in a PEM file (PKCS 8, without a password); one is made where there is none.
+    def of(cls, settings: Settings) -> Signer:
+        """The key that the settings name, in PEM (PKCS 8, without a password).
+
+        Where they name none, the one below the data folder, which is made the first time.
 
         Raises:
-            InvalidSpec: the file is no such key.
+            InvalidSpec: the file that they name cannot be read, or is no such key.
         """
-        if not path.exists():
-            _make(path)
+        path = settings.signing_key_path
         try:
+            if settings.signing_key is None and not path.exists():
+                _make(path)
             key = load_pem_private_key(path.read_bytes(), password=None)
+        except OSError as error:
+            raise InvalidSpec(f"NAS_SIGNING_KEY: {path}: {error.strerror}") from error
         except (ValueError, TypeError) as error:
             raise InvalidSpec(f"NAS_SIGNING_KEY: {path} is no private key in PEM") from error
         if not isinstance(key, Ed25519PrivateKey):

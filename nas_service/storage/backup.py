@@ -22,6 +22,7 @@ from nas_service.errors import Conflict, InvalidData, NotFound, Unavailable, Uns
 from nas_service.settings import Settings
 from nas_service.storage.artifacts import referenced
 from nas_service.storage.blobs import place_of, require_space
+from nas_service.storage.held_files import files_held
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import Database, knows_revision, migrations, now
@@ -63,7 +64,7 @@ def back_up(settings: Settings, out: Path, on_progress: OnProgress = lambda _: N
     """Copy what the service keeps to the folder `out`, which is there when all of it is.
 
     Raises:
-        Conflict: `out` is there already.
+        Conflict: `out` is there already, or garbage is being collected.
         NotFound: there is no database, or a file that it speaks of is gone.
         Unsupported: see `require_embedded`.
         Unavailable: the disk is full; nothing is left behind.
@@ -72,7 +73,7 @@ def back_up(settings: Settings, out: Path, on_progress: OnProgress = lambda _: N
     source = settings.var_dir.resolve()
     if not (source / MAIN).exists():
         raise NotFound(f"{source} has no database to back up", field="var_dir")
-    with _made(out) as partial:
+    with files_held(settings, "backing up"), _made(out) as partial:
         for name in (ENGINE, MAIN):
             on_progress(f"copying {name}")
             _copy_database(source / name, partial / name)

@@ -99,6 +99,11 @@ def get_job(session: Session, job_id: str) -> Job:
     return value_of(Job, row)
 
 
+def is_stored(session: Session, job_id: str) -> bool:
+    """Whether there is a job of that id."""
+    return session.get(JobRow, job_id) is not None
+
+
 def priority_of(session: Session, job_id: str) -> Priority:
     """The priority of a job; that of most where there is none of that id."""
     row = session.get(JobRow, job_id)

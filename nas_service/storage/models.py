@@ -407,7 +407,11 @@ class JobRow(Owned, Base):
     """One durable workflow as users see it."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index("ix_jobs_turns", "queue", "state", "priority", "turn"),)
+    __table_args__ = (
+        Index("ix_jobs_turns", "queue", "state", "priority", "turn"),
+        Index("ix_jobs_taken", "queue", "priority", "started_at"),
+        Index("ix_jobs_taken_of", "queue", "project_id", "priority", "started_at"),
+    )
     id: Mapped[str] = mapped_column(String(80), primary_key=True)
     kind: Mapped[str] = mapped_column(String(20))
     subject: Mapped[str] = mapped_column(String(60), index=True)
@@ -415,7 +419,7 @@ class JobRow(Owned, Base):
     state: Mapped[str] = mapped_column(String(20), index=True)
     queue: Mapped[str] = mapped_column(String(120), server_default="")
     priority: Mapped[str] = mapped_column(String(8), server_default="normal")
-    turn: Mapped[int] = mapped_column(server_default="1")
+    turn: Mapped[int] = mapped_column(server_default="0")
     fraction: Mapped[float]
     message: Mapped[str] = mapped_column(Text)
     eta_s: Mapped[float | None]
@@ -435,6 +439,7 @@ class SigningKeyRow(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     pem: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
 
 
 class JobEventRow(Base):

@@ -111,13 +111,18 @@ class RemoteBlobs:
     def discard(self, keep: Collection[str], before: datetime | None = None) -> int:
         """See `BlobStore.discard`; copies here go with the store's.
 
-        Of a store that does not tell when a file was put nothing is removed with `before`.
+        Of a store that does not tell when a file was put nothing is removed with `before`. A blob
+        that is put anew in the very moment between the last look at it and its removal is lost:
+        object stores have no removal on a condition.
         """
         removed = 0
         with self._reached():
             for place in self._system.find(self._root):
                 name = place.rpartition("/")[2]
-                if len(name) == 64 and name not in keep and self._is_older(place, before):
+                if len(name) != 64 or name in keep or not self._is_older(place, before):
+                    continue
+                self._system.invalidate_cache()  # the listing is as old as the loop is long
+                if self._is_older(place, before):
                     self._system.rm_file(place)
                     (self._cache / place_of(name)).unlink(missing_ok=True)
                     removed += 1

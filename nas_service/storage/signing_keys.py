@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nas_service.errors import NotFound
 from nas_service.storage.models import SigningKeyRow
 from nas_service.storage.rows import insert_once, value_of
 from nas_service.storage.session import now
@@ -28,6 +29,15 @@ def add_key(session: Session, key_id: str, pem: str) -> None:
 
 
 def list_keys(session: Session) -> list[SigningKey]:
-    """Every key that has signed, newest first."""
-    query = select(SigningKeyRow).order_by(SigningKeyRow.created_at.desc(), SigningKeyRow.id)
+    """Every key that signs or has signed, newest first, but for those that were retired."""
+    query = select(SigningKeyRow).where(SigningKeyRow.retired_at.is_(None))
+    query = query.order_by(SigningKeyRow.created_at.desc(), SigningKeyRow.id)
     return [value_of(SigningKey, row) for row in session.scalars(query)]
+
+
+def retire_key(session: Session, key_id: str) -> None:
+    """Trust a key no more, nor what it signed or will sign; `NotFound` where there is none."""
+    row = session.get(SigningKeyRow, key_id)
+    if row is None:
+        raise NotFound(f"no signing key {key_id!r}")
+    row.retired_at = row.retired_at or now()

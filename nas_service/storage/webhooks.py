@@ -146,11 +146,12 @@ class Due:
     secret: str | None
 
 
-def forget_deliveries(session: Session, before: datetime) -> int:
-    """Remove what was sent, or given up, of events before then; returns how many."""
-    query = delete(DeliveryRow).where(
+def forget_deliveries(session: Session, before: datetime, at_most: int) -> int:
+    """Remove so many that were sent, or given up, of events before then; returns how many."""
+    some = select(DeliveryRow.id).where(
         DeliveryRow.created_at < before, DeliveryRow.state != "waiting"
     )
+    query = delete(DeliveryRow).where(DeliveryRow.id.in_(some.limit(at_most)))
     return len(session.execute(query.returning(DeliveryRow.id)).all())
 
 

@@ -6,8 +6,9 @@
 Needs Python; for the signature also the package `cryptography`, or OpenSSL 3. By hand:
     sha256sum -c SHA256SUMS
     openssl pkeyutl -verify -pubin -inkey KEY.pem -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig
-The key has to come from the service (`nas signing-keys`) and not from the bundle: who changes the
-one can change the other.
+This finds out what was damaged on its way. Against somebody who changes a bundle on purpose check
+it by hand, or by `nas verify bundle.zip`, before anything in it is run: he changes this file, too.
+The key has to come from the service (`nas signing-keys`) and not with the bundle.
 """
 
 from __future__ import annotations
@@ -18,27 +19,33 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 
-Read = Callable[[str], bytes]
+Digest = Callable[[str], str]
 
 
-def faults(names: Iterable[str], read: Read) -> list[str]:
+def faults(names: Iterable[str], sums: bytes, digest_of: Digest) -> list[str]:
     """What is not as listed: files that are others, missing, or in no list."""
     there = set(names) - {SUMS, SIGNATURE}
-    if SUMS not in set(names):
-        return [f"{SUMS} is missing"]
     listed = {}
-    for line in read(SUMS).decode("utf-8", "replace").splitlines():
+    for line in sums.decode("utf-8", "replace").split("\n"):
         digest, _, name = line.partition("  ")
-        listed[name] = digest
+        if line:
+            listed[name] = digest
     found = [f"{name} is missing" for name in sorted(set(listed) - there)]
     found += [f"{name} is not listed" for name in sorted(there - set(listed))]
     for name in sorted(there & set(listed)):
-        if hashlib.sha256(read(name)).hexdigest() != listed[name]:
+        if digest_of(name) != listed[name]:
             found.append(f"{name} is not the file that was made")
     return found
+
+
+def keys_in(pem: str) -> list[bytes]:
+    """Each public key of a PEM file, which may hold several."""
+    end = "-----END PUBLIC KEY-----"
+    return [f"{one.strip()}\n{end}\n".encode() for one in pem.split(end) if "BEGIN" in one]
 
 
 def is_signed(sums: bytes, signature: bytes, key: bytes) -> bool:
@@ -79,26 +86,41 @@ def _by_openssl(sums: bytes, signature: bytes, key: bytes) -> bool:
     return done.returncode == 0
 
 
+def digest(stream: BinaryIO) -> str:
+    """SHA-256 of a file."""
+    found = hashlib.sha256()
+    while chunk := stream.read(1 << 20):
+        found.update(chunk)
+    return found.hexdigest()
+
+
 def check(folder: Path, key: Path | None = None) -> bool:
     """Print whether an unpacked bundle is as it was made; files of yours beside it do not count."""
 
-    def read(name: str) -> bytes:
-        return (folder / name).read_bytes()
+    def digest_of(name: str) -> str:
+        with (folder / name).open("rb") as stream:
+            return digest(stream)
 
     names = [one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()]
-    found = [one for one in faults(names, read) if not one.endswith(" is not listed")]
+    if SUMS not in names:
+        print(f"FAILED: {SUMS} is missing")
+        return False
+    sums = (folder / SUMS).read_bytes()
+    found = [one for one in faults(names, sums, digest_of) if not one.endswith(" is not listed")]
     for one in found:
         print(f"FAILED: {one}")
     if not found:
         print(f"files: as listed in {SUMS}")
     if key is None:
         return not found
-    if not {SUMS, SIGNATURE} <= set(names):
-        print(f"FAILED: {SUMS} or its signature is missing")
+    if SIGNATURE not in names:
+        print(f"FAILED: {SIGNATURE} is missing")
         return False
     try:
-        good = is_signed(read(SUMS), read(SIGNATURE), key.read_bytes())
-    except (RuntimeError, OSError) as error:
+        keys = keys_in(key.read_text())
+        signature = (folder / SIGNATURE).read_bytes()
+        good = any(is_signed(sums, signature, one) for one in keys)
+    except (RuntimeError, OSError, UnicodeDecodeError) as error:
         print(f"FAILED: {error}")
         return False
     print(f"signed by {key.name}" if good else f"FAILED: the list was not signed by {key.name}")

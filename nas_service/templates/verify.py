@@ -2,7 +2,7 @@
 
 Needs Python, numpy and onnxruntime:  python verify.py
 
-Files are checked against their digests; with --key KEY.pem, who signed these (see signed.py).
+Files are held against their digests; with --key KEY.pem, who signed these (see signed.py).
 With samples of your own it says how many of them each model tells right:
     python verify.py SAMPLES
 where SAMPLES is a folder of class folders of pictures (needs Pillow), or an .npz with `x` (pixels

@@ -56,7 +56,7 @@ class Context:
 
     def signer(self) -> Signer:
         """The key that bundles are signed with, whose public half is stored for all to ask for."""
-        signer = Signer.of(self.settings.signing_key_path)
+        signer = Signer.of(self.settings)
         with self.database.session() as session:
             signing_keys.add_key(session, signer.key_id, signer.public_pem)
         return signer

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from nas_service.engine import durable
 from nas_service.settings import Settings
 from nas_service.storage import artifacts, retention
 from nas_service.storage.blobs import BlobStore
+from nas_service.storage.held_files import files_held
 from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import Database
 from nas_service.telemetry import logger
@@ -46,12 +47,24 @@ class Housekeeper:
         kept = timedelta(days=self._settings.keep_history_days)
         with self._database.session() as session:
             old = retention.ended_before(session, kept)
-            forgotten = retention.forget(session, old)
+        forgotten = self._forget(old)
         n_workflows = durable.forget_ended(self._settings.engine_url, old, self._ended.is_set)
-        with self._database.session() as session:
-            unused = retention.ended_before(session)
-            names = artifacts.referenced(session)
-        n_files = self._blobs.discard(names, unused)
-        if n_workflows or n_files or any(forgotten.as_dict().values()):
+        with files_held(self._settings, "collecting garbage"):
+            with self._database.session() as session:
+                unused = retention.unused_before(session)
+                names = artifacts.referenced(session)
+            n_files = self._blobs.discard(names, unused)
+        if n_workflows or n_files or forgotten:
             told = {"n_workflows": n_workflows, "n_files": n_files, **forgotten.as_dict()}
             _log.info("kept house", **told)
+
+    def _forget(self, before: datetime) -> retention.Forgotten:
+        """Rows of before then, a part at a time."""
+        found = retention.Forgotten(0, 0)
+        while not self._ended.is_set():
+            with self._database.session() as session:
+                some = retention.forget(session, before)
+            if not some:
+                break
+            found += some
+        return found

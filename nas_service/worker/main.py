@@ -45,6 +45,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     context = Context.of(settings)
     executor = new_id(f"{socket.gethostname()[:40]}-{os.getpid()}")
     tracing.configure("worker", executor)
+    context.signer()  # a key that cannot be used is not found out at the end of a search
     database = context.database.of(SERVICE)
     courier = upkeep.Courier(database, settings.outbound_networks)
     housekeeper = Housekeeper(settings, database, context.blobs)

@@ -13,6 +13,8 @@ from nas_service.api.app import create_app
 from nas_service.api.idempotency import HEADER
 from nas_service.cli.serve import prepare
 from nas_service.settings import Settings
+from nas_service.storage import datasets
+from nas_service.storage.session import Database
 
 HERE = "http://127.0.0.1:8000"
 LIMIT = 3
@@ -57,6 +59,32 @@ def test_a_request_that_was_answered_is_answered_again_though_no_more_are_taken(
     assert again.status_code == 202
     assert again.json()["job"]["id"] == answers[0].json()["job"]["id"]
     assert _import(api, NAMES[LIMIT], **{HEADER: NAMES[LIMIT]}).status_code == 429
+
+
+def test_a_search_that_was_taken_is_answered_again_beyond_the_limit(tmp_path: Path) -> None:
+    """Its answer was lost, and meanwhile schedules and a lower limit made it too many."""
+    body, key = {"dataset": "digits", "device": "board"}, {HEADER: "mine"}
+    for limit, status in ((3, 202), (1, 202)):
+        settings = Settings(var_dir=tmp_path / "var", max_open_jobs=limit)
+        prepare(settings)
+        with TestClient(create_app(settings), base_url=HERE) as client:
+            if limit == 3:
+                client.post("/v1/devices", json={"name": "board"}).raise_for_status()
+                imported = _import(client, "digits").json()["job"]["id"]
+                database = Database(settings.url)
+                with database.session() as session:
+                    stored = datasets.get_dataset(session, "digits")
+                    facts = {"size": 16, "channels": 1, "classes": ["a", "b"], "n_train": 10}
+                    datasets.set_imported(
+                        session, stored.id, digest="d" * 64, sha256="a" * 64, facts=facts
+                    )
+                database.close()
+                assert client.get(f"/v1/jobs/{imported}").json()["state"] == "queued"
+            answer = client.post("/v1/searches", json=body, headers=key)
+            assert answer.status_code == status, answer.text
+            if limit == 1:
+                other = client.post("/v1/searches", json=body, headers={HEADER: "other"})
+                assert other.status_code == 429
 
 
 def test_a_job_that_waits_says_how_many_come_before_it(api: TestClient) -> None:

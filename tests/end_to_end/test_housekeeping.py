@@ -89,7 +89,8 @@ def test_a_service_keeps_house_while_it_works(
     assert _known(settings, [ended, waits]) == {ended, waits}
     assert store.size_bytes(orphan) > 0
 
-    monkeypatch.setattr(retention, "ended_before", lambda *_: now() + timedelta(minutes=1))
+    for name in ("ended_before", "unused_before"):
+        monkeypatch.setattr(retention, name, lambda *_: now() + timedelta(minutes=1))
     Housekeeper(settings, database, store).keep_house()
     assert _known(settings, [ended, waits]) == {waits}
     assert _rows_of(var_dir, "operation_outputs") == 0

@@ -13,6 +13,7 @@ import pytest
 from nas_service.client import Client
 from nas_service.compilation import toolchains
 from nas_service.settings import Settings
+from tests.bundles import list_anew
 from tests.service import Service
 from tests.tools import lacks
 from tests.toy_search import toy_search
@@ -123,6 +124,7 @@ def _verify_bundle(nas: Client, search: str, tmp_path: Path) -> None:
     for row in report["files"]:
         row["published"] = True
     (folder / "report.json").write_text(json.dumps(report))
+    list_anew(folder)
     done = subprocess.run(
         [sys.executable, str(folder / "verify.py")], capture_output=True, text=True, check=False
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -17,7 +16,7 @@ import numpy as np
 import pytest
 
 from nas_service.client import ApiError
-from nas_service.templates.signed import SUMS
+from tests.bundles import list_anew
 from tests.recorded_models import CLASSES, HIDDEN, sentences, tagger, tagger_program
 from tests.service import Service
 
@@ -143,11 +142,7 @@ def _fetched_bundle_checks_itself(service: Service, told: dict[str, Any], folder
 
 
 def _verified(bundle: Path) -> subprocess.CompletedProcess[str]:
-    """With the digests of what is there now: it is what models compute that is asked for."""
-    sums = bundle / SUMS
-    names = [line.partition("  ")[2] for line in sums.read_text().splitlines()]
-    digests = {one: hashlib.sha256((bundle / one).read_bytes()).hexdigest() for one in names}
-    sums.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+    list_anew(bundle)
     return subprocess.run(  # our interpreter
         [sys.executable, "verify.py"], cwd=bundle, capture_output=True, text=True, check=False
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from s3fs import S3FileSystem
 
 from nas_service.errors import NotFound, Unavailable
 from nas_service.settings import Settings
+from nas_service.storage import remote_blobs
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.remote_blobs import RemoteBlobs, blobs_of
+from nas_service.storage.session import now
 from tests.faults import s3
 from tests.faults.proxy import Proxy
 from tests.service import Service
@@ -57,6 +60,38 @@ def test_what_one_machine_writes_another_reads_and_removes(tmp_path: Path) -> No
         assert stream.read() == b"from here"
     with pytest.raises(NotFound):
         one.size_bytes("0" * 64)
+
+
+@pytest.mark.usefixtures("way")
+def test_what_another_machine_puts_again_while_garbage_is_collected_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's listing is as old as the first look: it still says the old time."""
+    monkeypatch.setattr(remote_blobs, "_FRESH", timedelta(0))  # in a test nothing is old
+    one, other = _store(tmp_path / "a", "again"), _store(tmp_path / "b", "again")
+    name = one.put_bytes(b"wanted again")
+    unwanted = one.put_bytes(b"unwanted")
+    time.sleep(1.1)  # the store tells whole seconds
+    before = now()
+    time.sleep(1.1)
+    assert isinstance(one, RemoteBlobs)
+    looked = one._is_older
+    looks: list[str] = []
+
+    def interrupted(place: str, limit: datetime | None) -> bool:
+        found = looked(place, limit)
+        looks.append(place)
+        if len([seen for seen in looks if seen.endswith(name)]) == 1 and place.endswith(name):
+            S3FileSystem.clear_instance_cache()
+            _store(tmp_path / "c", "again").put_bytes(b"wanted again")
+        return found
+
+    monkeypatch.setattr(one, "_is_older", interrupted)
+    assert one.discard((), before) == 1
+    with other.open(name) as stream:
+        assert stream.read() == b"wanted again"
+    with pytest.raises(NotFound):
+        other.size_bytes(unwanted)
 
 
 def test_twenty_outages_lose_nothing_that_was_acknowledged(way: Proxy, tmp_path: Path) -> None:

@@ -51,9 +51,9 @@ class AsyncArtifacts:
         return await self._sender.bytes_of("GET", path("/v1/artifacts/{}/content", artifact_id))
 
     async def collect_garbage(self, *, idempotency_key: str | None = None) -> models.Collected:
-        """Remove the bytes that nothing speaks of. While jobs wait or run, what was stored
-        since an hour before the oldest of them stays: they write bytes first and say so
-        later.
+        """Remove the bytes that nothing speaks of. What was stored within the last minute
+        stays, and while jobs wait or run what was stored since an hour before the oldest of
+        them: bytes are written first and spoken of later.
 
         `POST /v1/artifacts:collect-garbage`
         """
@@ -1273,11 +1273,19 @@ class AsyncSigningKeys:
         self._sender = sender
 
     async def all(self) -> list[models.SigningKey]:
-        """Public keys (Ed25519, PEM) of all machines that have signed bundles, newest first.
+        """Public keys (Ed25519, PEM) of all machines that sign bundles, newest first.
 
         `GET /v1/signing-keys`
         """
         return await self._sender.value("GET", "/v1/signing-keys", list[models.SigningKey])
+
+    async def delete(self, key_id: str) -> None:
+        """Trust a key no more, as one that was lost: bundles that it signed are no longer
+        verified.
+
+        `DELETE /v1/signing-keys/{key_id}`
+        """
+        await self._sender.nothing("DELETE", path("/v1/signing-keys/{}", key_id))
 
 
 class AsyncSupernets:

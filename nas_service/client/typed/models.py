@@ -133,8 +133,8 @@ class Collected(Value):
     """
 
     before: Annotated[
-        AwareDatetime | None,
-        Field(description="Those alone that were last stored before then, as jobs wait or run."),
+        AwareDatetime,
+        Field(description="Those alone that were last stored before then."),
     ]
     n_removed: int
 
@@ -2247,7 +2247,9 @@ class CompressionIn(Value):
     model: Annotated[str | None, Field(description="Artifact of an uploaded model.")] = None
     priority: Annotated[
         Literal["high", "normal", "low"] | str,
-        Field(description="high: before others of the project; low: when nothing else waits."),
+        Field(
+            description="high: before the usual ones of the project; low: when nothing else waits."
+        ),
     ] = "normal"
     recipe: list[str | dict[str, dict[str, Any]]] | None = None
     reference: ReferenceNetworkIn | None = None
@@ -2689,7 +2691,9 @@ class SearchChanges(Value):
     predictor: str | None = None
     priority: Annotated[
         Literal["high", "normal", "low"] | str | None,
-        Field(description="high: before others of the project; low: when nothing else waits."),
+        Field(
+            description="high: before the usual ones of the project; low: when nothing else waits."
+        ),
     ] = None
     profile_budget_s: float | None = None
     rules: Annotated[
@@ -2762,7 +2766,9 @@ class SearchIn(Value):
     predictor: str = "ensemble"
     priority: Annotated[
         Literal["high", "normal", "low"] | str,
-        Field(description="high: before others of the project; low: when nothing else waits."),
+        Field(
+            description="high: before the usual ones of the project; low: when nothing else waits."
+        ),
     ] = "normal"
     profile_budget_s: float = 60.0
     rules: Annotated[

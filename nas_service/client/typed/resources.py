@@ -49,9 +49,9 @@ class Artifacts:
         return self._sender.bytes_of("GET", path("/v1/artifacts/{}/content", artifact_id))
 
     def collect_garbage(self, *, idempotency_key: str | None = None) -> models.Collected:
-        """Remove the bytes that nothing speaks of. While jobs wait or run, what was stored
-        since an hour before the oldest of them stays: they write bytes first and say so
-        later.
+        """Remove the bytes that nothing speaks of. What was stored within the last minute
+        stays, and while jobs wait or run what was stored since an hour before the oldest of
+        them: bytes are written first and spoken of later.
 
         `POST /v1/artifacts:collect-garbage`
         """
@@ -1253,11 +1253,19 @@ class SigningKeys:
         self._sender = sender
 
     def all(self) -> list[models.SigningKey]:
-        """Public keys (Ed25519, PEM) of all machines that have signed bundles, newest first.
+        """Public keys (Ed25519, PEM) of all machines that sign bundles, newest first.
 
         `GET /v1/signing-keys`
         """
         return self._sender.value("GET", "/v1/signing-keys", list[models.SigningKey])
+
+    def delete(self, key_id: str) -> None:
+        """Trust a key no more, as one that was lost: bundles that it signed are no longer
+        verified.
+
+        `DELETE /v1/signing-keys/{key_id}`
+        """
+        self._sender.nothing("DELETE", path("/v1/signing-keys/{}", key_id))
 
 
 class Supernets:

@@ -120,6 +120,7 @@ def _store(
     owner = job.compression_id
     from_what = lineage(seed=job.seed, protocol=PROTOCOL.as_dict(), recipe=job.recipe)
     files: dict[str, Path] = {}
+    signer = context.signer()  # it stores what it has, so before anything else is being stored
     with context.database.session() as session:
         for row in rows:
             key = ("compressed", row["runtime"], row["precision"])
@@ -149,7 +150,7 @@ def _store(
                     values=timed[key].timing.as_dict(),
                     lineage=from_what,
                 )
-        _write(folder, judge, rows, files, context.signer())
+        _write(folder, judge, rows, files, signer)
         for name, kind in (("report.json", "report"), ("bundle.zip", "bundle")):
             artifacts.add_artifact(
                 session,

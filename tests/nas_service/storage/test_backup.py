@@ -12,6 +12,7 @@ from nas_service.errors import Conflict, InvalidData, NasError, NotFound, Unavai
 from nas_service.settings import Settings
 from nas_service.storage import artifacts
 from nas_service.storage.backup import back_up, put_back
+from nas_service.storage.held_files import files_held
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.session import Database
 
@@ -84,6 +85,29 @@ def test_a_backup_holds_what_was_committed_and_nothing_of_a_transaction(
     put_back(tmp_path / "backup", other)
     assert _names(other) == ["a", "b", "c"]
     assert "late" in _names(settings)
+
+
+def test_no_garbage_is_collected_while_files_are_copied(settings: Settings, tmp_path: Path) -> None:
+    """The copy of the database names what somebody may delete meanwhile."""
+    said: list[str] = []
+
+    def meanwhile(told: str) -> None:
+        if told.startswith("copying files"):
+            with (
+                pytest.raises(Conflict, match="backing up has the files"),
+                files_held(settings, "x"),
+            ):
+                pass
+            said.append(told)
+
+    back_up(settings, tmp_path / "backup", meanwhile)
+    assert said
+    with (
+        files_held(settings, "collecting garbage"),
+        pytest.raises(Conflict, match="collecting garbage has the files"),
+    ):
+        back_up(settings, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("damage", ["blob", "blob gone", "database", "manifest", "no manifest"])

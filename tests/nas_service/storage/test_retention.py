@@ -189,8 +189,12 @@ def test_requests_and_events_that_were_sent_go_and_those_that_wait_stay(
                 )
             )
     with database.of(SERVICE).session() as session:
-        told = retention.forget(session, now() - timedelta(days=30))
-        assert told.as_dict() == {"n_deliveries": 2, "n_requests": 1}
+        told = [retention.forget(session, now() - timedelta(days=30), 1) for _ in range(3)]
+        assert [one.as_dict() for one in told] == [
+            {"n_deliveries": 1, "n_requests": 1},
+            {"n_deliveries": 1, "n_requests": 0},
+            {"n_deliveries": 0, "n_requests": 0},
+        ]
         assert list(session.scalars(select(DeliveryRow.id))) == ["waiting"]
         assert list(session.scalars(select(IdempotencyRow.key))) == ["new"]
         assert session.scalars(select(WebhookRow.id)).all()

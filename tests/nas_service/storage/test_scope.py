@@ -20,7 +20,7 @@ from nas_service.storage.session import Database, make_engine, migrate
 
 MINE, YOURS = Scope("mine"), Scope("yours")
 
-NOBODYS = {"leases", "projects", "users", "logins"}
+NOBODYS = {"leases", "projects", "users", "logins", "signing_keys"}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def test_every_row_belongs_to_a_project_or_to_a_row_that_does() -> None:
-    """But for workers' leases, which serve everybody, projects themselves, and their people."""
+    """But for workers' leases and keys, which serve everybody, projects, and their people."""
     owned = {one.local_table.name for one in Base.registry.mappers if issubclass(one.class_, Owned)}
     for mapper in Base.registry.mappers:
         table = mapper.local_table

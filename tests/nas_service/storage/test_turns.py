@@ -14,7 +14,7 @@ from sqlalchemy import text
 from nas_service.storage import jobs
 from nas_service.storage.scope import SERVICE, Scope
 from nas_service.storage.session import Database, migrate
-from nas_service.storage.turns import PRIORITIES, Priority, place
+from nas_service.storage.turns import PRIORITIES, URGENT, Priority, place
 
 
 class Queue:
@@ -42,6 +42,11 @@ class Queue:
             assert jobs.n_before(session, first[2]) == 0
             assert jobs.start(session, first[2])
         return first[2:]
+
+    def cancel(self, job_id: str) -> None:
+        self.waiting = [one for one in self.waiting if one[2] != job_id]
+        with self._database.of(SERVICE).session() as session:
+            jobs.request_cancel(session, job_id)
 
     def before(self, job_id: str) -> int | None:
         with self._database.of(SERVICE).session() as session:
@@ -90,17 +95,50 @@ def test_who_comes_again_and_again_does_not_keep_others_waiting(queue: Queue) ->
 
 def test_what_is_urgent_comes_before_what_its_project_has_waiting(queue: Queue) -> None:
     usual = [queue.add("a") for _ in range(5)]
-    urgent, idle = queue.add("a", "high"), queue.add("a", "low")
-    other = queue.add("b")
-    assert [queue.take()[0] for _ in range(8)] == [urgent, usual[0], other, *usual[1:], idle]
+    urgent = [queue.add("a", "high") for _ in range(URGENT)]
+    idle, other = queue.add("a", "low"), queue.add("b")
+    taken = [queue.take()[0] for _ in range(11)]
+    assert taken == [*urgent, usual[0], other, *usual[1:], idle]
 
 
-def test_a_project_whose_jobs_are_all_urgent_does_not_shut_others_out(queue: Queue) -> None:
+@pytest.mark.parametrize("all_at_once", [True, False])
+def test_a_project_whose_jobs_are_all_urgent_does_not_shut_others_out(
+    queue: Queue, all_at_once: bool
+) -> None:
+    """Also where each urgent one is asked for when the last one was taken."""
     for _ in range(20):
-        queue.add("a", "high")
-        queue.add("a")
         queue.add("b")
-    assert Counter(queue.take()[1] for _ in range(30)) == {"a": 20, "b": 10}
+        if all_at_once:
+            for _ in range(URGENT):
+                queue.add("a", "high")
+    served = []
+    for _ in range(50):
+        if not any(one[3] == "a" for one in queue.waiting):
+            queue.add("a", "high")
+        served.append(queue.take()[1])
+    assert served.count("b") >= 50 // (URGENT + 1) - 1
+    assert served.count("a") >= 50 * URGENT // (URGENT + 1) - 1
+
+
+def test_what_a_project_took_back_is_not_held_against_it(queue: Queue) -> None:
+    mine = [queue.add("a") for _ in range(50)]
+    for _ in range(10):
+        queue.add("b")
+    for job_id in mine[1:]:
+        queue.cancel(job_id)
+    queue.take()
+    again = queue.add("a")
+    assert queue.before(again) == 2  # the first one of b, and its second, which is older
+
+
+def test_a_project_that_had_much_before_waits_no_longer_for_that(queue: Queue) -> None:
+    for _ in range(30):
+        queue.add("a")
+        queue.take()
+    queue.add("b")
+    queue.add("b")
+    mine = queue.add("a")
+    assert queue.before(mine) <= 2
 
 
 def test_what_can_wait_comes_last_of_whatever_project(queue: Queue) -> None:
@@ -154,14 +192,16 @@ def test_jobs_are_told_how_many_come_before_them(
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(st.none() | st.sampled_from("ab"), max_size=60))
-def test_two_that_both_wait_are_served_alike(queue: Queue, steps: list[str | None]) -> None:
+@given(st.lists(st.none() | st.sampled_from("ab"), max_size=60), st.sampled_from(PRIORITIES))
+def test_two_that_both_wait_are_served_alike(
+    queue: Queue, steps: list[str | None], priority: Priority
+) -> None:
     """While both have jobs waiting neither gets more than two ahead of the other."""
     queue.clear()
     served: list[str] = []
     for step in steps:
         if step is not None:
-            queue.add(step)
+            queue.add(step, priority)
             continue
         if {one[3] for one in queue.waiting} != {"a", "b"}:
             served.clear()

@@ -17,13 +17,17 @@ def upgrade() -> None:
     op.add_column(
         "jobs", sa.Column("priority", sa.String(8), nullable=False, server_default="normal")
     )
-    op.add_column("jobs", sa.Column("turn", sa.Integer(), nullable=False, server_default="1"))
+    op.add_column("jobs", sa.Column("turn", sa.Integer(), nullable=False, server_default="0"))
     op.create_index("ix_jobs_turns", "jobs", ["queue", "state", "priority", "turn"])
+    op.create_index("ix_jobs_taken", "jobs", ["queue", "priority", "started_at"])
+    taken_of = ["queue", "project_id", "priority", "started_at"]
+    op.create_index("ix_jobs_taken_of", "jobs", taken_of)
 
 
 def downgrade() -> None:
     """Undo."""
-    op.drop_index("ix_jobs_turns", "jobs")
+    for name in ("ix_jobs_taken_of", "ix_jobs_taken", "ix_jobs_turns"):
+        op.drop_index(name, "jobs")
     op.drop_column("jobs", "turn")
     op.drop_column("jobs", "priority")
     op.drop_column("jobs", "queue")
