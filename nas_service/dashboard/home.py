@@ -21,6 +21,7 @@ from nas_service.storage.session import now
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _N_NEWEST = 10
+_N_SHOWN = 50
 _N_FAILED = 5
 _FAILED_FOR = timedelta(days=3)
 
@@ -40,12 +41,14 @@ def home(request: Request, with_: With) -> Response:
     """What is running, what needs somebody, and the newest searches."""
     newest = searches.list_searches(with_, Bounds(None, _N_NEWEST)).items
     with with_.database.session() as session:
-        running = [JobOut.of(one) for one in jobs.unfinished(session)]
+        running = [JobOut.of(one) for one in jobs.first_open(session, _N_SHOWN)]
+        counts = jobs.count_by_state(session)
     return page(
         request,
         "home.html",
         needs=list(_needs(with_)),
-        running=running[:50],
+        running=running,
+        n_more=sum(counts.get(one, 0) for one in jobs.OPEN) - len(running),
         searches=newest,
     )
 

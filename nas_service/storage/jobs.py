@@ -334,6 +334,16 @@ def unfinished(session: Session) -> list[Job]:
     return [value_of(Job, row) for row in session.scalars(query)]
 
 
+def first_open(session: Session, limit: int) -> list[Job]:
+    """Jobs that run, then those that wait for the longest."""
+    found: list[Job] = []
+    for state in reversed(OPEN):
+        query = select(JobRow).where(JobRow.state == state).order_by(JobRow.created_at, JobRow.id)
+        rows = session.scalars(query.limit(limit - len(found)))
+        found += [value_of(Job, row) for row in rows]
+    return found
+
+
 def unfinished_after(
     session: Session, after: str, stored_before: datetime, limit: int
 ) -> list[tuple[str, str | None]]:

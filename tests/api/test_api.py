@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ from nas_service.errors import NotFound
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, describe
 from nas_service.space.mbconv import MbconvSpace
-from nas_service.storage import datasets, searches
+from nas_service.storage import datasets, jobs, searches
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.session import Database, now
 from tests.nas_service.search.problems import table_of
@@ -373,6 +374,22 @@ def test_unknown_paths_and_methods_are_problems(api: TestClient) -> None:
     response = api.delete("/v1/devices")
     _problem(response, 405)
     assert "GET" in response.headers["Allow"]
+
+
+def test_the_first_page_shows_what_runs_before_what_waits_and_how_much_more(
+    api: TestClient, settings: Settings
+) -> None:
+    database = Database(settings.url)
+    with database.session() as session:
+        for number in range(55):
+            jobs.add_job(session, f"job-{number:02}", "dataset", subject="s", params={})
+        for number in (53, 54):
+            assert jobs.start(session, f"job-{number}")
+    database.close()
+    page = api.get("/").text
+    shown = re.findall(r'href="/jobs/(job-\d\d)"', page)
+    assert shown == ["job-53", "job-54", *(f"job-{number:02}" for number in range(48))]
+    assert "and 5 more:" in page
 
 
 def test_pages_hold_no_inline_script_and_say_so(api: TestClient) -> None:
