@@ -26,6 +26,7 @@ from nas_service.api.dependencies import Asking, Services, Strict, With, unaudit
 from nas_service.api.documents.base import Own
 from nas_service.api.documents.devices import ReferenceState
 from nas_service.api.idempotency import RepeatableRoute
+from nas_service.api.waking import Waking
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.storage import agents, certified, devices
 from nas_service.storage.reopening import reopen_for_device
@@ -247,7 +248,9 @@ async def take(body: TakeIn, with_: With, mine: Mine, request: Request) -> Any:
 
     waiting: AgentsWaiting = request.app.state.agents_waiting
     until = time.monotonic() + body.wait_s
+    waking: Waking = request.app.state.waking
     while True:  # waiting agents must not hold the threads that other requests need
+        ticket = waking.ticket()
         if await request.is_disconnected():  # it would never see what it is given
             return Response(status_code=204)
         found = await run_in_threadpool(look)
@@ -256,7 +259,7 @@ async def take(body: TakeIn, with_: With, mine: Mine, request: Request) -> Any:
         left_s = until - time.monotonic()
         if left_s <= 0:
             return Response(status_code=204)
-        await waiting.for_work(mine, left_s)
+        await waiting.for_work(mine, left_s, ticket)
 
 
 @router.get("/v1/agent/files/{sha256}", response_class=FileResponse)

@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 from starlette.concurrency import run_in_threadpool
 
+from nas_service.api.waking import Waking
 from nas_service.errors import NasError
 from nas_service.storage import agents
 from nas_service.storage.scope import SERVICE
@@ -17,7 +18,9 @@ from nas_service.telemetry import logger
 
 _log = logger(__name__)
 POLL_S = 0.5
-"""A task is seen within this."""
+"""A task is seen within this where no database tells of it."""
+_LEAST_S = 0.05
+"""Between two looks, however often it tells; so many that come at once are asked for at once."""
 _SEEN_EVERY_S = 5.0
 """Agents that wait have been heard of as lately."""
 
@@ -25,14 +28,20 @@ _SEEN_EVERY_S = 5.0
 class AgentsWaiting:
     """One for the application; used from its event loop alone."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, waking: Waking) -> None:
         self._database = database.of(SERVICE)
+        self._waking = waking
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._watch: asyncio.Task[None] | None = None
         self._noted = 0.0
 
-    async def for_work(self, device_id: str, timeout_s: float) -> None:
-        """Come back when there seems to be a task for a device's agent, or after so long."""
+    async def for_work(self, device_id: str, timeout_s: float, ticket: asyncio.Event) -> None:
+        """Come back when there seems to be a task for a device's agent, or after so long.
+
+        `ticket` was taken before its agent looked for itself: what came since is not missed.
+        """
+        if ticket.is_set():
+            return
         mine = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(device_id, set()).add(mine)
         if self._watch is None:
@@ -53,17 +62,19 @@ class AgentsWaiting:
         """Look for all who wait, again and again, until nobody does."""
         try:
             while self._waiting:
-                await asyncio.sleep(POLL_S)
+                ticket = self._waking.ticket()
+                await asyncio.sleep(_LEAST_S)
                 devices = list(self._waiting)
                 try:
                     found = await run_in_threadpool(self._look, devices)
                 except NasError as error:  # the database is away: they wait on
                     _log.warning("agents wait", reason=error.detail)
-                    continue
+                    found = set()
                 for device_id in found:
                     for one in self._waiting.pop(device_id, ()):
                         if not one.done():
                             one.set_result(None)
+                await self._waking.until(ticket, POLL_S)
         finally:
             self._watch = None
 

@@ -49,6 +49,7 @@ from nas_service.api.polling import Fronts, PolledFirst, PolledRoute
 from nas_service.api.problems import MEDIA_TYPE, install
 from nas_service.api.rates import Rates
 from nas_service.api.uploads import sweep
+from nas_service.api.waking import Waking
 from nas_service.engine.durable import Client
 from nas_service.settings import Settings
 from nas_service.storage.remote_blobs import blobs_of
@@ -127,8 +128,11 @@ def create_app(settings: Settings) -> Api:
         app.state.services = services
         app.state.identities = services.identities
         app.state.fronts = Fronts(database)
-        app.state.agents_waiting = AgentsWaiting(database)
+        app.state.waking = waking = Waking(settings)
+        waking.start()
+        app.state.agents_waiting = AgentsWaiting(database, waking)
         yield
+        waking.stop()
         services.engine.close()
         services.database.close()
 

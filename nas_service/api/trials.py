@@ -5,7 +5,6 @@ A search whose evaluator is `outside` waits for them; a lease that is not prolon
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import datetime
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from nas_service.api.access.rules import allow
 from nas_service.api.dependencies import Listing, Paging, Strict, With, listing_of
 from nas_service.api.documents.base import Architecture
 from nas_service.api.idempotency import RepeatableRoute
+from nas_service.api.waking import Waking
 from nas_service.errors import Conflict, InvalidSpec
 from nas_service.space.base import describe
 from nas_service.storage import datasets, searches, trials
@@ -118,13 +118,15 @@ async def suggest(search_id: str, body: SuggestIn, with_: With, request: Request
         return Suggested(**told.model_dump(), lease=taken.lease or "", metric=search.value.metric)
 
     until = time.monotonic() + body.wait_s
+    waking: Waking = request.app.state.waking
     while True:  # waiting trainers must not hold the threads that other requests need
+        ticket = waking.ticket()
         found = await run_in_threadpool(look)
         if found is not None:
             return found
         if time.monotonic() >= until or await request.is_disconnected():
             return Response(status_code=204)
-        await asyncio.sleep(_POLL_S)
+        await waking.until(ticket, _POLL_S, until - time.monotonic())
 
 
 @router.get("/searches/{search_id}/trials")

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from nas_service.access.identity import Permission
 from nas_service.errors import Conflict, NotFound
 from nas_service.lineage import lineage
-from nas_service.storage import tokens
+from nas_service.storage import bell, tokens
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.models import AgentRow, DeviceRow, DeviceTaskRow, JobRow
 from nas_service.storage.rows import insert_once, value_of
@@ -131,6 +131,7 @@ def add_task(
         lineage=lineage(seed=payload.get("seed"), job=job_id),
         created_at=now(),
     )
+    bell.ring(session)
     if not insert_once(session, row):
         again: dict[str, Any] = {"state": "queued", "attempts": 0, "problem": None, "fraction": 0.0}
         failed = DeviceTaskRow.state == "failed"

@@ -14,6 +14,7 @@ from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound
+from nas_service.storage import bell
 from nas_service.storage.models import SearchRow, TrialRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.scope import Scope
@@ -67,7 +68,8 @@ def offer(
         fraction=0.0,
         created_at=now(),
     )
-    insert_once(session, row)
+    if insert_once(session, row) and not by_workers:
+        bell.ring(session)
     return key
 
 
@@ -233,6 +235,8 @@ def fail(session: Session, trial: Trial, lease: str, problem: str) -> None:
     }
     if not _while_leased(session, trial, lease, **values):
         raise Conflict(f"trial {trial.id} is not yours any more", field="lease")
+    if not ended:
+        bell.ring(session)
 
 
 def _while_leased(session: Session, trial: Trial, lease: str, **values: Any) -> bool:

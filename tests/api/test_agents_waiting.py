@@ -12,6 +12,7 @@ import pytest
 
 from lookup_tables.target import Device
 from nas_service.api.agent_waiting import POLL_S, AgentsWaiting
+from nas_service.api.waking import Waking
 from nas_service.cli.serve import prepare
 from nas_service.settings import Settings
 from nas_service.storage import agents, devices, jobs
@@ -24,7 +25,7 @@ class _Counting(AgentsWaiting):
     """Notes how many devices it was asked about at each look."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        super().__init__(database, Waking(Settings()))
         self.looks: list[int] = []
 
     def _look(self, devices: Collection[str]) -> set[str]:
@@ -72,7 +73,7 @@ def test_all_who_wait_are_one_question(database: Database, boards: list[str]) ->
     waiting, told = _Counting(database), dict[str, float]()
 
     async def wait(device_id: str) -> None:
-        await waiting.for_work(device_id, 30.0)
+        await waiting.for_work(device_id, 30.0, asyncio.Event())
         told[device_id] = time.monotonic()
 
     async def scenario() -> float:
@@ -107,7 +108,7 @@ def test_it_ends_when_its_time_is_over_and_nobody_looks_any_more(
 
     async def scenario() -> None:
         began = time.monotonic()
-        await waiting.for_work(boards[0], 1.3 * POLL_S)
+        await waiting.for_work(boards[0], 1.3 * POLL_S, asyncio.Event())
         assert 1.2 * POLL_S < time.monotonic() - began < 2.0
         await asyncio.sleep(1.5 * POLL_S)
         n_looks = len(waiting.looks)
@@ -119,10 +120,13 @@ def test_it_ends_when_its_time_is_over_and_nobody_looks_any_more(
 
 def test_two_runs_of_an_agent_are_both_told(database: Database, boards: list[str]) -> None:
     """Which one gets the task is the lease's business."""
-    waiting = AgentsWaiting(database)
+    waiting = AgentsWaiting(database, Waking(Settings()))
 
     async def scenario() -> None:
-        both = [asyncio.create_task(waiting.for_work(boards[0], 30.0)) for _ in range(2)]
+        both = [
+            asyncio.create_task(waiting.for_work(boards[0], 30.0, asyncio.Event()))
+            for _ in range(2)
+        ]
         await asyncio.sleep(0)
         _add_task(database, boards[0])
         async with asyncio.timeout(10):
@@ -134,12 +138,12 @@ def test_two_runs_of_an_agent_are_both_told(database: Database, boards: list[str
 def test_an_outage_of_the_database_keeps_them_waiting(
     database: Database, boards: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    waiting = AgentsWaiting(database)
+    waiting = AgentsWaiting(database, Waking(Settings()))
     away = Database(f"sqlite:///{tmp_path}")  # a folder, which cannot be opened
 
     async def scenario() -> None:
         monkeypatch.setattr(waiting, "_database", away)
-        one = asyncio.create_task(waiting.for_work(boards[0], 30.0))
+        one = asyncio.create_task(waiting.for_work(boards[0], 30.0, asyncio.Event()))
         _add_task(database, boards[0])
         await asyncio.sleep(2.5 * POLL_S)
         assert not one.done()
