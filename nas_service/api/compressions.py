@@ -41,9 +41,9 @@ from nas_service.storage import agents, artifacts, datasets, devices, jobs, sear
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.devices import StoredDevice
+from nas_service.storage.fair_queueing import Priority
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import new_id
-from nas_service.storage.turns import Priority
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["compressions"])
 

@@ -23,11 +23,11 @@ from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.audit import Action, watching
 from nas_service.storage.blobs import BlobStore
+from nas_service.storage.fair_queueing import Priority, place
 from nas_service.storage.jobs import Job
 from nas_service.storage.rows import Page
 from nas_service.storage.scope import SERVICE, Scope
 from nas_service.storage.session import Database
-from nas_service.storage.turns import Priority, place
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -77,7 +77,7 @@ class Services:
 
     def enqueue(self, job: Job) -> None:
         """Hand a stored job to the engine; if this fails, a worker does it when it starts."""
-        queue, at = queue_of(job.kind, job.params), place(job.priority, job.turn)
+        queue, at = queue_of(job.kind, job.params), place(job.priority, job.start_tag)
         self.engine.enqueue(job.kind, queue, job.id, job.params, place=at)
 
     def document(self, sha256: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from nas_service.api.problems import stored_problem
+from nas_service.storage.fair_queueing import Priority
 from nas_service.storage.jobs import Job
-from nas_service.storage.turns import Priority
 
 
 class JobState(StrEnum):

@@ -29,8 +29,8 @@ from nas_service.storage import datasets, devices, searches
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.devices import StoredDevice
+from nas_service.storage.fair_queueing import Priority
 from nas_service.storage.spaces import open_space
-from nas_service.storage.turns import Priority
 
 MAX_OBJECTIVES = 4
 MAX_QUERIES = 100_000

@@ -24,8 +24,8 @@ from nas_service.errors import NasError
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, names
 from nas_service.storage import datasets, devices, jobs
 from nas_service.storage.datasets import StoredDataset
+from nas_service.storage.fair_queueing import PRIORITIES
 from nas_service.storage.spaces import own_spaces
-from nas_service.storage.turns import PRIORITIES
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _FORM_BYTES = 64 * 1024

@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from nas_service.errors import Conflict, InvalidSpec, NotFound, TakenOver
 from nas_service.lineage import lineage
 from nas_service.queues import queue_of
-from nas_service.storage import turns
+from nas_service.storage import fair_queueing
+from nas_service.storage.fair_queueing import Priority, next_start_tag
 from nas_service.storage.models import IdempotencyRow, JobEventRow, JobRow, LeaseRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.scope import DEFAULT, Scope, scope_of
 from nas_service.storage.session import database_now, now
-from nas_service.storage.turns import Priority, next_turn
 
 OPEN = ("queued", "running")
 FINAL = ("succeeded", "failed", "cancelled")
@@ -34,7 +34,7 @@ class Job:
     parent: str | None
     state: str
     priority: Priority
-    turn: int
+    start_tag: int
     fraction: float
     message: str
     eta_s: float | None
@@ -79,7 +79,7 @@ def add_job(
         state="queued",
         queue=queue,
         priority=priority,
-        turn=next_turn(session, queue, project_id, priority),
+        start_tag=next_start_tag(session, queue, project_id, priority),
         fraction=0.0,
         message="waiting for a worker",
         params=params,
@@ -115,7 +115,7 @@ def n_before(session: Session, job_id: str) -> int | None:
     row = session.get(JobRow, job_id)
     if row is None or row.state != "queued" or not row.queue:
         return None
-    return turns.n_before(session, row)
+    return fair_queueing.n_before(session, row)
 
 
 def n_open(session: Session, at_most: int) -> int:

@@ -408,7 +408,7 @@ class JobRow(Owned, Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index("ix_jobs_turns", "queue", "state", "priority", "turn"),
+        Index("ix_jobs_waiting", "queue", "state", "priority", "start_tag"),
         Index("ix_jobs_taken", "queue", "priority", "started_at"),
         Index("ix_jobs_taken_of", "queue", "project_id", "priority", "started_at"),
     )
@@ -419,7 +419,7 @@ class JobRow(Owned, Base):
     state: Mapped[str] = mapped_column(String(20), index=True)
     queue: Mapped[str] = mapped_column(String(120), server_default="")
     priority: Mapped[str] = mapped_column(String(8), server_default="normal")
-    turn: Mapped[int] = mapped_column(server_default="0")
+    start_tag: Mapped[int] = mapped_column(server_default="0")
     fraction: Mapped[float]
     message: Mapped[str] = mapped_column(Text)
     eta_s: Mapped[float | None]

@@ -7,8 +7,8 @@ from datetime import timedelta
 from nas_service.engine import durable
 from nas_service.queues import queue_of
 from nas_service.storage import jobs
+from nas_service.storage.fair_queueing import place
 from nas_service.storage.session import Database, now
-from nas_service.storage.turns import place
 from nas_service.telemetry import logger
 
 _log = logger(__name__)
@@ -55,7 +55,7 @@ class LostJobs:
             return
         _log.warning("enqueueing a job that was lost", job=job.id)
         try:
-            queue, at = queue_of(job.kind, job.params), place(job.priority, job.turn)
+            queue, at = queue_of(job.kind, job.params), place(job.priority, job.start_tag)
             client.enqueue(job.kind, queue, job.id, job.params, place=at)
         except Exception as error:  # noqa: BLE001  # one that cannot be holds up no other
             _log.error("not enqueued", job=job.id, reason=str(error))

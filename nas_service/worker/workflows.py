@@ -22,8 +22,8 @@ from nas_service.jobs.params import CorrectionJob, ProfileJob, RemeasureJob, Sea
 from nas_service.jobs.results import TablesChosen
 from nas_service.queues import QUEUE_OF, queue_of
 from nas_service.storage import datasets, jobs, reopening, searches, webhooks
+from nas_service.storage.fair_queueing import place
 from nas_service.storage.session import Database
-from nas_service.storage.turns import place
 from nas_service.worker import step_functions as steps_of
 from nas_service.worker.needed import needed_training
 from nas_service.worker.step import Step
@@ -358,7 +358,7 @@ class Workflows:
                 return None
             waits = f"waiting for a worker on queue {queue.name}"  # until it says what it does
             self._runner.store_progress(session, parent, span[0], waits)
-            return place(job.priority, job.turn)
+            return place(job.priority, job.start_tag)
 
         at = self._stored(add)
         if at is None:

@@ -121,7 +121,7 @@ def _job(kind: str, subject: str, state: str, detail: str = "", days: float = 0.
         parent=None,
         state=state,
         priority="normal",
-        turn=1,
+        start_tag=1,
         fraction=0.0,
         message="",
         eta_s=None,

@@ -16,8 +16,8 @@ from nas_service.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import datasets, jobs, retention
 from nas_service.storage.blobs import FileBlobs
+from nas_service.storage.fair_queueing import place
 from nas_service.storage.session import Database, now
-from nas_service.storage.turns import place
 from nas_service.worker.housekeeping import Housekeeper
 from tests.elsewhere import Elsewhere
 
@@ -28,7 +28,7 @@ def _ask(settings: Settings, database: Database, name: str) -> str:
         params = {"dataset_id": stored.id}
         job = jobs.add_job(session, f"job-{name}", "dataset", subject=stored.id, params=params)
     client = durable.Client(settings.engine_url)
-    queue, at = queue_of("dataset", params), place(job.priority, job.turn)
+    queue, at = queue_of("dataset", params), place(job.priority, job.start_tag)
     client.enqueue("dataset", queue, job.id, params, place=at)
     client.close()
     return job.id

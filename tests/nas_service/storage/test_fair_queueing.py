@@ -1,4 +1,4 @@
-"""Projects take turns on a queue; within one, what is urgent comes first."""
+"""Projects are queued fairly; within one, what is urgent comes first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from nas_service.storage import jobs
+from nas_service.storage.fair_queueing import PRIORITIES, URGENT, Priority, place
 from nas_service.storage.scope import SERVICE, Scope
 from nas_service.storage.session import Database, migrate
-from nas_service.storage.turns import PRIORITIES, URGENT, Priority, place
 
 
 class Queue:
@@ -32,7 +32,7 @@ class Queue:
             job = jobs.add_job(
                 session, job_id, "dataset", subject="x", params={}, priority=priority
             )
-        self.waiting.append((place(job.priority, job.turn), number, job_id, project, priority))
+        self.waiting.append((place(job.priority, job.start_tag), number, job_id, project, priority))
         return job_id
 
     def take(self) -> tuple[str, str, Priority]:

@@ -1,4 +1,4 @@
-"""The queue that a job waits on, its priority and its turn there."""
+"""The queue that a job waits on, its priority and its start tag there."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def upgrade() -> None:
     op.add_column(
         "jobs", sa.Column("priority", sa.String(8), nullable=False, server_default="normal")
     )
-    op.add_column("jobs", sa.Column("turn", sa.Integer(), nullable=False, server_default="0"))
-    op.create_index("ix_jobs_turns", "jobs", ["queue", "state", "priority", "turn"])
+    op.add_column("jobs", sa.Column("start_tag", sa.Integer(), nullable=False, server_default="0"))
+    op.create_index("ix_jobs_waiting", "jobs", ["queue", "state", "priority", "start_tag"])
     op.create_index("ix_jobs_taken", "jobs", ["queue", "priority", "started_at"])
     taken_of = ["queue", "project_id", "priority", "started_at"]
     op.create_index("ix_jobs_taken_of", "jobs", taken_of)
@@ -26,8 +26,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo."""
-    for name in ("ix_jobs_taken_of", "ix_jobs_taken", "ix_jobs_turns"):
+    for name in ("ix_jobs_taken_of", "ix_jobs_taken", "ix_jobs_waiting"):
         op.drop_index(name, "jobs")
-    op.drop_column("jobs", "turn")
+    op.drop_column("jobs", "start_tag")
     op.drop_column("jobs", "priority")
     op.drop_column("jobs", "queue")

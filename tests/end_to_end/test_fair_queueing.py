@@ -11,9 +11,9 @@ from nas_service.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import datasets, jobs
 from nas_service.storage.access_models import ProjectRow
+from nas_service.storage.fair_queueing import Priority, place
 from nas_service.storage.scope import DEFAULT, SERVICE, Scope
 from nas_service.storage.session import Database, now
-from nas_service.storage.turns import Priority, place
 from tests.elsewhere import Elsewhere
 
 FEW, MANY = Scope("few"), DEFAULT
@@ -29,7 +29,7 @@ def _ask(
         job = jobs.add_job(
             session, f"job-{name}", "dataset", subject=stored.id, params=params, priority=priority
         )
-    at = place(job.priority, job.turn)
+    at = place(job.priority, job.start_tag)
     client.enqueue("dataset", queue_of("dataset", params), job.id, params, place=at)
 
 
