@@ -56,7 +56,7 @@ class JobOut(BaseModel):
     kind: str
     subject: str
     state: JobState
-    priority: Priority
+    priority: Priority = "normal"
     n_before: int | None = Field(
         default=None,
         description="How many jobs its queue gives to workers before it, where one job is asked "

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from nas_service.access.identity import Rule
 from nas_service.api.access.rules import allow
-from nas_service.api.dependencies import With
+from nas_service.api.dependencies import Listing, With
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.storage import signing_keys
 from nas_service.storage.scope import SERVICE
@@ -17,10 +17,10 @@ router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["artifacts"]
 
 @router.get("/signing-keys")
 @allow(Rule.READ)
-def list_signing_keys(with_: With) -> list[SigningKey]:
+def list_signing_keys(with_: With) -> Listing[SigningKey]:
     """Public keys (Ed25519, PEM) of all machines that sign bundles, newest first."""
     with with_.database.of(SERVICE).session() as session:
-        return signing_keys.list_keys(session)
+        return Listing(items=signing_keys.list_keys(session), next_cursor=None)
 
 
 @router.delete("/signing-keys/{key_id}", status_code=204)

@@ -72,7 +72,7 @@ def verify(
 def signing_keys(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
     """Print the public keys that the service signs bundles with, in PEM, newest first."""
     with Client(server) as nas:
-        found = nas.get("/v1/signing-keys")
+        found = nas.get("/v1/signing-keys")["items"]
     if as_json:
         output.show_json(found)
         return
@@ -102,7 +102,7 @@ def _keys(key: Path | None, server: str) -> dict[str, str]:
             raise InvalidSpec(f"--key: {key} has no public key in PEM", field="key")
         return {key.name: text}
     with Client(server) as nas:
-        return {one["id"]: one["pem"] for one in nas.get("/v1/signing-keys")}
+        return {one["id"]: one["pem"] for one in nas.get("/v1/signing-keys")["items"]}
 
 
 @contextmanager

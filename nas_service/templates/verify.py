@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from signed import check, key_of  # type: ignore[import-not-found]  # beside this file
 
 # largest difference of a logit relative to the largest, and least share of equal predictions
 TOLERANCE = {"fp32": (1e-3, 0.999), "fp16": (None, 0.99), "int8": (None, 0.9)}
@@ -32,6 +31,8 @@ NAMES, OLD_NAMES = ("inputs", "outputs"), ("images", "logits")
 
 def main() -> int:
     """Check every model; the exit status is 1 where one does not give what it gave at home."""
+    from signed import check, key_of  # type: ignore[import-not-found]  # beside this file
+
     here = Path(__file__).parent
     failed = int(not check(here, key_of(sys.argv)))
     named = here / "class_names.json"

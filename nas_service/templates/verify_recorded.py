@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from signed import check, key_of  # type: ignore[import-not-found]  # beside this file
 
 # least signal over noise in decibels of the worst output, and least share of equal whole numbers
 LEAST_DB = {"fp32": 60.0, "fp16": 40.0, "int8": 6.0}
@@ -23,6 +22,8 @@ LEAST_EQUAL = {"fp32": 0.999, "fp16": 0.99, "int8": 0.9}
 
 def main() -> int:
     """Check every model; the exit status is 1 where one does not give what it gave at home."""
+    from signed import check, key_of  # type: ignore[import-not-found]  # beside this file
+
     here = Path(__file__).parent
     failed = int(not check(here, key_of(sys.argv)))
     report = json.loads((here / "report.json").read_text())

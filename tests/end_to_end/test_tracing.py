@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from nas_service.cli.serve import prepare
+from nas_service.settings import Settings
 from tests.service import Service
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra otel is missing")
@@ -107,22 +112,21 @@ def test_a_request_its_job_and_its_steps_are_one_trace(tmp_path: Path) -> None:
     assert [one.status.code for one in steps] == [0, 2]
 
 
-def test_an_endpoint_without_the_packages_is_a_line_of_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import sys
-
-    from nas_service import cli
-
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
-    monkeypatch.setattr("nas_service.processes.die_with_parent", lambda *_: None)
-    monkeypatch.setattr(sys, "argv", ["nas", "worker", "--var-dir", str(tmp_path)])
-    from nas_service.cli.serve import prepare
-    from nas_service.settings import Settings
-
-    prepare(Settings(var_dir=tmp_path))
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code not in {0, None}
-    assert "pip install nas-service[otel]" in capsys.readouterr().err
+def test_an_endpoint_without_the_packages_is_a_line_of_what_to_do(tmp_path: Path) -> None:
+    prepare(Settings(var_dir=tmp_path / "var"))
+    code = (
+        "import sys; sys.modules['opentelemetry.sdk.resources'] = None\n"
+        "sys.argv = ['nas', 'worker']\n"
+        "from nas_service import cli; cli.main()"
+    )
+    env = {
+        **os.environ,
+        "NAS_VAR_DIR": str(tmp_path / "var"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "pip install nas-service[otel]" in done.stderr
+    assert "Traceback" not in done.stderr

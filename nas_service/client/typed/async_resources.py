@@ -1272,12 +1272,12 @@ class AsyncSigningKeys:
     def __init__(self, sender: AsyncSender) -> None:
         self._sender = sender
 
-    async def all(self) -> list[models.SigningKey]:
+    async def all(self) -> models.ListingSigningKey:
         """Public keys (Ed25519, PEM) of all machines that sign bundles, newest first.
 
         `GET /v1/signing-keys`
         """
-        return await self._sender.value("GET", "/v1/signing-keys", list[models.SigningKey])
+        return await self._sender.value("GET", "/v1/signing-keys", models.ListingSigningKey)
 
     async def delete(self, key_id: str) -> None:
         """Trust a key no more, as one that was lost: bundles that it signed are no longer

@@ -2412,7 +2412,7 @@ class JobOut(Value):
             description="How many jobs its queue gives to workers before it, where one job is asked for that waits."
         ),
     ] = None
-    priority: Literal["high", "normal", "low"] | str
+    priority: Literal["high", "normal", "low"] | str = "normal"
     problem: ProblemOut | None
     progress: float
     result: Annotated[
@@ -2458,6 +2458,11 @@ class ListingProject(Value):
 
 class ListingSchedule(Value):
     items: list[Schedule]
+    next_cursor: str | None
+
+
+class ListingSigningKey(Value):
+    items: list[SigningKey]
     next_cursor: str | None
 
 

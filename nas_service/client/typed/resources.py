@@ -1252,12 +1252,12 @@ class SigningKeys:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    def all(self) -> list[models.SigningKey]:
+    def all(self) -> models.ListingSigningKey:
         """Public keys (Ed25519, PEM) of all machines that sign bundles, newest first.
 
         `GET /v1/signing-keys`
         """
-        return self._sender.value("GET", "/v1/signing-keys", list[models.SigningKey])
+        return self._sender.value("GET", "/v1/signing-keys", models.ListingSigningKey)
 
     def delete(self, key_id: str) -> None:
         """Trust a key no more, as one that was lost: bundles that it signed are no longer

@@ -174,11 +174,14 @@ def _settled(targets: torch.Tensor, n_classes: int, grid: int) -> np.ndarray:
     outputs[:, :n_classes] = -4.0
     outputs.requires_grad_()
     optimizer = torch.optim.Adam([outputs], lr=0.2)
+    # at one rate to the end it would go to and fro, and where it is then depends on the machine
+    slower = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 300)
     for _ in range(300):
         optimizer.zero_grad()
         loss = loss_of(outputs, targets)
         loss.backward()  # type: ignore[no-untyped-call]  # torch stubs
         optimizer.step()
+        slower.step()
     return outputs.detach().numpy()
 
 
