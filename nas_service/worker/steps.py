@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from nas_service import tracing
 from nas_service.engine import child, durable
-from nas_service.errors import Cancelled, NasError, StepFailed, Unavailable, from_dict
+from nas_service.errors import Cancelled, NasError, StepFailed, Unavailable, from_dict, lacking
 from nas_service.jobs.params import JobParams
 from nas_service.jobs.results import StepResult
 from nas_service.storage import jobs
@@ -215,10 +215,22 @@ def attempted(attempt: Callable[[], T], again: Callable[[Unavailable, float], No
     """
     for pause_s in PAUSES_S:
         try:
-            return attempt()
+            return _told(attempt)
         except Unavailable as error:
             again(error, pause_s)
-    return attempt()
+    return _told(attempt)
+
+
+def _told(attempt: Callable[[], T]) -> T:
+    """Do it; a disk that has no room here, as for a lock, is told as one in a step's process is."""
+    try:
+        return attempt()
+    except NasError:
+        raise
+    except Exception as error:
+        if away := lacking(error):
+            raise away from error
+        raise
 
 
 def _pause(pause_s: float, cancelled: Callable[[], bool]) -> None:

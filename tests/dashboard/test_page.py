@@ -158,7 +158,7 @@ def test_the_page_follows_a_search(browser: Browser, service: Service, var: Path
     expect(card).to_contain_text("Kendall's tau 0.69, mean error 1.2 points")
     expect(card).to_contain_text("80 % intervals held 81 %, 90 % intervals held unknown")
     expect(page.locator("#front-note")).to_contain_text("1 measured", timeout=20_000)
-    assert page.locator("#front .points path").count() == 4
+    expect(page.locator("#front .points path")).to_have_count(4)
     fills = page.eval_on_selector_all(
         "#front .points path", "paths => paths.map(p => getComputedStyle(p).fill)"
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from nas_service.errors import StepFailed, Unavailable
@@ -30,6 +33,14 @@ def test_it_is_done_once_nothing_is_lacking(times: int) -> None:
     work = _Lacking(times, Unavailable("no store"))
     assert _run(work) == ("done", list(PAUSES_S[:times]))
     assert work.attempts == times + 1
+
+
+def test_a_full_disk_is_waited_for_wherever_it_is_met() -> None:
+    """As where a lock is to be taken, outside of the step's own process."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "machine.lock")
+    assert _run(_Lacking(2, full)) == ("done", list(PAUSES_S[:2]))
+    with pytest.raises(Unavailable, match=r"No space left on device: machine\.lock"):
+        _run(_Lacking(9, full))
 
 
 def test_the_fifth_time_is_the_last() -> None:
