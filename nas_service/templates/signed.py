@@ -48,6 +48,13 @@ def keys_in(pem: str) -> list[bytes]:
     return [f"{one.strip()}\n{end}\n".encode() for one in pem.split(end) if "BEGIN" in one]
 
 
+def _keys_of(path: Path) -> list[bytes]:
+    found = keys_in(path.read_text())
+    if not found:
+        raise RuntimeError(f"{path.name} has no public key in PEM")
+    return found
+
+
 def is_signed(sums: bytes, signature: bytes, key: bytes) -> bool:
     """Whether a list was signed by the private half of a public key in PEM.
 
@@ -117,7 +124,7 @@ def check(folder: Path, key: Path | None = None) -> bool:
         print(f"FAILED: {SIGNATURE} is missing")
         return False
     try:
-        keys = keys_in(key.read_text())
+        keys = _keys_of(key)
         signature = (folder / SIGNATURE).read_bytes()
         good = any(is_signed(sums, signature, one) for one in keys)
     except (RuntimeError, OSError, UnicodeDecodeError) as error:
