@@ -65,8 +65,9 @@ def verify(
         found = faults(files.names, sums, files.digest_of)
     if found:
         raise InvalidSpec(f"{bundle}: {'; '.join(found[:5])}", field="bundle", faults=found)
-    told = {"bundle": str(bundle), "signed_by": by, "n_files": len(sums.splitlines())}
-    output.tell(f"{bundle}: {told['n_files']} files as made, signed by {by}", told, as_json=as_json)
+    n_files = len(sums.splitlines())
+    checked = {"bundle": str(bundle), "signed_by": by, "n_files": n_files}
+    output.tell(f"{bundle}: {n_files} files as made, signed by {by}", checked, as_json=as_json)
 
 
 def signing_keys(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:

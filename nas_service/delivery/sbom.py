@@ -28,14 +28,14 @@ class Part:
 
     def component(self) -> Component:
         """As the bill has it."""
-        told = {"runtime": self.runtime, "precision": self.precision}
+        facts = {"runtime": self.runtime, "precision": self.precision}
         return Component(
             name=self.name,
             type=ComponentType.MACHINE_LEARNING_MODEL if self.runtime else ComponentType.FILE,
             bom_ref=self.name,
             hashes=[HashType(alg=HashAlgorithm.SHA_256, content=self.sha256)],
             properties=[
-                Property(name=f"nas:{name}", value=value) for name, value in told.items() if value
+                Property(name=f"nas:{name}", value=value) for name, value in facts.items() if value
             ],
         )
 

@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 from nas_service.errors import NotFound, Unavailable
 
 _PARTIAL = "partial-"
+_ASIDE = f"{_PARTIAL}discarded-"
 
 
 class BlobStore(Protocol):
@@ -113,6 +114,10 @@ class FileBlobs:
         """See `BlobStore.discard`."""
         limit = math.inf if before is None else before.timestamp()
         removed = 0
+        for aside in self._folder.glob(f"{_ASIDE}*"):  # of one who was killed while he looked
+            name = aside.name.removeprefix(_ASIDE)
+            if name in keep and not self._place(name).exists():
+                aside.replace(self._place(name))
         for place in self._folder.glob("??/*"):
             if len(place.name) == 64 and place.name not in keep:
                 removed += self._discard(place, limit)
@@ -125,7 +130,7 @@ class FileBlobs:
         """Take a blob out of its place first: who puts it now either was seen or puts it anew."""
         if _put_at(place) >= limit:
             return False
-        aside = self._folder / f"{_PARTIAL}discarded-{place.name}"
+        aside = self._folder / f"{_ASIDE}{place.name}"
         try:
             place.replace(aside)
         except FileNotFoundError:  # somebody else collects as well

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,18 @@ def _add_task(database: Database, device_id: str) -> None:
         )
 
 
-async def _listening(made: Waking) -> None:
-    async with asyncio.timeout(30):
-        while made._listener is None or not made._listener.listens:
-            await asyncio.sleep(0.01)
+@asynccontextmanager
+async def _listening(settings: Settings) -> AsyncIterator[Waking]:
+    """One that has begun to listen."""
+    made = Waking(settings)
+    made.start()
+    try:
+        async with asyncio.timeout(30):
+            while made._listener is None or not made._listener.listens:
+                await asyncio.sleep(0.01)
+        yield made
+    finally:
+        made.stop()
 
 
 def test_an_agent_hears_of_its_task_when_that_is_committed(
@@ -76,10 +85,7 @@ def test_an_agent_hears_of_its_task_when_that_is_committed(
     board = _board(database, "heard")
 
     async def scenario() -> float:
-        made = Waking(settings)
-        made.start()
-        try:
-            await _listening(made)
+        async with _listening(settings) as made:
             waiting = AgentsWaiting(database, made)
             mine = asyncio.create_task(waiting.for_work(board, NEVER_S, made.ticket()))
             await asyncio.sleep(0.5)
@@ -89,8 +95,6 @@ def test_an_agent_hears_of_its_task_when_that_is_committed(
             async with asyncio.timeout(30):
                 await mine
             return time.monotonic() - added
-        finally:
-            made.stop()
 
     assert asyncio.run(scenario()) < 10.0
 
@@ -101,18 +105,13 @@ def test_what_is_stored_between_looking_and_waiting_is_not_missed(
     board = _board(database, "between")
 
     async def scenario() -> None:
-        made = Waking(settings)
-        made.start()
-        try:
-            await _listening(made)
+        async with _listening(settings) as made:
             waiting = AgentsWaiting(database, made)
             ticket = made.ticket()  # and here it looks, in vain
             await asyncio.to_thread(_add_task, database, board)
             async with asyncio.timeout(30):
                 await ticket.wait()
                 await waiting.for_work(board, NEVER_S, ticket)
-        finally:
-            made.stop()
 
     asyncio.run(scenario())
 
@@ -123,10 +122,7 @@ def test_it_listens_again_after_the_database_was_away(
     board = _board(database, "again")
 
     async def scenario() -> None:
-        made = Waking(settings)
-        made.start()
-        try:
-            await _listening(made)
+        async with _listening(settings) as made:
             waiting = AgentsWaiting(database, made)
             mine = asyncio.create_task(waiting.for_work(board, NEVER_S, made.ticket()))
             await asyncio.to_thread(cluster.restart)
@@ -134,8 +130,6 @@ def test_it_listens_again_after_the_database_was_away(
             await asyncio.to_thread(_add_task, database, board)
             async with asyncio.timeout(60):
                 await mine
-        finally:
-            made.stop()
 
     asyncio.run(scenario())
 

@@ -133,6 +133,33 @@ def test_what_is_put_between_look_and_removal_stays(
     assert not list((tmp_path / "blobs").glob("partial-*"))
 
 
+def test_what_was_put_aside_by_one_who_was_killed_is_put_back_where_a_row_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FileBlobs(tmp_path)
+    wanted, unwanted = store.put_bytes(b"wanted"), store.put_bytes(b"unwanted")
+    for name in (wanted, unwanted):
+        with store.local(name) as place:
+            os.utime(place, (LONG_AGO.timestamp(),) * 2)
+    looked = file_blobs._put_at
+
+    def killed(one: Path) -> float:
+        if one.parent == tmp_path:  # it lies beside its place
+            raise KeyboardInterrupt
+        return looked(one)
+
+    monkeypatch.setattr(file_blobs, "_put_at", killed)
+    for name in (wanted, unwanted):
+        with pytest.raises(KeyboardInterrupt):
+            store.discard({wanted, unwanted} - {name}, now() - timedelta(hours=1))
+        assert not _is_there(store, name)
+    monkeypatch.undo()
+    store.discard({wanted}, now() - timedelta(hours=1))
+    assert _is_there(store, wanted)
+    assert not _is_there(store, unwanted)
+    assert not list(tmp_path.glob("partial-*"))
+
+
 def test_a_file_in_the_making_of_long_ago_goes_and_one_of_now_stays(tmp_path: Path) -> None:
     store = FileBlobs(tmp_path)
     store.put_bytes(b"x")
