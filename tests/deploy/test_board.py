@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from nas_service.api.app import create_app
 from nas_service.api.metrics import Counted, State
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
 from nas_service.storage.session import Database
 
