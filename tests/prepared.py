@@ -28,13 +28,14 @@ def prepared_folder(factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             shutil.rmtree(made, ignore_errors=True)  # of an attempt that failed
-            _prepare(made)
+            prepare(made)
             done.touch()
     return made
 
 
-def _prepare(var_dir: Path) -> None:
-    service = Service(var_dir)
+def prepare(var_dir: Path, database_url: str | None = None) -> None:
+    """Make such a folder; with a URL, its rows are in that database."""
+    service = Service(var_dir, database_url=database_url)
     service.start()
     nas = service.client
     try:

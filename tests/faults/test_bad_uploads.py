@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from lookup_tables.target import Device
 from nas_service.api.app import create_app
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.compilation.uploads.any_graph import inspect_graph
 from nas_service.compilation.uploads.inspect import inspect_signature
 from nas_service.errors import InvalidSpec, NasError, Unsupported

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from nas_service.storage import artifacts, datasets, jobs, searches
-from nas_service.storage.session import migrate
+from nas_service.storage.revisions import migrate
 from nas_service.worker import steps
 from tests.faults.injected import Calls, database_calls, file_calls
 from tests.inline import Inline, inline
