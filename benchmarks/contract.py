@@ -24,7 +24,7 @@ from hypothesis.errors import Unsatisfiable
 from benchmarks.large_search import large_search
 from benchmarks.rows import Row, parser, report
 from benchmarks.serving import api_service
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.client import Client
 from nas_service.settings import Settings
 

@@ -21,8 +21,9 @@ from nas_service.engine import durable
 from nas_service.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import jobs
+from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import Database, migrate
+from nas_service.storage.session import Database
 from nas_service.worker.lost import AT_ONCE, LostJobs
 
 SETTLED_S, AGAIN_S = 75.0, 25.0

@@ -27,7 +27,8 @@ from nas_service.settings import Settings
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.storage import devices, searches
 from nas_service.storage.blobs import FileBlobs
-from nas_service.storage.session import Database, migrate
+from nas_service.storage.revisions import migrate
+from nas_service.storage.session import Database
 from nas_service.worker.tasks.front import all_candidates, front_document
 from nas_service.worker.tasks.search import is_front_due
 from predictors.linear import RidgePredictor

@@ -28,7 +28,7 @@ from benchmarks.polling import N_CLIENTS, polls
 from benchmarks.rows import Row, parser, report
 from benchmarks.serving import api_service, free_port
 from nas_service.access.identity import Permission
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.client import Client
 from nas_service.settings import Settings
 from nas_service.storage import jobs, tokens

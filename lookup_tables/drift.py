@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from lookup_tables.errors import LookupTableError
 from lookup_tables.source import FloatArray
@@ -55,6 +54,8 @@ def drift(then_ms: FloatArray, now_ms: FloatArray) -> Drift:
     for name, values in (("then", then_ms), ("now", now_ms)):
         if not np.all(np.isfinite(values) & (values > 0)):
             raise LookupTableError(f"latencies {name} have to be positive and finite")
+    from scipy.special import stdtr, stdtrit  # whoever only reads of a drift need not wait for it
+
     ratios = np.log(now_ms / then_ms)
     # the middle of the probes: one of them may have met a neighbour
     centre = float(_huber(ratios))

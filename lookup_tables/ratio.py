@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from lookup_tables.errors import LookupTableError
 from lookup_tables.source import FloatArray
@@ -27,6 +26,8 @@ def upper_factor(relative_errors: Sequence[float], probability: float) -> float:
     n = len(relative_errors)
     if n < MIN_NETWORKS:
         return float("inf")
+    from scipy.special import stdtrit  # a third of a second that whoever only reads need not wait
+
     logs = np.log1p(np.clip(relative_errors, -0.5, 1.0))
     scale = float(np.sqrt(np.mean(np.square(logs))))
     return float(np.exp(stdtrit(n - 1, probability) * scale))

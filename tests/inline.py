@@ -20,7 +20,7 @@ from lookup_tables.target import Deployment
 from nas_service.engine import child, durable
 from nas_service.search.spec import SearchSpec, TrainingSpec
 from nas_service.settings import Settings
-from nas_service.storage import datasets, devices, jobs, searches
+from nas_service.storage import datasets, devices, jobs, leases, searches
 from nas_service.storage.jobs import Job
 from nas_service.storage.scope import SERVICE
 from nas_service.worker.context import Context
@@ -36,7 +36,7 @@ class Inline:
     def __init__(self, var_dir: Path) -> None:
         self.context = Context.of(Settings(var_dir=var_dir, threads=1))
         with self.context.database.of(SERVICE).session() as session:
-            jobs.renew_lease(session, "inline", [], 1e6)
+            leases.renew_lease(session, "inline", [], 1e6)
         self.workflows = Workflows(Runner(self.context, "inline"))
         self.steps: list[str] = []
         """The tasks that ran, in order."""

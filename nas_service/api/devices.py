@@ -17,7 +17,7 @@ from nas_service.api.dependencies import Asking, Listing, Paging, Strict, With, 
 from nas_service.api.documents.devices import DeviceOut, DeviceWithAgent, TargetOut
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import InvalidSpec
-from nas_service.storage import agents, devices, jobs
+from nas_service.storage import agents, devices, leases
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["devices"])
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -114,7 +114,7 @@ def register(body: DeviceIn, with_: With, response: Response) -> DeviceOut:
 
 def _worker_machine(session: Session, name: str) -> tuple[Device, str]:
     """A machine as a worker there describes it, and its version of ONNX Runtime."""
-    known = jobs.machines(session)
+    known = leases.machines(session)
     if name not in known:
         raise InvalidSpec(
             f"no worker that measures runs on machine {name!r}; there are: "

@@ -14,7 +14,7 @@ from nas_service.api.dependencies import With
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.errors import Unavailable
 from nas_service.queues import CONCURRENCY
-from nas_service.storage import jobs
+from nas_service.storage import leases
 
 router = APIRouter(route_class=RepeatableRoute, tags=["health"])
 
@@ -50,7 +50,7 @@ def ready(with_: With, response: Response) -> Readiness:
     database = True
     try:
         with with_.database.session() as session:
-            for queues in jobs.live_workers(session).values():
+            for queues in leases.live_workers(session).values():
                 for queue in queues:
                     counts[queue] = counts.get(queue, 0) + 1
     except Unavailable:

@@ -21,7 +21,7 @@ from nas_service import __version__
 from nas_service.errors import Unavailable
 from nas_service.queues import CONCURRENCY, QUEUE_OF
 from nas_service.settings import Settings
-from nas_service.storage import agents, counts, jobs
+from nas_service.storage import agents, counts, jobs, leases
 from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import Database, now
 
@@ -109,7 +109,7 @@ class State(Collector):
         with self._database.session() as session:
             by_state = counts.open_jobs(session)
             oldest = counts.oldest_waiting(session)
-            workers = jobs.live_workers(session)
+            workers = leases.live_workers(session)
             seen = counts.agents_seen_at(session)
             asked = counts.measurement_requests(session)
             deliveries = counts.open_deliveries(session)

@@ -181,11 +181,14 @@ def worker(
     var_dir: Annotated[Path | None, typer.Option(help="Where data live.")] = None,
 ) -> None:
     """Run a worker process."""
-    from nas_service.cli.serve import require_database
-    from nas_service.processes import die_with_parent
-    from nas_service.worker.main import work
+    from nas_service.processes import die_with_parent, uncollected, wait_for_start
 
     die_with_parent()
+    with uncollected():
+        from nas_service.cli.databases import require_database
+        from nas_service.worker.main import work
+
+    wait_for_start()
     settings = _settings(var_dir=var_dir)
     require_database(settings)
     work(settings, [part.strip() for part in queues.split(",") if part.strip()])
@@ -216,7 +219,7 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Bring the database's tables to the newest revision."""
-    from nas_service.cli.serve import prepare
+    from nas_service.cli.databases import prepare
     from nas_service.storage.session import shown_url
 
     settings = _settings(var_dir=var_dir)

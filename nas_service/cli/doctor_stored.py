@@ -15,11 +15,12 @@ from nas_service.engine import durable
 from nas_service.errors import NotFound, Unavailable
 from nas_service.queues import CONCURRENCY, machine_queue, queue_of
 from nas_service.settings import Settings
-from nas_service.storage import counts, jobs
+from nas_service.storage import counts, jobs, leases
 from nas_service.storage.models import AgentRow, ArtifactRow, DeviceRow
 from nas_service.storage.remote_blobs import blobs_of
+from nas_service.storage.revisions import migrations
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import Database, migrations, now, shown_url
+from nas_service.storage.session import Database, now, shown_url
 
 _N_FILES = 200
 """Stored files that are looked for, the newest first."""
@@ -101,8 +102,8 @@ def workers(settings: Settings) -> Iterator[Finding]:
     with _stored(settings) as session:
         if session is None:
             return
-        served = {queue for one in jobs.live_workers(session).values() for queue in one}
-        measuring = {machine_queue(name) for name in jobs.machines(session)}
+        served = {queue for one in leases.live_workers(session).values() for queue in one}
+        measuring = {machine_queue(name) for name in leases.machines(session)}
         waiting = jobs.waiting_since(session, now() - _LONG_WAIT, _N_WAITING)
         by_state = counts.open_jobs(session)
     n_waiting = sum(n for (_, state), n in by_state.items() if state == "queued")

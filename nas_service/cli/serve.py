@@ -15,16 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from nas_service import tracing
-from nas_service.engine import durable
-from nas_service.errors import Conflict, Unavailable
-from nas_service.processes import die_with_parent
+from nas_service.errors import Conflict
+from nas_service.processes import WAITS, die_with_parent, uncollected, wait_for_start
 from nas_service.settings import Settings
-from nas_service.storage import tokens
-from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import Database, make_engine, migrate, shown_url
 from nas_service.telemetry import configure, logger
 
 if TYPE_CHECKING:
@@ -39,12 +33,15 @@ _MAX_FAILURES = 3
 
 def serve_api(settings: Settings) -> None:
     """Serve the API and the dashboard in this process until SIGTERM or SIGINT."""
-    import uvicorn  # the process that only keeps others alive needs none of it
-
-    from nas_service.api.app import create_app
-    from nas_service.dashboard.pages import mount
-
     die_with_parent()
+    with uncollected():
+        import uvicorn  # the process that only keeps others alive needs none of it
+
+        from nas_service.api.app import create_app
+        from nas_service.cli.databases import require_token
+        from nas_service.dashboard.pages import mount
+
+    wait_for_start()
     configure(settings.log_level, process="api", as_json=settings.log_format == "json")
     tracing.configure("api")
     require_token(settings)
@@ -61,6 +58,7 @@ def _serve_metrics(settings: Settings, app: Api) -> None:
     from prometheus_client import CollectorRegistry  # nobody else needs it
 
     from nas_service.api.metrics import Counted, serve_metrics
+    from nas_service.storage.session import Database
 
     registry = CollectorRegistry()
     try:
@@ -114,8 +112,6 @@ def alone(settings: Settings) -> Iterator[None]:
 
 
 def _serve(settings: Settings) -> int:
-    prepare(settings)
-    require_token(settings)
     commands = {
         "api": ["serve", "--api-only", "--host", settings.host, "--port", str(settings.port)],
         "worker": ["worker"],
@@ -123,7 +119,15 @@ def _serve(settings: Settings) -> int:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    processes = {name: _start(command) for name, command in commands.items()}
+    processes = {name: _start(command, waits=True) for name, command in commands.items()}
+    try:
+        _make_ready(settings)  # what the processes import takes longer
+    except BaseException:
+        _stop(processes)
+        raise
+    for process in processes.values():
+        assert process.stdin is not None, "it waits"
+        process.stdin.close()
     started = dict.fromkeys(commands, time.monotonic())
     failures = dict.fromkeys(commands, 0)
     _log.info("serving", url=f"http://{settings.host}:{settings.port}")
@@ -143,6 +147,13 @@ def _serve(settings: Settings) -> int:
             started[name] = time.monotonic()
     _stop(processes)
     return 0
+
+
+def _make_ready(settings: Settings) -> None:
+    from nas_service.cli.databases import prepare, require_token  # the processes are started first
+
+    prepare(settings)
+    require_token(settings)
 
 
 def _stop(processes: dict[str, subprocess.Popen[bytes]]) -> None:
@@ -170,59 +181,11 @@ def require_free_port(host: str, port: int, *, field: str = "port") -> None:
             ) from error
 
 
-def require_token(settings: Settings) -> None:
-    """Raise `Conflict` where others reach the service and nobody has a token for it."""
-    if settings.is_open:
-        return
-    database = Database(settings.url, SERVICE)
-    try:
-        with database.session() as session:
-            n_usable = tokens.n_usable(session)
-    finally:
-        database.close()
-    if n_usable == 0:
-        raise Conflict(
-            f"others can reach {settings.host}, and there is no token that says who may do what: "
-            "`nas tokens add --local --operator NAME` makes the first one",
-            field="host",
-        )
-
-
-def prepare(settings: Settings) -> None:
-    """Make folders and bring both databases' tables to the newest revision.
-
-    Raises:
-        Unavailable: a database cannot be opened, or is none.
-    """
-    settings.scratch_dir.mkdir(parents=True, exist_ok=True)
-    with _database_errors(settings):
-        migrate(settings.url)
-        durable.prepare(settings.engine_url)
-
-
-def require_database(settings: Settings) -> None:
-    """Raise `Unavailable` where the database cannot be opened, or is none."""
-    with _database_errors(settings):
-        engine = make_engine(settings.url)
-        try:
-            engine.connect().close()
-        finally:
-            engine.dispose()
-
-
-@contextmanager
-def _database_errors(settings: Settings) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        first = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        shown = shown_url(settings.url)
-        raise Unavailable(f"the database {shown} cannot be used: {first}") from error
-
-
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
+def _start(command: list[str], *, waits: bool = False) -> subprocess.Popen[bytes]:
+    """A command of ours as a process; one that `waits` does so until its input is closed."""
+    env = {**os.environ, "NAS_PARENT_PID": str(os.getpid())}
     return subprocess.Popen(  # noqa: S603  # our own interpreter and module
         [sys.executable, "-m", "nas_service.cli", *command],
-        env={**os.environ, "NAS_PARENT_PID": str(os.getpid())},
-        stdin=subprocess.DEVNULL,
+        env=env | {WAITS: "1"} if waits else env,
+        stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
     )

@@ -73,7 +73,7 @@ def _written(
     from pydantic import TypeAdapter
 
     from nas_service.access.identity import parse_permissions
-    from nas_service.cli.serve import prepare
+    from nas_service.cli.databases import prepare
     from nas_service.settings import Settings
     from nas_service.storage import tokens, users
     from nas_service.storage.scope import Scope

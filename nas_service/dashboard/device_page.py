@@ -22,7 +22,7 @@ from nas_service.dashboard.formats import joined, since, size
 from nas_service.dashboard.reliability import COVERAGE_SIDE, Prediction, coverage_of, drift_history
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.dashboard.search_facts import Fact
-from nas_service.storage import agents, devices, jobs, searches
+from nas_service.storage import agents, devices, leases, searches
 from nas_service.storage.devices import StoredDevice, StoredTable, StoredTarget
 from nas_service.storage.session import now
 
@@ -90,7 +90,7 @@ def list_devices(request: Request, with_: With, bounds: Paging) -> Response:
     """All devices, newest first."""
     with with_.database.session() as session:
         found = devices.list_devices(session, cursor=bounds.cursor, limit=bounds.limit)
-        machines = set(jobs.machines(session))
+        machines = set(leases.machines(session))
         lines = [line_of(session, one, machines) for one in found.items]
     here = any(one.machine == with_.settings.machine for one in found.items)
     return page(
@@ -123,7 +123,7 @@ def show(request: Request, name: str, with_: With) -> Response:
             _table(session, one, device.name) for one in devices.targets_of(session, stored.id)
         ]
         points = _points(session, stored.id)
-        line = line_of(session, stored, set(jobs.machines(session)))
+        line = line_of(session, stored, set(leases.machines(session)))
     known = device.facts
     checks = known.drift_checks or ([known.drift] if known.drift is not None else [])
     return page(

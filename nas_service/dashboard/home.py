@@ -15,7 +15,7 @@ from nas_service.api.dependencies import Bounds, Services, With
 from nas_service.api.schemas import JobOut
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.queues import CONCURRENCY
-from nas_service.storage import agents, datasets, devices, jobs
+from nas_service.storage import agents, datasets, devices, jobs, leases
 from nas_service.storage.jobs import Job
 from nas_service.storage.session import now
 
@@ -55,7 +55,7 @@ def home(request: Request, with_: With) -> Response:
 
 def _needs(with_: Services) -> Iterator[Need]:
     with with_.database.session() as session:
-        served = {queue for queues in jobs.live_workers(session).values() for queue in queues}
+        served = {queue for queues in leases.live_workers(session).values() for queue in queues}
         known = devices.list_devices(session, cursor=None, limit=200).items
         has_data = bool(datasets.list_datasets(session, cursor=None, limit=1).items)
         failed = _failed(jobs.list_jobs(session, cursor=None, limit=200).items)

@@ -22,7 +22,7 @@ from nas_service.dashboard.device_page import DeviceLine, line_of
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.errors import NasError
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, SPACES, names
-from nas_service.storage import datasets, devices, jobs
+from nas_service.storage import datasets, devices, leases
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.fair_queueing import PRIORITIES
 from nas_service.storage.spaces import own_spaces
@@ -154,7 +154,7 @@ def _form(
         every_set = datasets.list_datasets(session, cursor=None, limit=_N_OFFERED).items
         known_sets = [one for one in every_set if one.ready]
         known_devices = devices.list_devices(session, cursor=None, limit=_N_OFFERED).items
-        machines = set(jobs.machines(session))
+        machines = set(leases.machines(session))
         lines = {one.name: line_of(session, one, machines) for one in known_devices}
         every_space = [*names(SPACES), *own_spaces(session)]
     by_name = {one.name: one for one in known_sets}

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-from scipy.special import ndtri
+from statistics import NormalDist
 
 from nas_service.api.documents.devices import DriftCheck
 from nas_service.dashboard.drawing import Mark, Span, across, line, upwards
@@ -16,6 +15,7 @@ LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 LEAST_POINTS = 5
 """Fewer measurements say nothing of how often a bound holds."""
 COVERAGE_SIDE = 240
+_NORMAL = NormalDist()
 _WORTH_A_LOOK = 0.02
 """A shift within this share is what tables promise; see `lookup_tables.drift`."""
 
@@ -36,8 +36,8 @@ class Prediction:
         """
         if self.upper_ms <= self.predicted_ms:
             return self.predicted_ms
-        spread = math.log(self.upper_ms / self.predicted_ms) / float(ndtri(self.probability))
-        return self.predicted_ms * math.exp(float(ndtri(level)) * spread)
+        spread = math.log(self.upper_ms / self.predicted_ms) / _NORMAL.inv_cdf(self.probability)
+        return self.predicted_ms * math.exp(_NORMAL.inv_cdf(level) * spread)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from nas_service.api.dependencies import Paging, With
 from nas_service.api.schemas import JobOut
 from nas_service.dashboard.rendering import PageRoute, page
 from nas_service.queues import CONCURRENCY
-from nas_service.storage import jobs
+from nas_service.storage import jobs, leases
 from nas_service.storage.jobs import FINAL, JobEvent
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -141,8 +141,8 @@ def retry(job_id: str, with_: With) -> Response:
 def health(request: Request, with_: With) -> Response:
     """Workers by queue, machines, jobs by state."""
     with with_.database.session() as session:
-        workers = jobs.live_workers(session)
-        machines = jobs.machines(session)
+        workers = leases.live_workers(session)
+        machines = leases.machines(session)
         counts = jobs.count_by_state(session)
     served = [queue for queues in workers.values() for queue in queues]
     queues = [QueueLine(name, _WHAT[name], served.count(name)) for name in CONCURRENCY]

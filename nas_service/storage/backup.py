@@ -24,8 +24,9 @@ from nas_service.storage.artifacts import referenced
 from nas_service.storage.blobs import place_of, require_space
 from nas_service.storage.held_files import files_held
 from nas_service.storage.remote_blobs import blobs_of
+from nas_service.storage.revisions import knows_revision, migrations
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import Database, knows_revision, migrations, now
+from nas_service.storage.session import Database, now
 
 ENGINE, MAIN = "engine.sqlite", "nas.sqlite"
 MANIFEST, BLOBS = "manifest.json", "blobs"

@@ -14,7 +14,7 @@ from nas_service.delivery.signing import Signer
 from nas_service.settings import Settings
 from nas_service.space.base import Sample, SearchSpace
 from nas_service.space.supported import supported
-from nas_service.storage import jobs, signing_keys
+from nas_service.storage import leases, signing_keys
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.remote_blobs import blobs_of
@@ -48,7 +48,7 @@ class Context:
         scope = Scope(params["project_id"])
         made = cls.of(Settings.model_validate(params["settings"]), scope)
         executor = params["executor"]
-        guarded = made.database.guarded(lambda session: jobs.require_lease(session, executor))
+        guarded = made.database.guarded(lambda session: leases.require_lease(session, executor))
         made = replace(made, database=guarded)
         return replace(
             made, job_id=params["job_id"], executor=executor, locks=frozenset(params["locks"])

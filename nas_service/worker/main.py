@@ -20,7 +20,7 @@ from nas_service.engine.leases import Keeper
 from nas_service.errors import InvalidSpec, TakenOver
 from nas_service.queues import CONCURRENCY, DEVICE, GPU, served
 from nas_service.settings import Settings
-from nas_service.storage import jobs
+from nas_service.storage import leases
 from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import new_id
 from nas_service.telemetry import configure, logger
@@ -54,20 +54,20 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
 
     def renew(*, first: bool = False) -> None:
         with database.session() as session:
-            jobs.renew_lease(session, executor, queues, settings.lease_s, machine, first=first)
+            leases.renew_lease(session, executor, queues, settings.lease_s, machine, first=first)
 
     def recover(dead: list[str]) -> None:
         with database.session() as session:
-            jobs.fence(session, dead)
+            leases.fence(session, dead)
         durable.recover(dead)
 
-    def live() -> set[str]:
+    def live() -> dict[str, float]:
         with database.session() as session:
-            return set(jobs.live_workers(session))
+            return leases.seconds_left(session)
 
     def tidy() -> None:
         with database.session() as session:
-            jobs.forget_dead_leases(session, 3600)
+            leases.forget_dead_leases(session, 3600)
         lost.enqueue_some()
         upkeep.open_scheduled(database)
         pace.keep()
@@ -79,7 +79,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
 
     def own(session: Session) -> None:
         try:
-            jobs.require_lease(session, executor)
+            leases.require_lease(session, executor)
         except TakenOver as error:  # what would be written is another worker's to write
             if stopped.is_set():
                 os._exit(0)
@@ -115,7 +115,7 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     if GPU in queues:
         helper.stop()
     with database.session() as session:
-        jobs.end_lease(session, executor)
+        leases.end_lease(session, executor)
     tracing.end()
     # steps run in children that die with this process; whoever takes over repeats the open ones
     os._exit(0)

@@ -17,7 +17,7 @@ from nas_service.api.app import create_app
 from nas_service.engine import durable
 from nas_service.settings import Settings
 from nas_service.storage import agents, devices, jobs
-from nas_service.storage.session import migrate
+from nas_service.storage.revisions import migrate
 
 TIMING: dict[str, Any] = {
     "p10_ms": 1.0,

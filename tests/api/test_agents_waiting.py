@@ -13,7 +13,7 @@ import pytest
 from lookup_tables.target import Device
 from nas_service.api.agent_waiting import POLL_S, AgentsWaiting
 from nas_service.api.waking import Waking
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
 from nas_service.storage import agents, devices, jobs
 from nas_service.storage.session import Database

@@ -19,7 +19,7 @@ from lookup_tables.calibrate import Calibration
 from lookup_tables.table import LookupTable
 from nas_service.api import tables
 from nas_service.api.app import create_app
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.compilation.process import Limits
 from nas_service.dashboard.pages import mount
 from nas_service.errors import NotFound

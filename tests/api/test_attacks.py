@@ -23,7 +23,7 @@ from fastapi.testclient import TestClient
 from nas_service.api.access.identities import COOKIE
 from nas_service.api.access.rules import all_routes
 from nas_service.api.app import create_app
-from nas_service.cli.serve import prepare, require_token
+from nas_service.cli.databases import prepare, require_token
 from nas_service.dashboard.login import own_path
 from nas_service.errors import Conflict, Unavailable
 from nas_service.settings import Settings

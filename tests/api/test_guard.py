@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from nas_service.api.access.bodies import MAX_BODY_BYTES
 from nas_service.api.app import create_app
 from nas_service.api.guard import hosts_for
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
 
 HERE = "http://127.0.0.1:8000"

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from nas_service.api.access.rules import all_routes
 from nas_service.api.app import create_app
 from nas_service.api.idempotency import HEADER
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
 from nas_service.storage.answers import ABANDONED, KEPT, STREAMED
 from nas_service.storage.models import AnswerRow

@@ -21,9 +21,9 @@ from structlog.testing import capture_logs
 from lookup_tables.target import Device
 from nas_service.api.app import create_app
 from nas_service.api.metrics import NO_ROUTE, OTHER, Counted, State
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
-from nas_service.storage import agents, counts, devices, jobs
+from nas_service.storage import agents, counts, devices, jobs, leases
 from nas_service.storage.models import AgentRow, JobRow
 from nas_service.storage.session import Database, now
 from tests.service import Service
@@ -110,9 +110,9 @@ def test_what_waits_is_told_by_kind(settings: Settings, registry: CollectorRegis
         jobs.finish(session, "d", "failed")
         old = now() - timedelta(seconds=100)
         session.execute(update(JobRow).where(JobRow.id == "a").values(created_at=old))
-        jobs.renew_lease(session, "one", ["cpu", "gpu"], 60)
-        jobs.renew_lease(session, "two", ["cpu"], 60)
-        jobs.renew_lease(session, "dead", ["cpu"], -1)
+        leases.renew_lease(session, "one", ["cpu", "gpu"], 60)
+        leases.renew_lease(session, "two", ["cpu"], 60)
+        leases.renew_lease(session, "dead", ["cpu"], -1)
         for number, seen_at in enumerate((None, now(), now() - timedelta(seconds=500))):
             board = devices.add_device(session, Device(f"board{number}", "board"))
             agents.make_token(session, board, "somebody")

@@ -19,8 +19,9 @@ from nas_service.search.spec import SearchSpec
 from nas_service.settings import Settings
 from nas_service.storage import audit, datasets, devices, searches
 from nas_service.storage.audit import Action
+from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import Scope
-from nas_service.storage.session import Database, migrate, new_id
+from nas_service.storage.session import Database, new_id
 from tests.postgres import cluster
 
 

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from nas_service.api.app import create_app
 from nas_service.api.idempotency import HEADER
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
 from nas_service.storage import datasets
 from nas_service.storage.session import Database

@@ -14,7 +14,7 @@ from lookup_tables.target import Device
 from nas_service.api import agent_waiting, waking
 from nas_service.api.agent_waiting import AgentsWaiting
 from nas_service.api.waking import Waking
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.errors import Conflict
 from nas_service.settings import Settings
 from nas_service.storage import agents, bell, devices, jobs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.engine import durable
 from nas_service.queues import queue_of
 from nas_service.settings import Settings

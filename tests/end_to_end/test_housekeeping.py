@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.engine import durable
 from nas_service.queues import queue_of
 from nas_service.settings import Settings

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
 from tests.service import Service
 

@@ -13,7 +13,7 @@ import pytest
 
 from nas_service.client import ApiError
 from nas_service.settings import Settings
-from nas_service.storage import jobs
+from nas_service.storage import jobs, leases
 from nas_service.storage.session import Database
 from tests.prepared import copied
 from tests.service import Service
@@ -126,4 +126,4 @@ def test_each_worker_measures_on_its_own_device(world: tuple[Service, Host, Data
 
 def _machines(database: Database) -> set[str]:
     with database.session() as session:
-        return set(jobs.machines(session))
+        return set(leases.machines(session))

@@ -16,12 +16,13 @@ from sqlalchemy import update
 
 from nas_service.api.app import create_app
 from nas_service.cli import doctor_checks
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
-from nas_service.storage import artifacts, jobs
+from nas_service.storage import artifacts, jobs, leases
 from nas_service.storage.models import JobRow
 from nas_service.storage.remote_blobs import blobs_of
-from nas_service.storage.session import Database, migrate, now, shown_url
+from nas_service.storage.revisions import migrate
+from nas_service.storage.session import Database, now, shown_url
 from tests.service import Service
 
 Found = dict[str, list[dict[str, Any]]]
@@ -113,7 +114,7 @@ def test_tables_of_an_earlier_version_are_told_with_what_helps(tmp_path: Path) -
 def test_work_that_nobody_takes_is_a_fault(prepared_dir: Path) -> None:
     database = Database(Settings(var_dir=prepared_dir).url)
     with database.session() as session:
-        jobs.renew_lease(session, "one", ["cpu"], 600)
+        leases.renew_lease(session, "one", ["cpu"], 600)
         for name, kind in (("a", "search"), ("b", "dataset")):
             jobs.add_job(session, name, kind, subject=name, params={})
         session.execute(update(JobRow).values(created_at=now() - timedelta(minutes=42)))

@@ -8,7 +8,8 @@ from alembic import context
 
 from nas_service.storage import access_models  # noqa: F401  # its tables are ours, too
 from nas_service.storage.models import Base
-from nas_service.storage.session import VERSION_TABLE, make_engine
+from nas_service.storage.revisions import VERSION_TABLE
+from nas_service.storage.session import make_engine
 
 
 def ours(name: str | None, kind: str, _: Any) -> bool:

@@ -17,7 +17,7 @@ from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.executable import Executable
 from nas_service.compilation.samples import read_samples
 from nas_service.errors import Unsupported
-from nas_service.storage import jobs
+from nas_service.storage import leases
 from nas_service.storage.devices import StoredDevice
 from nas_service.worker.devices.base import Files, Floats, LoadedFiles, MeasuringDevice, Runtimes
 
@@ -110,7 +110,7 @@ class OtherMachine(MeasuringDevice):
     def runtimes(self) -> Runtimes:
         """See `MeasuringDevice.runtimes`."""
         with self.context.database.session() as session:
-            machine = jobs.machines(session).get(self.stored.machine or "")
+            machine = leases.machines(session).get(self.stored.machine or "")
         if machine is None:
             raise Unsupported(
                 f"device {self.name!r} is machine {self.stored.machine!r}, on which no worker runs"
@@ -130,7 +130,7 @@ class OtherMachine(MeasuringDevice):
     def reachable(self) -> bool:
         """See `MeasuringDevice.reachable`."""
         with self.context.database.session() as session:
-            return self.stored.machine in jobs.machines(session)
+            return self.stored.machine in leases.machines(session)
 
     def profiler(self, *, relearn: bool = False) -> Profiler:
         """See `MeasuringDevice.profiler`: not from here."""

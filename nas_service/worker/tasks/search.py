@@ -18,7 +18,7 @@ from nas_service.search.promotion import Promotion
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import SearchSpace
 from nas_service.space.elastic.space import is_own
-from nas_service.storage import datasets, jobs, searches, supernets
+from nas_service.storage import datasets, leases, searches, supernets
 from nas_service.storage.searches import StoredSearch
 from nas_service.training.loop import TrainRecipe
 from nas_service.worker.context import Context
@@ -155,7 +155,7 @@ def help_search(context: Context, job: HelpJob, report: Progress) -> None:
 def _trains(context: Context, *, others: bool) -> bool:
     """Whether other workers train now, or this one does."""
     with context.database.session() as session:
-        live = jobs.live_workers(session)
+        live = leases.live_workers(session)
     return any(GPU in live[name] for name in live if (name != context.executor) is others)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.errors import Conflict, InvalidData, NasError, NotFound, Unavailable, Unsupported
 from nas_service.settings import Settings
 from nas_service.storage import artifacts

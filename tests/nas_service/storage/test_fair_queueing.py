@@ -13,8 +13,9 @@ from sqlalchemy import text
 
 from nas_service.storage import jobs
 from nas_service.storage.fair_queueing import PRIORITIES, URGENT, Priority, place
+from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import SERVICE, Scope
-from nas_service.storage.session import Database, migrate
+from nas_service.storage.session import Database
 
 
 class Queue:

@@ -12,8 +12,9 @@ from nas_service.errors import Conflict, InvalidSpec, NotFound
 from nas_service.search.spec import SearchSpec
 from nas_service.storage import artifacts, datasets, devices, jobs, removal, searches
 from nas_service.storage.blobs import FileBlobs
+from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import Database, migrate
+from nas_service.storage.session import Database
 from tests.lookup_tables.tables import TARGET, small_table
 
 

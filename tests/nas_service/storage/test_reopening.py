@@ -17,7 +17,8 @@ from nas_service.space.mbconv import MbconvSpace
 from nas_service.storage import datasets, devices, reopening, searches
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.models import SearchRow
-from nas_service.storage.session import Database, migrate
+from nas_service.storage.revisions import migrate
+from nas_service.storage.session import Database
 from tests.nas_service.search.problems import table_of
 
 FP32 = (Deployment.parse("fp32"),)

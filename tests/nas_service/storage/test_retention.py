@@ -12,7 +12,7 @@ import fsspec
 import pytest
 from sqlalchemy import select, update
 
-from nas_service.cli.serve import prepare
+from nas_service.cli.databases import prepare
 from nas_service.errors import NotFound
 from nas_service.settings import Settings
 from nas_service.storage import blobs as file_blobs

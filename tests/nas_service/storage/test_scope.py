@@ -15,8 +15,9 @@ from nas_service.settings import Settings
 from nas_service.storage import artifacts, datasets, devices, jobs, supernets, webhooks
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.models import Base, DeviceRow, JobRow, WebhookRow
+from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import DEFAULT, SERVICE, Owned, Scope
-from nas_service.storage.session import Database, make_engine, migrate
+from nas_service.storage.session import Database, make_engine
 
 MINE, YOURS = Scope("mine"), Scope("yours")
 

@@ -15,8 +15,9 @@ from nas_service.space.genotypes import Genotype
 from nas_service.storage import artifacts, datasets, devices, jobs, searches
 from nas_service.storage.blobs import FileBlobs, require_space
 from nas_service.storage.models import Base
+from nas_service.storage.revisions import VERSION_TABLE, migrate
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import VERSION_TABLE, Database, migrate
+from nas_service.storage.session import Database
 from tests.lookup_tables.tables import small_table
 
 

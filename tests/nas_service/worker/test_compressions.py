@@ -15,7 +15,7 @@ from nas_service.learning.base import Split
 from nas_service.learning.image_classification.data import Images
 from nas_service.settings import Settings
 from nas_service.storage import jobs
-from nas_service.storage.session import migrate
+from nas_service.storage.revisions import migrate
 from nas_service.worker.context import Context
 from nas_service.worker.delivery.model_files import source_of
 from nas_service.worker.steps import Runner

@@ -9,9 +9,10 @@ import pytest
 
 from nas_service.engine.leases import Keeper
 from nas_service.errors import TakenOver
-from nas_service.storage import jobs
+from nas_service.storage import jobs, leases
+from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import Database, migrate
+from nas_service.storage.session import Database, database_now
 
 
 @pytest.fixture
@@ -24,12 +25,12 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def _guarded(database: Database, executor: str) -> Database:
-    return database.guarded(lambda session: jobs.require_lease(session, executor))
+    return database.guarded(lambda session: leases.require_lease(session, executor))
 
 
 def _renewed(database: Database, executor: str, *, first: bool = False) -> None:
     with database.session() as session:
-        jobs.renew_lease(session, executor, ["gpu"], 60.0, first=first)
+        leases.renew_lease(session, executor, ["gpu"], 60.0, first=first)
 
 
 def _add(database: Database, job_id: str) -> None:
@@ -41,7 +42,7 @@ def _add(database: Database, job_id: str) -> None:
 
 def _stored(database: Database) -> set[str]:
     with database.session() as session:
-        return {one for one, _ in jobs.unfinished_after(session, "", jobs.database_now(session), 9)}
+        return {one for one, _ in jobs.unfinished_after(session, "", database_now(session), 9)}
 
 
 def test_what_a_worker_writes_is_stored_while_its_work_is_its_own(database: Database) -> None:
@@ -54,7 +55,7 @@ def test_nothing_of_a_fenced_worker_is_stored_and_it_lives_no_more(database: Dat
     _renewed(database, "one", first=True)
     _renewed(database, "two", first=True)
     with database.session() as session:
-        jobs.fence(session, ["one"])
+        leases.fence(session, ["one"])
     with pytest.raises(TakenOver, match="took over the work of one"):
         _add(_guarded(database, "one"), "job-1")
     with pytest.raises(TakenOver):
@@ -73,7 +74,7 @@ def test_one_that_was_forgotten_is_as_one_that_was_fenced(database: Database) ->
 
 def test_whoever_only_reads_is_not_asked(database: Database) -> None:
     with _guarded(database, "never").session() as session:
-        assert jobs.live_workers(session) == {}
+        assert leases.live_workers(session) == {}
 
 
 class _Clocks:
@@ -108,7 +109,7 @@ def test_who_sees_a_clock_being_set_takes_nothing_over_for_as_long_as_a_lease(
     keeper = Keeper(
         lease_s=6.0,
         renew=lambda: None,
-        live=set,
+        live=dict,
         pending=lambda: {"other"},
         recover=recovered.append,
         tidy=lambda: tidied.append(1),
@@ -117,6 +118,32 @@ def test_who_sees_a_clock_being_set_takes_nothing_over_for_as_long_as_a_lease(
     monkeypatch.setattr(keeper, "_ended", clocks)
     keeper._keep()
     assert len(recovered) == len(tidied) == taken
+
+
+def test_work_of_a_dead_one_is_taken_over_when_its_lease_has_run_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Looks are two seconds apart, and one comes where the lease ends; it ends at 107.5."""
+    clocks, recovered = _Clocks(5, 0.0), list[float]()
+    monkeypatch.setattr("nas_service.engine.leases.time", clocks)
+    monkeypatch.setattr("nas_service.engine.leases._ahead_s", lambda: 0.0)
+
+    def live() -> dict[str, float]:
+        left = {"this": 6.0, "other": 107.5 - clocks.now}
+        return {name: seconds for name, seconds in left.items() if seconds > 0}
+
+    keeper = Keeper(
+        lease_s=6.0,
+        renew=lambda: None,
+        live=live,
+        pending=lambda: {"this", "other"},
+        recover=lambda dead: recovered.extend(clocks.now for one in dead if one == "other"),
+        tidy=lambda: None,
+        lost=lambda _: None,
+    )
+    monkeypatch.setattr(keeper, "_ended", clocks)
+    keeper._keep()
+    assert recovered[0] == pytest.approx(107.6)
 
 
 def test_a_worker_that_is_told_of_others_having_its_work_ends() -> None:
@@ -128,7 +155,7 @@ def test_a_worker_that_is_told_of_others_having_its_work_ends() -> None:
     keeper = Keeper(
         lease_s=0.03,
         renew=renew,
-        live=set,
+        live=dict,
         pending=set,
         recover=lambda _: None,
         tidy=lambda: None,

@@ -13,8 +13,9 @@ from nas_service.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.models import JobRow
+from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import SERVICE
-from nas_service.storage.session import migrate, now
+from nas_service.storage.session import now
 from nas_service.worker import lost
 from nas_service.worker.context import Context
 from nas_service.worker.lost import LostJobs

@@ -18,8 +18,9 @@ from nas_service.settings import Settings
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.storage import datasets, devices, searches, trials
 from nas_service.storage.models import TrialRow
+from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import DEFAULT, SERVICE
-from nas_service.storage.session import Database, migrate
+from nas_service.storage.session import Database
 from nas_service.worker.locks import PROCESSOR, held, wanted
 from nas_service.worker.spread import Evaluating, Spread
 

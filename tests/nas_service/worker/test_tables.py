@@ -16,7 +16,7 @@ from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.storage import devices
 from nas_service.storage.reopening import covering
-from nas_service.storage.session import migrate
+from nas_service.storage.revisions import migrate
 from nas_service.worker.context import Context
 from nas_service.worker.tasks.drift import profiled_anew
 from nas_service.worker.tasks.profile_files import file_key

@@ -23,8 +23,9 @@ from nas_service.search.certifier import Certifier
 from nas_service.space.genotypes import Genotype
 from nas_service.storage import jobs
 from nas_service.storage.models import JobEventRow
+from nas_service.storage.revisions import migrate
 from nas_service.storage.searches import StoredWinner
-from nas_service.storage.session import Database, migrate
+from nas_service.storage.session import Database
 from nas_service.worker.delivery.winner_rows import row_of
 from nas_service.worker.timeline import parts, timeline
 
