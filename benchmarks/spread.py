@@ -25,7 +25,7 @@ from benchmarks.service import service
 from nas_service.client import ApiError, Client
 from nas_service.queues import GPU
 from nas_service.settings import Settings
-from nas_service.storage import jobs, searches
+from nas_service.storage import jobs, leases, searches
 from nas_service.storage.models import EvaluationRow
 from nas_service.storage.session import Database
 
@@ -61,13 +61,13 @@ def main(arguments: list[str]) -> int:
     fronts: dict[int, list[object]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        _install(folder / "site", given.seconds)
+        install_sleeping(folder / "site", given.seconds)
         before = os.environ.get("PYTHONPATH", "")
         os.environ["PYTHONPATH"] = os.pathsep.join([str(folder / "site"), *before.split(":")])
         var_dir = folder / "var"
         var_dir.mkdir()
         with service(var_dir) as nas:
-            asked = _prepared(nas)
+            asked = prepared(nas)
             asked |= {"n_queries": given.queries, "batch": given.batch, "seed": given.seed}
             for n in (1, given.workers):
                 with _workers(folder, var_dir, n - 1):
@@ -91,8 +91,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _install(site: Path, seconds: float) -> None:
-    """An evaluator as a package of somebody else's would have it."""
+def install_sleeping(site: Path, seconds: float) -> None:
+    """An evaluator that sleeps, as a package of somebody else's would have it."""
     (site / "sleeping_evaluator-1.0.dist-info").mkdir(parents=True)
     (site / "sleeping_evaluator.py").write_text(_EVALUATOR.format(seconds=seconds))
     info = site / "sleeping_evaluator-1.0.dist-info"
@@ -104,7 +104,7 @@ def _install(site: Path, seconds: float) -> None:
     )
 
 
-def _prepared(nas: Client) -> dict[str, Any]:
+def prepared(nas: Client) -> dict[str, Any]:
     """A data set, a device and its tables; gives what to ask of a search."""
     nas.wait(nas.add_dataset("digits", builtin="digits")["job"]["id"])
     nas.add_device("here", this_machine=True)
@@ -126,7 +126,7 @@ def _prepared(nas: Client) -> dict[str, Any]:
 @contextlib.contextmanager
 def _workers(folder: Path, var_dir: Path, n: int) -> Iterator[None]:
     """So many more workers that train, each as if on a machine of its own."""
-    made = [_worker(folder / f"machine-{number}", var_dir) for number in range(n)]
+    made = [worker_beside(folder / f"machine-{number}", var_dir) for number in range(n)]
     try:
         with contextlib.closing(Database(Settings(var_dir=var_dir).url)) as database:
             while made and _n_training(database) <= n:
@@ -139,7 +139,8 @@ def _workers(folder: Path, var_dir: Path, n: int) -> Iterator[None]:
             one.wait()
 
 
-def _worker(own: Path, var_dir: Path) -> subprocess.Popen[bytes]:
+def worker_beside(own: Path, var_dir: Path, queues: str = GPU) -> subprocess.Popen[bytes]:
+    """A worker as if on a machine of its own: a folder, on the service's database and files."""
     own.mkdir()
     for name in ("nas.sqlite", "engine.sqlite"):
         (own / name).symlink_to(var_dir / name)
@@ -151,13 +152,13 @@ def _worker(own: Path, var_dir: Path) -> subprocess.Popen[bytes]:
         "NAS_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
-    ours = [sys.executable, "-m", "nas_service.cli", "worker", "--queues", "gpu"]
+    ours = [sys.executable, "-m", "nas_service.cli", "worker", "--queues", queues]
     return subprocess.Popen(ours, env=env, stdout=sys.stderr)  # noqa: S603  # our own module
 
 
 def _n_training(database: Database) -> int:
     with database.session() as session:
-        return sum(GPU in queues for queues in jobs.live_workers(session).values())
+        return sum(GPU in queues for queues in leases.live_workers(session).values())
 
 
 def _searched(
