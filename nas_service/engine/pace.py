@@ -49,9 +49,8 @@ class Pace:
         slow, self._was_idle = self._was_idle and not busy, not busy
         if not (busy or slow):
             return  # work may be on its way
-        for name in self._queues:
-            queue = DBOS.retrieve_queue(name)
-            if queue is not None:
+        for queue in DBOS.list_queues():
+            if queue.name in self._queues:
                 _set(queue, POLL_S if busy else IDLE_POLL_S)
 
 
@@ -81,5 +80,5 @@ class Hurry:
 
 
 def _set(queue: Queue, every_s: float) -> None:
-    if queue.polling_interval_sec != every_s:
+    if queue._polling_interval_sec != every_s:  # its row was just read, and the property reads it
         queue.set_polling_interval_sec(every_s)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from nas_service.engine import durable
 from nas_service.settings import Settings
-from nas_service.storage import artifacts, retention
+from nas_service.storage import artifacts, leases, retention
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.held_files import files_held
 from nas_service.storage.scope import SERVICE
@@ -15,6 +15,8 @@ from nas_service.storage.session import Database
 from nas_service.telemetry import logger
 
 _log = logger(__name__)
+_DEAD_FOR_S = 3600.0
+"""So long ago the lease of a worker ran out that nobody needs to know of it."""
 
 
 class Housekeeper:
@@ -47,6 +49,7 @@ class Housekeeper:
         kept = timedelta(days=self._settings.keep_history_days)
         with self._database.session() as session:
             old = retention.ended_before(session, kept)
+            leases.forget_dead_leases(session, _DEAD_FOR_S)
         forgotten = self._forget(old)
         n_workflows = durable.forget_ended(self._settings.engine_url, old, self._ended.is_set)
         with files_held(self._settings, "collecting garbage"):

@@ -66,8 +66,6 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
             return leases.seconds_left(session)
 
     def tidy() -> None:
-        with database.session() as session:
-            leases.forget_dead_leases(session, 3600)
         lost.enqueue_some()
         upkeep.open_scheduled(database)
         pace.keep()

@@ -54,7 +54,7 @@ class Courier:
     """Delivers in a thread of its own: an address that hangs must hold up nothing else."""
 
     def __init__(
-        self, database: Database, allowed: Sequence[Network] = (), every_s: float = 1.0
+        self, database: Database, allowed: Sequence[Network] = (), every_s: float = 2.0
     ) -> None:
         self._database = database
         self._allowed = allowed
