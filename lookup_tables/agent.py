@@ -27,7 +27,7 @@ import numpy as np
 from lookup_tables.agent_service import Json, Refused, Service, say
 from lookup_tables.conditions import conditions, meter_of_this_machine, operating_point
 from lookup_tables.errors import LookupTableError
-from lookup_tables.measuring.feeds import random_inputs
+from lookup_tables.measuring.feeds import random_inputs, read_feeds
 from lookup_tables.measuring.machine import Machine
 from lookup_tables.measuring.protocol import measure
 from lookup_tables.measuring.timing import REFERENCE, SUSTAINED, Protocol
@@ -41,6 +41,8 @@ from lookup_tables.runtimes.registry import (
 )
 from lookup_tables.target import Target, this_device
 
+UNDERSTANDS = ("recorded",)
+"""What tasks may have that those for agents of earlier versions may not: samples by name."""
 _SIGN_EVERY_S = 5.0
 _LONGEST = 3000
 """Characters of a problem that the service is told."""
@@ -105,6 +107,7 @@ def hello(instance: str) -> Json:
         "runtimes": runtime_versions(),
         "operating_point": operating_point(),
         "measures_energy": meter_of_this_machine() is not None,
+        "understands": list(UNDERSTANDS),
         "conditions": conditions(),
     }
 
@@ -168,13 +171,19 @@ def _timed(service: Service, task: Json, files: Path, heart: _Heart) -> Json:
     before = conditions()
     runners: dict[str, Callable[[], object]] = {}
     outputs: Json = {}
+    answers: Json = {}
     given = _inputs(service, files, task.get("inputs"))
+    recorded = [_feeds(service, files, one) for one in task.get("recorded") or ()]
+    own = task.get("feeds") or {}
     for number, (name, place) in enumerate(places.items()):
         model = load(place, target)
         if name in task.get("outputs_of", ()):
-            outputs[name] = _pack(_outputs(model, given))
-        feeds = random_inputs(model.inputs)
-        runners[name] = _bound(model, feeds)
+            if recorded:
+                answers[name] = [_answers(model, sample) for sample in recorded]
+            else:
+                outputs[name] = _pack(_outputs(model, given))
+        feeds = _feeds(service, files, own[name]) if name in own else random_inputs(model.inputs)
+        runners[name] = _bound(model, {one: feeds[one] for one in model.inputs})
         heart.note(number / (4 * len(places)))
     protocol = Protocol(**task["protocol"])
     kind = state_of(target.runtime)
@@ -202,6 +211,7 @@ def _timed(service: Service, task: Json, files: Path, heart: _Heart) -> Json:
         "timings": {name: one.as_dict() for name, one in found.timings.items()},
         "machine": {**found.steadiness.as_dict(), "kind": kind},
         "outputs": outputs,
+        **({"answers": answers} if answers else {}),
         "conditions": {"before": before, "after": conditions()},
         "runtime_version": runtime_versions().get(target.runtime, ""),
     }
@@ -215,6 +225,24 @@ def _outputs(model: Any, given: Any) -> Any:
     """Outputs of each prepared sample `(n, ...)`, one at a time."""
     (name,) = model.inputs
     return np.concatenate([joined(model.run({name: one[None]})) for one in given])
+
+
+def _answers(model: Any, sample: Mapping[str, Any]) -> list[Json]:
+    """All outputs of one sample, in the model's order, each as it is."""
+    told = model.run({name: sample[name] for name in model.inputs})
+    return [pack_array(one) for one in told]
+
+
+def pack_array(values: Any) -> Json:
+    """An array of numbers of any type as JSON has it."""
+    flat = np.ascontiguousarray(values)
+    little = flat.astype(flat.dtype.newbyteorder("<"), copy=False)
+    content = base64.b64encode(little.tobytes()).decode()
+    return {"shape": list(np.shape(values)), "dtype": flat.dtype.name, "content": content}
+
+
+def _feeds(service: Service, files: Path, sha256: str) -> dict[str, Any]:
+    return read_feeds(_place(service, files, sha256))
 
 
 def _pack(values: Any) -> Json:

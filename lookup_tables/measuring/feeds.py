@@ -21,8 +21,26 @@ _AT = "input/"
 
 def keep_feeds(model: Path, feeds: Mapping[str, Array]) -> None:
     """Put a sample, by names of inputs, beside a model file."""
-    with _beside(model).open("wb") as stream:
+    save_feeds(_beside(model), feeds)
+
+
+def save_feeds(path: Path, feeds: Mapping[str, Array]) -> Path:
+    """Write one sample, by names of inputs."""
+    with path.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **{_AT + name: one for name, one in feeds.items()})
+    return path
+
+
+def read_feeds(path: Path) -> dict[str, Array]:
+    """What `save_feeds` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name.removeprefix(_AT): arrays[name] for name in arrays.files}
+
+
+def feeds_beside(model: Path) -> Path | None:
+    """The file of the sample beside a model file; None where there is none."""
+    found = _beside(model)
+    return found if found.is_file() else None
 
 
 def feeds_for(model: Path, inputs: Mapping[str, Input], seed: int = 0) -> dict[str, Array]:
@@ -31,11 +49,11 @@ def feeds_for(model: Path, inputs: Mapping[str, Input], seed: int = 0) -> dict[s
     Raises:
         LookupTableError: there is no sample, and a size of an input is open.
     """
-    beside = _beside(model)
-    if not beside.is_file():
+    beside = feeds_beside(model)
+    if beside is None:
         return random_inputs(inputs, seed)
-    with np.load(beside, allow_pickle=False) as arrays:
-        return {name: arrays[_AT + name] for name in inputs}
+    given = read_feeds(beside)
+    return {name: given[name] for name in inputs}
 
 
 def random_inputs(inputs: Mapping[str, Input], seed: int = 0) -> dict[str, Array]:

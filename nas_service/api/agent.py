@@ -29,6 +29,7 @@ from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.waking import Waking
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.storage import agents, certified, devices
+from nas_service.storage.agents import MAX_ANSWERS_BYTES
 from nas_service.storage.reopening import reopen_for_device
 from nas_service.storage.session import now
 
@@ -64,6 +65,7 @@ class HelloIn(Strict):
     runtimes: dict[str, str]
     operating_point: str = Field(default="", max_length=80)
     measures_energy: bool = False
+    understands: tuple[Annotated[str, Field(max_length=40)], ...] = Field(default=(), max_length=16)
     conditions: Own = Field(default_factory=dict)
 
 
@@ -94,6 +96,8 @@ class TaskOut(BaseModel):
     budget_s: float | None
     inputs: str | None
     outputs_of: list[str]
+    feeds: dict[str, str] = Field(default_factory=dict)
+    recorded: list[str] = Field(default_factory=list)
     references: dict[str, ReferenceState] = Field(default_factory=dict)
     relearn: bool = False
     watch_s: float = 0.0
@@ -190,12 +194,45 @@ class OutputsIn(Strict):
         return self
 
 
+class AnswerIn(Strict):
+    """One output to one sample: numbers, little-endian, in base64."""
+
+    shape: tuple[Annotated[int, Field(ge=0)], ...] = Field(max_length=16)
+    dtype: Literal[
+        "float16",
+        "float32",
+        "float64",
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+    ]
+    content: str = Field(max_length=4 * MAX_ANSWERS_BYTES // 3 + 4)
+
+    @model_validator(mode="after")
+    def whole(self) -> AnswerIn:
+        """As many numbers as the shape says."""
+        try:
+            n_bytes = len(base64.b64decode(self.content, validate=True))
+        except (ValueError, binascii.Error) as error:
+            raise ValueError(f"content: {error}") from error
+        if n_bytes != math.prod(self.shape) * np.dtype(self.dtype).itemsize:
+            raise ValueError(f"content: {n_bytes} bytes are not {self.shape} of {self.dtype}")
+        return self
+
+
 class FinishIn(Strict):
     """A report: timings and outputs, or the problem that prevented them."""
 
     lease: Lease
     timings: dict[str, TimingIn] = Field(default_factory=dict)
     outputs: dict[str, OutputsIn] = Field(default_factory=dict)
+    answers: dict[str, list[list[AnswerIn]]] = Field(default_factory=dict)
     conditions: Own = Field(default_factory=dict)
     runtime_version: str = Field(default="", max_length=80)
     machine: MachineIn | None = None
@@ -317,8 +354,13 @@ def _wrong_with(body: FinishIn, payload: dict[str, Any]) -> str | None:
         return f"timings of {', '.join(lacking[:5])} are missing"
     if unknown := sorted(set(body.timings) - set(payload["models"])):
         return f"timings of {', '.join(unknown[:5])} were not asked for"
-    if lacking := sorted(set(payload["outputs_of"]) - set(body.outputs)):
+    recorded = payload.get("recorded") or []
+    told = body.answers if recorded else body.outputs
+    if lacking := sorted(set(payload["outputs_of"]) - set(told)):
         return f"outputs of {', '.join(lacking[:5])} are missing"
+    for name, answers in body.answers.items():
+        if len(answers) != len(recorded):
+            return f"{name}: {len(answers)} answers to {len(recorded)} samples"
     if body.machine is None:
         return "machine: how steady it was is missing"
     for name, timing in body.timings.items():

@@ -332,10 +332,11 @@ def _check_samples(session: Session, body: CompressionIn, device: StoredDevice) 
             stored = artifacts.get_artifact(session, one)
             if stored.kind != SAMPLES:
                 raise InvalidSpec(f"artifact {one!r} is no uploaded samples", field=field)
-    if device.machine is None:
+    agent = None if device.machine is not None else agents.get_agent(session, device.id)
+    if agent is not None and not agents.understands(agent, agents.RECORDED):
         raise InvalidSpec(
-            f"device {device.name!r} is measured by an agent, which is sent models of one input "
-            "alone; models with samples are measured on machines with a worker",
+            f"the agent of device {device.name!r} is of an earlier version, which knows models of "
+            "one input alone: have it run the agent.pyz of this service",
             field="device",
         )
 

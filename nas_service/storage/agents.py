@@ -24,6 +24,10 @@ LEASE_S = 60.0
 _AT_ONCE = 500
 """Rows that one statement names."""
 MAX_ATTEMPTS = 5
+RECORDED = "recorded"
+"""What an agent says that it understands: samples by names of inputs, answers by place."""
+MAX_ANSWERS_BYTES = 16 * 1024**2
+"""Of what is sent back to a task's samples."""
 OPEN = ("queued", "leased")
 
 
@@ -78,6 +82,11 @@ def why_unmeasured(session: Session, device: StoredDevice) -> str:
         f"device {device.name!r} has no agent to measure on it: `nas devices token {device.name}` "
         "makes a token for one"
     )
+
+
+def understands(agent: Agent, what: str) -> bool:
+    """Whether an agent can be asked that; one that was never heard of may be."""
+    return not agent.facts or what in agent.facts.get("understands", ())
 
 
 def get_agent(session: Session, device_id: str) -> Agent | None:
@@ -266,6 +275,8 @@ def files_of_open_tasks(session: Session, device_id: str) -> set[str]:
         found.update(payload["models"].values())
         if payload.get("inputs"):
             found.add(payload["inputs"])
+        found.update((payload.get("feeds") or {}).values())
+        found.update(payload.get("recorded") or ())
     return found
 
 

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from lookup_tables.agent import pack_array
 from lookup_tables.target import Target
 from nas_service.api.app import create_app
 from nas_service.engine import durable
@@ -129,6 +131,69 @@ def _finish(world: World, lease: str, timing: dict[str, Any] | None = None) -> A
     timings = {"a": {**TIMING, **(timing or {})}}
     report = {"lease": lease, "timings": timings, "machine": MACHINE}
     return world.post("/v1/agent/tasks/task_1:finish", report)
+
+
+RECORDED = hashlib.sha256(b"a sample").hexdigest()
+
+
+def _answering(world: World) -> str:
+    """The lease of a task that asks for two outputs of `a` to two samples."""
+    with world.services.database.session() as session:
+        first = agents.get_task(session, "task_1")
+        payload = {
+            **first.payload,
+            "outputs_of": ["a"],
+            "feeds": {"a": RECORDED},
+            "recorded": [RECORDED, RECORDED],
+        }
+        device = devices.get_device(session, "board")
+        agents.add_task(session, "task_2", device_id=device.id, job_id="job_1", payload=payload)
+    world.take()
+    task = world.take().json()
+    assert (task["id"], task["recorded"], task["feeds"]) == (
+        "task_2",
+        [RECORDED] * 2,
+        {"a": RECORDED},
+    )
+    return str(task["lease"])
+
+
+def _answered(world: World, lease: str, answers: Any) -> Any:
+    report = {"lease": lease, "timings": {"a": TIMING}, "machine": MACHINE, "answers": answers}
+    return world.post("/v1/agent/tasks/task_2:finish", report)
+
+
+def test_answers_by_name_are_kept_as_they_are_and_their_samples_given_out(world: World) -> None:
+    world.services.blobs.put_bytes(b"a sample")
+    lease = _answering(world)
+    headers = {"Authorization": f"Bearer {world.tokens['board']}"}
+    given = world.api.get(f"/v1/agent/files/{RECORDED}", headers=headers)
+    assert given.content == b"a sample"
+    words = pack_array(np.array([[7, -1]], np.int64))
+    nothing = pack_array(np.zeros((1, 0, 4), np.float32))
+    assert _answered(world, lease, {"a": [[words, nothing], [words, nothing]]}).status_code == 200
+    with world.services.database.session() as session:
+        result = agents.get_task(session, "task_2").result
+    assert result is not None
+    assert result["answers"]["a"][1] == [words, nothing]
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ({}, "outputs of a are missing"),
+        ({"a": [[pack_array(np.zeros(3))]]}, "1 answers to 2 samples"),
+        ({"a": [[{**pack_array(np.zeros(3)), "shape": [4]}]] * 2}, "bytes are not"),
+        ({"a": [[{**pack_array(np.zeros(3)), "dtype": "object"}]] * 2}, "dtype"),
+        ({"a": [[{**pack_array(np.zeros(3)), "content": "?"}]] * 2}, "content"),
+    ],
+)
+def test_answers_that_are_none_are_refused_by_what_is_wrong(
+    world: World, answers: Any, told: str
+) -> None:
+    refused = _answered(world, _answering(world), answers)
+    assert refused.status_code == 422
+    assert told in refused.text
 
 
 def test_only_a_known_token_is_answered(world: World) -> None:

@@ -15,7 +15,8 @@ import httpx
 import numpy as np
 import pytest
 
-from nas_service.client import ApiError
+from nas_service.client import ApiError, Client
+from tests.agent_process import add_agent
 from tests.bundles import list_anew
 from tests.recorded_models import CLASSES, HIDDEN, sentences, tagger, tagger_program
 from tests.service import Service
@@ -107,6 +108,52 @@ def test_words_and_states_go_through_int8_and_come_back_the_same(
     assert "same decision:scores" in page
     assert "carry" in page
     assert "/datasets/" not in page.partition("<h1>")[2]
+
+
+def test_a_device_with_an_agent_measures_and_answers_by_name(
+    service: Service, folder: Path, tmp_path: Path
+) -> None:
+    """Token numbers and open sizes: the agent times the test sample that it is sent."""
+    agent = add_agent(service, tmp_path, "board")
+    agent.start()
+    try:
+        service.wait_until(lambda: service.client.get("/v1/devices/board")["agent"], 60)
+        done = _cli(
+            service,
+            *("compress", str(folder / "tagger.onnx"), "--device", "board"),
+            *("--samples", str(folder / "short.npz"), "--test", str(folder / "test.npz")),
+            *("--metric", "same_decision:scores", "--max-loss", "0.1"),
+            *("--target", "onnxruntime:int8", "--json"),
+        )
+    finally:
+        agent.kill()
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["rows"]
+    assert row["compressed"]["target"].startswith("board/onnxruntime-")
+    assert row["compressed"]["latency_ms"] > 0
+    assert row["original"]["latency_ms"] > 0
+    assert row["parity"]["ok"]
+    assert row["parity_on_device"]["ok"], row
+    assert row["parity_on_device"]["output"] in {"scores", "next_state"}
+    assert row["compressed"]["peak_memory_bytes"] is None  # allocated here, not there
+
+
+def test_an_agent_of_an_earlier_version_is_told_of_before_anything_runs(
+    service: Service, folder: Path
+) -> None:
+    service.client.add_device("old-board", kind="board", model="unknown board")
+    token = service.client.make_token("old-board")["token"]
+    with Client(service.url, token=token) as agent:
+        said = {"instance": "earlier-version", "runtimes": {"onnxruntime": "1.20.0"}}
+        agent.post("/v1/agent:hello", said)
+    done = _cli(
+        service,
+        *("compress", str(folder / "tagger.onnx"), "--device", "old-board"),
+        *("--samples", str(folder / "short.npz")),
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "the agent of device 'old-board' is of an earlier version" in line
 
 
 def _fetched_bundle_checks_itself(service: Service, told: dict[str, Any], folder: Path) -> None:

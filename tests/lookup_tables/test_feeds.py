@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from lookup_tables.errors import LookupTableError
-from lookup_tables.measuring.feeds import feeds_for, keep_feeds
+from lookup_tables.measuring.feeds import (
+    feeds_beside,
+    feeds_for,
+    keep_feeds,
+    read_feeds,
+    save_feeds,
+)
 from lookup_tables.model import OPEN, Input
 from lookup_tables.runtimes.registry import runner
 from lookup_tables.runtimes.registry import runtime as runtime_of
@@ -26,6 +32,18 @@ def test_a_sample_beside_a_file_is_what_it_runs_on(tmp_path: Path) -> None:
     assert list(found) == ["words", "file"]
     for name, values in given.items():
         np.testing.assert_array_equal(found[name], values)
+
+
+def test_a_sample_that_is_sent_somewhere_is_the_same_there(tmp_path: Path) -> None:
+    given = {"words": np.array([[3, 1, 2]]), "input/x": np.array(True), "": np.zeros((0, 2))}
+    found = read_feeds(save_feeds(tmp_path / "sent", given))
+    assert list(found) == list(given)
+    for name, values in given.items():
+        np.testing.assert_array_equal(found[name], values)
+        assert found[name].dtype == values.dtype
+    assert feeds_beside(tmp_path / "model.onnx") is None
+    keep_feeds(tmp_path / "model.onnx", given)
+    assert feeds_beside(tmp_path / "model.onnx") is not None
 
 
 def test_without_a_sample_open_sizes_are_refused_by_name(tmp_path: Path) -> None:

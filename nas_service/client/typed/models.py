@@ -23,6 +23,35 @@ class Alternative(Value):
     value: str
 
 
+class AnswerIn(Value):
+    """
+    One output to one sample: numbers, little-endian, in base64.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    content: str
+    dtype: (
+        Literal[
+            "float16",
+            "float32",
+            "float64",
+            "bool",
+            "int8",
+            "int16",
+            "int32",
+            "int64",
+            "uint8",
+            "uint16",
+            "uint32",
+            "uint64",
+        ]
+        | str
+    )
+    shape: list[int]
+
+
 class Architecture(Value):
     """
     A network of a search space; the inputs are beside, under the name of their kind.
@@ -1613,12 +1642,14 @@ class TaskOut(Value):
     """
 
     budget_s: float | None
+    feeds: dict[str, str] | None = None
     id: str
     inputs: str | None
     lease: str
     models: dict[str, str]
     outputs_of: list[str]
     protocol: Protocol
+    recorded: list[str] | None = None
     references: dict[str, ReferenceState] | None = None
     relearn: bool = False
     seed: int
@@ -2383,6 +2414,7 @@ class HelloIn(Value):
     operating_point: str = ""
     runtimes: dict[str, str]
     system: str = ""
+    understands: list[str] = []
 
 
 class ImportanceOut(Value):
@@ -2990,6 +3022,7 @@ class FinishIn(Value):
     model_config = ConfigDict(
         extra="forbid",
     )
+    answers: dict[str, list[list[AnswerIn]]] | None = None
     conditions: dict[str, Any] | None = None
     lease: str
     machine: MachineIn | None = None

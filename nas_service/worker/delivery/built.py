@@ -41,11 +41,18 @@ class Built:
     """All outputs by name, where samples were recorded for the model; in place of `outputs`."""
     outputs_there: FloatArray32 | None = None
     """On the device itself, of the first samples, where that is not this machine."""
+    answers_there: Sequence[Named] | None = None
+    """The same in place of `answers`; outputs are called by their places."""
 
     @property
     def ran(self) -> bool:
         """Whether it was seen to run here."""
         return self.outputs is not None or self.answers is not None
+
+    @property
+    def ran_elsewhere(self) -> bool:
+        """Whether it answered on another machine, on which it is measured."""
+        return self.outputs_there is not None or self.answers_there is not None
 
     def not_in_precision(self) -> str:
         """What it counts of itself where nothing of it is in its precision; empty elsewhere."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,7 @@ from nas_service.compilation.samples import read_samples, save_samples
 from nas_service.compilation.toolchains import runs_here
 from nas_service.compilation.verify import answers_of
 from nas_service.delivery.bundle import PARITY
+from nas_service.errors import InvalidSpec
 from nas_service.jobs.params import CompressionJob
 from nas_service.learning.base import LearningTask
 from nas_service.output_metrics.by_name import output_metric
@@ -144,10 +146,26 @@ class RecordedJudge(ModelJudge):
     def parity(self, built: Built, precision: str, *, original: bool = False) -> Parity:
         """See `ModelJudge.parity`."""
         judged = self._judged(built, original=original)
-        alone = replace(judged, targets=None)  # how well it does is another question
-        counts = judged.comparable and not self._metric.needs_targets
-        agreement = self._metric.value(alone) if counts else 1.0
+        return parity_of_outputs(judged, precision, self._agreement(judged))
+
+    def parity_there(self, built: Built, precision: str) -> Parity | None:
+        """See `ModelJudge.parity_there`."""
+        if not built.answers_there:
+            return None
+        found = [
+            {name: answer[str(place)] for place, name in enumerate(self._names)}
+            for answer in built.answers_there
+        ]
+        expected = read_recorded(self.folder / REFERENCE)[: len(found)]
+        judged, agreement = JudgedOutputs(found, expected), 1.0
+        with suppress(InvalidSpec):  # so few may be too few for the metric, and are compared anyway
+            agreement = self._agreement(judged)
         return parity_of_outputs(judged, precision, agreement)
+
+    def _agreement(self, judged: JudgedOutputs) -> float:
+        if self._metric.needs_targets or not judged.comparable:
+            return 1.0
+        return self._metric.value(replace(judged, targets=None))  # how well it does is not asked
 
     def _judged(self, built: Built, *, original: bool) -> JudgedOutputs:
         assert built.answers is not None

@@ -90,7 +90,7 @@ class Comparison:
             found["latency_ms"] = timed.timing.p50_ms
             found["latency"] = timed.timing.as_dict()
             found["stable"] = timed.stable
-        if one.ran and one.outputs_there is None:  # it runs here, and nowhere else
+        if one.ran and not one.ran_elsewhere:  # it runs here, and nowhere else
             (allocated,) = runtime(one.target.runtime).peak_memory_bytes([one.path])
             found["peak_memory_bytes"] = allocated
         return found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lookup_tables.measuring.feeds import save_feeds
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.profile import Profiler
@@ -17,6 +19,7 @@ from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.samples import read_samples
 from nas_service.errors import Unsupported
 from nas_service.plugins import CONVERTERS, load
+from nas_service.recorded.feeds import Named
 from nas_service.storage import agents
 from nas_service.storage.agents import Agent
 from nas_service.storage.session import now
@@ -127,4 +130,16 @@ class AgentFiles(LoadedFiles):
         found: dict[str, Floats] = {}
         for target, models in self._groups.values():
             found |= self.profiler.outputs(models, target, sent)
+        return found
+
+    def answers(self, samples: Sequence[Named]) -> dict[str, list[Named]]:
+        """See `LoadedFiles.answers`."""
+        found: dict[str, list[Named]] = {}
+        with tempfile.TemporaryDirectory() as folder:
+            sent = [
+                save_feeds(Path(folder) / f"{number}.npz", one)
+                for number, one in enumerate(samples)
+            ]
+            for target, models in self._groups.values():
+                found |= self.profiler.answers(models, target, sent)
         return found

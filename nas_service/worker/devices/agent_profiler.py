@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lookup_tables.measuring.feeds import feeds_beside
 from lookup_tables.measuring.observed import Steadiness
 from lookup_tables.measuring.protocol import OnProgress
 from lookup_tables.measuring.reference import Reference
@@ -25,7 +26,8 @@ from lookup_tables.measuring.timing import Protocol, Timing
 from lookup_tables.profile import NO_PROTOCOLS, References, references_as_dict
 from lookup_tables.runtimes.registry import state_of
 from lookup_tables.target import Target
-from nas_service.errors import StepFailed, Unreachable
+from nas_service.errors import StepFailed, Unreachable, Unsupported
+from nas_service.recorded.feeds import Named, by_place
 from nas_service.storage import agents, webhooks
 from nas_service.storage.devices import StoredDevice
 from nas_service.storage.session import now
@@ -107,6 +109,17 @@ class AgentProfiler:
             found |= {name: _unpack(one) for name, one in result["outputs"].items()}
         return found
 
+    def answers(
+        self, models: Mapping[str, Path], target: Target, samples: Sequence[Path]
+    ) -> dict[str, list[Named]]:
+        """All outputs of each file, by place, to samples that `save_feeds` wrote."""
+        asked = self._ask(models, target, ONCE, 0, None, recorded=samples, outputs_of=tuple(models))
+        found: dict[str, list[Named]] = {}
+        for result in self._results([asked], target, None):
+            for name, told in result["answers"].items():
+                found[name] = [by_place([_array(one) for one in answer]) for answer in told]
+        return found
+
     def _know(self, target: Target, protocol: Protocol, on_progress: OnProgress | None) -> None:
         """Have the device's reference state, before files are sent in several tasks."""
         kind = state_of(target.runtime)
@@ -142,6 +155,7 @@ class AgentProfiler:
         budget_s: float | None,
         *,
         inputs: Path | None = None,
+        recorded: Sequence[Path] = (),
         outputs_of: tuple[str, ...] = (),
         relearn: bool = False,
         watch_s: float = 0.0,
@@ -159,6 +173,12 @@ class AgentProfiler:
             "relearn": relearn,
             "watch_s": watch_s,
         }
+        # only where there are some: what is asked of other models is called as it always was
+        if feeds := {name: put(one) for name in models if (one := feeds_beside(models[name]))}:
+            payload["feeds"] = feeds
+        if recorded:
+            payload["recorded"] = [put(one) for one in recorded]
+        self._require_understood(payload)
         # how much time is left differs from run to run, what is asked does not
         named = {k: v for k, v in payload.items() if k != "budget_s"}
         digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:24]
@@ -171,6 +191,17 @@ class AgentProfiler:
                 payload=payload,
             )
         return task.id
+
+    def _require_understood(self, payload: Mapping[str, Any]) -> None:
+        if not ("feeds" in payload or "recorded" in payload):
+            return
+        with self.context.database.session() as session:
+            agent = agents.get_agent(session, self.device.id)
+        if agent is None or not agents.understands(agent, agents.RECORDED):
+            raise Unsupported(
+                f"the agent of device {self.device.name!r} is of an earlier version, which knows "
+                "models of one input alone: have it run the agent.pyz of this service"
+            )
 
     def _announce_silence(self, silent_s: float) -> None:
         told = {"device": self.device.name, "job": self.job_id, "silent_s": round(silent_s)}
@@ -206,3 +237,10 @@ class AgentProfiler:
 def _unpack(packed: dict[str, Any]) -> npt.NDArray[np.float32]:
     content = base64.b64decode(packed["float32"], validate=True)
     return np.frombuffer(content, dtype="<f4").reshape(packed["shape"]).astype(np.float32)
+
+
+def _array(packed: dict[str, Any]) -> npt.NDArray[Any]:
+    content = base64.b64decode(packed["content"], validate=True)
+    dtype = np.dtype(packed["dtype"])
+    found = np.frombuffer(content, dtype=dtype.newbyteorder("<")).reshape(packed["shape"])
+    return found.astype(dtype)

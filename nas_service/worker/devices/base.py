@@ -18,6 +18,7 @@ from lookup_tables.target import Deployment, Target
 from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.errors import Unsupported
 from nas_service.plugins import CONVERTERS, names
+from nas_service.recorded.feeds import Named
 from nas_service.storage.devices import StoredDevice
 from nas_service.worker.context import Context
 
@@ -47,6 +48,10 @@ class LoadedFiles(ABC):
     @abstractmethod
     def outputs(self, samples: Path) -> dict[str, Floats]:
         """First output of each file there, on the prepared samples `(n, ...)` of an npz."""
+
+    @abstractmethod
+    def answers(self, samples: Sequence[Named]) -> dict[str, list[Named]]:
+        """All outputs of each file there, by their places, to each of some recorded samples."""
 
 
 class MeasuringDevice(ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +17,7 @@ from nas_service.compilation.benchmark import PROTOCOL
 from nas_service.compilation.executable import Executable
 from nas_service.compilation.samples import read_samples
 from nas_service.errors import Unsupported
+from nas_service.recorded.feeds import Named, by_place
 from nas_service.storage import leases
 from nas_service.storage.devices import StoredDevice
 from nas_service.worker.devices.base import Files, Floats, LoadedFiles, MeasuringDevice, Runtimes
@@ -98,6 +99,14 @@ class _Loaded(LoadedFiles):
         for name, (path, target) in self._files.items():
             executable = Executable(path, target)
             found[name] = np.concatenate([executable.run(one[None]) for one in inputs])
+        return found
+
+    def answers(self, samples: Sequence[Named]) -> dict[str, list[Named]]:
+        """See `LoadedFiles.answers`."""
+        found: dict[str, list[Named]] = {}
+        for name, (path, target) in self._files.items():
+            executable = Executable(path, target)
+            found[name] = [by_place(executable.answer(one)) for one in samples]
         return found
 
 
