@@ -25,6 +25,8 @@ from tests.toy_search import save_toy_arrays, toy_search
 Failing = Callable[[Calls], AbstractContextManager[None]]
 EVERY = bool(os.environ.get("NAS_TEST_FAULTS"))
 """Whether every call of a search is tried in turn, and not some of them."""
+ONLY = [int(one) for one in os.environ.get("NAS_TEST_CALLS", "").split(":") if one]
+"""From which call on, and before which: the hours that all of them take can be had in parts."""
 N_TRIED = 3
 
 
@@ -98,7 +100,7 @@ def test_a_search_is_the_same_whichever_call_fails(
 ) -> None:
     spec = toy_search(precisions=("fp32",), measuring_budget=2)
     whole, undisturbed = _searched(spec, kind, Calls(), copied(prepared, tmp_path / "w"), at_once)
-    every = range(whole.n)
+    every = range(whole.n)[slice(*ONLY)] if ONLY else range(whole.n)
     tried = every if EVERY else sorted(random.Random(3).sample(every, N_TRIED))  # noqa: S311
     for n in tried:
         folder = copied(prepared, tmp_path / f"run-{n}")
