@@ -26,7 +26,7 @@ from nas_service.client import ApiError, Client
 from nas_service.queues import GPU
 from nas_service.settings import Settings
 from nas_service.storage import jobs, leases, searches
-from nas_service.storage.models import EvaluationRow
+from nas_service.storage.models.searches import EvaluationRow
 from nas_service.storage.session import Database
 
 _EVALUATOR = """

@@ -16,7 +16,8 @@ from nas_service.errors import NotFound, Unavailable
 from nas_service.queues import CONCURRENCY, machine_queue, queue_of
 from nas_service.settings import Settings
 from nas_service.storage import counts, jobs, leases
-from nas_service.storage.models import AgentRow, ArtifactRow, DeviceRow
+from nas_service.storage.models.devices import AgentRow, DeviceRow
+from nas_service.storage.models.files import ArtifactRow
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.revisions import migrations
 from nas_service.storage.scope import SERVICE

@@ -16,7 +16,8 @@ from nas_service.errors import Conflict, NotFound
 from nas_service.lineage import lineage
 from nas_service.storage import bell, tokens
 from nas_service.storage.devices import StoredDevice
-from nas_service.storage.models import AgentRow, DeviceRow, DeviceTaskRow, JobRow
+from nas_service.storage.models.devices import AgentRow, DeviceRow, DeviceTaskRow
+from nas_service.storage.models.jobs import JobRow
 from nas_service.storage.rows import insert_once, value_of
 from nas_service.storage.session import now
 

@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, InvalidSpec
-from nas_service.storage.models import AnswerRow
+from nas_service.storage.models.jobs import AnswerRow
 from nas_service.storage.rows import insert_once
 from nas_service.storage.session import now
 

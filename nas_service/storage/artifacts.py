@@ -12,15 +12,10 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound
 from nas_service.storage.blobs import BlobStore
-from nas_service.storage.models import (
-    ArtifactRow,
-    CandidateSetRow,
-    DatasetRow,
-    MeasurementRow,
-    PredictorRow,
-    SupernetRow,
-    TableRow,
-)
+from nas_service.storage.models.devices import TableRow
+from nas_service.storage.models.files import ArtifactRow, MeasurementRow
+from nas_service.storage.models.searches import CandidateSetRow
+from nas_service.storage.models.trained import DatasetRow, PredictorRow, SupernetRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.scope import SERVICE, scope_of
 from nas_service.storage.session import new_id, now

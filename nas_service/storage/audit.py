@@ -10,7 +10,7 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from nas_service.errors import InvalidSpec
-from nas_service.storage.access_models import AuditRow
+from nas_service.storage.models.access import AuditRow
 from nas_service.storage.rows import Page, value_of
 from nas_service.storage.scope import scope_of
 from nas_service.storage.session import now

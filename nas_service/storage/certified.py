@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from nas_service.lineage import lineage
 from nas_service.storage import devices
 from nas_service.storage.artifacts import StoredArtifact
-from nas_service.storage.models import CertificateRow
+from nas_service.storage.models.files import CertificateRow
 from nas_service.storage.rows import Page, page_of, value_of
 from nas_service.storage.session import new_id, now
 

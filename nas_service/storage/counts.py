@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 
 from nas_service.storage.agents import OPEN as OPEN_REQUESTS
 from nas_service.storage.jobs import OPEN
-from nas_service.storage.models import AgentRow, DeliveryRow, DeviceTaskRow, JobRow
+from nas_service.storage.models.devices import AgentRow, DeviceTaskRow
+from nas_service.storage.models.events import DeliveryRow
+from nas_service.storage.models.jobs import JobRow
 
 
 def open_jobs(session: Session) -> dict[tuple[str, str], int]:

@@ -14,7 +14,7 @@ from nas_service.learning.base import LearningTask
 from nas_service.learning.registry import task_of
 from nas_service.lineage import lineage
 from nas_service.space.base import Sample
-from nas_service.storage.models import DatasetRow
+from nas_service.storage.models.trained import DatasetRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.session import new_id, now
 

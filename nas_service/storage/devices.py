@@ -17,7 +17,7 @@ from nas_service.errors import Conflict, NotFound
 from nas_service.lineage import lineage
 from nas_service.queues import THIS_MACHINE, agent_queue, machine_queue
 from nas_service.storage.blobs import BlobStore
-from nas_service.storage.models import DeviceRow, TableRow, TargetRow
+from nas_service.storage.models.devices import DeviceRow, TableRow, TargetRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.session import new_id, now
 

@@ -14,7 +14,7 @@ from nas_service.lineage import lineage
 from nas_service.queues import queue_of
 from nas_service.storage import fair_queueing
 from nas_service.storage.fair_queueing import Priority, next_start_tag
-from nas_service.storage.models import IdempotencyRow, JobEventRow, JobRow
+from nas_service.storage.models.jobs import IdempotencyRow, JobEventRow, JobRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.scope import DEFAULT, Scope, scope_of
 from nas_service.storage.session import now

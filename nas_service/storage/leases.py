@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from nas_service.errors import TakenOver
-from nas_service.storage.models import LeaseRow
+from nas_service.storage.models.jobs import LeaseRow
 from nas_service.storage.session import database_now
 
 

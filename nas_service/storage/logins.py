@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from nas_service.access.identity import Identity, Role
 from nas_service.access.secret import digest_of, new_secret
 from nas_service.errors import Unauthorized
-from nas_service.storage.access_models import LoginRow, MembershipRow, UserRow
+from nas_service.storage.models.access import LoginRow, MembershipRow, UserRow
 from nas_service.storage.session import now
 from nas_service.storage.tokens import identity_of_id
 

@@ -14,17 +14,11 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, InvalidSpec, NotFound
 from nas_service.storage import datasets, devices, jobs, searches, supernets
-from nas_service.storage.models import (
-    ArtifactRow,
-    DatasetRow,
-    DeviceRow,
-    JobRow,
-    PredictorRow,
-    SearchRow,
-    SupernetRow,
-    TableRow,
-    WinnerRow,
-)
+from nas_service.storage.models.devices import DeviceRow, TableRow
+from nas_service.storage.models.files import ArtifactRow
+from nas_service.storage.models.jobs import JobRow
+from nas_service.storage.models.searches import SearchRow, WinnerRow
+from nas_service.storage.models.trained import DatasetRow, PredictorRow, SupernetRow
 
 _MOST_NAMED = 20
 

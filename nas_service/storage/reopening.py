@@ -25,7 +25,8 @@ from nas_service.storage import agents, datasets, devices, jobs, searches
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.devices import StoredDevice, StoredTable
 from nas_service.storage.jobs import Job
-from nas_service.storage.models import DeviceRow, ScheduleRow
+from nas_service.storage.models.devices import DeviceRow
+from nas_service.storage.models.events import ScheduleRow
 from nas_service.storage.rows import Page, page_of, value_of
 from nas_service.storage.scope import Scope
 from nas_service.storage.searches import StoredSearch

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from nas_service.storage import jobs, webhooks
-from nas_service.storage.models import IdempotencyRow
+from nas_service.storage.models.jobs import IdempotencyRow
 from nas_service.storage.session import database_now
 
 MARGIN = timedelta(hours=1)

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from nas_service.errors import InvalidSpec
-from nas_service.storage.models import Base
+from nas_service.storage.models.base import Base
 from nas_service.storage.scope import take_over
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from nas_service.search.evaluation import Evaluation
 from nas_service.search.facts import FactsUpdate, SearchFacts
 from nas_service.search.spec import SearchSpec
 from nas_service.space.genotypes import Genotype
-from nas_service.storage.models import (
+from nas_service.storage.models.searches import (
     CandidateSetRow,
     EvaluationRow,
     FrontRow,

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nas_service.errors import NotFound
-from nas_service.storage.models import SigningKeyRow
+from nas_service.storage.models.files import SigningKeyRow
 from nas_service.storage.rows import insert_once, value_of
 from nas_service.storage.session import now
 

@@ -27,7 +27,7 @@ from nas_service.space.rules import rules_of
 from nas_service.storage import artifacts
 from nas_service.storage.artifacts import StoredArtifact
 from nas_service.storage.blobs import BlobStore
-from nas_service.storage.models import ArtifactRow
+from nas_service.storage.models.files import ArtifactRow
 
 KIND = artifacts.SEARCH_SPACE
 DESCRIPTION, MODEL, CUTS, REPORT = "space.json", "model.pt2", "cuts.json", "report.json"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import NotFound
 from nas_service.lineage import lineage
-from nas_service.storage.models import PredictorRow, SupernetRow
+from nas_service.storage.models.trained import PredictorRow, SupernetRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.session import new_id, now
 

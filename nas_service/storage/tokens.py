@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from nas_service.access.identity import Identity, Permission, included
 from nas_service.access.secret import digest_of, new_secret
 from nas_service.errors import NotFound, Unauthorized
-from nas_service.storage.access_models import TokenRow
+from nas_service.storage.models.access import TokenRow
 from nas_service.storage.rows import Page, page_of, value_of
 from nas_service.storage.session import new_id, now
 

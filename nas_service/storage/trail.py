@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from lookup_tables.target import Deployment
 from nas_service.storage import artifacts, searches, supernets
 from nas_service.storage.artifacts import StoredArtifact
-from nas_service.storage.models import CertificateRow
+from nas_service.storage.models.files import CertificateRow
 from nas_service.storage.searches import StoredSearch, StoredWinner
 
 STAGES = ("front", "trained", "compressed", "compiled", "measured", "certified")

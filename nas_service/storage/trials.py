@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import Conflict, NotFound
 from nas_service.storage import bell
-from nas_service.storage.models import SearchRow, TrialRow
+from nas_service.storage.models.searches import SearchRow, TrialRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.scope import Scope
 from nas_service.storage.session import database_now, new_id, now

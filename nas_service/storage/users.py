@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.access.identity import Person, Role
 from nas_service.errors import Conflict, NotFound
-from nas_service.storage.access_models import LoginRow, MembershipRow, ProjectRow, UserRow
+from nas_service.storage.models.access import LoginRow, MembershipRow, ProjectRow, UserRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.session import new_id, now
 

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import NotFound
-from nas_service.storage.models import DeliveryRow, WebhookRow
+from nas_service.storage.models.events import DeliveryRow, WebhookRow
 from nas_service.storage.rows import Page, insert_once, page_of, value_of
 from nas_service.storage.scope import scope_of
 from nas_service.storage.session import new_id, now

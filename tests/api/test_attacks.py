@@ -28,7 +28,7 @@ from nas_service.dashboard.login import own_path
 from nas_service.errors import Conflict, Unavailable
 from nas_service.settings import Settings
 from nas_service.storage import logins
-from nas_service.storage.access_models import LoginRow, TokenRow
+from nas_service.storage.models.access import LoginRow, TokenRow
 from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import Database, now
 from tests.api.served import HERE, Served, served

@@ -18,7 +18,7 @@ from nas_service.api.idempotency import HEADER
 from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
 from nas_service.storage.answers import ABANDONED, KEPT, STREAMED
-from nas_service.storage.models import AnswerRow
+from nas_service.storage.models.jobs import AnswerRow
 from nas_service.storage.session import Database, now
 
 HERE = "http://127.0.0.1:8000"

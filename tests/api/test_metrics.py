@@ -24,7 +24,8 @@ from nas_service.api.metrics import NO_ROUTE, OTHER, Counted, State
 from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
 from nas_service.storage import agents, counts, devices, jobs, leases
-from nas_service.storage.models import AgentRow, JobRow
+from nas_service.storage.models.devices import AgentRow
+from nas_service.storage.models.jobs import JobRow
 from nas_service.storage.session import Database, now
 from tests.service import Service
 

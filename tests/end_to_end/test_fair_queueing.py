@@ -10,8 +10,8 @@ from nas_service.engine import durable
 from nas_service.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import datasets, jobs
-from nas_service.storage.access_models import ProjectRow
 from nas_service.storage.fair_queueing import Priority, place
+from nas_service.storage.models.access import ProjectRow
 from nas_service.storage.scope import DEFAULT, SERVICE, Scope
 from nas_service.storage.session import Database, now
 from tests.elsewhere import Elsewhere

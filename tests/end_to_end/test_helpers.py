@@ -11,7 +11,7 @@ import pytest
 
 from nas_service.settings import Settings
 from nas_service.storage import jobs, searches, trials
-from nas_service.storage.models import TrialRow
+from nas_service.storage.models.searches import TrialRow
 from nas_service.storage.session import Database
 from tests.elsewhere import Elsewhere
 from tests.prepared import copied

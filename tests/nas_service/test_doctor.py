@@ -19,7 +19,7 @@ from nas_service.cli import doctor_checks
 from nas_service.cli.databases import prepare
 from nas_service.settings import Settings
 from nas_service.storage import artifacts, jobs, leases
-from nas_service.storage.models import JobRow
+from nas_service.storage.models.jobs import JobRow
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.revisions import migrate
 from nas_service.storage.session import Database, now, shown_url

@@ -6,8 +6,7 @@ from typing import Any
 
 from alembic import context
 
-from nas_service.storage import access_models  # noqa: F401  # its tables are ours, too
-from nas_service.storage.models import Base
+from nas_service.storage.models.base import Base
 from nas_service.storage.revisions import VERSION_TABLE
 from nas_service.storage.session import make_engine
 

@@ -16,7 +16,7 @@ from lookup_tables.target import Device
 from nas_service.errors import InvalidSpec, NotFound
 from nas_service.search.spec import SearchSpec
 from nas_service.storage import datasets, devices, reopening, searches, webhooks
-from nas_service.storage.models import DeliveryRow, ScheduleRow
+from nas_service.storage.models.events import DeliveryRow, ScheduleRow
 from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import DEFAULT
 from nas_service.storage.session import Database, now

@@ -16,7 +16,7 @@ from nas_service.space.base import ImageShape
 from nas_service.space.mbconv import MbconvSpace
 from nas_service.storage import datasets, devices, reopening, searches
 from nas_service.storage.blobs import FileBlobs
-from nas_service.storage.models import SearchRow
+from nas_service.storage.models.searches import SearchRow
 from nas_service.storage.revisions import migrate
 from nas_service.storage.session import Database
 from tests.nas_service.search.problems import table_of

@@ -18,7 +18,8 @@ from nas_service.settings import Settings
 from nas_service.storage import blobs as file_blobs
 from nas_service.storage import jobs, remote_blobs, retention, webhooks
 from nas_service.storage.blobs import BlobStore, FileBlobs
-from nas_service.storage.models import DeliveryRow, IdempotencyRow, JobRow, WebhookRow
+from nas_service.storage.models.events import DeliveryRow, WebhookRow
+from nas_service.storage.models.jobs import IdempotencyRow, JobRow
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.scope import DEFAULT, SERVICE
 from nas_service.storage.session import Database, now

@@ -14,7 +14,10 @@ from nas_service.errors import Conflict, NotFound
 from nas_service.settings import Settings
 from nas_service.storage import artifacts, datasets, devices, jobs, supernets, webhooks
 from nas_service.storage.blobs import FileBlobs
-from nas_service.storage.models import Base, DeviceRow, JobRow, WebhookRow
+from nas_service.storage.models.base import Base
+from nas_service.storage.models.devices import DeviceRow
+from nas_service.storage.models.events import WebhookRow
+from nas_service.storage.models.jobs import JobRow
 from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import DEFAULT, SERVICE, Owned, Scope
 from nas_service.storage.session import Database, make_engine

@@ -14,7 +14,7 @@ from nas_service.search.spec import SearchSpec
 from nas_service.space.genotypes import Genotype
 from nas_service.storage import artifacts, datasets, devices, jobs, searches
 from nas_service.storage.blobs import FileBlobs, require_space
-from nas_service.storage.models import Base
+from nas_service.storage.models.base import Base
 from nas_service.storage.revisions import VERSION_TABLE, migrate
 from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import Database

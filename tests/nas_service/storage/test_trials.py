@@ -12,7 +12,7 @@ from lookup_tables.target import Device
 from nas_service.errors import Conflict
 from nas_service.search.spec import SearchSpec
 from nas_service.storage import datasets, devices, searches, trials
-from nas_service.storage.models import TrialRow
+from nas_service.storage.models.searches import TrialRow
 from nas_service.storage.revisions import migrate
 from nas_service.storage.session import Database, now
 from nas_service.storage.trials import Trial

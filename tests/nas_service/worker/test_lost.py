@@ -12,7 +12,7 @@ from nas_service.engine import durable
 from nas_service.queues import queue_of
 from nas_service.settings import Settings
 from nas_service.storage import jobs
-from nas_service.storage.models import JobRow
+from nas_service.storage.models.jobs import JobRow
 from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import now

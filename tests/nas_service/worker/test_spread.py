@@ -17,7 +17,7 @@ from nas_service.search.spec import SearchSpec
 from nas_service.settings import Settings
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.storage import datasets, devices, searches, trials
-from nas_service.storage.models import TrialRow
+from nas_service.storage.models.searches import TrialRow
 from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import DEFAULT, SERVICE
 from nas_service.storage.session import Database

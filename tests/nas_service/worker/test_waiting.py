@@ -14,7 +14,7 @@ from nas_service.engine import durable
 from nas_service.errors import Cancelled
 from nas_service.settings import Settings
 from nas_service.storage import datasets, jobs
-from nas_service.storage.models import JobRow
+from nas_service.storage.models.jobs import JobRow
 from nas_service.storage.revisions import migrate
 from nas_service.worker.context import Context
 from nas_service.worker.steps import Runner

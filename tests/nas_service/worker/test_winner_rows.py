@@ -22,7 +22,7 @@ from nas_service.search.certificate import (
 from nas_service.search.certifier import Certifier
 from nas_service.space.genotypes import Genotype
 from nas_service.storage import jobs
-from nas_service.storage.models import JobEventRow
+from nas_service.storage.models.jobs import JobEventRow
 from nas_service.storage.revisions import migrate
 from nas_service.storage.searches import StoredWinner
 from nas_service.storage.session import Database

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from nas_service.storage.models import BIG, Base
+from nas_service.storage.models.base import BIG, Base
 from nas_service.storage.scope import Owned
 
 
