@@ -4,10 +4,13 @@ The engine gives a crashed process its work back only when a process of the same
 every worker has a name of its own and a lease that it renews; whoever sees work that is noted as
 running on a worker without a lease puts it back on its queue. It looks again and again, so a
 missed crash is found on the next look; it looks as well when a lease runs out that nobody renewed.
+Who could not reach the database takes nothing over for a lease: others could not renew theirs.
 """
 
 from __future__ import annotations
 
+import math
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +20,8 @@ from nas_service.telemetry import logger
 
 _log = logger(__name__)
 _AFTER_S = 0.1
-"""So long after a lease has run out it is seen to have."""
+_APART_S = 0.2
+"""So long after a lease has run out it is seen to have, by one worker after the other."""
 
 
 class Keeper:
@@ -45,7 +49,7 @@ class Keeper:
         self._recover = recover
         self._tidy = tidy
         self._lost = lost
-        self._soonest_s = lease_s
+        self._look_at = math.inf
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
 
@@ -61,7 +65,9 @@ class Keeper:
     def recover_crashed(self) -> list[str]:
         """Recover the workflows of workers whose lease ran out; returns their names."""
         live = self._live()
-        self._soonest_s = min(live.values(), default=self._lease_s)
+        soonest_s = min(live.values(), default=self._lease_s)
+        # not all workers at the same moment
+        self._look_at = time.monotonic() + soonest_s + _AFTER_S + random.uniform(0.0, _APART_S)  # noqa: S311
         dead = sorted(self._pending() - set(live))
         if dead:
             _log.warning("recovering workflows of crashed workers", executors=dead)
@@ -69,29 +75,37 @@ class Keeper:
         return dead
 
     def _keep(self) -> None:
+        third_s = self._lease_s / 3
         renewed, clock = time.monotonic(), _ahead_s()
         # the database may have been away until now: those that live renew within a third of a lease
         blind_until = renewed + self._lease_s / 2
-        pause_s = self._lease_s / 3
-        while not self._ended.wait(pause_s):
-            pause_s = self._lease_s / 3
+        round_at = renewed + third_s
+        while not self._ended.wait(max(0.0, min(round_at, self._look_at) - time.monotonic())):
+            # between rounds a lease may have run out that nobody renewed
+            whole = time.monotonic() >= round_at
             try:
-                self._renew()
+                if whole:
+                    round_at = time.monotonic() + third_s
+                    self._renew()
                 away = time.monotonic() - renewed > self._lease_s
-                moved = abs(_ahead_s() - clock) > self._lease_s / 3
+                moved = abs(_ahead_s() - clock) > third_s
                 if away or moved:
                     # the database was away, or this machine's clock was set: others' leases ran
                     # out though they live
                     blind_until = time.monotonic() + self._lease_s
-                renewed, clock = time.monotonic(), _ahead_s()
-                if renewed >= blind_until:
+                clock = _ahead_s()
+                renewed = time.monotonic() if whole else renewed
+                self._look_at = math.inf
+                if time.monotonic() >= blind_until:
                     self.recover_crashed()
-                    self._tidy()
-                    # one that lives renews long before: whoever has so little left may be dead
-                    pause_s = min(pause_s, self._soonest_s + _AFTER_S)
+                    if whole:
+                        self._tidy()
             except TakenOver as error:
                 self._lost(error.detail)
             except Exception as error:  # noqa: BLE001  # the thread has to outlive any outage
+                # others could not renew either, and live
+                blind_until = time.monotonic() + self._lease_s
+                self._look_at = math.inf
                 _log.warning("lease not renewed", reason=str(error))
 
 
