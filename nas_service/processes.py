@@ -12,7 +12,10 @@ from contextlib import contextmanager
 
 _PR_SET_PDEATHSIG = 1
 WAITS = "NAS_WAITS_FOR_INPUT"
-"""In the environment of a process that waits until its input is closed."""
+"""In the environment of a process that waits until its input says `BEGIN`."""
+BEGIN = b"."
+ALONE = "NAS_ALONE"
+"""In the environment of a worker whose service has the data folder to itself."""
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -31,9 +34,14 @@ def die_with_parent(parent: int | None = None) -> None:
 
 
 def wait_for_start() -> None:
-    """Wait until whoever started this process says that it may begin, where it is to wait."""
-    if os.environ.pop(WAITS, None):  # those that this process starts do not wait
-        sys.stdin.buffer.read()
+    """Wait until whoever started this process says that it may begin, where it is to wait.
+
+    Where that one is gone, so is this process.
+    """
+    if os.environ.pop(WAITS, None) is None:  # those that this process starts do not wait
+        return
+    if sys.stdin.buffer.read(1) != BEGIN:
+        os._exit(1)
 
 
 @contextmanager

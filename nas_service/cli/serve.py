@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from nas_service import tracing
 from nas_service.errors import Conflict
-from nas_service.processes import WAITS, die_with_parent, uncollected, wait_for_start
+from nas_service.processes import ALONE, BEGIN, WAITS, die_with_parent, uncollected, wait_for_start
 from nas_service.settings import Settings
 from nas_service.telemetry import configure, logger
 
@@ -79,13 +80,15 @@ def serve(settings: Settings) -> int:
     if settings.metrics_bind:
         require_free_port(*settings.metrics_address, field="metrics_bind")
     settings.var_dir.mkdir(parents=True, exist_ok=True)
-    with alone(settings):
-        return _serve(settings)
+    with alone(settings) as is_alone:
+        return _serve(settings, is_alone=is_alone)
 
 
 @contextmanager
-def alone(settings: Settings) -> Iterator[None]:
+def alone(settings: Settings) -> Iterator[bool]:
     """Keep the data folder for this service; a process that ends, however it does, gives it back.
+
+    Gives whether it does: False on a folder that has no locks.
 
     Raises:
         Conflict: another service has it.
@@ -96,7 +99,7 @@ def alone(settings: Settings) -> Iterator[None]:
         except OSError as error:
             if error.errno not in _TAKEN:  # a network folder, say, that has no locks
                 _log.warning("the data folder cannot be locked", reason=str(error))
-                yield
+                yield False
                 return
             handle.seek(0)
             who = handle.read().strip() or "another service"
@@ -108,26 +111,32 @@ def alone(settings: Settings) -> Iterator[None]:
         handle.truncate(0)
         handle.write(f"process {os.getpid()} at http://{settings.host}:{settings.port}\n")
         handle.flush()
-        yield
+        yield True
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: Settings, *, is_alone: bool) -> int:
+    if is_alone:  # those that are started are told
+        os.environ[ALONE] = "1"
     commands = {
         "api": ["serve", "--api-only", "--host", settings.host, "--port", str(settings.port)],
         "worker": ["worker"],
     }
     stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
     processes = {name: _start(command, waits=True) for name, command in commands.items()}
     try:
-        _make_ready(settings)  # what the processes import takes longer
+        # what the processes import takes longer; until then signals do what they do by themselves,
+        # as a database may not answer
+        _make_ready(settings)
     except BaseException:
         _stop(processes)
         raise
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
     for process in processes.values():
         assert process.stdin is not None, "it waits"
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and is started again
+            process.stdin.write(BEGIN)
+            process.stdin.close()
     started = dict.fromkeys(commands, time.monotonic())
     failures = dict.fromkeys(commands, 0)
     _log.info("serving", url=f"http://{settings.host}:{settings.port}")
@@ -182,7 +191,7 @@ def require_free_port(host: str, port: int, *, field: str = "port") -> None:
 
 
 def _start(command: list[str], *, waits: bool = False) -> subprocess.Popen[bytes]:
-    """A command of ours as a process; one that `waits` does so until its input is closed."""
+    """A command of ours as a process; one that `waits` does so until it is told to begin."""
     env = {**os.environ, "NAS_PARENT_PID": str(os.getpid())}
     return subprocess.Popen(  # noqa: S603  # our own interpreter and module
         [sys.executable, "-m", "nas_service.cli", *command],

@@ -29,6 +29,7 @@ from nas_service.worker.context import Context
 from nas_service.worker.helping import Helper
 from nas_service.worker.housekeeping import Housekeeper
 from nas_service.worker.lost import LostJobs
+from nas_service.worker.predecessor import predecessor
 from nas_service.worker.steps import Runner
 from nas_service.worker.workflows import register
 
@@ -88,6 +89,8 @@ def work(settings: Settings, queues: Sequence[str]) -> None:
     upkeep.retire_certificates(database, settings.machine)
     renew(first=True)  # before the engine may note work on this name
     pace = durable.launch(served(list(queues), settings.machine))
+    if before := predecessor(settings.var_dir, executor):
+        recover([before])
     lost.enqueue_all()
     keeper = Keeper(
         lease_s=settings.lease_s,

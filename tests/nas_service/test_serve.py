@@ -1,11 +1,17 @@
-"""One service has a data folder to itself."""
+"""One service has a data folder to itself, and ends when it is told to, whatever it waits for."""
 
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import psutil
+import pytest
 
 from tests.service import Service
 
@@ -39,3 +45,35 @@ def test_a_second_service_on_a_folder_is_refused_until_the_first_has_ended(tmp_p
     finally:
         other.stop()
         first.client.close()
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_it_can_be_stopped_while_its_database_does_not_answer(
+    told: signal.Signals, tmp_path: Path
+) -> None:
+    """The host accepts connections, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://nas@127.0.0.1:{silent.getsockname()[1]}/nas"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nas_service.cli", "serve"],
+            env={
+                **os.environ,
+                "NAS_VAR_DIR": str(tmp_path / "var"),
+                "NAS_PORT": "0",
+                "NAS_DATABASE_URL": url,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        children = psutil.Process(process.pid).children()
+        assert len(children) == 2  # they wait to be told to begin
+        process.send_signal(told)
+        assert process.wait(timeout=30) != 0
+        connection.close()
+    until = time.monotonic() + 20
+    while any(one.is_running() for one in children):
+        assert time.monotonic() < until, children
+        time.sleep(0.1)
