@@ -5,9 +5,9 @@
 #   docker build --target agent -t nas-agent .     measures on a device; numpy and ONNX Runtime alone
 #   docker run --rm -v nas:/var/lib/nas nas-service nas tokens add --local --operator me
 #   docker run -p 127.0.0.1:8000:8000 -v nas:/var/lib/nas nas-service
-# BASE is any Debian-like image with Python 3.11 or newer. PIP_ARGS is handed to pip: with it a worker
-# that never trains takes torch from an index with builds for the CPU alone, which are a tenth of the
-# size (nas-worker-cpu); a worker with a GPU is built without it (nas-worker-gpu).
+# BASE is any Debian-like image with Python 3.11 or newer. PIP_ARGS is handed to pip: use it to take
+# torch from an index with builds for the CPU alone, which are a tenth of the size. A worker with a GPU
+# (nas-worker-gpu) is built without it.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
@@ -52,6 +52,8 @@ VOLUME /var/lib/nas
 FROM anything AS agent
 COPY --from=build-agent /opt/nas /opt/nas
 ENV PYTHONPATH=/opt/nas/agent
+# as the first process of a container it would not hear SIGTERM
+STOPSIGNAL SIGINT
 ENTRYPOINT ["python", "-m", "lookup_tables.agent", "--folder", "/var/lib/nas"]
 
 FROM anything AS worker
@@ -65,7 +67,7 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz')"]
 CMD ["nas", "serve", "--api-only"]
 
-FROM worker
+FROM worker AS service
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz')"]

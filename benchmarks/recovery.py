@@ -1,8 +1,9 @@
 """How soon a service that was killed is ready again, and another worker has a dead one's work.
 
-Killed is with SIGKILL, every process at once. Ready is when the API answers and a worker has every
-queue. A takeover is timed from the death of a worker in the middle of a search's step until another
-worker that waits beside it has begun that step; its lease has up to all of its seconds left then.
+Killed is with SIGKILL, every process at once. Ready is when the API answers and a new worker has
+every queue. A takeover is timed from the death of a worker in the middle of a search's step until
+another worker, which has waited beside it for a lease and longer, has begun that step; what is left
+of the dead one's lease then is all of it at most.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.rows import Row, parser, report
@@ -24,7 +26,7 @@ from benchmarks.spread import install_sleeping, prepared, worker_beside
 from nas_service.client import Client
 from nas_service.queues import CONCURRENCY
 from nas_service.settings import Settings
-from nas_service.storage import jobs
+from nas_service.storage import jobs, leases
 from nas_service.storage.session import Database
 
 _PATIENCE_S = 120.0
@@ -58,13 +60,18 @@ def main(arguments: list[str]) -> int:
 
 
 def _restarts(var_dir: Path, n: int) -> Iterator[float]:
-    port = free_port()
-    with Client(f"http://127.0.0.1:{port}") as nas:
+    port, known = free_port(), set[str]()
+    with (
+        Client(f"http://127.0.0.1:{port}") as nas,
+        contextlib.closing(Database(Settings(var_dir=var_dir).url)) as database,
+    ):
         for number in range(n + 1):
             began = time.monotonic()
             process = served(var_dir, port)
             try:
-                _wait_until(nas.ready)
+                # a dead worker's lease goes on for a while, and is not this one's
+                _wait_until(partial(_has_another_worker, nas, database, frozenset(known)))
+                known = _live(database)
                 if number:  # the first makes the databases
                     yield time.monotonic() - began
                     print(f"killed {number} times", file=sys.stderr)
@@ -76,7 +83,7 @@ def _restarts(var_dir: Path, n: int) -> Iterator[float]:
 def _takeovers(folder: Path, var_dir: Path, n: int, seed: int) -> Iterator[float]:
     """Two workers on a service's work, of which the one that has it dies, and gets a successor."""
     generator = random.Random(seed)  # noqa: S311  # moments to kill at
-    port = free_port()
+    port, lease_s = free_port(), Settings(var_dir=var_dir).lease_s
     api: subprocess.Popen[bytes] | None = None
     workers: list[subprocess.Popen[bytes]] = []
     process = served(var_dir, port)
@@ -94,7 +101,8 @@ def _takeovers(folder: Path, var_dir: Path, n: int, seed: int) -> Iterator[float
             with contextlib.closing(Database(Settings(var_dir=var_dir).url)) as database:
                 for number in range(n):
                     _wait_until(lambda: _running(database, search) in _ids(workers))
-                    time.sleep(generator.uniform(3.0, 6.0))
+                    _wait_until(lambda: {_id_of(one) for one in _live(database)} >= _ids(workers))
+                    time.sleep(lease_s + generator.uniform(0.0, lease_s))
                     dead = _running(database, search)
                     one = next(worker for worker in workers if worker.pid == dead)
                     workers.remove(one)
@@ -125,7 +133,21 @@ def _running(database: Database, search: str) -> int | None:
     with database.session() as session:
         events = jobs.events_of(session, search)
     begun = [one for one in events if one.step == "search" and one.event == "started"]
-    return int(begun[-1].executor.rpartition("_")[0].rpartition("-")[2]) if begun else None
+    return _id_of(begun[-1].executor) if begun else None
+
+
+def _has_another_worker(nas: Client, database: Database, known: frozenset[str]) -> bool:
+    return nas.ready() and bool(_live(database) - known)
+
+
+def _live(database: Database) -> set[str]:
+    with database.session() as session:
+        return set(leases.live_workers(session))
+
+
+def _id_of(executor: str) -> int:
+    """The process of a worker, by its name."""
+    return int(executor.rpartition("_")[0].rpartition("-")[2])
 
 
 def _wait_until(done: Callable[[], bool]) -> None:

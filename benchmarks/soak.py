@@ -2,9 +2,9 @@
 
 A day is made short by its periods: leases, looks at queues and keeping house come so many times
 more often. So do a dashboard's polls, an agent that asks for work, imports and searches, which are
-removed again as a user would. Memory is what each process holds, shared pages among it, in MB; its
-slope is that of a line through the samples after the first third of the day, in which all that is
-loaded late has been loaded.
+removed again as a user would. Memory is what each process that stays holds, shared pages among it,
+in MB (`steps` is the one that steps are forked from); its slope is that of a line through the
+samples after the first third of the day, in which all that is loaded late has been loaded.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ from nas_service.client import FINAL, ApiError, Client
 from nas_service.settings import Settings
 
 _DAY_S = 86400.0
-_POLLED = ("/v1/jobs", "/v1/searches", "/", "/devices/here", "/work")
-N_POLLS, N_TAKES, N_IMPORTS, N_SEARCHES = 17_280, 2_880, 144, 24
-"""Of a day: a page every five seconds, an agent's waits of 30 s, imports and searches."""
+_POLLED = ("/v1/jobs", "/v1/searches", "/", "/devices/here", "/jobs")
+N_POLLS, N_IMPORTS, N_SEARCHES = 17_280, 144, 24
+"""Of a day: a page every five seconds, imports, searches."""
+_AGENT_WAITS_S = 30.0
 N_SAMPLES = 48
 
 
@@ -50,6 +52,97 @@ class _Watched:
         self.threads.append(self.process.num_threads())
 
 
+@dataclass
+class _Day:
+    """What is asked of a service over a day, and what is seen of it."""
+
+    nas: Client
+    asked: dict[str, Any]
+    minutes: float
+    watched: dict[str, _Watched]
+    var_dir: Path
+    at_hour: list[float] = field(default_factory=list)
+    stored_mb: list[float] = field(default_factory=list)
+    n_failed: int = 0
+    took_s: float = 0.0
+    _searches: list[str] = field(default_factory=list)
+    _imports: dict[str, str] = field(default_factory=dict)
+
+    def go(self, n_searches: int) -> None:
+        """Have it happen, evenly spread over the time that it is given."""
+        counts = {"poll": N_POLLS, "import": N_IMPORTS, "search": n_searches, "sample": N_SAMPLES}
+        due = sorted(
+            (number / n, what, number) for what, n in counts.items() for number in range(n)
+        )
+        began = time.monotonic()
+        for at, what, number in due:
+            time.sleep(max(0.0, began + 60.0 * self.minutes * at - time.monotonic()))
+            if what == "poll":
+                self.nas.fetch(_POLLED[number % len(_POLLED)])
+            elif what == "import":
+                self._import(number)
+            elif what == "search":
+                self._search(number)
+            else:
+                self._sample(time.monotonic() - began)
+                print(f"{100 * at:.0f} % of the day", file=sys.stderr)
+        for one in list(self._searches):
+            with contextlib.suppress(ApiError):  # that it failed is counted below
+                self.nas.wait(one, timeout_s=600)
+        self._remove_ended()
+        self.took_s = time.monotonic() - began
+        self._sample(self.took_s)
+
+    def _sample(self, elapsed_s: float) -> None:
+        for each in self.watched.values():
+            each.look()
+        self.at_hour.append(24.0 * elapsed_s / (60.0 * self.minutes))
+        stored = sum(one.stat().st_size for one in self.var_dir.glob("*.sqlite*"))
+        self.stored_mb.append(stored / 1e6)
+
+    def _import(self, number: int) -> None:
+        """A data set comes, and the one before the last goes."""
+        name, gone = f"digits{number}", f"digits{number - 2}"
+        self._imports[name] = self.nas.add_dataset(name, builtin="digits")["job"]["id"]
+        if gone in self._imports:
+            self.n_failed += self.nas.job(self._imports.pop(gone))["state"] == "failed"
+            self.nas.delete(f"/v1/datasets/{gone}")
+
+    def _search(self, number: int) -> None:
+        self._searches.append(self.nas.submit_search(**self.asked, seed=number + 1)["id"])
+        self._remove_ended()
+
+    def _remove_ended(self) -> None:
+        """What ended is removed; what has not is kept for the next time."""
+        for one in list(self._searches):
+            state = self.nas.search(one)["state"]
+            if state in FINAL:
+                self.n_failed += state != "succeeded"
+                self.nas.delete(f"/v1/searches/{one}")
+                self._searches.remove(one)
+
+    def rows(self) -> Iterator[Row]:
+        """What was seen."""
+        late = len(self.at_hour) // 3
+        for name, one in self.watched.items():
+            slope = float(np.polyfit(self.at_hour[late:], one.memory_mb[late:], 1)[0])
+            seen: dict[str, list[float]] = {
+                "MB": one.memory_mb,
+                "descriptors": [float(n) for n in one.descriptors],
+                "threads": [float(n) for n in one.threads],
+            }
+            for what, values in seen.items():
+                yield Row("soak", "a day", name, f"{what} after a third", 1, values[late])
+                yield Row("soak", "a day", name, f"{what} at its end", 1, values[-1])
+            n = len(self.at_hour) - late
+            yield Row("soak", "a day", name, "MB more an hour of the day", n, slope)
+        stored = self.stored_mb
+        yield Row("soak", "a day", "databases", "MB after a third", 1, stored[late])
+        yield Row("soak", "a day", "databases", "MB at its end", 1, stored[-1])
+        yield Row("soak", "a day", "jobs", "failed", 1, float(self.n_failed))
+        yield Row("soak", "a day", "the day", "times as fast", 1, _DAY_S / self.took_s)
+
+
 def main(arguments: list[str]) -> int:
     """Run and report."""
     options = parser("soak", __doc__ or "")
@@ -61,25 +154,14 @@ def main(arguments: list[str]) -> int:
         var_dir = Path(scratch) / "var"
         var_dir.mkdir()
         with service(var_dir) as nas:
-            watched = _watched()
             asked = prepared(nas) | {"evaluator": "supernet", "n_queries": 8, "batch": 4}
             asked |= {"n_initial": 8, "n_holdout": 3, "n_probes": 1}
-            _warm(nas, asked)
-            sizes: list[float] = []
-
-            def sample() -> None:
-                for each in watched.values():
-                    each.look()
-                sizes.append(sum(one.stat().st_size for one in var_dir.glob("*.sqlite*")) / 1e6)
-
-            _a_day(nas, asked, given.minutes, given.searches, sample)
-            counts = nas.get("/v1/jobs", state="failed", limit=100)["items"]
-    rows = [one for name, each in watched.items() for one in _rows(name, each)]
-    rows.append(Row("soak", "a day", "jobs", "failed", 1, float(len(counts))))
-    rows.append(Row("soak", "a day", "database", "MB after a third", 1, sizes[len(sizes) // 3]))
-    rows.append(Row("soak", "a day", "database", "MB at its end", 1, sizes[-1]))
-    print(f"{shorter:.0f} times as fast as a day", file=sys.stderr)
-    report(rows, given.out)
+            # after this, every process has loaded what it ever will
+            nas.wait(nas.submit_search(**asked)["id"], timeout_s=600)
+            day = _Day(nas, asked, given.minutes, _watched(), var_dir)
+            with _agent_that_waits(nas, _AGENT_WAITS_S / shorter):
+                day.go(given.searches)
+    report(list(day.rows()), given.out)
     return 0
 
 
@@ -103,77 +185,33 @@ def _shorter_periods(shorter: float) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextlib.contextmanager
+def _agent_that_waits(nas: Client, wait_s: float) -> Iterator[None]:
+    """One that asks for work again whenever it was told that there is none."""
+    nas.add_device("far")
+    token = nas.make_token("far")["token"]
+    enough = threading.Event()
+
+    def ask() -> None:
+        with Client(nas.url, token=token) as far:
+            while not enough.is_set():
+                wanted = {"instance": "soaking", "wait_s": wait_s}
+                far.call("POST", "/v1/agent/tasks:take", wanted)
+
+    thread = threading.Thread(target=ask, name="agent", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+
+
 def _watched() -> dict[str, _Watched]:
     (server,) = psutil.Process().children()
     found = {"parent": server}
     for one in server.children():
         found["worker" if one.cmdline()[-1] == "worker" else "API"] = one
+    forked = [one for one in found["worker"].children() if "forkserver" in " ".join(one.cmdline())]
+    found["steps"] = forked[0]
     return {name: _Watched(one) for name, one in found.items()}
-
-
-def _warm(nas: Client, asked: dict[str, Any]) -> None:
-    """A search, after which every process has loaded what it ever will."""
-    nas.wait(nas.submit_search(**asked)["id"], timeout_s=600)
-
-
-def _a_day(
-    nas: Client, asked: dict[str, Any], minutes: float, n_searches: int, sample: Callable[[], None]
-) -> None:
-    """Everything of a day, evenly spread over it."""
-    nas.add_device("far")
-    token = nas.post("/v1/devices/far:token")["token"]
-    due = sorted(
-        [(number / N_POLLS, "poll", number) for number in range(N_POLLS)]
-        + [(number / N_TAKES, "take", number) for number in range(N_TAKES)]
-        + [(number / N_IMPORTS, "import", number) for number in range(N_IMPORTS)]
-        + [(number / n_searches, "search", number) for number in range(n_searches)]
-        + [(number / N_SAMPLES, "sample", number) for number in range(N_SAMPLES + 1)]
-    )
-    open_searches: list[str] = []
-    began = time.monotonic()
-    with Client(nas.url, token=token) as far:
-        for at, what, number in due:
-            time.sleep(max(0.0, began + 60.0 * minutes * at - time.monotonic()))
-            if what == "poll":
-                nas.fetch(_POLLED[number % len(_POLLED)])
-            elif what == "take":
-                far.call("POST", "/v1/agent/tasks:take", {"instance": "soak", "wait_s": 0})
-            elif what == "import":
-                _imported(nas, number)
-            elif what == "search":
-                open_searches.append(nas.submit_search(**asked | {"seed": number + 1})["id"])
-                _remove_ended(nas, open_searches)
-            else:
-                sample()
-                print(f"{100 * at:.0f} % of the day", file=sys.stderr)
-    for one in open_searches:
-        with contextlib.suppress(ApiError):  # a search that failed is counted among the rows
-            nas.wait(one, timeout_s=600)
-
-
-def _imported(nas: Client, number: int) -> None:
-    """A data set comes, and the one before the last goes."""
-    nas.add_dataset(f"digits{number}", builtin="digits")
-    if number > 1:
-        nas.delete(f"/v1/datasets/digits{number - 2}")
-
-
-def _remove_ended(nas: Client, searches: list[str]) -> None:
-    """What ended is removed; what has not is kept for the next time."""
-    for one in list(searches):
-        if nas.search(one)["state"] in FINAL:
-            nas.delete(f"/v1/searches/{one}")
-            searches.remove(one)
-
-
-def _rows(name: str, watched: _Watched) -> Iterator[Row]:
-    late = len(watched.memory_mb) // 3
-    memory = np.array(watched.memory_mb[late:])
-    hours = np.linspace(8.0, 24.0, len(memory))
-    slope = float(np.polyfit(hours, memory, 1)[0])
-    yield Row("soak", "a day", name, "MB after a third", 1, float(memory[0]))
-    yield Row("soak", "a day", name, "MB at its end", 1, float(memory[-1]))
-    yield Row("soak", "a day", name, "MB more an hour of the day", len(memory), slope)
-    for what, counted in (("descriptors", watched.descriptors), ("threads", watched.threads)):
-        yield Row("soak", "a day", name, f"{what} after a third", 1, float(counted[late]))
-        yield Row("soak", "a day", name, f"{what} at its end", 1, float(counted[-1]))

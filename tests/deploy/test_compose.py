@@ -62,12 +62,14 @@ def test_as_its_first_lines_say_it_comes_up_and_outlives_a_worker(
     with Client(f"http://127.0.0.1:{composed.port}", token=token) as nas:
         _until(nas.ready, composed)
         nas.add_device("here", this_machine=True)
+        nas.wait(nas.upload_dataset("toy", tmp_path / "toy.npz")["job"]["id"], timeout_s=120)
+        job = nas.profile("here", space="mbconv", dataset="toy", profile_budget_s=5)["job"]["id"]
+        _until(lambda: nas.job(job)["state"] == "running", composed)
         composed.processes["worker"].kill()
         composed.processes["worker"].wait()
-        job = nas.upload_dataset("toy", tmp_path / "toy.npz")["job"]["id"]
         composed.keep_up()
-        assert nas.wait(job, timeout_s=120)["state"] == "succeeded"
-        assert len(nas.get("/v1/datasets/toy")["facts"]["classes"]) == 2
+        assert nas.wait(job, timeout_s=240)["state"] == "succeeded"
+        assert {one["event"] for one in nas.get(f"/v1/jobs/{job}/events")} >= {"finished"}
     nobody = Client(f"http://127.0.0.1:{composed.port}")
     with nobody, pytest.raises(ApiError) as refused:
         nobody.get("/v1/datasets")

@@ -22,7 +22,7 @@ import yaml
 from tests.tools import lacks
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ("agent", "worker", "api")
+TARGETS = ("agent", "worker", "api", "service")
 CERTIFICATES = Path("/etc/ssl/certs")
 DEBIAN = "http://deb.debian.org/debian"
 PACKAGES = "python3,python3-venv,ca-certificates"
@@ -131,14 +131,17 @@ def test_the_agent_says_what_it_wants(images: Images) -> None:
     assert "--server" in said
 
 
-def test_the_api_of_an_image_answers_and_its_health_check_says_so(images: Images) -> None:
+@pytest.mark.parametrize("target", ["api", "service"])
+def test_the_api_of_an_image_answers_and_its_health_check_says_so(
+    images: Images, target: str
+) -> None:
     """Within the container, where its port is that of the check."""
-    stage = (ROOT / "Dockerfile").read_text().partition(" AS api")[2].partition("FROM")[0]
+    stage = (ROOT / "Dockerfile").read_text().partition(f" AS {target}\n")[2].partition("FROM")[0]
     check = shlex.join(json.loads(stage.partition("HEALTHCHECK")[2].split("CMD", 2)[1].strip()))
     script = """
 set -e
 nas migrate > /dev/null
-NAS_HOST=127.0.0.1 NAS_PORT=8000 nas serve --api-only > /tmp/log 2>&1 &
+NAS_HOST=127.0.0.1 NAS_PORT=8000 {command} > /tmp/log 2>&1 &
 for i in $(seq 60); do
   {check} 2> /dev/null && break
   sleep 1
@@ -148,13 +151,15 @@ python -c "import urllib.request as r; print(r.urlopen('$1').read().decode())"
 kill $!
 """
     url = "http://127.0.0.1:8000/healthz"
-    script = script.replace("{check}", check)
-    told = json.loads(images.run("localhost/nas-api", "sh", "-c", script, "sh", url))
+    command = images.config(f"localhost/nas-{target}")["Cmd"]
+    script = script.replace("{check}", check).replace("{command}", shlex.join(command))
+    told = json.loads(images.run(f"localhost/nas-{target}", "sh", "-c", script, "sh", url))
     assert told["status"] == "ok"
     assert told["torch_imported"] is False
 
 
 def test_the_worker_of_an_image_is_a_worker(images: Images) -> None:
     assert images.config("localhost/nas-worker")["Cmd"] == ["nas", "worker"]
+    assert images.config("localhost/nas-service")["Cmd"] == ["nas", "serve"]
     script = "nas migrate > /dev/null; timeout 20 nas worker 2>&1 | grep -m 1 'worker ready'"
     assert "worker ready" in images.run("localhost/nas-worker", "sh", "-c", script)
