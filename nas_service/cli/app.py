@@ -30,6 +30,7 @@ from nas_service.cli import (
     output,
     pages,
     remove,
+    search,
     searches,
     stock,
     study,
@@ -65,7 +66,7 @@ app.add_typer(members.members, name="members")
 app.add_typer(events.webhooks, name="webhooks")
 app.add_typer(events.schedules, name="schedules")
 for _command in (
-    searches.search,
+    search.search,
     searches.searches,
     searches.front,
     searches.lineage,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nas_service.cli import output
+from nas_service.cli.have import have_dataset, have_device
 from nas_service.cli.inspect_model import looked_at, shape_of
 from nas_service.cli.options import (
     LOCAL,
@@ -19,7 +20,6 @@ from nas_service.cli.options import (
     numbers,
 )
 from nas_service.cli.recorded import require_metric_of, require_samples, sent_samples, signature_of
-from nas_service.cli.searches import have_dataset, have_device
 from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
 from nas_service.compilation.kept import UNSTEADY

@@ -58,3 +58,14 @@ def read_yaml(option: str, file: Path) -> Any:
             f"{option}: {file} has what a request cannot hold: {error}", field=field
         ) from error
     return found
+
+
+def field_of(text: str) -> tuple[str, Any]:
+    """A field of the request with its value, as JSON where it is that."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InvalidSpec(f"--set: {text!r} is not NAME=VALUE", field="set")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
