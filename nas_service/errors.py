@@ -25,10 +25,36 @@ _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno
 """What a disk says that may have room, or answer, the next time."""
 
 
+LONGEST = 4000
+"""Characters of a message; names and libraries may have millions to say."""
+
+
+def readable(text: str) -> str:
+    """A text that can be printed anywhere: no longer than is read, control characters spelled out.
+
+    Lines stay lines, and spaces of whatever width spaces.
+    """
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]} ... ({len(text):,} characters)"
+    if text.isprintable():
+        return text
+    return "".join(
+        one
+        if one.isprintable() or (one.isspace() and one > "\x20") or one == "\n"
+        else _spelled(one)
+        for one in text
+    )
+
+
+def _spelled(one: str) -> str:
+    return one.encode("unicode_escape").decode()
+
+
 class NasError(Exception):
     """Base of all errors that callers may meet; `fields` are plain JSON values that help to act."""
 
     def __init__(self, detail: str, **fields: Any) -> None:
+        detail = readable(detail)
         super().__init__(detail)
         self.detail = detail
         self.fields = fields

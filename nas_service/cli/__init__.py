@@ -51,7 +51,8 @@ def main() -> None:
         app(standalone_mode=True)
     except (ApiError, NasError) as error:
         fields = error.problem if isinstance(error, ApiError) else error.fields
-        print(f"nas: {in_options(str(error), fields, sys.argv)}", file=sys.stderr)
+        said = " ".join(in_options(str(error), fields, sys.argv).split("\n"))
+        print(f"nas: {said}", file=sys.stderr)
         sys.exit(1)
     except ValueError as error:
         if not type(error).__module__.startswith("pydantic"):

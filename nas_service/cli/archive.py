@@ -44,6 +44,12 @@ def packed(source: Path) -> Iterator[Path]:
     files = files_below(source, SetAside(), None)
     if not files:
         raise InvalidData(f"{source} has no files")
+    for file in files:
+        if "\\" in file.place:  # of the name, or written out for bytes that are no text
+            raise InvalidData(
+                f"{file.place}: a name with a backslash, or of bytes that are no UTF-8, is another "
+                "one in an archive; rename it, or have the server read the folder (--server-path)"
+            )
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "data.zip"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as pack:

@@ -14,7 +14,7 @@ from nas_service.cli.dataset_options import with_answers
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
 from nas_service.cli.waiting import wait_for
 from nas_service.client import Client
-from nas_service.errors import InvalidSpec
+from nas_service.errors import InvalidSpec, readable
 
 commands = typer.Typer(no_args_is_help=True, help="Data sets.")
 
@@ -189,7 +189,7 @@ def looked_at(path: Path, answers: dict[str, Any]) -> dict[str, Any]:
 
 def show_report(report: dict[str, Any]) -> None:
     """Print a report for people."""
-    print(f"layout: {report['layout']}")
+    print(readable(f"layout: {report['layout']}"))
     parts = list(report["counts"])
     if parts:
         rows = [
@@ -204,11 +204,11 @@ def show_report(report: dict[str, Any]) -> None:
             print(f"... and {len(rows) - len(shown)} more classes")
     for title, lines in (("read as", report["reading"]), ("note", report["notes"])):
         for line in lines:
-            print(f"{title}: {line}")
+            print(readable(f"{title}: {line}"))
     for one in report["set_aside"]:
         names = ", ".join(one["names"]) + (", ..." if one["n"] > len(one["names"]) else "")
-        print(f"set aside: {one['n']} ({one['reason']}): {names}")
+        print(readable(f"set aside: {one['n']} ({one['reason']}): {names}"))
     for question in report["questions"]:
-        print(f"question: {question['text']}")
+        print(readable(f"question: {question['text']}"))
         for way in question["alternatives"]:
-            print(f"  {way['option']}   {way['meaning']}")
+            print(readable(f"  {way['option']}   {way['meaning']}"))

@@ -13,7 +13,7 @@ from nas_service.cli import output
 from nas_service.cli.options import JsonOption
 from nas_service.cli.recorded import signature_of
 from nas_service.cli.runtimes import runtimes_for
-from nas_service.errors import InvalidData, InvalidSpec
+from nas_service.errors import InvalidData, InvalidSpec, readable
 from nas_service.recorded.signature import Signature
 
 
@@ -33,9 +33,9 @@ def inspect(
         print(f"{model.name}: {looked['form']}, {looked['size_bytes']:,} bytes")
         signature = Signature.from_dict(looked["signature"])
         for one in signature.inputs:
-            print(f"  reads {one.shown}")
+            print(readable(f"  reads {one.shown}"))
         for one in signature.outputs:
-            print(f"  gives {one.shown}")
+            print(readable(f"  gives {one.shown}"))
         print(f"{len(looked['layers'])} layers; `nas compress` takes it with --samples")
         print(f"with --dataset {looked['with_dataset']}")
     else:
@@ -69,14 +69,8 @@ def _looked_at_any(model: Path, shape: list[int] | None) -> dict[str, Any]:
     except InvalidData as error:
         if shape is not None or not model.is_file():
             raise
-        with model.open("rb") as file:
-            is_program = file.read(4) == b"PK\x03\x04"
-        try:
-            return {**signature_of(model), "with_dataset": str(error)}
-        except InvalidData:
-            if is_program:  # the first error says what is wrong with the program itself
-                raise error from None
-            raise
+        # what keeps it from being looked at so as well is what is wrong with it
+        return {**signature_of(model), "with_dataset": str(error)}
 
 
 def shape_of(text: str | None) -> list[int] | None:

@@ -41,16 +41,15 @@ def numbers(name: str, text: str | None) -> list[float] | None:
 
 def read_yaml(option: str, file: Path) -> Any:
     """What a YAML or JSON file says."""
-    import yaml  # few commands read it
+    from nas_service.yaml_text import read_yaml_text  # few commands read it
 
     field = option.lstrip("-").replace("-", "_")
     try:
-        found = yaml.safe_load(file.read_text())
+        found = read_yaml_text(file.read_text())
     except OSError as error:
         raise InvalidSpec(f"{option}: {error.strerror}: {file}", field=field) from error
-    except (yaml.YAMLError, ValueError) as error:  # no text, no YAML, or a date that is none
-        said = " ".join(str(error).split())
-        raise InvalidSpec(f"{option}: {file} is not YAML: {said}", field=field) from error
+    except ValueError as error:  # no text, no YAML, or a date that is none
+        raise InvalidSpec(f"{option}: {file} is not YAML: {error}", field=field) from error
     try:
         json.dumps(found, allow_nan=False)
     except (TypeError, ValueError) as error:  # a date, or a number that is none

@@ -14,7 +14,7 @@ from nas_service.cli.options import (
     field_of,
 )
 from nas_service.cli.waiting import show_front, why_not
-from nas_service.client import Client
+from nas_service.client import ApiError, Client
 
 
 def searches(server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
@@ -135,9 +135,14 @@ def clone(
 
 
 def cancel(search_id: str, server: ServerOption = LOCAL, as_json: JsonOption = False) -> None:
-    """Cancel a search."""
+    """Cancel a search, a compression or any other job, by its id."""
     with Client(server) as nas:
-        job = nas.cancel_search(search_id)
+        try:
+            job = nas.cancel_search(search_id)
+        except ApiError as error:
+            if error.problem.get("status") != 404:
+                raise
+            job = nas.post(f"/v1/jobs/{search_id}:cancel")
     if as_json:
         output.show_json(job)
     else:

@@ -32,21 +32,26 @@ def outputs_of(path: Path, target: Target, samples: Path, out: Path) -> FloatArr
 
 
 def answers_of(
-    path: Path, target: Target, samples: Path, out: Path, names: Sequence[str]
+    path: Path,
+    target: Target,
+    samples: Path,
+    out: Path,
+    names: Sequence[str],
+    limits: Limits = LIMITS,
 ) -> list[Named]:
     """All outputs, called by `names`, to samples recorded by names of inputs, one a run.
 
     Raises:
         StepFailed: see `outputs_of`.
     """
-    _run(path, target, samples, out)
+    _run(path, target, samples, out, limits)
     return [
         {name: answer[str(place)] for place, name in enumerate(names)}
         for answer in read_recorded(out)
     ]
 
 
-def _run(path: Path, target: Target, samples: Path, out: Path) -> None:
+def _run(path: Path, target: Target, samples: Path, out: Path, limits: Limits = LIMITS) -> None:
     request = {
         "path": str(path),
         "target": target.as_dict(),
@@ -55,7 +60,7 @@ def _run(path: Path, target: Target, samples: Path, out: Path) -> None:
     }
     command = [sys.executable, "-m", "nas_service.compilation.verify"]
     name = f"{target.runtime} {target.precision}"
-    run_limited(command, name, LIMITS, given=json.dumps(request))
+    run_limited(command, name, limits, given=json.dumps(request))
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -228,8 +229,15 @@ def _by_sensitivity(trial: _Trial, folder: Path) -> list[str]:
         trial.write(made, only=[layer], most=_RANGES_OF_ONE)
         found = _flat(made, samples)
         parts = zip(found, plain, spread, strict=True)
-        noise[layer] = max(float(((a - b) ** 2).mean()) / over for a, b, over in parts)
+        noise[layer] = max(noise_of(a, b) / over for a, b, over in parts)
     return sorted(layers, key=lambda name: -noise[name])
+
+
+def noise_of(found: np.ndarray, plain: np.ndarray) -> float:
+    """Mean square of what numbers are off; without bound where there are more or fewer of them."""
+    if found.shape != plain.shape:  # an output whose sizes follow from what is computed
+        return math.inf
+    return float(((found - plain) ** 2).mean()) if plain.size else 0.0
 
 
 def _flat(graph: Path, feeds: Sequence[Named]) -> list[np.ndarray]:

@@ -164,9 +164,13 @@ class Described:
     ) -> int | None:
         """The position of a column; a question where several may be it."""
         found = _index(table, answered, known)
+        others = [i for i in range(len(table.header)) if i != table.paths]
+        if answered is None:
+            named = [i for i in others if table.header[i].lower().replace(" ", "_") in known]
+            if len(named) > 1 and not _say_the_same(table, named):
+                found, others = None, named
         if found is not None:
             return found
-        others = [i for i in range(len(table.header)) if i != table.paths]
         if len(others) == 1:
             return others[0]
         source.questions.append(
@@ -217,6 +221,12 @@ def _table(file: File, pictures: _Pictures, answers: Answers) -> _Table | None:
     if shares[best] < _MOST_MISSING:
         return None
     return _Table(file, header, body, best, notes)
+
+
+def _say_the_same(table: _Table, columns: Sequence[int]) -> bool:
+    """Whether columns divide the rows alike, as a class's number and its name do."""
+    cells = {tuple(row[i] for i in columns if len(row) > i) for row in table.rows}
+    return all(len({one[i : i + 1] for one in cells}) == len(cells) for i in range(len(columns)))
 
 
 def _rows(file: File, notes: list[str]) -> Iterator[list[str]]:

@@ -28,6 +28,9 @@ class Accuracy(OutputMetric):
         right: list[Array] = []
         pair = self.chosen(judged)
         targets = targets_of(judged, self.name)
+        first = pair.original[0]
+        scores = not pair.whole
+        n_classes = max(2, first.shape[-1] if first.ndim else 1) if scores else None
         for told, target in zip(pair.decided(pair.found), targets, strict=True):
             if target.size != told.size:
                 raise InvalidSpec(
@@ -35,8 +38,19 @@ class Accuracy(OutputMetric):
                     f"its targets are {target.shape}",
                     field="metric",
                 )
+            self._require_classes(target, n_classes, pair.name)
             right.append(told == target.ravel())
         return float(np.concatenate(right).mean())
+
+    @staticmethod
+    def _require_classes(target: Array, n_classes: int | None, output: str) -> None:
+        """Targets are numbers of classes, and of those that scores are given for."""
+        for one in target.ravel().tolist():
+            if float(one) != int(one) or (n_classes is not None and not 0 <= one < n_classes):
+                of = "" if n_classes is None else f"; output {output} has {n_classes} classes"
+                raise InvalidSpec(
+                    f"metric accuracy: a target is {one}, which is no class{of}", field="metric"
+                )
 
 
 class Auc(OutputMetric):

@@ -134,6 +134,9 @@ def _of_file(
                 f"{file}: {TARGETS} is {told.dtype} {told.shape}; numbers (n, ...) are taken",
                 field=field,
             )
+        if told.dtype.kind == "f" and not np.isfinite(told).all():
+            at = ", ".join(map(str, np.argwhere(~np.isfinite(told))[0]))
+            raise InvalidData(f"{file}: {TARGETS}[{at}] is not finite", field=field)
         right = list(told)
         if len(right) != n:
             raise InvalidData(f"{file}: {TARGETS} are {len(right)} of {n} samples", field=field)

@@ -208,6 +208,8 @@ def _verified(bundle: Path) -> subprocess.CompletedProcess[str]:
         (("--samples", "{f}/beyond.npz"), "does not run on the samples"),
         (("--samples", "{f}/few.npz"), "need 8 at least"),
         (("--samples", "{f}/short.npz", "--test", "{f}/one.npz"), "4 at least tell what varies"),
+        (("--samples", "{f}/short.npz", "--test", "{f}/same.npz"), "all 12 samples are the same"),
+        (("--samples", "{f}/same.npz"), "all 12 samples are the same"),
         (("--samples", "{f}/short.npz", "--dataset", "x"), "one of --dataset and --samples"),
         ((), "one of --dataset and --samples"),
     ],
@@ -217,7 +219,10 @@ def test_what_does_not_fit_is_one_line_that_says_what(
 ) -> None:
     state, gain = np.zeros((9, HIDDEN)), np.array(1.0)
     np.savez(folder / "strange.npz", words=np.ones((9, 4), np.int64), gain=gain, weather=state)
-    np.savez(folder / "beyond.npz", words=np.full((9, 4), 1000), state=state, gain=gain)
+    beyond = np.arange(1000, 1036).reshape(9, 4)
+    np.savez(folder / "beyond.npz", words=beyond, state=state, gain=gain)
+    same = {"words": np.ones((12, 4), np.int64), "state": np.zeros((12, HIDDEN)), "gain": gain}
+    np.savez(folder / "same.npz", **same)
     np.savez(folder / "few.npz", words=np.ones((7, 4), np.int64), state=state[:7], gain=gain)
     sentences(folder / "one.npz", 1, 9, seed=4)
     given = [one.format(f=folder) for one in arguments]

@@ -67,3 +67,11 @@ def test_a_picture_whose_disk_does_not_answer_is_not_set_aside_as_corrupt(
     (tmp_path / "class1" / "7.png").write_bytes(b"\x89PNG no more")
     with pytest.raises(InvalidData, match="class 'class1' has 5 images"):
         ingest.ingest(tmp_path)
+
+
+def test_what_an_error_says_can_be_printed_and_read() -> None:
+    named = InvalidData("a folder \x1b[31mred\x07 \udcff \u65e5\u3000\u672c\nand a line")
+    assert str(named) == r"a folder \x1b[31mred\x07 \udcff " + "\u65e5\u3000\u672c\nand a line"
+    long = InvalidData("x" * 1_000_000)
+    assert len(long.detail) < 5000
+    assert long.detail.endswith("... (1,000,000 characters)")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
+from nas_service import cli
 from nas_service.cli.inspect_model import looked_at
 from nas_service.errors import InvalidData
 from nas_service.networks.export import export, export_program
@@ -34,3 +38,15 @@ def test_a_file_that_is_not_there_or_no_model_is_one_line(tmp_path: Path) -> Non
     with pytest.raises(InvalidData, match="the model is not taken") as error:
         looked_at(tmp_path / "x.onnx")
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_what_is_wrong_with_a_program_is_said_and_not_that_it_is_no_classifier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = nn.Sequential(nn.Linear(8, 4), nn.Dropout(0.5)).train()
+    torch.export.save(torch.export.export(network, (torch.zeros(1, 8),)), tmp_path / "t.pt2")
+    monkeypatch.setattr(sys, "argv", ["nas", "inspect", str(tmp_path / "t.pt2")])
+    with pytest.raises(SystemExit):
+        cli.main()
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "it is in training mode" in line

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
+from onnx import numpy_helper
 from onnx.helper import tensor_dtype_to_np_dtype
 
 from lookup_tables.quantized import LAYERS, name_nodes
@@ -24,6 +27,7 @@ def inspect_graph(path: Path, normalised: Path) -> dict[str, Any]:
     model, operators = load_graph(path)
     model, notes = made_ready(model)
     signature = _signature(model)
+    _require_numbers(model)
     name_nodes(model)  # what stays in float is told by name
     del model.graph.value_info[:]  # runtimes infer them anew
     try:
@@ -45,12 +49,23 @@ def inspect_graph(path: Path, normalised: Path) -> dict[str, Any]:
     }
 
 
+def _require_numbers(model: Any) -> None:
+    """Refuse weights that are no numbers; infinities may mask something out."""
+    for one in model.graph.initializer:
+        is_float = tensor_dtype_to_np_dtype(one.data_type).kind == "f"
+        if is_float and np.isnan(numpy_helper.to_array(one)).any():
+            raise bad(f"its weight {one.name} has values that are no numbers")
+
+
 def _signature(model: Any) -> Signature:
     weights = {one.name for one in model.graph.initializer}
     inputs = tuple(_tensor(one) for one in model.graph.input if one.name not in weights)
     outputs = tuple(_tensor(one) for one in model.graph.output)
     if not inputs or not outputs:
         raise bad(f"it has {len(inputs)} inputs and {len(outputs)} outputs")
+    for name, n in Counter(one.name for one in outputs).items():
+        if n > 1:
+            raise bad(f"its output {name} is there {n} times; give each a name of its own")
     if any(one.name == TARGETS for one in inputs):
         raise bad(f"its input {TARGETS!r} is named as what is right of the samples; rename it")
     return Signature(inputs, outputs)

@@ -60,6 +60,9 @@ def _names(program: Any) -> list[str]:
     arguments, keywords = program.example_inputs
     if not all(isinstance(one, torch.Tensor) for one in arguments):
         raise bad("its inputs are not all tensors")
+    for name, one in zip(program.graph_signature.user_inputs, arguments, strict=False):
+        if one.dtype.is_complex:
+            raise bad(f"its input {name} is complex; numbers, whole or not, are taken")
     if keywords:
         raise bad(f"it takes {', '.join(keywords)} by keyword: export it with arguments by place")
     with torch.no_grad():

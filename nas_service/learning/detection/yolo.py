@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import yaml
 
 from nas_service.datasets.names import HELD_OUT, TEST, names_apart
 from nas_service.datasets.pairing import IMAGE_ENDINGS, IMAGE_FOLDERS, Key, by_name, part_above
@@ -27,6 +26,7 @@ from nas_service.learning.detection.scenes import (
     pixels_of,
     require_number,
 )
+from nas_service.yaml_text import read_yaml_text
 
 WITHOUT_PICTURE = "boxes without a picture"
 _MOST_ALONE = 0.2
@@ -164,8 +164,8 @@ def _names(files: Sequence[File]) -> tuple[str, ...]:
 
 def _yaml(file: File) -> Any:
     try:
-        return yaml.safe_load(_text(file))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return read_yaml_text(_text(file))
+    except ValueError as error:
         raise InvalidData(f"{file.place} is no YAML: {error}") from error
 
 

@@ -30,6 +30,8 @@ _USUAL_SIDE = 96
 _MOST_BYTES = 1024**3
 """Of all logits together, in single precision: masks are kept smaller where these do not fit."""
 _STEP = 8
+_MUCH, _LITTLE = 0.1, 0.2
+"""So large a share of pixels are no edges; so few beside them are."""
 _MOST_CLASSES = 64
 _RARE = 0.01
 
@@ -160,6 +162,8 @@ def _classes(found: Pairs) -> tuple[tuple[str, ...], IntArray, tuple[str, ...]]:
         first = dict.fromkeys(values.tolist(), one.place) | first
     two = set(seen) == {0, IGNORED} and (found.names is None or len(found.names) == 2)
     used = sorted(set(seen) if two else set(seen) - {IGNORED})
+    if found.names is None and not two:
+        _require_no_smoothed_edges(seen, first)
     if found.names is not None and not two:
         beyond = [value for value in used if value >= len(found.names)]
         if beyond:
@@ -182,6 +186,19 @@ def _classes(found: Pairs) -> tuple[tuple[str, ...], IntArray, tuple[str, ...]]:
         share = seen[IGNORED] / sum(seen.values())
         reading.append(f"pixels of {IGNORED} ({share:.1%}) are not asked about")
     return names, np.array(used, dtype=np.int64), tuple(reading)
+
+
+def _require_no_smoothed_edges(seen: Mapping[int, int], first: Mapping[int, str]) -> None:
+    """Refuse masks of black and white in which a few pixels are grey: none of them is a class."""
+    grey = sorted(set(seen) - {0, IGNORED})
+    total = sum(seen.values())
+    white, between = seen.get(IGNORED, 0), sum(seen[one] for one in grey)
+    numbered = grey == list(range(1, len(grey) + 1))  # as classes are
+    if grey and not numbered and white > _MUCH * total and between < _LITTLE * white:
+        raise InvalidData(
+            f"{first[grey[0]]}: its mask has {grey[0]} beside 0 and {IGNORED}, as smoothed edges "
+            "do; make every pixel one or the other, or name the classes in classes.txt"
+        )
 
 
 def _numbered(mask: Mask, used: IntArray) -> Mask:

@@ -50,7 +50,10 @@ def read_arrays(path: Path) -> Windows:
     part = np.full(len(inputs), DRAWN, dtype=np.int64)
     if "split" in found:
         part = _parts(found["split"], len(inputs))
-    names = tuple(str(one) for one in found.get("channel_names", ()))
+    named = found.get("channel_names", np.empty(0, dtype=str))
+    if named.ndim != 1:
+        raise InvalidData(f"channel_names is {named.shape}; (channels,) is needed")
+    names = tuple(str(one) for one in named)
     if names and len(names) != inputs.shape[1]:
         raise InvalidData(f"channel_names has {len(names)} names for {inputs.shape[1]} channels")
     notes = [f"arrays that are not read: {', '.join(others)}"] if others else []
@@ -73,7 +76,7 @@ def read_arrays(path: Path) -> Windows:
 
 
 def _rate(value: npt.NDArray[np.generic]) -> float:
-    if value.size != 1 or value.dtype.kind not in "iuf" or not float(value.ravel()[0]) > 0:
+    if value.size != 1 or value.dtype.kind not in "iuf" or not 0 < float(value.ravel()[0]) < np.inf:
         raise InvalidData(
             f"rate_hz is {value.tolist()!r}; a number above 0 is needed", field="rate_hz"
         )
@@ -99,6 +102,9 @@ def _inputs(x: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
 def _numbered(name: str, values: npt.NDArray[np.generic], n: int) -> IntArray:
     if values.shape != (n,):
         raise InvalidData(f"{name} is {values.shape}, x has {n} windows", field=name)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        window = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise InvalidData(f"{name}[{window}] is not a number", field=name)
     numbers = np.unique(values, return_inverse=True)[1]
     return np.asarray(numbers.ravel(), dtype=np.int64)
 

@@ -26,6 +26,8 @@ _LEAST_DRAWN = 5
 _QUANTILES = 5
 """Numbers are drawn into parts as classes of so many equal shares."""
 _UNEVEN = 10.0
+_LARGEST_CLASS = 2.0**53
+"""Beyond it floats are no longer whole numbers one apart."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def windows_of(
 
 
 def _numbers(labels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    if not np.issubdtype(labels.dtype, np.number):
+    if labels.dtype.kind not in "iuf":
         raise InvalidData(f"y has {labels.dtype}; regression needs numbers", field="y")
     targets = labels.astype(np.float32)
     if not np.isfinite(targets).all():
@@ -126,6 +128,8 @@ def named(labels: npt.NDArray[Any]) -> tuple[tuple[str, ...], IntArray]:
     Raises:
         InvalidData: labels are empty, between whole numbers, or all the same.
     """
+    if labels.dtype.kind not in "iufbSU":
+        raise InvalidData(f"y has {labels.dtype}; classes are numbers or texts", field="y")
     if np.issubdtype(labels.dtype, np.floating):
         empty = ~np.isfinite(labels)
         if empty.any():
@@ -136,6 +140,9 @@ def named(labels: npt.NDArray[Any]) -> tuple[tuple[str, ...], IntArray]:
             )
         if not (labels == np.round(labels)).all():
             raise InvalidData("y has numbers between whole ones: is it regression?", field="y")
+        if (far := np.flatnonzero(np.abs(labels) > _LARGEST_CLASS)).size:
+            window = int(far[0])
+            raise InvalidData(f"y[{window}] is {labels[window]:g}: no class's number", field="y")
         labels = labels.astype(np.int64)
     if labels.dtype.kind == "S":
         try:
@@ -143,6 +150,9 @@ def named(labels: npt.NDArray[Any]) -> tuple[tuple[str, ...], IntArray]:
         except UnicodeDecodeError as error:
             raise InvalidData(f"y has text that is not UTF-8: {error}", field="y") from error
     names, codes = np.unique(labels, return_inverse=True)
+    if labels.dtype.kind == "U" and not all(one.strip() for one in names.tolist()):
+        window = int(np.flatnonzero(np.char.strip(labels) == "")[0])
+        raise InvalidData(f"y[{window}] is empty: no class's name", field="y")
     if len(names) < 2:
         raise InvalidData(f"every window is {str(names[0])!r}: two classes are needed", field="y")
     return tuple(str(one) for one in names), codes.ravel().astype(np.int64)

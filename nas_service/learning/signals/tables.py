@@ -6,6 +6,7 @@ are cut from stretches without a gap, and one whose label changes is set aside.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ _GAP = 1.5
 _UNEVEN, _SHARE = 0.2, 0.05
 """Steps this far off the usual one, in more than this share of rows, are another rate."""
 _RATES_APART = 0.05
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
+_MOSTLY = 0.5
+"""A column of text of which so many cells read as numbers is one of numbers."""
 _EMPTY_IS_NULL = csv.ConvertOptions(strings_can_be_null=True)
 
 
@@ -92,9 +96,11 @@ def read_tables(
         for window, label in _windows(one, answers.window, hop, aside, numbers=numbers)
     ]
     if not cut:
+        longest = max(len(one.values) for one in recordings)
+        why = "; ".join(f"{n} {reason}" for reason, n in aside.most_common())
         raise InvalidData(
-            f"no window of {answers.window} steps fits: the longest recording has "
-            f"{max(len(one.values) for one in recordings)} steps"
+            f"no window of {answers.window} steps fits: the longest recording has {longest} steps"
+            + (f"; {why}" if why else "")
         )
     owners = np.array([number for number, _, _ in cut], dtype=np.int64)
     numbers_of = {name: n for n, name in enumerate(dict.fromkeys(r.group for r in recordings))}
@@ -106,7 +112,7 @@ def read_tables(
         np.array([recordings[number].part for number in owners], dtype=np.int64),
         layout="table" if source.is_file() else "recordings",
         channel_names=names,
-        rate_hz=round(1.0 / float(np.median(steps_s)), 6) if steps_s else None,
+        rate_hz=_rate_hz(steps_s),
         reading=[
             f"windows of {answers.window} steps, one every {hop}",
             f"channels: {', '.join(names)}",
@@ -155,6 +161,9 @@ def _table(path: Path) -> pa.Table:
         raise InvalidData(f"{path.name} cannot be read: {error}") from error
     if found.num_rows == 0:
         raise InvalidData(f"{path.name} has no rows")
+    for name, n in Counter(found.column_names).items():
+        if n > 1:
+            raise InvalidData(f"{path.name} has {n} columns {name!r}: give each a name of its own")
     return found
 
 
@@ -180,15 +189,40 @@ def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
     groups = [one for one in _known(GROUP_NAMES, there) if one != label]
     group = _named("group_column", answers.group_column, groups, there, name)
     others = [one for one in there if one not in {label, time, group}]
-    signals = tuple(
-        one
-        for one in others
-        if pa.types.is_integer(table[one].type) or pa.types.is_floating(table[one].type)
-    )
+    if pa.types.is_nested(table[label].type):
+        raise InvalidData(
+            f"{name}: column {label!r} is {table[label].type}; a label is a number or a text",
+            field="label_column",
+        )
+    signals = tuple(one for one in others if _is_number(table[one].type))
+    for one in others:
+        if one not in signals:
+            _require_no_numbers(table[one], one, name)
     if not signals:
         raise InvalidData(f"{name} has no column of numbers beside time, label and group")
     unread = tuple(one for one in others if one not in signals)
     return _Columns(signals, label, time, group, unread)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
+
+
+def _require_no_numbers(column: pa.ChunkedArray, name: str, file: str) -> None:
+    """Refuse a column of text that is meant to be one of numbers: most of it reads as such."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return
+    cells = column.to_pylist()
+    is_one = [one is not None and _NUMBER.fullmatch(one.strip()) is not None for one in cells]
+    if not any(is_one) or sum(is_one) < _MOSTLY * len(cells):
+        return
+    first = is_one.index(False) if not all(is_one) else is_one.index(True)
+    raise InvalidData(
+        f"{file}, row {first + 1}, column {name!r} is {cells[first]!r}; other rows have numbers: "
+        "write all of them as 1234.5, or leave the column out"
+    )
 
 
 def _labels_in(there: Sequence[str]) -> list[str]:
@@ -229,8 +263,8 @@ def _recordings(
     table: pa.Table, columns: _Columns, name: str, part: int, *, numbers: bool
 ) -> Iterator[Recording]:
     """A file's recordings, in the order in which their groups begin."""
-    _require_full(table, (columns.label, columns.group, *columns.signals), name)
-    values = np.column_stack([table[one].to_numpy() for one in columns.signals])
+    _require_full(table, (columns.label, columns.group, columns.time, *columns.signals), name)
+    values = np.column_stack([_floats(table[one]) for one in columns.signals])
     values = values.astype(np.float32)
     wrong = ~np.isfinite(values)
     if wrong.any():
@@ -260,6 +294,12 @@ def _recordings(
         )
 
 
+def _floats(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    return np.asarray(column.to_numpy())
+
+
 def _require_full(table: pa.Table, names: Sequence[str | None], file: str) -> None:
     for name in names:
         if name is None or table[name].null_count == 0:
@@ -274,14 +314,31 @@ def _require_full(table: pa.Table, names: Sequence[str | None], file: str) -> No
 def _seconds(column: pa.ChunkedArray, file: str, name: str) -> npt.NDArray[np.float64]:
     """A time column in seconds."""
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        nanoseconds = column.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy()
+        try:
+            nanoseconds = column.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy()
+        except pa.ArrowInvalid as error:
+            raise InvalidData(
+                f"{file}: column {name!r} has a time beyond the years 1678 to 2262",
+                field="time_column",
+            ) from error
         return np.asarray(nanoseconds, dtype=np.float64) / 1e9
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return np.asarray(column.to_numpy(), dtype=np.float64)
+    if _is_number(column.type):
+        seconds = np.asarray(_floats(column), dtype=np.float64)
+        if (wrong := np.flatnonzero(~np.isfinite(seconds))).size:
+            raise InvalidData(
+                f"{file}, row {int(wrong[0]) + 1}, column {name!r} is not a number",
+                field="time_column",
+            )
+        return seconds
     raise InvalidData(
         f"{file}: column {name!r} is {column.type}; times are numbers of seconds or timestamps",
         field="time_column",
     )
+
+
+def _rate_hz(steps_s: Sequence[float]) -> float | None:
+    known = [one for one in steps_s if np.isfinite(one)]
+    return float(f"{1.0 / float(np.median(known)):.6g}") if known else None
 
 
 def _usual_step(one: Recording) -> float:

@@ -96,6 +96,7 @@ def read_document(given: Any) -> Document:
         raise wrong(f"overrides.{missed[0]}", f"no decision of that name; there are {names}")
     _require_read(decisions, places)
     _require_whole(decisions, places)
+    _require_sizes(decisions, places)
     if len(decisions) > _MOST_DECISIONS:
         raise wrong("layers", f"they have {len(decisions)} decisions, more than {_MOST_DECISIONS}")
     if not decisions:
@@ -165,6 +166,20 @@ def _require_read(decisions: Mapping[str, Any], places: Sequence[Place]) -> None
     for name in decisions:
         if name not in read:
             raise wrong(f"decisions.{name}", "no layer reads it")
+
+
+def _require_sizes(decisions: Mapping[str, tuple[Any, ...]], places: Sequence[Place]) -> None:
+    """What is rounded to a size is one before that."""
+    for place in places:
+        for value in place.sizes.values():
+            if not (value.by and value.rounded):
+                continue
+            least = min(decisions[value.by])
+            if least <= 0 or (not value.of and value.amount * least < 1):
+                raise wrong(
+                    f"decisions.{value.by}",
+                    f"{least} of {value.of or value.amount} is no size of {place.name}",
+                )
 
 
 def _require_whole(decisions: Mapping[str, tuple[Any, ...]], places: Sequence[Place]) -> None:

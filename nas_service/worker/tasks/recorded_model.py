@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from lookup_tables.target import Target
+from nas_service.compilation.process import Limits
 from nas_service.compilation.uploads.inspect import inspect_signature
 from nas_service.compilation.uploads.refusal import bad
-from nas_service.compilation.verify import answers_of
+from nas_service.compilation.verify import LIMITS, answers_of
 from nas_service.compression.base import GraphContext
 from nas_service.compression.graph_samples import RecordedSamples
 from nas_service.compression.on_uploads import require_takes
@@ -43,6 +44,8 @@ MAX_JUDGED_BYTES = 128 * 1024**2
 MAX_JUDGED_S = 240.0
 """For all answers of one part."""
 _TEST_SHARE = 0.4
+_FIRST = Limits(time_s=120.0)
+"""For the first few samples, of a model that may never end."""
 _TWICE = 4
 """Samples that a model has to answer alike when it is asked again."""
 
@@ -157,6 +160,12 @@ def _parts(given: Given, test: Given | None, job: CompressionJob) -> tuple[Given
             "of one recording may stand on both sides"
         ]
         test, given = _picked(given, np.sort(rows[:cut])), _picked(given, np.sort(rows[cut:]))
+    for field, part in (("samples", given), ("test", test)):
+        if len({_digest(one) for one in part.samples}) == 1:
+            raise InvalidData(
+                f"all {len(part)} samples are the same: nothing can be said of what varies",
+                field=field,
+            )
     if len(test) > job.max_test_images:
         notes.append(f"judged on {job.max_test_images} of {len(test)} test samples, spread evenly")
         test = _spread(test, job.max_test_images)
@@ -200,8 +209,10 @@ class _Asked:
         """
         few = _spread(given, min(_TWICE, len(given)))
         started = time.monotonic()
-        first = self._told(few)
+        first = self._told(few, _FIRST)
         each_s = (time.monotonic() - started) / len(few)
+        for number, answer in enumerate(first):
+            _require_finite(answer, number)
         for answer, again in zip(first, self._told(few), strict=True):
             for name, values in answer.items():
                 alike = values.shape == again[name].shape
@@ -219,20 +230,24 @@ class _Asked:
             given = _spread(given, most)
         answers = self._told(given)
         for number, answer in enumerate(answers):
-            for name, values in answer.items():
-                if values.dtype.kind == "f" and not np.isfinite(values).all():
-                    raise bad(f"its output {name} to sample {number} is not finite")
+            _require_finite(answer, number)
         return given, answers, notes
 
-    def _told(self, given: Given) -> list[Named]:
+    def _told(self, given: Given, limits: Limits = LIMITS) -> list[Named]:
         target = Target("this-machine", "onnxruntime", "", "fp32")
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             shown, out = Path(scratch) / "shown.npz", Path(scratch) / "told.npz"
             save_recorded(shown, given.samples)
             try:
-                return answers_of(self.graph, target, shown, out, self.names)
+                return answers_of(self.graph, target, shown, out, self.names, limits)
             except StepFailed as error:
                 raise bad(f"it does not run on the samples: {error}") from error
+
+
+def _require_finite(answer: Named, number: int) -> None:
+    for name, values in answer.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise bad(f"its output {name} to sample {number} is not finite")
 
 
 def _about_sizes(signature: Signature, samples: Sequence[Named]) -> list[str]:

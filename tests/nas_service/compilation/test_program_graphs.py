@@ -5,9 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, numpy_helper
+from onnx.helper import (
+    make_graph,
+    make_model,
+    make_node,
+    make_opsetid,
+    make_tensor_value_info,
+)
 from torch import Tensor, nn
 
 from nas_service.compilation.uploads.inspect import inspect_signature
@@ -110,13 +119,20 @@ class _Named(nn.Module):
         return x * scale
 
 
+class _Noisy(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.rand_like(x)
+
+
 @pytest.mark.parametrize(
     ("network", "example", "keywords", "said"),
     [
         (_Named(), (torch.zeros(1, 4),), {"scale": torch.ones(1)}, "takes scale by keyword"),
+        (nn.Identity(), (torch.zeros(1, 4) + 1j,), {}, "its input input is complex"),
+        (_Noisy(), (torch.zeros(1, 4),), {}, "draws random numbers"),
         (nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)), (torch.zeros(1, 4),), {}, None),
     ],
-    ids=["keyword", "taken"],
+    ids=["keyword", "complex", "random", "taken"],
 )
 def test_what_cannot_be_written_as_a_graph_is_refused(
     network: nn.Module,
@@ -138,3 +154,32 @@ def test_a_program_in_training_mode_is_refused(tmp_path: Path) -> None:
     torch.export.save(torch.export.export(network, (torch.zeros(1, 4),)), tmp_path / "t.pt2")
     with pytest.raises(InvalidData, match="it is in training mode"):
         inspect_signature(tmp_path / "t.pt2", tmp_path / "ready.onnx")
+
+
+def _graph(path: Path, outputs: list[str], weight: float) -> Path:
+    values = numpy_helper.from_array(np.full((4, 4), weight, np.float32), "w")
+    named = [make_tensor_value_info(one, TensorProto.FLOAT, [1, 4]) for one in ("x", *outputs)]
+    node = make_node("MatMul", ["x", "w"], ["y"])
+    graph = make_graph([node], "g", named[:1], named[1:], [values])
+    onnx.save(make_model(graph, opset_imports=[make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("outputs", "weight", "said"),
+    [
+        (["y", "y"], 1.0, "its output y is there 2 times"),
+        (["y"], float("nan"), "its weight w has values that are no numbers"),
+        (["y"], float("-inf"), None),
+    ],
+)
+def test_a_graph_says_each_output_once_and_has_numbers_for_weights(
+    outputs: list[str], weight: float, said: str | None, tmp_path: Path
+) -> None:
+    """Infinities mask something out, as in attention."""
+    path = _graph(tmp_path / "graph.onnx", outputs, weight)
+    if said is None:
+        assert inspect_signature(path, tmp_path / "ready.onnx")["form"] == "onnx"
+        return
+    with pytest.raises(InvalidData, match=said):
+        inspect_signature(path, tmp_path / "ready.onnx")

@@ -236,3 +236,35 @@ def test_photographs_decoded_at_a_part_of_their_size_look_the_same(tmp_path: Pat
         levels = best.reshape(32, 32, 3)
         assert levels[1:-1, 1:-1].max() <= 4
         assert levels.max() <= 8  # the square's edge runs through pixels of the smaller picture
+
+
+def _table(folder: Path, header: str, row: str) -> Path:
+    """Pictures and a table of them; `row` is filled with the picture's number modulo two."""
+    (folder / "p").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    lines = [header]
+    for number in range(36):
+        pixels = generator.integers(0, 255, (20, 20, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "p" / f"{number}.png")
+        lines.append(f"p/{number}.png," + row.format(n=number % 2, other=number % 3))
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_of_two_columns_that_divide_pictures_otherwise_none_is_chosen(tmp_path: Path) -> None:
+    found = ingest.inspect(
+        _table(tmp_path / "d", "file,label,class", "{n},{other}"), parse({}), tell=lambda *_: None
+    )
+    (question,) = found.report.as_dict()["questions"]
+    assert "which column holds the labels" in question["text"]
+    assert [one["option"] for one in question["alternatives"]] == [
+        "--label-column label",
+        "--label-column class",
+    ]
+    answered = ingest.ingest(tmp_path / "d", parse({"label_column": "class"}))
+    assert answered.classes == ("0", "1", "2")
+
+
+def test_a_class_with_its_number_and_its_name_is_one(tmp_path: Path) -> None:
+    found = ingest.ingest(_table(tmp_path / "d", "file,label,class_name", "{n},kind {n}"))
+    assert found.classes == ("0", "1")

@@ -42,6 +42,14 @@ def _arrays(path: Path, **arrays: Any) -> Path:
     return path
 
 
+def _smoothed() -> np.ndarray:
+    """Masks of black and white; one has a grey pixel, so that white would be no class."""
+    masks = np.zeros((30, 20, 24), int)
+    masks[:, 5:15] = 255
+    masks[3, 4, 7] = 128
+    return masks
+
+
 def _unasked() -> np.ndarray:
     """Masks in which nothing is asked about but in two of them."""
     masks = np.full((30, 20, 24), 255)
@@ -185,6 +193,7 @@ def test_pictures_in_two_given_parts_stay_in_the_one_that_judges(tmp_path: Path)
         ({"y": np.zeros((30, 20, 24), int)}, "every pixel is of class 0"),
         ({"y": np.arange(30 * 480).reshape(30, 20, 24)}, "are these masks, or pictures"),
         ({"classes": np.array(["a", "b"])}, "row 0: its mask has class 2, 2 are named"),
+        ({"y": _smoothed()}, "row 3: its mask has 128 beside 0 and 255, as smoothed edges do"),
         ({"split": np.array(["train"] * 29 + ["trian"])}, "'trian' in row 29"),
         ({"groups": np.arange(3)}, "groups is"),
         ({"groups": np.zeros(30)}, "1 groups: at least 5"),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 import torch
 
@@ -68,6 +71,12 @@ def _recordings(folder: Path, n: int = 10) -> Path:
         ({"split": np.array(["train"] * 19 + ["trian"])}, "'trian' in window 19"),
         ({"split": np.array(["train"] * 19 + ["test"])}, "windows are for"),
         ({"channel_names": np.array(["a"])}, "1 names for 2 channels"),
+        ({"channel_names": np.array("ab")}, r"channel_names is \(\)"),
+        ({"y": np.where(np.arange(20) % 2, 1e300, 2.0)}, r"y\[1\] is 1e\+300: no class's number"),
+        ({"y": np.arange(20) % 2 + 1j}, "y has complex128; classes are numbers or texts"),
+        ({"y": np.array(["a", " "] * 10)}, r"y\[1\] is empty"),
+        ({"groups": np.where(np.arange(20) == 3, np.nan, 1.0)}, r"groups\[3\] is not a number"),
+        ({"rate_hz": np.array(np.inf)}, "rate_hz is inf"),
     ],
 )
 def test_arrays_that_cannot_be_are_named(tmp_path: Path, arrays: Any, said: str) -> None:
@@ -123,8 +132,9 @@ def test_numbers_are_drawn_so_that_parts_are_alike(tmp_path: Path) -> None:
     assert all(abs(float(one.mean())) < 0.1 for one in parts)
     with pytest.raises(InvalidData, match="the same in every window"):
         _read(_arrays(tmp_path / "b.npz", y=np.ones(20)), numbers=True)
-    with pytest.raises(InvalidData, match="regression needs numbers"):
-        _read(_arrays(tmp_path / "c.npz", y=np.array(["a", "b"] * 10)), numbers=True)
+    for wrong in (np.array(["a", "b"] * 10), np.arange(20) + 1j):
+        with pytest.raises(InvalidData, match="regression needs numbers"):
+            _read(_arrays(tmp_path / "c.npz", y=wrong), numbers=True)
 
 
 def test_recordings_are_cut_into_windows(tmp_path: Path) -> None:
@@ -165,6 +175,70 @@ def test_a_subject_in_two_files_stays_on_one_side(tmp_path: Path) -> None:
     for group in range(5):  # two windows each of two files
         parts = found.windows.part[found.windows.groups == group]
         assert (len(parts), len(set(parts.tolist()))) == (4, 1)
+
+
+def test_a_time_that_is_lacking_anywhere_is_named(tmp_path: Path) -> None:
+    """One empty cell would make the usual step no number, and every check of time pass."""
+    rows: list[tuple[Any, ...]] = list(_walk(100))
+    rows[5] = (None, *rows[5][1:])
+    path = _csv(tmp_path / "gap.csv", rows)
+    with pytest.raises(InvalidData, match=r"gap\.csv: column 'time' is empty in 1 of 100 rows"):
+        _read(path, window=20)
+    seconds = pa.array([one if n != 7 else np.nan for n, (one, _, _) in enumerate(_walk(100))])
+    table = pa.table({"time": seconds, "ax": np.ones(100), "label": ["a", "b"] * 50})
+    parquet.write_table(table, tmp_path / "nan.parquet")
+    with pytest.raises(InvalidData, match=r"nan\.parquet, row 8, column 'time' is not a number"):
+        _read(tmp_path / "nan.parquet", window=20)
+
+
+def _column(path: Path, name: str, values: Any) -> Path:
+    """A table in which one column is of these values."""
+    columns = {
+        "ax": np.sin(np.arange(100.0)),
+        "label": ["a" if n // 10 % 2 else "b" for n in range(100)],
+        "subject": [n // 10 for n in range(100)],
+    }
+    parquet.write_table(pa.table({**columns, name: values}), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("label", [[1], [1, 2]] * 50, "column 'label' is list"),
+        ("label", [{"a": 1}, {"a": 2}] * 50, "column 'label' is struct"),
+        ("time", pa.array([253402300799000000] * 100, pa.timestamp("us")), "beyond the years"),
+        ("az", ["0,5"] * 100, "row 1, column 'az' is '0,5'; other rows have numbers"),
+        ("az", ["1.5"] * 30 + ["err"] + ["2"] * 69, "row 31, column 'az' is 'err'"),
+    ],
+)
+def test_a_column_that_cannot_be_is_named(
+    tmp_path: Path, name: str, values: Any, said: str
+) -> None:
+    with pytest.raises(InvalidData, match=said):
+        _read(_column(tmp_path / "a.parquet", name, values), window=8, hop=2)
+
+
+def test_decimals_are_numbers_and_words_are_not(tmp_path: Path) -> None:
+    exact = pa.array([Decimal(n) / 4 for n in range(100)], pa.decimal128(10, 2))
+    found = _read(_column(tmp_path / "a.parquet", "az", exact), window=8, hop=2)
+    assert found.windows.channel_names == ("ax", "az")
+    words = ["left", "right", "3", None] * 25
+    found = _read(_column(tmp_path / "b.parquet", "foot", words), window=8, hop=2)
+    assert found.windows.channel_names == ("ax",)
+    assert "columns that are not read: foot" in " ".join(found.report["notes"])
+
+
+def test_of_two_columns_of_a_name_none_is_chosen(tmp_path: Path) -> None:
+    path = _csv(tmp_path / "a.csv", [(0, 1, 2, "a")] * 40, head="time,ax,ax,label")
+    with pytest.raises(InvalidData, match=r"a\.csv has 2 columns 'ax'"):
+        _read(path, window=8)
+
+
+def test_labels_that_never_last_for_a_window_are_told_of(tmp_path: Path) -> None:
+    rows = [(n / 50, 1.0, ("walk", "walk ")[n % 2]) for n in range(100)]
+    with pytest.raises(InvalidData, match=r"no window of 20 .* 5 windows in which"):
+        _read(_csv(tmp_path / "a.csv", rows), window=20)
 
 
 def test_columns_that_may_both_be_meant_are_asked_about(tmp_path: Path) -> None:

@@ -203,6 +203,16 @@ def test_accuracy_of_one_number_and_of_labels() -> None:
     assert _value("accuracy", labels, labels, right) == 0.75
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [(4, "4, which is no class; output y has 4 classes"), (0.5, "0.5"), (-1, "-1")],
+)
+def test_a_target_that_is_no_class_is_named(target: float, said: str) -> None:
+    answers = [_one_hot(1)]
+    with pytest.raises(InvalidSpec, match=f"a target is {said}"):
+        _value("accuracy", answers, answers, [np.array([[target]])])
+
+
 def test_cosine_and_same_decision_by_hand() -> None:
     original = [np.array([1.0, 0.0]), np.array([0.0, 2.0])]
     found = [np.array([3.0, 0.0]), np.array([2.0, 0.0])]

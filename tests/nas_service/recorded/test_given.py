@@ -102,6 +102,12 @@ def test_files_with_and_without_what_is_right_do_not_go_together(tmp_path: Path)
         read_given(paths, SPEECH, "test")
 
 
+def test_what_is_right_is_a_number(tmp_path: Path) -> None:
+    path = _file(tmp_path, **GOOD, targets=np.array([0.0, 1.0, np.nan, 1.0]))
+    with pytest.raises(InvalidData, match=r"samples.npz: targets\[2\] is not finite"):
+        read_given([path], SPEECH, "test")
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"no archive"])
 def test_what_is_no_archive_of_arrays_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "broken.npz"

@@ -300,3 +300,10 @@ def test_a_described_space_ends_in_masks_or_boxes(
 def test_a_head_for_something_else_is_refused(head: str, sample: Any, said: str) -> None:
     with pytest.raises(InvalidSpec, match=said):
         _with_head(head, sample)
+
+
+@pytest.mark.parametrize("width", ["0.0", "-0.5", "1.0e-300"])
+def test_a_share_of_nothing_is_no_size(width: str) -> None:
+    text = SIGNALS.replace("width: [0.25,", f"width: [{width},")
+    with pytest.raises(InvalidSpec, match=r"decisions.width: .* of 32 is no size of stem"):
+        read_document(yaml.safe_load(text))

@@ -1,0 +1,37 @@
+"""YAML of others: what it does not mean, and what would not end, is refused by its line."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from nas_service.yaml_text import MAX_DEPTH, read_yaml_text
+
+BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"a{n + 1}: &a{n + 1} [{','.join([f'*a{n}'] * 10)}]\n" for n in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB, "line 5: with its aliases it is more than 100,000 values"),
+        ("a: 1\nb:\n  c: 2\n  c: 3\n", "line 4: 'c' is there twice"),
+        ("a: " + "[" * 5000 + "]" * 5000, f"nested deeper than {MAX_DEPTH} levels"),
+        ("a: &a [1, *a]", "line 1: an alias is part of what it names"),
+        ("names: [a, b", "expected ',' or ']'"),
+    ],
+)
+def test_what_is_not_meant_is_refused_by_its_line(text: str, said: str) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011  # its text is looked at
+        read_yaml_text(text)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a: 1", "- 1\n- '1'\n", "one: &o {x: 1}\ntwo: {<<: *o, y: 2}\n", "1: a\n'1': b\n"],
+)
+def test_the_rest_means_what_it_meant(text: str) -> None:
+    assert read_yaml_text(text) == yaml.safe_load(text)
