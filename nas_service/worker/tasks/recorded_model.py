@@ -144,12 +144,14 @@ def _parts(given: Given, test: Given | None, job: CompressionJob) -> tuple[Given
             f"there are {len(given)} samples; ranges of activations need {MIN_SAMPLES} at least",
             field="samples",
         )
+    _require_varied(given, "samples")
     if test is not None:
         if len(test) < MIN_TEST:
             raise InvalidData(
                 f"there are {len(test)} test samples; {MIN_TEST} at least tell what varies",
                 field="test",
             )
+        _require_varied(test, "test")
         both = {_digest(one) for one in given.samples} & {_digest(one) for one in test.samples}
         notes = [f"{len(both)} test samples are among the samples, too"] if both else []
     else:
@@ -160,12 +162,6 @@ def _parts(given: Given, test: Given | None, job: CompressionJob) -> tuple[Given
             "of one recording may stand on both sides"
         ]
         test, given = _picked(given, np.sort(rows[:cut])), _picked(given, np.sort(rows[cut:]))
-    for field, part in (("samples", given), ("test", test)):
-        if len({_digest(one) for one in part.samples}) == 1:
-            raise InvalidData(
-                f"all {len(part)} samples are the same: nothing can be said of what varies",
-                field=field,
-            )
     if len(test) > job.max_test_images:
         notes.append(f"judged on {job.max_test_images} of {len(test)} test samples, spread evenly")
         test = _spread(test, job.max_test_images)
@@ -173,6 +169,14 @@ def _parts(given: Given, test: Given | None, job: CompressionJob) -> tuple[Given
         notes.append(f"ranges are of {MAX_RANGES} of {len(given)} samples, spread evenly")
         given = _spread(given, MAX_RANGES)
     return given, test, notes
+
+
+def _require_varied(given: Given, field: str) -> None:
+    if len({_digest(one) for one in given.samples}) == 1:
+        raise InvalidData(
+            f"all {len(given)} samples are the same: nothing can be said of what varies",
+            field=field,
+        )
 
 
 def _digest(sample: Named) -> str:
