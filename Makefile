@@ -33,7 +33,8 @@ test: $(INSTALLED)
 test-all: export NAS_TEST_MATRIX = 1
 test-all: test
 
-# every call of a search failing in turn, many kills: hours. NAS_TEST_CALLS=100:200 tries some of the calls
+# every call of a search failing in turn, many kills: hours. NAS_TEST_CALLS=100:200 tries some of the
+# calls, NAS_TEST_KILLS=50 kills less often
 faults: export NAS_TEST_FAULTS = 1
 faults: $(INSTALLED)
 	$(BIN)/pytest -n $(WORKERS) --dist load -o timeout=0 tests/faults

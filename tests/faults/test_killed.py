@@ -14,8 +14,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import func, select
 
 from nas_service.client import Client
+from nas_service.settings import Settings
+from nas_service.storage.models.searches import EvaluationRow
+from nas_service.storage.session import Database
 from tests.postgres import cluster
 from tests.prepared import copied, prepare
 from tests.service import Service
@@ -23,10 +27,10 @@ from tests.toy_search import toy_search
 
 pytestmark = pytest.mark.slow
 LONG = bool(os.environ.get("NAS_TEST_FAULTS"))
-N_KILLS = 500 if LONG else 3
+N_KILLS = int(os.environ.get("NAS_TEST_KILLS") or (500 if LONG else 3))
 SEARCH = toy_search(
     precisions=["fp32"],
-    n_queries=20_000 if LONG else 30,
+    n_queries=max(40 * N_KILLS, 60),
     batch=8 if LONG else 2,
     max_latency_ms=5.0,
 )
@@ -34,28 +38,50 @@ _log = logging.getLogger(__name__)
 ENDED = {"succeeded", "failed", "cancelled"}
 
 
+Counted = Callable[[str], int]
+"""How many evaluations a search has."""
+
+
 @dataclass(frozen=True)
 class World:
     """Makes services that have the same data, device, tables and supernet each."""
 
-    service: Callable[[str], Service]
+    service: Callable[[str], tuple[Service, Counted]]
     folder: Path
+
+
+def _counted(settings: Settings) -> Counted:
+    database = Database(settings.url)
+
+    def n_evaluations(search: str) -> int:
+        query = select(func.count()).where(EvaluationRow.search_id == search)
+        with database.session() as session:
+            return int(session.scalar(query) or 0)
+
+    return n_evaluations
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "sqlite":
         made = request.getfixturevalue("prepared")
-        yield World(lambda name: Service(copied(made, tmp_path / name)), tmp_path)
+
+        def embedded(name: str) -> tuple[Service, Counted]:
+            folder = copied(made, tmp_path / name)
+            return Service(folder), _counted(Settings(var_dir=folder))
+
+        yield World(embedded, tmp_path)
         return
     with cluster() as url:
         prepare(tmp_path / "prepared", url)
 
-        def service(name: str) -> Service:
+        def service(name: str) -> tuple[Service, Counted]:
             with psycopg.connect(url.replace("/postgres", "/template1"), autocommit=True) as server:
                 server.execute(f'CREATE DATABASE "{name}" TEMPLATE postgres')
             folder = copied(tmp_path / "prepared", tmp_path / name)
-            return Service(folder, database_url=url.replace("/postgres", f"/{name}"))
+            own = url.replace("/postgres", f"/{name}")
+            counted = _counted(Settings(var_dir=folder, database_url=own))
+            return Service(folder, database_url=own), counted
 
         yield World(service, tmp_path)
 
@@ -68,8 +94,13 @@ def _whole(nas: Client, search: str) -> list[Any]:
     return [sorted(told), points]
 
 
-def _killed(service: Service, n_kills: int) -> list[Any]:
-    """What came of the search on a service that was killed so often meanwhile."""
+def _killed(made: tuple[Service, Counted], n_kills: int) -> list[Any]:
+    """What came of the search on a service that was killed so often meanwhile.
+
+    Half of the kills come soon after it is ready, half once there are more evaluations than at the
+    last one, so that the search goes on.
+    """
+    service, n_evaluations = made
     generator = random.Random(4)  # noqa: S311
     nas = service.client
     service.start()
@@ -80,8 +111,12 @@ def _killed(service: Service, n_kills: int) -> list[Any]:
         def ended() -> bool:
             return nas.search(search)["state"] in ENDED
 
+        n_known = 0
         for _ in range(n_kills):
-            time.sleep(generator.uniform(0.2, 4.0))
+            if generator.random() < 0.5:
+                service.wait_until(lambda: n_evaluations(search) > n_known, 300)  # noqa: B023
+            time.sleep(generator.uniform(0.0, 2.0 if n_known else 0.5))
+            n_known = n_evaluations(search)
             assert not ended(), "it ended before it was killed"
             service.kill()
             began = time.monotonic()
