@@ -17,6 +17,7 @@ NasError
 from __future__ import annotations
 
 import errno
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +28,8 @@ _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno
 
 LONGEST = 4000
 """Characters of a message; names and libraries may have millions to say."""
+_KEPT = LONGEST - 100
+"""Of a longer one, so that what is said of it is none."""
 
 
 def readable(text: str) -> str:
@@ -34,16 +37,17 @@ def readable(text: str) -> str:
 
     Lines stay lines, and spaces of whatever width spaces.
     """
-    if len(text) > LONGEST:
-        text = f"{text[:LONGEST]} ... ({len(text):,} characters)"
-    if text.isprintable():
+    n = len(text)
+    if n <= LONGEST and text.isprintable():
         return text
-    return "".join(
-        one
-        if one.isprintable() or (one.isspace() and one > "\x20") or one == "\n"
-        else _spelled(one)
-        for one in text
-    )
+    spelled = "".join(one if _is_plain(one) else _spelled(one) for one in text[:LONGEST])
+    if n <= LONGEST and len(spelled) <= LONGEST:
+        return spelled
+    return f"{spelled[:_KEPT]} ... ({n:,} characters)"
+
+
+def _is_plain(one: str) -> bool:
+    return one.isprintable() or one == "\n" or unicodedata.category(one) == "Zs"
 
 
 def _spelled(one: str) -> str:

@@ -75,3 +75,7 @@ def test_what_an_error_says_can_be_printed_and_read() -> None:
     long = InvalidData("x" * 1_000_000)
     assert len(long.detail) < 5000
     assert long.detail.endswith("... (1,000,000 characters)")
+    assert InvalidData(long.detail).detail == long.detail  # as it comes back from a process
+    bells = InvalidData("\x07" * 3999).detail
+    assert bells.endswith("... (3,999 characters)")
+    assert InvalidData(bells).detail == bells
