@@ -52,6 +52,10 @@ STORE_GROWTH = 1.02
 one: what is stored in all grows as the candidates do."""
 
 
+LEAST_FITTED = 2
+"""Evaluations that a predictor is fitted on at least; before that a search has no front."""
+
+
 def is_front_due(n: int, n_stored: int) -> bool:
     """Whether to store the front of `n` evaluations where the last one stored is of `n_stored`."""
     return n >= STORE_GROWTH * n_stored
@@ -104,12 +108,13 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
 
     def store(batch: Sequence[Evaluation], *, last: bool) -> None:
         nonlocal n_stored
-        if not (last or is_front_due(len(told), n_stored)):
+        n_known = len(known[1]) + len(told)
+        if not (last or (is_front_due(len(told), n_stored) and n_known >= LEAST_FITTED)):
             with context.database.session() as session:
                 searches.add_evaluations(session, search.id, batch)
             return
         candidates = all_candidates(problem, spec, known, told)
-        if not card or last or len(known[1]) + len(told) >= CARD_GROWTH * card["n_known"]:
+        if not card or last or n_known >= CARD_GROWTH * card["n_known"]:
             card.update(predictor_card(problem, spec, known, told))
         with context.database.session() as session:
             searches.add_evaluations(session, search.id, batch)

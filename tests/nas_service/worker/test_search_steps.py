@@ -199,6 +199,18 @@ def test_fronts_are_stored_as_often_as_they_grow_and_at_the_end(
     assert stored == [2, 6, 8]  # of 4 it is not three times as many, of 8 the search is over
 
 
+def test_a_search_that_begins_with_nothing_and_asks_for_one_at_a_time(worker: Inline) -> None:
+    """No front before there is enough to fit a predictor on, and one from then on."""
+    alone = toy_search(evaluator="standalone", sampler="random", precisions=("fp32",))
+    search_id, outcome = worker.search(alone | {"n_queries": 3, "batch": 1, "n_probes": 0})
+    assert outcome == {"state": "succeeded", "problem": None}
+    with worker.context.database.session() as session:
+        told = searches.evaluations_of(session, search_id)
+        front = searches.front_body(session, search_id, 1)
+    assert [one.batch for one in told] == [0, 1, 2]
+    assert json.loads(front)["n_evaluations"] == 2
+
+
 def test_a_search_that_ends_early_stores_its_last_front(
     worker: Inline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
