@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import psutil
@@ -150,7 +151,10 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--searches", type=int, default=N_SEARCHES)
     given = options.parse_args(arguments)
     shorter = _DAY_S / (60.0 * given.minutes)
-    with tempfile.TemporaryDirectory() as scratch, _shorter_periods(shorter):
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        patch.dict(os.environ, _shorter_periods(shorter)),
+    ):
         var_dir = Path(scratch) / "var"
         var_dir.mkdir()
         with service(var_dir) as nas:
@@ -165,29 +169,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-@contextlib.contextmanager
-def _shorter_periods(shorter: float) -> Iterator[None]:
-    """What a service does by the clock comes so many times as often."""
+def _shorter_periods(shorter: float) -> dict[str, str]:
+    """Settings with which what a service does by the clock comes so many times as often."""
     usual = Settings()
-    ours = {
+    return {
         "NAS_LEASE_S": f"{max(0.3, usual.lease_s / shorter):g}",
         "NAS_HOUSEKEEPING_EVERY_S": f"{max(1.0, usual.housekeeping_every_s / shorter):g}",
         "NAS_RATE_LIMIT": "",
     }
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager
 def _agent_that_waits(nas: Client, wait_s: float) -> Iterator[None]:
-    """One that asks for work again whenever it was told that there is none."""
+    """A device's agent that waits for work, and waits again when there is none."""
     nas.add_device("far")
     token = nas.make_token("far")["token"]
     enough = threading.Event()

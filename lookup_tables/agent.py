@@ -229,8 +229,8 @@ def _outputs(model: Any, given: Any) -> Any:
 
 def _answers(model: Any, sample: Mapping[str, Any]) -> list[Json]:
     """All outputs of one sample, in the model's order, each as it is."""
-    told = model.run({name: sample[name] for name in model.inputs})
-    return [pack_array(one) for one in told]
+    outputs = model.run({name: sample[name] for name in model.inputs})
+    return [pack_array(one) for one in outputs]
 
 
 def pack_array(values: Any) -> Json:

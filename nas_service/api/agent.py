@@ -355,8 +355,8 @@ def _wrong_with(body: FinishIn, payload: dict[str, Any]) -> str | None:
     if unknown := sorted(set(body.timings) - set(payload["models"])):
         return f"timings of {', '.join(unknown[:5])} were not asked for"
     recorded = payload.get("recorded") or []
-    told = body.answers if recorded else body.outputs
-    if lacking := sorted(set(payload["outputs_of"]) - set(told)):
+    reported = body.answers if recorded else body.outputs
+    if lacking := sorted(set(payload["outputs_of"]) - set(reported)):
         return f"outputs of {', '.join(lacking[:5])} are missing"
     for name, answers in body.answers.items():
         if len(answers) != len(recorded):

@@ -28,9 +28,7 @@ class Accuracy(OutputMetric):
         right: list[Array] = []
         pair = self.chosen(judged)
         targets = targets_of(judged, self.name)
-        first = pair.original[0]
-        scores = not pair.whole
-        n_classes = max(2, first.shape[-1] if first.ndim else 1) if scores else None
+        n_classes = None if pair.whole else max((2, *pair.original[0].shape[-1:]))
         for told, target in zip(pair.decided(pair.found), targets, strict=True):
             if target.size != told.size:
                 raise InvalidSpec(

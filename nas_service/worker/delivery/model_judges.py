@@ -15,7 +15,7 @@ from nas_service.compilation.samples import read_samples, save_samples
 from nas_service.compilation.toolchains import runs_here
 from nas_service.compilation.verify import answers_of
 from nas_service.delivery.bundle import PARITY
-from nas_service.errors import InvalidSpec
+from nas_service.errors import InvalidSpec, StepFailed
 from nas_service.jobs.params import CompressionJob
 from nas_service.learning.base import LearningTask
 from nas_service.output_metrics.by_name import output_metric
@@ -152,6 +152,12 @@ class RecordedJudge(ModelJudge):
         """See `ModelJudge.parity_there`."""
         if not built.answers_there:
             return None
+        n = min(len(answer) for answer in built.answers_there)
+        if n != len(self._names):
+            raise StepFailed(
+                f"{built.target.device} answers with {n} outputs of {len(self._names)} for "
+                f"{built.target.runtime} {precision}"
+            )
         found = [
             {name: answer[str(place)] for place, name in enumerate(self._names)}
             for answer in built.answers_there

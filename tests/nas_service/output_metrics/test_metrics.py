@@ -213,6 +213,11 @@ def test_a_target_that_is_no_class_is_named(target: float, said: str) -> None:
         _value("accuracy", answers, answers, [np.array([[target]])])
 
 
+def test_accuracy_of_an_output_without_axes() -> None:
+    answers = [np.array(0.9), np.array(0.2)]
+    assert _value("accuracy", answers, answers, [np.array(1), np.array(1)]) == 0.5
+
+
 def test_cosine_and_same_decision_by_hand() -> None:
     original = [np.array([1.0, 0.0]), np.array([0.0, 2.0])]
     found = [np.array([3.0, 0.0]), np.array([2.0, 0.0])]
