@@ -258,6 +258,6 @@ def test_samples_are_refused_where_they_do_not_belong(service: Service, folder: 
         nas.compress(model=samples, samples=[samples])
     with pytest.raises(ApiError, match="samples go with model"):
         nas.compress(winner="x", samples=[samples])
-    nas.add_device("board", kind="board")
-    with pytest.raises(ApiError, match="board"):
-        nas.compress(model=model, samples=[samples], device="board")
+    nas.add_device("without-agent", kind="board")
+    with pytest.raises(ApiError, match="has no agent to measure on it"):
+        nas.compress(model=model, samples=[samples], device="without-agent")

@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,9 @@ class World:
 
 
 def _counted(settings: Settings) -> Counted:
-    database = Database(settings.url)
-
     def n_evaluations(search: str) -> int:
         query = select(func.count()).where(EvaluationRow.search_id == search)
-        with database.session() as session:
+        with closing(Database(settings.url)) as database, database.session() as session:
             return int(session.scalar(query) or 0)
 
     return n_evaluations
