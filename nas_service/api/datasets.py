@@ -26,7 +26,7 @@ from nas_service.api.dependencies import (
 from nas_service.api.documents.datasets import DatasetOut, Report
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.schemas import Accepted, JobOut
-from nas_service.api.uploads import UNFINISHED, keep_upload, received, sent_as
+from nas_service.api.uploads import UNFINISHED, keep_upload, plain_name, received, sent_as
 from nas_service.datasets import archives
 from nas_service.datasets.answers import MAX_SIZE, MIN_SIZE, Answers, parse
 from nas_service.datasets.inspection import inspect
@@ -186,8 +186,9 @@ async def look_at_upload(
     """The same for a file that is sent; nothing of it is kept."""
     ending = _ending(query.filename)
     given = query.parsed()
+    name = plain_name(query.filename, ending)
     async with received(request, with_, ending, with_.settings.max_upload_bytes) as file:
-        return await run_in_threadpool(_looked_at, file, given)
+        return await run_in_threadpool(_looked_at, file, name, given)
 
 
 @router.post("/datasets:upload", status_code=202, openapi_extra=sent_as("application/octet-stream"))
@@ -208,7 +209,8 @@ async def upload(
         with with_.database.session() as session:
             datasets.require_free(session, query.name)
     sha256 = await keep_upload(request, with_, ending, with_.settings.max_upload_bytes)
-    source = {"sha256": sha256, "filename": f"upload{ending}", "answers": given}
+    name = plain_name(query.filename, ending)
+    source = {"sha256": sha256, "filename": name, "answers": given}
     source |= _task(query.task)
     return await run_in_threadpool(_import, with_, response, query.name, source, key)
 
@@ -261,9 +263,11 @@ def _ending(filename: str) -> str:
     )
 
 
-def _looked_at(file: Path, answered: Answers) -> Report:
+def _looked_at(file: Path, name: str, answered: Answers) -> Report:
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=UNFINISHED) as folder:
-        unpacked = archives.unpack(file, Path(folder))
+        named = Path(folder, name)
+        named.hardlink_to(file)  # what is said of it has its own name
+        unpacked = archives.unpack(named, Path(folder, "unpacked"))
         found = inspect(unpacked, answered, within=[file.parent]).report
         return Report.model_validate(found.as_dict())
 

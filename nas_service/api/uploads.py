@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import time
@@ -20,6 +21,8 @@ from nas_service.storage.blobs import require_space
 UNFINISHED = "upload-"
 """How files and folders begin that are gone when a request ends, unless the service was killed."""
 _ABANDONED_S = 86_400.0
+_LONGEST_NAME = 60
+"""Characters, each of up to four bytes: a file's name may have 255 of these."""
 
 
 def sweep(scratch: Path) -> None:
@@ -31,6 +34,12 @@ def sweep(scratch: Path) -> None:
                     shutil.rmtree(one, ignore_errors=True)
                 else:
                     one.unlink()
+
+
+def plain_name(filename: str, ending: str) -> str:
+    """What a file is called when it is read: by its own name, as far as that suits any folder."""
+    stem = filename[: -len(ending)].replace("\\", "/").rpartition("/")[2]
+    return (re.sub(r"[^\w. -]", "_", stem).strip(". ")[:_LONGEST_NAME] or "upload") + ending
 
 
 def sent_as(media_type: str) -> dict[str, Any]:

@@ -19,6 +19,8 @@ GROUP_NAMES = (
     *("group", "group_id", "patient", "patient_id", "subject", "subject_id", "session"),
     *("session_id", "video", "video_id"),
 )
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How tables begin that spreadsheet programs save as Unicode text."""
 
 
 def named_column(

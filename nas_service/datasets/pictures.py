@@ -25,11 +25,13 @@ Pixels = npt.NDArray[np.uint8]
 MAX_PIXELS = 89_000_000
 WHITE = (255, 255, 255)
 FULL_16_BITS = (0.0, 65535.0)
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture is stored: 1 is upright."""
+UPRIGHT = 1
+ON_THEIR_SIDE = (5, 6, 7, 8)
 
 _SPARE = 3
 """Times as large as stored: what the JPEG library averages is no different by then."""
-_ORIENTATION = 0x0112
-_ON_THEIR_SIDE = (5, 6, 7, 8)
 _GREY = {"1", "L", "LA", "La"}
 _DEEP = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}
 _WITH_ALPHA = {"RGBA", "RGBa", "LA", "La", "PA"}
@@ -72,9 +74,14 @@ class Header:
     channels: int
     bits: int
     alpha: bool
-    turned: bool
+    orientation: int
     frames: int
     mode: str
+
+    @property
+    def turned(self) -> bool:
+        """Whether it is stored otherwise than upright."""
+        return self.orientation != UPRIGHT
 
 
 def header(picture: Picture) -> Header:
@@ -86,11 +93,11 @@ def header(picture: Picture) -> Header:
     if isinstance(picture.content, np.ndarray):
         height, width, channels = picture.content.shape
         mode = "L" if channels == 1 else "RGB"
-        return Header(height, width, channels, 8, False, False, 1, mode)
+        return Header(height, width, channels, 8, False, UPRIGHT, 1, mode)
     with _opened(picture) as image:
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = orientation_of(image)
         width, height = image.size
-        if orientation in _ON_THEIR_SIDE:
+        if orientation in ON_THEIR_SIDE:
             width, height = height, width
         return Header(
             height=height,
@@ -98,7 +105,7 @@ def header(picture: Picture) -> Header:
             channels=_channels(image),
             bits=_bits(image),
             alpha=has_alpha(image),
-            turned=orientation in range(2, 9),
+            orientation=orientation,
             frames=getattr(image, "n_frames", 1) if image.format in _SEVERAL_FRAMES else 1,
             mode=image.mode,
         )
@@ -119,6 +126,12 @@ def pixels(picture: Picture, reading: Reading) -> Pixels:
         upright = ImageOps.exif_transpose(image)
         pixels = np.asarray(_in_8_bits(upright, reading))
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def orientation_of(image: Image.Image) -> int:
+    """How the picture is stored; one whose tag says what there is not is upright."""
+    told = image.getexif().get(ORIENTATION, UPRIGHT)
+    return told if told in range(1, 9) else UPRIGHT
 
 
 def scale_of(picture: Picture) -> tuple[float, float] | None:

@@ -14,6 +14,7 @@ from nas_service.datasets.columns import (
     IMAGE_NAMES,
     LABEL_NAMES,
     SPLIT_NAMES,
+    UTF_16,
     named_column,
     part_answered,
 )
@@ -232,7 +233,7 @@ def _say_the_same(table: _Table, columns: Sequence[int]) -> bool:
 def _rows(file: File, notes: list[str]) -> Iterator[list[str]]:
     raw = file.path.read_bytes()
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-16" if raw[:2] in UTF_16 else "utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
         notes.append(f"{file.place} is not UTF-8; it was read as Latin-1")

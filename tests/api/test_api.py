@@ -19,6 +19,7 @@ from lookup_tables.calibrate import Calibration
 from lookup_tables.table import LookupTable
 from nas_service.api import tables
 from nas_service.api.app import create_app
+from nas_service.api.uploads import plain_name
 from nas_service.cli.databases import prepare
 from nas_service.compilation.process import Limits
 from nas_service.dashboard.pages import mount
@@ -269,6 +270,32 @@ def test_an_upload_on_a_full_disk_is_unavailable(tmp_path: Path) -> None:
         assert "disk full" in _problem(response, 503)["detail"]
         assert response.headers["Retry-After"]
         assert api.get("/v1/datasets").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "ending", "name"),
+    [
+        ("digits.npz", ".npz", "digits.npz"),
+        ("C:\\data\\day 1.CSV", ".csv", "day 1.csv"),
+        ("../../etc/x.tar.gz", ".tar.gz", "x.tar.gz"),
+        ("..npz", ".npz", "upload.npz"),
+        ("a\x00\nb?.zip", ".zip", "a__b_.zip"),
+        ("\N{SNOWMAN}" * 300 + ".zip", ".zip", "_" * 60 + ".zip"),
+    ],
+)
+def test_a_file_that_was_sent_keeps_its_name_where_that_suits_any_folder(
+    sent: str, ending: str, name: str
+) -> None:
+    assert plain_name(sent, ending) == name
+
+
+def test_what_is_wrong_with_a_file_that_was_sent_is_said_under_its_own_name(
+    api: TestClient, settings: Settings
+) -> None:
+    query = {"filename": "my data.npz"}
+    response = api.post("/v1/datasets:inspect-upload", params=query, content=b"no archive")
+    assert _problem(response, 422)["detail"].startswith("my data.npz: not a readable .npz")
+    assert not [p for p in settings.var_dir.rglob("*") if p.is_file() and "sqlite" not in p.name]
 
 
 def test_a_file_of_another_kind_is_refused(api: TestClient) -> None:

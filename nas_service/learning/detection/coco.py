@@ -192,6 +192,7 @@ def _scene(
         np.array(boxes, dtype=np.float64).reshape(-1, 4),
         np.array(classes, dtype=np.int64),
         part,
+        turned=told.turned,
     )
 
 

@@ -22,7 +22,7 @@ from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
 from nas_service.learning.detection.arrays import read_arrays
 from nas_service.learning.detection.coco import annotation_files, read_coco
-from nas_service.learning.detection.notes import notes_on
+from nas_service.learning.detection.notes import notes_on, turned_notes
 from nas_service.learning.detection.scenes import Scene, Scenes
 from nas_service.learning.detection.shape import MIN_SIDE, BoxedImageShape
 from nas_service.learning.detection.yolo import label_files, read_yolo
@@ -131,7 +131,8 @@ def read(
     _require_usable(boxes, split, BoxedImageShape(side, channels, len(classes)))
     chosen = set(used.tolist())
     unused = [name for number, name in enumerate(found.names) if number not in chosen]
-    notes = [*found.notes, *made.notes, *notes_on(images, boxes, split, classes, unused)]
+    notes = [*found.notes, *turned_notes(found.scenes), *made.notes]
+    notes += notes_on(images, boxes, split, classes, unused)
     report = Report(
         found.layout,
         classes,

@@ -9,11 +9,23 @@ import numpy.typing as npt
 
 from nas_service.datasets.names import PARTS
 from nas_service.datasets.pictures import Pixels
+from nas_service.learning.detection.scenes import Scene
 
 _FEW = 20
 _SMALL = 4.0
 _CROWDED = 60
 _SHOWN = 10
+
+
+def turned_notes(scenes: Sequence[Scene]) -> list[str]:
+    """Where pictures are stored turned: on what their boxes are taken to be drawn."""
+    n = sum(one.turned for one in scenes)
+    if not n:
+        return []
+    return [
+        f"pictures turned upright as their EXIF orientation says: {n}; their boxes are taken to "
+        "be drawn on the upright pictures"
+    ]
 
 
 def notes_on(

@@ -36,6 +36,8 @@ class Scene:
     classes: Ints
     part: str | None = None
     group: str | None = None
+    turned: bool = False
+    """Whether it is stored otherwise than upright, as it is read."""
 
 
 @dataclass(frozen=True)

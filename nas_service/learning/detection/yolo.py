@@ -119,6 +119,7 @@ def _scene(image: File, labels: File | None, aside: SetAside) -> Scene:
         np.array(boxes, dtype=np.float64).reshape(-1, 4),
         np.array(classes, dtype=np.int64),
         TEST if part == HELD_OUT else part,
+        turned=told.turned,
     )
 
 

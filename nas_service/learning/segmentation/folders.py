@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,11 +14,28 @@ from PIL import Image, UnidentifiedImageError
 
 from nas_service.datasets.names import HELD_OUT, TEST, names_apart
 from nas_service.datasets.pairing import IMAGE_ENDINGS, IMAGE_FOLDERS, by_name, part_above
-from nas_service.datasets.pictures import MAX_PIXELS, Picture, Reading, header, pixels
+from nas_service.datasets.pictures import (
+    MAX_PIXELS,
+    ON_THEIR_SIDE,
+    UPRIGHT,
+    Header,
+    Picture,
+    Reading,
+    header,
+    orientation_of,
+    pixels,
+)
 from nas_service.datasets.report import SetAside
 from nas_service.datasets.walking import File, files_below
 from nas_service.errors import InvalidData
 from nas_service.learning.segmentation.pairs import MAX_NUMBER, Mask, Pair, Pairs
+from nas_service.learning.segmentation.palettes import (
+    Colours,
+    Palette,
+    colours_of,
+    require_one_meaning,
+)
+from nas_service.learning.segmentation.turned import Turned, drawn_as_stored, upright
 
 _MASKS = {
     *("masks", "mask", "labels", "label", "annotations", "annotation", "segmentation"),
@@ -57,37 +75,74 @@ def read_folder(folder: Path, within: Sequence[Path]) -> Pairs:
             f"{len(alone)} of {len(images)} pictures have no mask, the first is "
             f"{images[alone[0]].place}"
         )
-    both = sorted(set(images) & set(masks))
-    pairs = [_pair(images[key], masks[key]) for key in both]
-    return Pairs(pairs, _names(folder), "folders", (), aside)
+    both = [_both(images[key], masks[key]) for key in sorted(set(images) & set(masks))]
+    turned = [one.turned for one in both if one.turned is not None]
+    as_stored = drawn_as_stored(turned)
+    require_one_meaning([Palette(one.mask.place, one.colours, one.read_mask) for one in both])
+    pairs = [_pair(one, one.image.place in as_stored) for one in both]
+    return Pairs(pairs, _names(folder), "folders", _notes(turned, as_stored), aside)
 
 
-def _pair(image: File, mask: File) -> Pair:
-    picture = Picture(image.place, "", image.path)
-    told = header(picture)
+@dataclass(frozen=True)
+class _Both:
+    """A picture and its mask, with what their headers say."""
+
+    image: File
+    mask: File
+    header: Header
+    size: tuple[int, int]
+    """The mask's height and width, upright where it has a tag of its own."""
+    colours: Colours
+    turned: Turned | None
+    """Where the picture is stored turned and the mask does not say so."""
+
+    def read_mask(self) -> Mask:
+        """The mask's numbers as they are stored."""
+        return _mask(self.mask)
+
+
+def _both(image: File, mask: File) -> _Both:
+    told = header(Picture(image.place, "", image.path))
     if told.bits > 8:
         raise InvalidData(
             f"{image.place} has {told.bits} bits a channel; pictures with masks are of 8 bits: "
             "convert them, with what is to be black and white"
         )
-    height, width = _size_of(mask)
+    (height, width), own_tag, colours = _facts(mask)
+    if told.turned and not own_tag:
+        sides = (told.height, told.width)
+        turned = Turned(image.place, told.orientation, sides, mask.place, (height, width))
+        return _Both(image, mask, told, (height, width), colours, turned)
     if (height, width) != (told.height, told.width):
         raise InvalidData(
             f"{mask.place} is {width}x{height} pixels, its picture {image.place} is "
             f"{told.width}x{told.height}"
         )
-    part = part_above(image)
+    return _Both(image, mask, told, (height, width), colours, None)
+
+
+def _pair(both: _Both, as_stored: bool) -> Pair:
+    part = part_above(both.image)
     return Pair(
-        image.place,
-        (height, width, told.channels),
-        partial(pixels, picture, Reading()),
-        partial(_mask, mask),
+        both.image.place,
+        (both.header.height, both.header.width, both.header.channels),
+        partial(pixels, Picture(both.image.place, "", both.image.path), Reading()),
+        partial(_mask, both.mask, both.header.orientation if as_stored else UPRIGHT),
         TEST if part == HELD_OUT else part,
     )
 
 
-def _size_of(file: File) -> tuple[int, int]:
-    """Height and width of a mask, which has to be one."""
+def _notes(turned: Sequence[Turned], as_stored: frozenset[str]) -> list[str]:
+    if not turned:
+        return []
+    return [
+        f"pictures turned upright as their EXIF orientation says: {len(turned)}; their masks were "
+        f"drawn on the pixels as stored in {len(as_stored)} of them and are turned likewise"
+    ]
+
+
+def _facts(file: File) -> tuple[tuple[int, int], bool, Colours]:
+    """Upright height and width of a mask, whether a tag turns it, and its palette's colours."""
     with _opened(file) as opened:
         if opened.format == "JPEG":
             raise InvalidData(f"{file.place} is a JPEG, which changes a mask's numbers")
@@ -96,13 +151,17 @@ def _size_of(file: File) -> tuple[int, int]:
                 f"{file.place} is a picture in colours ({opened.mode}); a mask has a number "
                 "(or a palette's colour) a pixel, that of its class"
             )
-        return opened.height, opened.width
+        orientation = orientation_of(opened)
+        sides = (opened.height, opened.width)
+        if orientation in ON_THEIR_SIDE:
+            sides = (opened.width, opened.height)
+        return sides, orientation != UPRIGHT, colours_of(opened)
 
 
-def _mask(file: File) -> Mask:
-    """A mask's numbers; colours of a palette are its numbers."""
+def _mask(file: File, orientation: int = UPRIGHT) -> Mask:
+    """A mask's numbers, upright; colours of a palette are its numbers."""
     with _opened(file) as opened:
-        numbers = np.asarray(opened).astype(np.int64)
+        numbers = np.asarray(upright(opened, orientation)).astype(np.int64)
     if int(numbers.min()) < 0 or int(numbers.max()) > MAX_NUMBER:
         raise InvalidData(
             f"{file.place} has numbers from {int(numbers.min())} to {int(numbers.max())}; classes "
@@ -138,7 +197,7 @@ def _names(folder: Path) -> tuple[str, ...] | None:
     if not path.is_file():
         return None
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InvalidData(f"{_NAMES} is not UTF-8: {error}") from error
     return names_apart(tuple(one.strip() for one in lines if one.strip()), _NAMES)

@@ -10,49 +10,33 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
-from nas_service.datasets.columns import GROUP_NAMES, LABEL_NAMES
+from nas_service.datasets.columns import GROUP_NAMES, LABEL_NAMES, UTF_16
 from nas_service.datasets.names import PARTS, belongs_to_the_system, part_of
 from nas_service.errors import InvalidData, InvalidSpec
+from nas_service.learning.signals import times
 from nas_service.learning.signals.answers import SignalAnswers
-from nas_service.learning.signals.read import DRAWN, IntArray, Windows
+from nas_service.learning.signals.read import DRAWN, Windows
+from nas_service.learning.signals.recordings import (
+    Recording,
+    rate_hz,
+    require_one_rate,
+    usual_step,
+    windows_of,
+)
 
 ENDINGS = (".csv", ".parquet")
-_TIMES = ("time", "timestamp", "t", "time_s", "datetime", "date")
 _LABELS = (*LABEL_NAMES, "activity")
-_GAP = 1.5
-"""A step so many times the usual one is a gap."""
-_UNEVEN, _SHARE = 0.2, 0.05
-"""Steps this far off the usual one, in more than this share of rows, are another rate."""
-_RATES_APART = 0.05
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _MOSTLY = 0.5
 """A column of text of which so many cells read as numbers is one of numbers."""
 _EMPTY_IS_NULL = csv.ConvertOptions(strings_can_be_null=True)
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Rows of one recording in time: signals `(steps, channels)`, labels, seconds if known."""
-
-    place: str
-    rows: IntArray
-    """Their numbers in the file, from 1."""
-    values: npt.NDArray[np.float32]
-    labels: npt.NDArray[Any]
-    times: npt.NDArray[np.float64] | None
-    part: int
-    group: str
-    """What stays on one side, wherever it is met: a value of the group column, else the file."""
 
 
 def read_tables(
@@ -86,14 +70,14 @@ def read_tables(
         names = columns.signals
         part = _part_of(path, source)
         recordings += _recordings(table, columns, place, part, numbers=numbers)
-    steps_s = [_usual_step(one) for one in recordings if one.times is not None]
-    _require_one_rate(recordings)
+    steps_s = [usual_step(one) for one in recordings if one.times is not None]
+    require_one_rate(recordings)
     hop = answers.hop or answers.window
     aside: Counter[str] = Counter()
     cut = [
         (number, window, label)
         for number, one in enumerate(recordings)
-        for window, label in _windows(one, answers.window, hop, aside, numbers=numbers)
+        for window, label in windows_of(one, answers.window, hop, aside, numbers=numbers)
     ]
     if not cut:
         longest = max(len(one.values) for one in recordings)
@@ -112,7 +96,7 @@ def read_tables(
         np.array([recordings[number].part for number in owners], dtype=np.int64),
         layout="table" if source.is_file() else "recordings",
         channel_names=names,
-        rate_hz=_rate_hz(steps_s),
+        rate_hz=rate_hz(steps_s),
         reading=[
             f"windows of {answers.window} steps, one every {hop}",
             f"channels: {', '.join(names)}",
@@ -155,9 +139,9 @@ def _table(path: Path) -> pa.Table:
         found = (
             parquet.read_table(path)
             if path.suffix.lower() == ".parquet"
-            else csv.read_csv(path, convert_options=_EMPTY_IS_NULL)
+            else csv.read_csv(path, _in_its_encoding(path), convert_options=_EMPTY_IS_NULL)
         )
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, UnicodeError, OSError) as error:
         raise InvalidData(f"{path.name} cannot be read: {error}") from error
     if found.num_rows == 0:
         raise InvalidData(f"{path.name} has no rows")
@@ -165,6 +149,12 @@ def _table(path: Path) -> pa.Table:
         if n > 1:
             raise InvalidData(f"{path.name} has {n} columns {name!r}: give each a name of its own")
     return found
+
+
+def _in_its_encoding(path: Path) -> csv.ReadOptions:
+    with path.open("rb") as stream:
+        first = stream.read(2)
+    return csv.ReadOptions(encoding="utf-16" if first in UTF_16 else "utf-8")
 
 
 @dataclass(frozen=True)
@@ -185,7 +175,7 @@ def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
             "--label-column NAME",
             field="label_column",
         )
-    time = _named("time_column", answers.time_column, _known(_TIMES, there), there, name)
+    time = _named("time_column", answers.time_column, _known(times.NAMES, there), there, name)
     groups = [one for one in _known(GROUP_NAMES, there) if one != label]
     group = _named("group_column", answers.group_column, groups, there, name)
     others = [one for one in there if one not in {label, time, group}]
@@ -194,7 +184,7 @@ def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
             f"{name}: column {label!r} is {table[label].type}; a label is a number or a text",
             field="label_column",
         )
-    signals = tuple(one for one in others if _is_number(table[one].type))
+    signals = tuple(one for one in others if times.is_number(table[one].type))
     for one in others:
         if one not in signals:
             _require_no_numbers(table[one], one, name)
@@ -202,12 +192,6 @@ def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
         raise InvalidData(f"{name} has no column of numbers beside time, label and group")
     unread = tuple(one for one in others if one not in signals)
     return _Columns(signals, label, time, group, unread)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    )
 
 
 def _require_no_numbers(column: pa.ChunkedArray, name: str, file: str) -> None:
@@ -264,7 +248,7 @@ def _recordings(
 ) -> Iterator[Recording]:
     """A file's recordings, in the order in which their groups begin."""
     _require_full(table, (columns.label, columns.group, columns.time, *columns.signals), name)
-    values = np.column_stack([_floats(table[one]) for one in columns.signals])
+    values = np.column_stack([times.floats_of(table[one]) for one in columns.signals])
     values = values.astype(np.float32)
     wrong = ~np.isfinite(values)
     if wrong.any():
@@ -276,7 +260,9 @@ def _recordings(
     labels = np.array(table[columns.label].to_pylist())
     if numbers and not np.issubdtype(labels.dtype, np.number):
         raise InvalidData(f"{name}: column {columns.label!r} has text; numbers are needed")
-    times = None if columns.time is None else _seconds(table[columns.time], name, columns.time)
+    seconds = (
+        None if columns.time is None else times.seconds_of(table[columns.time], name, columns.time)
+    )
     keys, groups = np.zeros(len(values), dtype=np.int64), np.array([name])
     if columns.group is not None:
         named = np.array(table[columns.group].to_pylist()).astype(str)
@@ -288,16 +274,10 @@ def _recordings(
             rows + 1,
             values[rows],
             labels[rows],
-            None if times is None else times[rows],
+            None if seconds is None else seconds[rows],
             part,
             str(groups[key]),
         )
-
-
-def _floats(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    return np.asarray(column.to_numpy())
 
 
 def _require_full(table: pa.Table, names: Sequence[str | None], file: str) -> None:
@@ -309,96 +289,3 @@ def _require_full(table: pa.Table, names: Sequence[str | None], file: str) -> No
             f"{file}: column {name!r} is empty in {table[name].null_count} of {table.num_rows} "
             f"rows, first in row {row + 1}"
         )
-
-
-def _seconds(column: pa.ChunkedArray, file: str, name: str) -> npt.NDArray[np.float64]:
-    """A time column in seconds."""
-    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        try:
-            nanoseconds = column.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy()
-        except pa.ArrowInvalid as error:
-            raise InvalidData(
-                f"{file}: column {name!r} has a time beyond the years 1678 to 2262",
-                field="time_column",
-            ) from error
-        return np.asarray(nanoseconds, dtype=np.float64) / 1e9
-    if _is_number(column.type):
-        seconds = np.asarray(_floats(column), dtype=np.float64)
-        if (wrong := np.flatnonzero(~np.isfinite(seconds))).size:
-            raise InvalidData(
-                f"{file}, row {int(wrong[0]) + 1}, column {name!r} is not a number",
-                field="time_column",
-            )
-        return seconds
-    raise InvalidData(
-        f"{file}: column {name!r} is {column.type}; times are numbers of seconds or timestamps",
-        field="time_column",
-    )
-
-
-def _rate_hz(steps_s: Sequence[float]) -> float | None:
-    known = [one for one in steps_s if np.isfinite(one)]
-    return float(f"{1.0 / float(np.median(known)):.6g}") if known else None
-
-
-def _usual_step(one: Recording) -> float:
-    assert one.times is not None
-    return float(np.median(np.diff(one.times))) if len(one.times) > 1 else np.nan
-
-
-def _require_one_rate(recordings: Sequence[Recording]) -> None:
-    """Time goes forward, by the same step within a recording and over all of them."""
-    first: tuple[float, Recording] | None = None
-    for one in recordings:
-        if one.times is None or len(one.times) < 2:
-            continue
-        steps = np.diff(one.times)
-        if (back := np.flatnonzero(steps <= 0)).size:
-            raise InvalidData(
-                f"{one.place}, row {one.rows[int(back[0]) + 1]}: time does not go forward; "
-                "rows of one recording have to follow each other (is a group column missing?)"
-            )
-        usual = _usual_step(one)
-        off = np.abs(steps / usual - 1.0) > _UNEVEN
-        if off.mean() > _SHARE:
-            row = one.rows[int(np.flatnonzero(off)[0]) + 1]
-            raise InvalidData(
-                f"{one.place}, row {row}: the sampling rate changes, from {1.0 / usual:.4g} Hz to "
-                f"{1.0 / steps[off][0]:.4g} Hz; bring the recording to one rate first"
-            )
-        if first is None:
-            first = usual, one
-        elif abs(usual / first[0] - 1.0) > _RATES_APART:
-            raise InvalidData(
-                f"{one.place} was sampled at {1.0 / usual:.4g} Hz, {first[1].place} at "
-                f"{1.0 / first[0]:.4g} Hz; bring all recordings to one rate first"
-            )
-
-
-def _windows(
-    one: Recording, window: int, hop: int, aside: Counter[str], *, numbers: bool
-) -> Iterator[tuple[npt.NDArray[np.float32], Any]]:
-    """Windows `(channels, steps)` with their labels; of numbers the mean."""
-    for start, end in _stretches(one):
-        if end - start < window:
-            aside["stretches shorter than a window"] += 1
-        for begin in range(start, end - window + 1, hop):
-            labels = one.labels[begin : begin + window]
-            if numbers:
-                label = float(labels.mean())
-            elif (labels == labels[0]).all():
-                label = labels[0]
-            else:
-                aside["windows in which the label changes"] += 1
-                continue
-            yield np.ascontiguousarray(one.values[begin : begin + window].T), label
-
-
-def _stretches(one: Recording) -> Iterator[tuple[int, int]]:
-    """Rows between gaps in time."""
-    if one.times is None:
-        yield 0, len(one.values)
-        return
-    gaps = np.flatnonzero(np.diff(one.times) > _GAP * _usual_step(one)) + 1
-    edges = [0, *gaps.tolist(), len(one.values)]
-    yield from pairwise(edges)

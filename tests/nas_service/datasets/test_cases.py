@@ -455,7 +455,8 @@ def test_arrays_beyond_eight_bits_and_with_alpha_are_read(tmp_path: Path) -> Non
     assert np.array_equal(np.sort(found.images[..., 0], None), np.sort(255 - X[..., 0], None))
 
 
-def test_a_table_of_paths_and_labels_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])  # as spreadsheet programs save it
+def test_a_table_of_paths_and_labels_is_read(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "img").mkdir()
     rows = ["file;species;split;patient"]
     for i in range(60):
@@ -463,7 +464,7 @@ def test_a_table_of_paths_and_labels_is_read(tmp_path: Path) -> None:
         part = "train" if i < 40 else "test"
         rows.append(f"img/{i}.png;{'cat' if i % 2 else 'dog'};{part};p{i // 4}")
     rows.append("img/missing.png;cat;train;p1")
-    (tmp_path / "labels.csv").write_text("\ufeff" + "\r\n".join(rows))
+    (tmp_path / "labels.csv").write_text("\r\n".join(rows), encoding=encoding)
     with pytest.raises(Undecided, match="which column holds the labels"):
         ingest(tmp_path)
     found = ingest(tmp_path, parse({"label_column": "species"}))

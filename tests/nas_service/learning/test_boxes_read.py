@@ -203,6 +203,18 @@ def test_yolo_is_read(tmp_path: Path) -> None:
     assert any("pictures that nothing is on: 1" in one for one in report["notes"])
 
 
+def test_turned_pictures_are_told_with_what_their_boxes_are_taken_for(tmp_path: Path) -> None:
+    source = _yolo(tmp_path / "set")
+    picture = next(iter(sorted((source / "images").glob("*.png"))))
+    tags = Image.Exif()
+    tags[0x0112] = 3
+    with Image.open(picture) as opened:
+        opened.load()
+        opened.save(picture, exif=tags)
+    (note,) = [one for one in _read(source).facts()["report"]["notes"] if "EXIF" in one]
+    assert note.endswith(": 1; their boxes are taken to be drawn on the upright pictures")
+
+
 def test_parts_of_yolo_are_folders(tmp_path: Path) -> None:
     facts = _read(_yolo(tmp_path / "set", 5, ("train", "val", "test"))).facts()
     assert [facts[f"n_{one}"] for one in ("train", "validation", "test")] == [5, 5, 5]

@@ -243,6 +243,98 @@ def test_files_that_cannot_be_are_named(tmp_path: Path) -> None:
     refused("one.npz", "one.npz is one array")
 
 
+def _turn(picture: Path, orientation: int) -> None:
+    """Store a picture with a tag that turns it; its pixels stay as they are."""
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    with Image.open(picture) as opened:
+        opened.load()
+        opened.save(picture, exif=tags)
+
+
+def _corner(folder: Path, name: str, sides: tuple[int, int] = (24, 32)) -> None:
+    """A picture that is white in its upper left corner, with a mask of that corner."""
+    _write(folder, name, np.zeros(sides, np.uint8))
+    corner = np.zeros(sides, np.uint8)
+    corner[:8, :8] = 255
+    corner[8:, 8:] = np.random.default_rng(list(name.encode())).integers(0, 9, np.array(sides) - 8)
+    Image.fromarray(corner).save(folder / "images" / f"{name}.png")
+    Image.fromarray((corner == 255).astype(np.uint8)).save(folder / "masks" / f"{name}.png")
+
+
+def _agree(found: MaskedPictures) -> bool:
+    return bool(((found.images[..., 0] > 128) == (found.masks == 1)).all())
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_masks_drawn_on_pictures_as_stored_are_turned_with_them(
+    tmp_path: Path, orientation: int
+) -> None:
+    source = tmp_path / "set"
+    for number in range(20):
+        _corner(source, f"p{number:02d}", (24, 24) if number % 2 else (24, 32))
+    _turn(source / "images" / "p00.png", 6)  # its sides tell of the others
+    _turn(source / "images" / "p01.png", orientation)
+    found = _read(source, image_size=24)
+    assert _agree(found)
+    (note,) = [one for one in found.facts()["report"]["notes"] if "EXIF" in one]
+    assert "orientation says: 2; their masks were drawn on the pixels as stored in 2" in note
+
+
+def test_masks_drawn_on_upright_pictures_stay_as_they_are(tmp_path: Path) -> None:
+    source = tmp_path / "set"
+    for number in range(20):
+        _corner(source, f"p{number:02d}", (24, 24) if number == 1 else (24, 32))
+    for name, orientation in (("p00", 6), ("p01", 3), ("p02", 6)):
+        picture, mask = source / "images" / f"{name}.png", source / "masks" / f"{name}.png"
+        _turn(picture, orientation)
+        if name == "p02":  # a mask whose own tag says it
+            _turn(mask, orientation)
+            continue
+        with Image.open(mask) as opened:
+            turns = {6: Image.Transpose.ROTATE_270, 3: Image.Transpose.ROTATE_180}
+            turned = opened.transpose(turns[orientation])
+        turned.save(mask)
+    assert _agree(_read(source, image_size=24))
+
+
+def test_a_turned_picture_whose_mask_may_be_drawn_on_either_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "set"
+    for number in range(20):
+        _corner(source, f"p{number:02d}")
+    _turn(source / "images" / "p03.png", 3)
+    with pytest.raises(InvalidData, match=r"p03.png is stored turned .*and no other picture tells"):
+        _read(source)
+    _turn(source / "masks" / "p03.png", 3)
+    assert _agree(_read(source, image_size=24))
+
+
+def _with_palette(mask: Path, *colours: tuple[int, int, int]) -> None:
+    with Image.open(mask) as opened:
+        numbers = Image.fromarray(np.asarray(opened), "P")
+    numbers.putpalette([one for colour in colours for one in colour])
+    numbers.save(mask)
+
+
+def test_palettes_in_different_orders_are_refused(tmp_path: Path) -> None:
+    black, red, green, blue = (0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    source = _folder(tmp_path / "set", values=(1, 2))
+    for number in range(20):
+        _with_palette(source / "masks" / f"p{number:02d}.png", black, red, green)
+    _with_palette(source / "masks" / "p07.png", black, red, green, blue)  # blue is not used
+    assert _read(source).classes == ("0", "1", "2")
+    _with_palette(source / "masks" / "p11.png", black, green, red)
+    said = r"p11.png: number 1 is the colour #00ff00, in .*p00.png it is #ff0000: their palettes"
+    with pytest.raises(InvalidData, match=said):
+        _read(source)
+
+
+def test_names_of_classes_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    source = _folder(tmp_path / "set")
+    (source / "classes.txt").write_text("ground\nroad\ncar\n", encoding="utf-8-sig")
+    assert _read(source).classes == ("ground", "road", "car")
+
+
 def test_a_mask_without_a_picture_is_told(tmp_path: Path) -> None:
     source = _folder(tmp_path / "set")
     (source / "images" / "p07.png").unlink()

@@ -219,6 +219,43 @@ def test_a_column_that_cannot_be_is_named(
         _read(_column(tmp_path / "a.parquet", name, values), window=8, hop=2)
 
 
+_START_S = 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("time", np.arange(100) * 0.02),
+        ("time", _START_S + np.arange(100) * 0.02),
+        ("timestamp", 10**3 * _START_S + 20 * np.arange(100)),
+        ("timestamp", 10**6 * _START_S + 20_000 * np.arange(100)),
+        ("timestamp", 10**9 * _START_S + 20_000_000 * np.arange(100)),
+        ("timestamp", (10**9 * _START_S + 20_000_000 * np.arange(100)).astype(np.uint64)),
+        ("time_ms", 20 * np.arange(100)),
+        ("timestamp_us", 20_000.0 * np.arange(100)),
+        ("t_ns", 20_000_000 * np.arange(100)),
+    ],
+)
+def test_times_are_read_in_the_unit_that_their_name_or_their_size_tells(
+    tmp_path: Path, name: str, steps: Any
+) -> None:
+    table = _column(tmp_path / "a.parquet", name, steps)
+    found = _read(table, window=8, hop=2, group_column="subject")
+    assert found.windows.rate_hz == pytest.approx(50.0)
+    assert found.windows.channel_names == ("ax",)
+
+
+def test_a_table_as_spreadsheet_programs_save_it_is_read(tmp_path: Path) -> None:
+    for file in _recordings(tmp_path / "data").iterdir():
+        file.write_text(file.read_text(), encoding="utf-16")
+    found = _read(tmp_path / "data", window=40, hop=20)
+    assert (found.windows.inputs.shape, found.classes) == ((40, 1, 40), ("run", "walk"))
+    cut = tmp_path / "data" / "subject0.csv"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    with pytest.raises(InvalidData, match=r"subject0\.csv cannot be read: .*utf-16"):
+        _read(tmp_path / "data", window=40, hop=20)
+
+
 def test_decimals_are_numbers_and_words_are_not(tmp_path: Path) -> None:
     exact = pa.array([Decimal(n) / 4 for n in range(100)], pa.decimal128(10, 2))
     found = _read(_column(tmp_path / "a.parquet", "az", exact), window=8, hop=2)

@@ -1,0 +1,81 @@
+"""Columns of numbers and of time in tables; time as seconds, in whatever unit it was written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from nas_service.errors import InvalidData
+
+_UNITS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+"""Seconds in a unit, as names of columns end in it."""
+_WORDS = ("time", "timestamp", "t", "datetime", "date")
+NAMES = (*_WORDS, *(f"{word}_{unit}" for word in _WORDS[:3] for unit in _UNITS))
+_SINCE_1970 = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
+"""Numbers from here on are no seconds since 1970, as they would be of the year 5138 and later."""
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column of that type has numbers."""
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
+
+
+def floats_of(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Its numbers as numpy's, those of decimals in double precision."""
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    return np.asarray(column.to_numpy())
+
+
+def seconds_of(column: pa.ChunkedArray, file: str, name: str) -> npt.NDArray[np.float64]:
+    """A time column in seconds since its first row, which may be at any time.
+
+    Numbers are seconds unless the column's name ends in another unit (`time_ms`), or they are too
+    large for seconds since 1970: then they are milli-, micro- or nanoseconds since then.
+
+    Raises:
+        InvalidData: says which row and column.
+    """
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        try:
+            nanoseconds = column.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy()
+        except pa.ArrowInvalid as error:
+            raise InvalidData(
+                f"{file}: column {name!r} has a time beyond the years 1678 to 2262",
+                field="time_column",
+            ) from error
+        return _since_first(nanoseconds) * _UNITS["ns"]
+    if not is_number(column.type):
+        raise InvalidData(
+            f"{file}: column {name!r} is {column.type}; times are numbers of seconds or timestamps",
+            field="time_column",
+        )
+    numbers = floats_of(column)
+    if (wrong := np.flatnonzero(~np.isfinite(numbers))).size:
+        raise InvalidData(
+            f"{file}, row {int(wrong[0]) + 1}, column {name!r} is not a number",
+            field="time_column",
+        )
+    return _since_first(numbers) * _UNITS[unit_of(name, numbers)]
+
+
+def unit_of(name: str, numbers: npt.NDArray[Any]) -> str:
+    """The unit of a column of numbers: `s`, `ms`, `us` or `ns`."""
+    told = name.lower().replace(" ", "_").rpartition("_")[2]
+    if told in _UNITS and told != name.lower():
+        return told
+    smallest = float(np.abs(numbers.astype(np.float64)).min(initial=np.inf))
+    return next((unit for from_, unit in _SINCE_1970 if from_ <= smallest < np.inf), "s")
+
+
+def _since_first(numbers: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Differences to the first row; those of whole numbers are exact."""
+    whole = np.issubdtype(numbers.dtype, np.integer)
+    exact = numbers.astype(np.int64) if whole else numbers.astype(np.float64)
+    found: npt.NDArray[np.float64] = (exact - exact[:1]).astype(np.float64)
+    return found
