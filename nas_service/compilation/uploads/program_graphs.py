@@ -23,6 +23,8 @@ from nas_service.compilation.uploads.refusal import bad
 from nas_service.errors import NasError
 
 Array = npt.NDArray[Any]
+_GIVEN_BACK = "_orig"
+"""Follows the name of an input that is an output as well, in graphs that torch writes."""
 _TOLERANCE = 1e-3
 """By what share of its column's largest number a graph's may differ from the program's."""
 _LEAST = 1e-4
@@ -102,6 +104,12 @@ def _require_same(program: Any, graph: Path) -> None:
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     asked = list(program.graph_signature.user_inputs)
     names = [one.name for one in session.get_inputs()]
+    unchanged = [one for one in asked if f"{one}{_GIVEN_BACK}" in names]
+    if unchanged:
+        raise bad(
+            f"it returns its input {', '.join(unchanged)} as it was given: leave it out of what "
+            "forward returns"
+        )
     if names != asked:
         raise bad(f"its inputs are {', '.join(asked)}, those of its ONNX graph {', '.join(names)}")
     example = [one.detach() for one in program.example_inputs[0]]

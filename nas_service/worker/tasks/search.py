@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas_service.engine.child import Progress
+from nas_service.errors import InvalidSpec
 from nas_service.jobs.params import HelpJob, SearchJob
 from nas_service.plugins import EVALUATORS, PREDICTORS, SAMPLERS, load
 from nas_service.queues import GPU
@@ -83,6 +84,12 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
             lease_s=context.settings.lease_s,
             others=lambda: _trains(context, others=True),
             trains=lambda: _trains(context, others=False),
+        )
+    if len(known[1]) + spec.n_queries < LEAST_FITTED:
+        raise InvalidSpec(
+            f"n_queries: {spec.n_queries}, and nothing is known of this space and data set yet; "
+            f"a predictor is fitted on {LEAST_FITTED} evaluations at least",
+            field="n_queries",
         )
     make = load(PREDICTORS, spec.predictor)
     n_queries, patience = spec.n_queries, spec.patience

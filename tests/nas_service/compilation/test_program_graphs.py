@@ -75,6 +75,16 @@ def test_a_state_of_the_same_name_on_both_sides_is_told_apart(tmp_path: Path) ->
     assert [one["name"] for one in signature["outputs"]] == ["y", "h_out"]
 
 
+def test_an_input_that_is_given_back_is_named(tmp_path: Path) -> None:
+    class Back(nn.Module):
+        def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+            return x + 1, h
+
+    path = _saved(Back(), tmp_path / "back.pt2", torch.zeros(1, 4), torch.zeros(1, 4))
+    with pytest.raises(InvalidData, match="returns its input h as it was given"):
+        inspect_signature(path, tmp_path / "ready.onnx")
+
+
 def test_an_example_that_has_gradients_is_no_fault(tmp_path: Path) -> None:
     example = torch.zeros(1, 4, requires_grad=True)
     path = _saved(nn.Linear(4, 2), tmp_path / "grad.pt2", example)

@@ -211,6 +211,16 @@ def test_a_search_that_begins_with_nothing_and_asks_for_one_at_a_time(worker: In
     assert json.loads(front)["n_evaluations"] == 2
 
 
+def test_a_single_query_of_a_search_that_knows_nothing_is_refused(worker: Inline) -> None:
+    alone = toy_search(evaluator="standalone", sampler="random", precisions=("fp32",))
+    search_id, outcome = worker.search(alone | {"n_queries": 1, "batch": 1, "n_probes": 0})
+    assert outcome["state"] == "failed"
+    assert outcome["problem"]["field"] == "n_queries"
+    assert "fitted on 2 evaluations at least" in outcome["problem"]["detail"]
+    with worker.context.database.session() as session:
+        assert not searches.evaluations_of(session, search_id)
+
+
 def test_a_search_that_ends_early_stores_its_last_front(
     worker: Inline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
