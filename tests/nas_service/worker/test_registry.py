@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from nas_service.queues import QUEUE_OF
-from nas_service.worker import helping, step_functions, workflows
+from nas_service.worker import helping, search_workflow, step_functions, workflows
 from nas_service.worker.step import Step
 from nas_service.worker.workflows import Workflows
 
@@ -17,7 +17,7 @@ def _steps() -> set[str]:
 
 
 def test_every_step_is_used_by_a_workflow() -> None:
-    source = inspect.getsource(workflows) + _of_helpers()
+    source = "".join(map(inspect.getsource, (workflows, search_workflow))) + _of_helpers()
     assert all(f"steps_of.{name}" in source for name in _steps())
 
 
