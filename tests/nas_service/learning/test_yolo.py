@@ -1,0 +1,145 @@
+"""How YOLO's files of boxes are read, and what is refused of them, with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas_service.errors import InvalidData
+from tests.boxed_pictures import picture, read, yolo
+
+
+def test_yolo_is_read(tmp_path: Path) -> None:
+    source = yolo(tmp_path / "set")
+    (source / "labels" / "p03.txt").write_text("")  # nothing is on it
+    found = read(source)
+    assert found.classes == ("cat", "dog")
+    first = found.boxes[found.boxes[..., 0] == 0]
+    assert np.allclose(first, [[0, 0.125, 0.3, 0.375, 0.7]])
+    assert int((found.boxes[..., 0] == -1).all(axis=1).sum()) == 1
+    report = found.facts()["report"]
+    assert report["layout"] == "YOLO"
+    assert any("pictures that nothing is on: 1" in one for one in report["notes"])
+
+
+def test_turned_pictures_are_told_with_what_their_boxes_are_taken_for(tmp_path: Path) -> None:
+    source = yolo(tmp_path / "set")
+    picture = next(iter(sorted((source / "images").glob("*.png"))))
+    tags = Image.Exif()
+    tags[0x0112] = 3
+    with Image.open(picture) as opened:
+        opened.load()
+        opened.save(picture, exif=tags)
+    (note,) = [one for one in read(source).facts()["report"]["notes"] if "EXIF" in one]
+    assert note.endswith(": 1; their boxes are taken to be drawn on the upright pictures")
+
+
+def test_parts_of_yolo_are_folders(tmp_path: Path) -> None:
+    facts = read(yolo(tmp_path / "set", 5, ("train", "val", "test"))).facts()
+    assert [facts[f"n_{one}"] for one in ("train", "validation", "test")] == [5, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0 0.5 0.5 0.25\n", "p03.txt: line 1 has 4 numbers; a box is class, x, y, width, height"),
+        ("0 0.1 0.1 0.9 0.1 0.9 0.9\n", "line 1 has 7 numbers; .*: is it an outline?"),
+        ("0 0.5 0.5 0.2 0.2\ncat 0.5 0.5 0.2 0.2\n", "line 2 has words that are no numbers"),
+        ("0.5 0.5 0.5 0.2 0.2\n", "line 1: class 0.5 is no whole number"),
+        ("0 32 20 16 10\n", "line 1 has 32; numbers are shares of the picture"),
+        ("0 0.9 0.5 0.5 0.2\n", "line 1: the box from .* lies outside of its picture of 64x40"),
+        ("0 nan 0.5 0.5 0.2\n", "line 1: a box has sides that are no numbers"),
+        ("3 0.5 0.5 0.5 0.2\n", "p03.png has a box of class 3, 3 are named"),
+        ("0 0.5 0.5 0.2 0.2\n\n0 0.5 0.5 0.2 0.2\n", "line 2 has 0 numbers"),
+    ],
+)
+def test_what_is_wrong_with_yolo_is_said_with_its_line(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    source = yolo(tmp_path / "set")
+    (source / "labels" / "p03.txt").write_text(text)
+    with pytest.raises(InvalidData, match=said):
+        read(source)
+
+
+def test_boxes_for_half_of_the_pictures_are_refused(tmp_path: Path) -> None:
+    source = yolo(tmp_path / "set")
+    for k in range(6, 12):
+        (source / "labels" / f"p{k:02d}.txt").unlink()
+    with pytest.raises(
+        InvalidData,
+        match=r"6 of 12 pictures have no file of boxes, the first is "
+        r"images/p06.png; a picture with nothing on it has an empty one",
+    ):
+        read(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("data.yaml", "names: [cat, cat]\n", "data.yaml: two classes are called 'cat'"),
+        ("data.yaml", "names: {1: cat, 2: dog}\n", "names are a list, or numbers from 0 on"),
+        ("data.yaml", "names: [cat\n", "data.yaml is no YAML"),
+    ],
+)
+def test_names_that_cannot_be_are_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
+    source = yolo(tmp_path / "set")
+    (source / name).write_text(text)
+    with pytest.raises(InvalidData, match=said):
+        read(source)
+
+
+def test_usual_endings_and_marks_of_text_files_are_read(tmp_path: Path) -> None:
+    source = yolo(tmp_path / "set")
+    (source / "data.yaml").unlink()
+    (source / "classes.txt").write_bytes("\ufeffcat\r\ndog\r\n\r\n".encode())
+    (source / "labels" / "p03.txt").write_bytes("\ufeff0 0.5 0.5 0.2 0.2\r\n\r\n\n".encode())
+    (source / "labels" / "p04.txt").write_text("\n\n")
+    found = read(source)
+    assert found.classes == ("cat", "dog")
+    assert int((found.boxes[..., 0] >= 0).sum()) == 2 * 10 + 1
+
+
+def test_a_picture_may_be_called_as_a_list_is(tmp_path: Path) -> None:
+    source = yolo(tmp_path / "set")
+    picture(source / "images" / "test.png", 77)
+    (source / "labels" / "test.txt").write_text("1 0.5 0.5 0.2 0.2\n")
+    assert int((read(source).boxes[..., 0] >= 0).sum()) == 25
+
+
+def test_folders_above_may_bear_the_names_of_folders_of_pictures(tmp_path: Path) -> None:
+    found = read(yolo(tmp_path / "set" / "frames").parent)
+    assert int((found.boxes[..., 0] >= 0).sum()) == 24
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("names: [yes, no]\n", "name True is no text; put it into quotes"),
+        ("names: {0: cat, x: dog}\n", "names are a list, or numbers from 0 on"),
+        ("made: 2020-13-45\nnames: [cat, dog]\n", "data.yaml is no YAML"),
+    ],
+)
+def test_names_that_are_no_text_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    source = yolo(tmp_path / "set")
+    (source / "data.yaml").write_text(text)
+    with pytest.raises(InvalidData, match=said):
+        read(source)
+
+
+def test_texts_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    source = yolo(tmp_path / "set")
+    (source / "data.yaml").unlink()
+    (source / "classes.txt").write_bytes("Tür\n".encode("latin-1"))
+    with pytest.raises(InvalidData, match=r"classes.txt is not UTF-8"):
+        read(source)
+
+
+def test_a_class_number_too_large_in_a_line_is_refused(tmp_path: Path) -> None:
+    source = yolo(tmp_path / "set")
+    (source / "labels" / "p03.txt").write_text("1e30 0.5 0.5 0.2 0.2\n")
+    with pytest.raises(InvalidData, match=r"p03.txt: line 1: class 1000000000000"):
+        read(source)
