@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +135,9 @@ def _killed(made: tuple[Service, Counted], n_kills: int) -> list[Any]:
 
 
 def test_a_search_that_was_killed_at_any_moment_is_as_if_it_had_not_been(world: World) -> None:
-    undisturbed = _killed(world.service("whole"), 0)
-    cut = _killed(world.service("cut"), N_KILLS)
+    services = [world.service("whole"), world.service("cut")]
+    with ThreadPoolExecutor(2 if LONG else 1) as both:  # a long one takes an hour and a half
+        undisturbed, cut = both.map(_killed, services, (0, N_KILLS))
     assert Counter(number for number, _, _ in cut[0]) == Counter(range(SEARCH["n_queries"]))
     assert cut == undisturbed
     assert not list((world.folder / "cut").rglob("partial-*"))
