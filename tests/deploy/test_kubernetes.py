@@ -100,3 +100,15 @@ def test_settings_and_commands_are_ours() -> None:
     assert with_gpu[0] | with_gpu[1] == queues["base nas-worker"]
     assert not with_gpu[0] & with_gpu[1]
     assert queues["overlays/gpu-and-agents nas-worker"] == with_gpu[0]
+
+
+def test_an_agent_sees_its_own_token_alone() -> None:
+    pod = _pods(_built("overlays/agents"))["nas-agent"]
+    (container,) = pod["containers"]
+    secrets = {one["name"] for one in pod["volumes"] if "secret" in one}
+    (mount,) = [one for one in container["volumeMounts"] if one["name"] in secrets]
+    name = mount["subPathExpr"].removeprefix("$(").removesuffix(")")
+    (node,) = [one for one in container["env"] if one["name"] == name]
+    assert node["valueFrom"]["fieldRef"]["fieldPath"] == "spec.nodeName"
+    assert mount["readOnly"]
+    assert f"$(cat {mount['mountPath']})" in container["command"][-1]
