@@ -123,7 +123,10 @@ def put_back(
     """
     require_embedded(settings)
     target = settings.var_dir.resolve()
-    for name in (MAIN, ENGINE, BLOBS):
+    partial = target / "restored.partial"
+    # one that was killed while it moved things to their places; nothing else makes that folder
+    was_cut_off = partial.exists() and not (target / MAIN).exists()
+    for name in (MAIN,) if was_cut_off else (MAIN, ENGINE, BLOBS):
         if (target / name).exists():
             raise Conflict(
                 f"{target} has {name} already: restore to an empty folder", field="var_dir"
@@ -136,7 +139,9 @@ def put_back(
         )
     target.mkdir(parents=True, exist_ok=True)
     require_space(target, made.n_bytes + settings.min_free_bytes)
-    partial = target / "restored.partial"
+    if was_cut_off:
+        shutil.rmtree(target / BLOBS, ignore_errors=True)
+        (target / ENGINE).unlink(missing_ok=True)
     shutil.rmtree(partial, ignore_errors=True)
     try:
         shutil.copytree(backup, partial)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,40 @@ def test_a_folder_that_is_used_is_left_alone(settings: Settings, tmp_path: Path)
     with pytest.raises(Conflict, match="is there already"):
         back_up(settings, tmp_path / "backup")
     assert _names(settings) == ["a", "b", "c"]
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from nas_service.settings import Settings
+from nas_service.storage.backup import put_back
+
+after, moved, move = int(sys.argv[3]), [], Path.replace
+
+def killed(self, target):
+    if len(moved) == after:
+        os._exit(9)
+    moved.append(target)
+    return move(self, target)
+
+Path.replace = killed
+put_back(Path(sys.argv[1]), Settings(var_dir=Path(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("after", range(3))
+def test_a_restore_that_was_killed_is_made_again(
+    settings: Settings, tmp_path: Path, after: int
+) -> None:
+    back_up(settings, tmp_path / "backup")
+    other = Settings(var_dir=tmp_path / "other")
+    command = [sys.executable, "-c", _KILLED, str(tmp_path / "backup"), str(other.var_dir)]
+    done = subprocess.run([*command, str(after)], check=False, timeout=120)
+    assert done.returncode == 9
+    assert not (other.var_dir / "nas.sqlite").exists()
+    put_back(tmp_path / "backup", other)
+    assert _names(other) == ["a", "b", "c"]
+    assert not list(other.var_dir.glob("*.partial"))
 
 
 def test_a_file_that_is_gone_is_told_and_no_backup_is_left(
