@@ -281,12 +281,12 @@ def _percentile(row: Row, which: str) -> float | None:
 
 def _ofa_rows(path: Path) -> Iterable[tuple[str, str, Any]]:
     if path.suffix in {".yaml", ".yml"}:
-        import yaml
+        from lookup_tables.yaml_text import read_yaml_text  # an agent has no YAML
 
         _require_size(path)
         try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            document = read_yaml_text(path.read_text(encoding="utf-8-sig"))
+        except ValueError as error:
             raise InvalidTable([f"{path.name}: not YAML: {error}"]) from error
         if not isinstance(document, dict):
             raise InvalidTable([f"{path.name}: not a mapping of keys to costs"])
@@ -312,8 +312,11 @@ def _table_rows(path: Path) -> list[tuple[int, Row]]:
             raise InvalidTable([f"{path.name}: not Parquet: {error}"]) from error
         return found
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
+            names = reader.fieldnames or ()
+            if twice := sorted({one for one in names if names.count(one) > 1}):
+                raise InvalidTable([f"{path.name}: column {twice[0]!r} is there twice"])
             return [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidTable([f"{path.name}: not a CSV in UTF-8: {error}"]) from error

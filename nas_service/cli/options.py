@@ -41,7 +41,7 @@ def numbers(name: str, text: str | None) -> list[float] | None:
 
 def read_yaml(option: str, file: Path) -> Any:
     """What a YAML or JSON file says."""
-    from nas_service.yaml_text import read_yaml_text  # few commands read it
+    from lookup_tables.yaml_text import read_yaml_text  # few commands read it
 
     field = option.lstrip("-").replace("-", "_")
     try:

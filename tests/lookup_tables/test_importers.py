@@ -112,6 +112,18 @@ def test_a_layer_that_no_network_has_is_named(tmp_path: Path) -> None:
         importers.fbnet_table(path, "d")
 
 
+def test_what_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """Of a key or a column that is there twice the last alone would count."""
+    table = tmp_path / "twice.yaml"
+    table.write_text(f"{MBCONV}: {{mean: 1.0}}\n{MBCONV}: {{mean: 9.0}}\n")
+    with pytest.raises(InvalidTable, match=r"twice\.yaml: not YAML: .*line 2"):
+        importers.ofa_table(table, TARGET)
+    rows = tmp_path / "twice.csv"
+    rows.write_text(f"key,mean,mean\n{MBCONV},1.0,9.0\n")
+    with pytest.raises(InvalidTable, match=r"twice\.csv: column 'mean' is there twice"):
+        importers.ofa_table(rows, TARGET)
+
+
 def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     path = tmp_path / "networks.csv"
     path.write_bytes("model,latency_ms\na,1\n".encode("utf-16"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lookup_tables.yaml_text import read_yaml_text
 from nas_service.datasets.names import HELD_OUT, TEST, names_apart
 from nas_service.datasets.pairing import IMAGE_ENDINGS, IMAGE_FOLDERS, Key, by_name, part_above
 from nas_service.datasets.pictures import Picture
@@ -26,7 +27,6 @@ from nas_service.learning.detection.scenes import (
     pixels_of,
     require_number,
 )
-from nas_service.yaml_text import read_yaml_text
 
 WITHOUT_PICTURE = "boxes without a picture"
 _MOST_ALONE = 0.2

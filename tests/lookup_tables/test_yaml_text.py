@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from nas_service.yaml_text import MAX_DEPTH, read_yaml_text
+from lookup_tables.yaml_text import MAX_DEPTH, read_yaml_text
 
 BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"a{n + 1}: &a{n + 1} [{','.join([f'*a{n}'] * 10)}]\n" for n in range(9)
