@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
 
+from nas_service.compilation.uploads.inner_graphs import graphs_within
 from nas_service.compilation.uploads.ready import channels_first, is_quantised, made_ready
 from nas_service.compilation.uploads.refusal import answer, bad, require_answers, require_shape
 
@@ -73,7 +74,7 @@ def load_graph(path: Path) -> tuple[Any, set[str]]:
 def _operators(graph: Any) -> set[str]:
     """Names of all operators of a graph or function, in inner graphs too."""
     found: set[str] = set()
-    for depth, inner in _graphs(graph):
+    for depth, inner in graphs_within(graph):
         if depth > MAX_DEPTH:
             raise bad(f"its graphs are nested more than {MAX_DEPTH} deep")
         for tensor in _tensors(inner):
@@ -139,15 +140,6 @@ def _fix(graph: Any, name: str, into: list[int], out_of: list[int | None]) -> No
             else:
                 dim.dim_value = size
     del graph.value_info[:]
-
-
-def _graphs(graph: Any, depth: int = 0) -> Iterator[tuple[int, Any]]:
-    yield depth, graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            inner = [attribute.g] if attribute.HasField("g") else []
-            for one in [*inner, *attribute.graphs]:
-                yield from _graphs(one, depth + 1)
 
 
 def _tensors(graph: Any) -> Iterator[Any]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from onnx import helper, numpy_helper, version_converter
+from onnx import helper, numpy_helper
 
+from nas_service.compilation.uploads.inner_graphs import graphs_within
+from nas_service.compilation.uploads.opsets import raised
 from nas_service.compilation.uploads.refusal import bad
 
-LEAST_OPSET, OPSET = 13, 17
+LEAST_OPSET = 13
 """Quantisers want channels' own scales, which opset 13 has first; older graphs become 17."""
 _LEAST_IR = 4
 """Since then weights need not be inputs, too."""
@@ -45,8 +47,8 @@ def made_ready(model: Any) -> tuple[Any, list[str]]:
         model.ir_version = max(model.ir_version, _LEAST_IR)
     opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
     if opset < LEAST_OPSET:
-        model = _raised(model, opset)
-        notes.append(f"opset {opset} was converted to {OPSET}")
+        model, told = raised(model, opset)
+        notes += told
     return model, notes
 
 
@@ -79,8 +81,11 @@ def channels_first(model: Any, name: str, sides: list[int]) -> tuple[list[int], 
     if not (first == second and first not in _CHANNELS and last in _CHANNELS):
         return sides, []
     inner = f"{name}_channels_last"
-    for node in model.graph.node:
-        node.input[:] = [inner if one == name else one for one in node.input]
+    for _, graph in graphs_within(model.graph):
+        for node in graph.node:
+            node.input[:] = [inner if one == name else one for one in node.input]
+        for one in graph.output if graph is not model.graph else ():  # a branch may give it back
+            one.name = inner if one.name == name else one.name
     turn = helper.make_node("Transpose", [name], [inner], perm=[0, 2, 3, 1], name=inner)
     model.graph.node.insert(0, turn)
     note = (
@@ -102,19 +107,6 @@ def is_quantised(model: Any) -> bool:
         ):
             return True
     return False
-
-
-def _raised(model: Any, opset: int) -> Any:
-    try:
-        converted = version_converter.convert_version(model, OPSET)
-    except Exception as error:  # the converter raises what its C++ part does
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise bad(
-            f"it is of opset {opset}, which cannot be converted to {OPSET} ({first}); export it "
-            f"again with opset {OPSET}"
-        ) from error
-    converted.ir_version = max(converted.ir_version, 8)
-    return converted
 
 
 def _require_inference(graph: Any) -> None:

@@ -1,0 +1,135 @@
+"""Graphs of old opsets, brought to one that compilers take without a change in what they answer.
+
+The converter of the onnx package leaves out two changes of meaning: Resize has taken the middles of
+pixels since opset 11 where it took their corners before, and Hardmax one axis since 13 where it
+took all from that axis on. The first is put right here; what answers otherwise is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnx import helper, version_converter
+from onnx.helper import tensor_dtype_to_np_dtype
+
+from nas_service.compilation.uploads.inner_graphs import graphs_within
+from nas_service.compilation.uploads.refusal import bad
+
+OPSET = 17
+_MIDDLES_SINCE = 11
+_ONE_AXIS_SINCE = {"Hardmax": 13}
+_SIDES = (16, 64, 224)
+"""Open sizes are tried as these, one after the other, until the graph runs."""
+_TOLERANCE = 1e-4
+
+Feeds = dict[str, Any]
+
+
+def raised(model: Any, opset: int) -> tuple[Any, list[str]]:
+    """A graph of `OPSET` that answers as the given one does, and sentences on it.
+
+    Raises:
+        InvalidData: it cannot be converted, or answers otherwise afterwards.
+    """
+    try:
+        converted = version_converter.convert_version(model, OPSET)
+    except Exception as error:  # the converter raises what its C++ part does
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise bad(
+            f"it is of opset {opset}, which cannot be converted to {OPSET} ({first}); export it "
+            f"again with opset {OPSET}"
+        ) from error
+    converted.ir_version = max(converted.ir_version, 8)
+    if opset < _MIDDLES_SINCE:
+        _take_corners(converted.graph)
+    notes = [f"opset {opset} was converted to {OPSET}"]
+    same = _answers_the_same(model, converted)
+    if same is False:
+        raise bad(
+            f"it is of opset {opset}, and answers otherwise once it is converted to {OPSET}; "
+            f"export it again with opset {OPSET}"
+        )
+    if same is None:
+        _require_known_meaning(model.graph, opset)
+        notes.append("it could not be run before and after, to compare its answers")
+    return converted, notes
+
+
+def _take_corners(graph: Any) -> None:
+    for _, inner in graphs_within(graph):
+        for node in inner.node:
+            if node.op_type != "Resize":
+                continue
+            told = {one.name for one in node.attribute}
+            for name, value in (
+                ("coordinate_transformation_mode", "asymmetric"),
+                ("nearest_mode", "floor"),
+            ):
+                if name not in told:
+                    node.attribute.append(helper.make_attribute(name, value))
+
+
+def _require_known_meaning(graph: Any, opset: int) -> None:
+    for _, inner in graphs_within(graph):
+        for node in inner.node:
+            if opset < _ONE_AXIS_SINCE.get(node.op_type, 0):
+                raise bad(
+                    f"it is of opset {opset}, since which {node.op_type} has got another meaning; "
+                    f"export it again with opset {OPSET}"
+                )
+
+
+def _answers_the_same(before: Any, after: Any) -> bool | None:
+    """Whether both answer alike to noise; None where one of them does not run on it."""
+    for feeds in _noise(before):
+        first, second = _answers(before, feeds), _answers(after, feeds)
+        if first is not None and second is not None:
+            return len(first) == len(second) and all(map(_same, first, second))
+    return None
+
+
+def _answers(model: Any, feeds: Feeds) -> list[Any] | None:
+    """What a graph answers; None where it does not run on that."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return list(session.run(None, feeds))
+    except Exception:  # noqa: BLE001  # what it raises shares no base; other sizes may suit it
+        return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    if not isinstance(one, np.ndarray) or one.dtype.kind not in "fiub":
+        return True
+    if one.shape != other.shape:
+        return False
+    scale = float(np.abs(one[np.isfinite(one)].astype(np.float64)).max(initial=0.0))
+    return np.allclose(
+        one, other, rtol=_TOLERANCE, atol=_TOLERANCE * max(scale, 1e-6), equal_nan=True
+    )
+
+
+def _noise(model: Any) -> Iterator[Feeds]:
+    """Made-up inputs: fixed sizes as they are, the first open one 1, the others of each side."""
+    weights = {one.name for one in model.graph.initializer}
+    inputs = [one for one in model.graph.input if one.name not in weights]
+    for side in _SIDES:
+        generator = np.random.default_rng(0)
+        feeds = {}
+        for one in inputs:
+            told = one.type.tensor_type
+            sizes = [
+                dim.dim_value if dim.dim_value > 0 else (side if place else 1)
+                for place, dim in enumerate(told.shape.dim)
+            ]
+            dtype = tensor_dtype_to_np_dtype(told.elem_type)
+            values = generator.standard_normal(sizes)
+            # whole numbers may be places in a table: the smallest ones are in any
+            feeds[one.name] = (values if dtype.kind == "f" else values > 0).astype(dtype)
+        yield feeds
