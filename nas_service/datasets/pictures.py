@@ -95,17 +95,14 @@ def header(picture: Picture) -> Header:
         mode = "L" if channels == 1 else "RGB"
         return Header(height, width, channels, 8, False, UPRIGHT, 1, mode)
     with _opened(picture) as image:
-        orientation = orientation_of(image)
-        width, height = image.size
-        if orientation in ON_THEIR_SIDE:
-            width, height = height, width
+        height, width = upright_sides(image)
         return Header(
             height=height,
             width=width,
             channels=_channels(image),
             bits=_bits(image),
             alpha=has_alpha(image),
-            orientation=orientation,
+            orientation=orientation_of(image),
             frames=getattr(image, "n_frames", 1) if image.format in _SEVERAL_FRAMES else 1,
             mode=image.mode,
         )
@@ -132,6 +129,14 @@ def orientation_of(image: Image.Image) -> int:
     """How the picture is stored; one whose tag says what there is not is upright."""
     told = image.getexif().get(ORIENTATION, UPRIGHT)
     return told if told in range(1, 9) else UPRIGHT
+
+
+def upright_sides(image: Image.Image) -> tuple[int, int]:
+    """Height and width of the upright picture, known before its pixels are read."""
+    # what is told of a TIFF is upright already
+    if image.format != "TIFF" and orientation_of(image) in ON_THEIR_SIDE:
+        return image.width, image.height
+    return image.height, image.width
 
 
 def scale_of(picture: Picture) -> tuple[float, float] | None:
@@ -205,8 +210,13 @@ def _opened(picture: Picture) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata; large pictures are refused here
-            given = content if isinstance(content, Path) else io.BytesIO(content())
-            with Image.open(given) as image:
+            # never by its path: turned TIFFs that are mapped into memory come out scrambled
+            with (
+                (
+                    content.open("rb") if isinstance(content, Path) else io.BytesIO(content())
+                ) as stream,
+                Image.open(stream) as image,
+            ):
                 _require_size(picture.place, image)
                 yield image
     except UnidentifiedImageError as error:

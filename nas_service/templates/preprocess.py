@@ -51,12 +51,14 @@ class Preprocessing:
 
         told = self.told
         side = told.get("stored_size", told["size"])
-        with Image.open(path) as image:
+        # never by its path: turned TIFFs that are mapped into memory come out scrambled
+        with Path(path).open("rb") as stream, Image.open(stream) as image:
             height, width = image.height, image.width
             if image.format == "JPEG":
                 factor = 3 * side / min(image.size)
                 image.draft(None, (int(image.width * factor), int(image.height * factor)))
-            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
+            lies = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            if lies and image.format != "TIFF":  # what is told of a TIFF is upright already
                 height, width = width, height
             upright = ImageOps.exif_transpose(image)
             deep = upright.mode.startswith(("I", "F"))

@@ -16,7 +16,6 @@ from nas_service.datasets.names import HELD_OUT, TEST, names_apart
 from nas_service.datasets.pairing import IMAGE_ENDINGS, IMAGE_FOLDERS, by_name, part_above
 from nas_service.datasets.pictures import (
     MAX_PIXELS,
-    ON_THEIR_SIDE,
     UPRIGHT,
     Header,
     Picture,
@@ -24,6 +23,7 @@ from nas_service.datasets.pictures import (
     header,
     orientation_of,
     pixels,
+    upright_sides,
 )
 from nas_service.datasets.report import SetAside
 from nas_service.datasets.walking import File, files_below
@@ -151,11 +151,8 @@ def _facts(file: File) -> tuple[tuple[int, int], bool, Colours]:
                 f"{file.place} is a picture in colours ({opened.mode}); a mask has a number "
                 "(or a palette's colour) a pixel, that of its class"
             )
-        orientation = orientation_of(opened)
-        sides = (opened.height, opened.width)
-        if orientation in ON_THEIR_SIDE:
-            sides = (opened.width, opened.height)
-        return sides, orientation != UPRIGHT, colours_of(opened)
+        turned = orientation_of(opened) != UPRIGHT
+        return upright_sides(opened), turned, colours_of(opened)
 
 
 def _mask(file: File, orientation: int = UPRIGHT) -> Mask:
@@ -175,7 +172,8 @@ def _opened(file: File) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata; large ones are refused here
-            with Image.open(file.path) as opened:
+            # never by its path, see `datasets.pictures`
+            with file.path.open("rb") as stream, Image.open(stream) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise InvalidData(
                         f"{file.place}: {opened.width}x{opened.height} pixels are too many"

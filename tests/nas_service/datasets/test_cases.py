@@ -19,8 +19,10 @@ from nas_service.datasets.answers import parse
 from nas_service.datasets.archives import unpack
 from nas_service.datasets.ingest import Ingested, ingest
 from nas_service.datasets.inspection import inspect
+from nas_service.datasets.pictures import Picture, Reading, header, pixels
 from nas_service.datasets.report import Undecided
 from nas_service.errors import InvalidData
+from nas_service.templates.preprocess import Preprocessing
 
 
 def _noise(seed: int, tint: int = 0, side: int = 16) -> Image.Image:
@@ -188,6 +190,32 @@ def test_pictures_are_stored_upright(tmp_path: Path) -> None:
     assert (found.images[:, :6].mean(axis=(1, 2, 3)) > 180).all()
     assert (found.images[:, 10:].mean(axis=(1, 2, 3)) < 80).all()
     assert "30 pictures turned upright as their EXIF orientation says" in found.report["reading"]
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "I;16"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_tiffs_are_read_upright(
+    tmp_path: Path, orientation: int, mode: str, compression: str | None
+) -> None:
+    """Against the same pixels in a PNG with the same tag, whose sides the library does not turn."""
+    generator = np.random.default_rng(4)
+    sides = (20, 24, 3) if mode == "RGB" else (20, 24)
+    top = 60_000 if mode == "I;16" else 256
+    stored = generator.integers(0, top, sides).astype(np.uint16 if mode == "I;16" else np.uint8)
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    paths = tmp_path / "a.tif", tmp_path / "a.png"
+    Image.fromarray(stored).save(paths[0], exif=tags, compression=compression)
+    Image.fromarray(stored).save(paths[1], exif=tags)
+    tiff, png = (Picture(one.name, "", one) for one in paths)
+    assert np.array_equal(pixels(tiff, Reading()), pixels(png, Reading()))
+    sides_of = {(told.height, told.width) for told in (header(tiff), header(png))}
+    assert sides_of == {(20, 24) if orientation < 5 else (24, 20)}
+    assert header(tiff).turned == (orientation != 1)
+    n = 3 if mode == "RGB" else 1
+    in_bundle = Preprocessing({"size": 16, "channels": n, "mean": [0.0] * n, "std": [1.0] * n})
+    assert np.array_equal(in_bundle.file(paths[0]), in_bundle.file(paths[1]))
 
 
 def _icons(root: Path, colour: int) -> Path:
