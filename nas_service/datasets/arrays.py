@@ -19,13 +19,14 @@ from nas_service.datasets.pictures import WHITE, Picture, Pixels, scaled
 from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.sound import require_sound
 from nas_service.datasets.source import Source, in_order
+from nas_service.datasets.texts import group_of, text_of
 from nas_service.errors import InvalidData
 
 Array = npt.NDArray[Any]
 
 _IMAGES = {"x", "images", "image", "data", "pictures", "imgs", "pixels", "features"}
 _LABELS = {"y", "labels", "label", "targets", "target", "classes"}
-_CLASS_NAMES = {"class_names", "label_names", "names", "classes"}
+_CLASS_NAMES = ("class_names", "label_names", "classes", "names")
 _BARELY_USED = 0.25
 """Numbers whose largest is below this share of their type's range have another white."""
 
@@ -66,8 +67,11 @@ def read_arrays(path: Path, answers: Answers, set_aside: SetAside) -> Source:
                 continue
             group = None if groups is None else groups[i]
             source.pictures.append(Picture(place, own[i], images[i], parts[i], group))
+    if names is not None and not set(labels) <= set(names):  # labels are texts of their own
+        source.notes.append("names of classes are not read: labels are others")
+        names = None
     source.classes = names if names is not None else in_order(labels)
-    others = set(arrays) - used - {"split", "splits", "part"} - _CLASS_NAMES
+    others = set(arrays) - used - {"split", "splits", "part", *_CLASS_NAMES}
     others -= {_group_key(arrays, pair, answers) for pair in pairs}
     if others:
         source.notes.append(f"arrays {', '.join(sorted(others))} are not read")
@@ -216,10 +220,9 @@ def _labels(name: str, key: str, y: Array, n: int, names: tuple[str, ...] | None
         raise InvalidData(f"{name}: {key} has shape {y.shape}, expected {n} labels", field=key)
     if y.dtype.kind in "US":
         try:
-            texts = [v.decode() if isinstance(v, bytes) else str(v) for v in y]
+            texts = [normal((v.decode() if isinstance(v, bytes) else str(v)).strip()) for v in y]
         except UnicodeDecodeError as error:
             raise InvalidData(f"{name}: {key} has text that is not UTF-8: {error}") from error
-        texts = [normal(text.strip()) for text in texts]
         if "" in texts:
             raise InvalidData(f"{name} row {texts.index('')}: {key} is empty", field=key)
         return texts
@@ -231,6 +234,8 @@ def _labels(name: str, key: str, y: Array, n: int, names: tuple[str, ...] | None
     elif y.dtype.kind not in "biu":
         raise InvalidData(f"{name}: {key} has type {y.dtype}, expected labels", field=key)
     numbers = y.astype(np.int64)
+    if names is None and set(numbers.tolist()) == {-1, 1}:
+        return [str(one) for one in numbers.tolist()]
     top = len(names) if names is not None else max(n, 1)
     bad = (numbers < 0) | (numbers > top - (names is not None))
     if bad.any():
@@ -240,9 +245,11 @@ def _labels(name: str, key: str, y: Array, n: int, names: tuple[str, ...] | None
 
 
 def _class_names(arrays: Mapping[str, Array], used: set[str]) -> tuple[str, ...] | None:
-    for key in _CLASS_NAMES - used:
-        if key in arrays and arrays[key].ndim == 1 and arrays[key].dtype.kind == "U":
-            return tuple(normal(str(one)) for one in arrays[key])
+    for key in _CLASS_NAMES:
+        if key in used or key not in arrays:
+            continue
+        if arrays[key].ndim == 1 and arrays[key].dtype.kind in "US":
+            return tuple(text_of(one) for one in arrays[key])
     return None
 
 
@@ -263,7 +270,7 @@ def _groups(
     n: int,
     answers: Answers,
     source: Source,
-) -> list[str] | None:
+) -> list[str | None] | None:
     """The group of every row, which stays on one side; None where there are none."""
     key = _group_key(arrays, pair, answers)
     if key is None:
@@ -279,7 +286,7 @@ def _groups(
             f"{name}: {key} has shape {arrays[key].shape}, expected {n} groups", field=key
         )
     source.notes.append(f"pictures of one {key} stay on one side")
-    return [str(v.decode() if isinstance(v, bytes) else v) for v in arrays[key].tolist()]
+    return [group_of(one) for one in arrays[key].tolist()]
 
 
 def _parts(
@@ -297,6 +304,6 @@ def _parts(
         raise InvalidData(
             f"{name}: split has shape {split.shape}, expected {n} parts", field="split"
         )
-    texts = [str(v.decode() if isinstance(v, bytes) else v) for v in split.tolist()]
+    texts = [text_of(one) for one in split.tolist()]
     known = {text: part_answered(text, answers, source.questions) for text in dict.fromkeys(texts)}
     return [known[text] for text in texts]

@@ -60,7 +60,7 @@ def read_folder(
         by_ending.setdefault(file.path.suffix.lower(), []).append(file)
     pictures, others = _pictures(files)
     parquets, archives = by_ending.get(".parquet", []), by_ending.get(".npz", [])
-    described = tables.read_tables(
+    described, unread = tables.read_tables(
         [file for ending in _TABLES for file in by_ending.get(ending, [])], pictures, answers
     )
     with_classes = _has_classes(pictures, answers) or (bool(pictures) and described is None)
@@ -85,6 +85,7 @@ def read_folder(
         source = described.source(set_aside)
     else:
         source = _class_folders(folder, pictures, others, answers, set_aside)
+    source.notes += unread
     if chosen != FOLDERS and source.pictures:
         named = described.named if chosen == TABLE and described is not None else set()
         for file in pictures:

@@ -19,6 +19,7 @@ from nas_service.datasets.names import HELD_OUT, normal, part_of
 from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.source import Progress, Source, in_order
+from nas_service.datasets.texts import group_of, text_of
 from nas_service.datasets.walking import File
 from nas_service.errors import InvalidData
 
@@ -132,7 +133,7 @@ def _label_column(
         field.name
         for field in table.schema
         if field.name != image
-        and (pa.types.is_integer(field.type) or pa.types.is_string(field.type))
+        and (pa.types.is_integer(field.type) or _is_text(field.type))
         and part_of(field.name) is None
     ]
     named = [name for name in scalar if _class_names(table, name) is not None]
@@ -203,7 +204,8 @@ def _add_rows(
             raise InvalidData(f"{where}: image.bytes is missing")
         own = part
         if parts is not None:
-            own = part_answered(str(parts[row] or ""), answers, source.questions)
+            told = "" if parts[row] is None else text_of(parts[row])
+            own = part_answered(told, answers, source.questions)
         if own == IGNORE:
             set_aside.add(LEFT_OUT, where)
             continue
@@ -213,14 +215,16 @@ def _add_rows(
                 _label(labels[row], names, where),
                 partial(bytes, content),
                 own,
-                None if groups is None or groups[row] is None else str(groups[row]),
+                None if groups is None else group_of(groups[row]),
             )
         )
 
 
 def _label(value: Any, names: tuple[str, ...] | None, where: str) -> str:
-    if isinstance(value, str) and value.strip():
-        return normal(value.strip())
+    if isinstance(value, str | bytes) and text_of(value):
+        return text_of(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if not isinstance(value, int) or value < 0:
         raise InvalidData(f"{where}: label {value!r} is not a class number", field="label")
     if names is None:
@@ -230,6 +234,14 @@ def _label(value: Any, names: tuple[str, ...] | None, where: str) -> str:
             f"{where}: label {value} is out of range, there are {len(names)} classes", field="label"
         )
     return names[value]
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _is_number(kind: Any) -> bool:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nas_service.datasets.names import PARTS, names_apart
 from nas_service.datasets.pictures import Pixels
 from nas_service.datasets.sound import require_sound
+from nas_service.datasets.texts import group_of, part_named, text_of
 from nas_service.errors import InvalidData
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -61,13 +62,14 @@ def parts_of(arrays: Arrays, n: int) -> list[str | None]:
         return [None] * n
     if split.shape != (n,):
         raise InvalidData(f"split is {split.shape}, x has {n} pictures", field="split")
-    texts = [str(one) for one in split]
-    for row, text in enumerate(texts):
-        if text not in PARTS:
-            raise InvalidData(
-                f"split has {text!r} in row {row}; parts are {', '.join(PARTS)}", field="split"
-            )
-    return list(texts)
+    parts = [part_named(one) for one in split]
+    if None in parts:
+        row = parts.index(None)
+        raise InvalidData(
+            f"split has {text_of(split[row])!r} in row {row}; parts are {', '.join(PARTS)}",
+            field="split",
+        )
+    return parts
 
 
 def groups_of(arrays: Arrays, n: int) -> list[str | None]:
@@ -77,14 +79,14 @@ def groups_of(arrays: Arrays, n: int) -> list[str | None]:
         return [None] * n
     if groups.shape != (n,):
         raise InvalidData(f"groups is {groups.shape}, x has {n} pictures", field="groups")
-    return [str(one) for one in groups]
+    return [group_of(one) for one in groups]
 
 
 def names_of(arrays: Arrays) -> tuple[str, ...] | None:
     """Names of classes by their numbers, where there are any."""
     if "classes" not in arrays:
         return None
-    return names_apart(tuple(str(one) for one in arrays["classes"].ravel()), "classes")
+    return names_apart(tuple(text_of(one) for one in arrays["classes"].ravel()), "classes")
 
 
 def notes_on_others(arrays: Arrays, own: Sequence[str]) -> list[str]:

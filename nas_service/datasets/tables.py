@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +23,11 @@ from nas_service.datasets.names import HELD_OUT, PARTS, normal, part_of
 from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.source import Source, in_order
+from nas_service.datasets.texts import group_of
 from nas_service.datasets.walking import File
 from nas_service.errors import InvalidData
 
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:|~|\.\./")
 _MOST_MISSING = 0.5
 """A column of which fewer cells than this share name a picture is no column of paths."""
 
@@ -41,21 +44,34 @@ class _Table:
 
 
 class _Pictures:
-    """Pictures by what a table may call them: a path from its folder or the root, name, stem."""
+    """Pictures by what a table may call them.
+
+    That is a path from the table's folder or the root, the end of such a path, its name or stem; or
+    an absolute path of another machine, which ends in the whole path of the picture here.
+    """
 
     def __init__(self, pictures: Sequence[File]) -> None:
-        self._by: dict[tuple[str, ...], File | None] = {}
+        self._whole = {file.names: file for file in pictures}
+        self._ends: dict[tuple[str, ...], File | None] = {}
         for file in pictures:
             *_, name = file.names
-            keys = {file.names, (name,), (name.rpartition(".")[0] or name,)}
-            for key in keys:
-                # what two pictures are called by is none's name
-                self._by[key] = None if key in self._by else file
+            for start in range(len(file.names)):
+                folders = file.names[start:-1]
+                for key in {(*folders, name), (*folders, name.rpartition(".")[0] or name)}:
+                    # what two pictures are called by is none's name
+                    self._ends[key] = None if key in self._ends else file
 
     def find(self, cell: str, folder: tuple[str, ...]) -> File | None:
         """The picture that a cell of a table in `folder` names; None for none, or for several."""
-        names = tuple(n for n in normal(cell.strip()).replace("\\", "/").split("/") if n != ".")
-        return self._by.get((*folder, *names)) or self._by.get(names)
+        path = normal(cell.strip()).replace("\\", "/")
+        names = tuple(n for n in path.split("/") if n not in ("", "."))
+        found = self._whole.get((*folder, *names)) or self._whole.get(names)
+        if found is None:
+            found = self._ends.get((*folder, *names)) or self._ends.get(names)
+        if found is None and _ABSOLUTE.match(path):
+            ends = (names[start:] for start in range(1, len(names)))
+            found = next((self._whole[one] for one in ends if one in self._whole), None)
+        return found
 
 
 @dataclass
@@ -124,7 +140,7 @@ class Described:
                     normal(row[label].strip()),
                     file.path,
                     part,
-                    row[group] if group is not None else None,
+                    group_of(row[group]) if group is not None else None,
                 )
             )
 
@@ -189,14 +205,20 @@ class Described:
 
 def read_tables(
     files: Sequence[File], pictures: Sequence[File], answers: Answers
-) -> Described | None:
-    """The tables among `files` whose rows name pictures; None where none does."""
+) -> tuple[Described | None, list[str]]:
+    """The tables among `files` whose rows name pictures, or None; and what to tell of the others.
+
+    A table that has columns of pictures and of labels or parts was meant to be read.
+    """
     by_name = _Pictures(pictures)
-    tables = [table for file in files if (table := _table(file, by_name, answers)) is not None]
-    return Described(tables, by_name, answers) if tables else None
+    unread: list[str] = []
+    tables = [
+        table for file in files if (table := _table(file, by_name, answers, unread)) is not None
+    ]
+    return (Described(tables, by_name, answers) if tables else None), unread
 
 
-def _table(file: File, pictures: _Pictures, answers: Answers) -> _Table | None:
+def _table(file: File, pictures: _Pictures, answers: Answers, unread: list[str]) -> _Table | None:
     notes: list[str] = []
     rows = [row for row in _rows(file, notes) if any(cell.strip() for cell in row)]
     if len(rows) < 2:
@@ -220,6 +242,12 @@ def _table(file: File, pictures: _Pictures, answers: Answers) -> _Table | None:
         return None
     best = max(shares, key=lambda i: shares[i])
     if shares[best] < _MOST_MISSING:
+        if named is not None and {one.lower() for one in header} & {*LABEL_NAMES, *SPLIT_NAMES}:
+            first = next((row[named] for row in body if len(row) > named), "")
+            unread.append(
+                f"{file.place} is not read, neither its labels nor its parts: fewer than half of "
+                f"its rows name a picture here, as {first!r} in column {header[named]!r}"
+            )
         return None
     return _Table(file, header, body, best, notes)
 

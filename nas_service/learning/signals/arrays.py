@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nas_service.datasets.names import PARTS
 from nas_service.datasets.sound import require_sound
+from nas_service.datasets.texts import part_named, text_of
 from nas_service.errors import InvalidData
 from nas_service.learning.signals.read import DRAWN, IntArray, Windows, require_finite
 
@@ -41,7 +42,7 @@ def read_arrays(path: Path) -> Windows:
         if name not in found:
             raise InvalidData(f"{path.name} has no array {name}; x (n, channels, steps) and y (n,)")
     inputs = _inputs(found["x"])
-    labels = found["y"]
+    labels = _labels(found["y"], len(inputs))
     if labels.shape != (len(inputs),):
         raise InvalidData(f"y is {labels.shape}, x has {len(inputs)} windows: (n,) is needed")
     groups = None
@@ -53,7 +54,7 @@ def read_arrays(path: Path) -> Windows:
     named = found.get("channel_names", np.empty(0, dtype=str))
     if named.ndim != 1:
         raise InvalidData(f"channel_names is {named.shape}; (channels,) is needed")
-    names = tuple(str(one) for one in named)
+    names = tuple(text_of(one) for one in named)
     if names and len(names) != inputs.shape[1]:
         raise InvalidData(f"channel_names has {len(names)} names for {inputs.shape[1]} channels")
     notes = [f"arrays that are not read: {', '.join(others)}"] if others else []
@@ -73,6 +74,15 @@ def read_arrays(path: Path) -> Windows:
         rate_hz=rate,
         notes=notes,
     )
+
+
+def _labels(y: npt.NDArray[np.generic], n: int) -> npt.NDArray[np.generic]:
+    """One a window; of texts what does not show is left out."""
+    if y.shape == (n, 1):
+        y = y[:, 0]
+    if y.dtype.kind in "US":
+        return np.array([text_of(one) for one in y.ravel()]).reshape(y.shape)
+    return y
 
 
 def _rate(value: npt.NDArray[np.generic]) -> float:
@@ -105,6 +115,8 @@ def _numbered(name: str, values: npt.NDArray[np.generic], n: int) -> IntArray:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         window = int(np.flatnonzero(~np.isfinite(values))[0])
         raise InvalidData(f"{name}[{window}] is not a number", field=name)
+    if values.dtype.kind in "US":
+        values = np.array([text_of(one) for one in values])
     numbers = np.unique(values, return_inverse=True)[1]
     return np.asarray(numbers.ravel(), dtype=np.int64)
 
@@ -112,12 +124,12 @@ def _numbered(name: str, values: npt.NDArray[np.generic], n: int) -> IntArray:
 def _parts(values: npt.NDArray[np.generic], n: int) -> IntArray:
     if values.shape != (n,):
         raise InvalidData(f"split is {values.shape}, x has {n} windows", field="split")
-    texts = values.astype(str)
-    unknown = sorted(set(texts) - set(PARTS))
-    if unknown:
+    parts = [part_named(one) for one in values]
+    if None in parts:
+        window = parts.index(None)
         raise InvalidData(
-            f"split has {str(unknown[0])!r} in window "
-            f"{int(np.flatnonzero(texts == unknown[0])[0])}; parts are {', '.join(PARTS)}",
+            f"split has {text_of(values[window])!r} in window {window}; parts are "
+            f"{', '.join(PARTS)}",
             field="split",
         )
-    return np.array([PARTS.index(one) for one in texts], dtype=np.int64)
+    return np.array([PARTS.index(one) for one in parts if one is not None], dtype=np.int64)

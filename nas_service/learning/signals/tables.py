@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as csv
-import pyarrow.parquet as parquet
 
-from nas_service.datasets.columns import GROUP_NAMES, LABEL_NAMES, UTF_16
+from nas_service.datasets.columns import GROUP_NAMES, LABEL_NAMES
 from nas_service.datasets.names import PARTS, belongs_to_the_system, part_of
+from nas_service.datasets.texts import text_of
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.learning.signals import times
 from nas_service.learning.signals.answers import SignalAnswers
+from nas_service.learning.signals.files import as_texts, read_file
 from nas_service.learning.signals.read import DRAWN, Windows
 from nas_service.learning.signals.recordings import (
     Recording,
@@ -33,10 +35,11 @@ from nas_service.learning.signals.recordings import (
 
 ENDINGS = (".csv", ".parquet")
 _LABELS = (*LABEL_NAMES, "activity")
+_PLAIN_NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d*)?")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
+_LEAST_COUNTED = 7
 _MOSTLY = 0.5
 """A column of text of which so many cells read as numbers is one of numbers."""
-_EMPTY_IS_NULL = csv.ConvertOptions(strings_can_be_null=True)
 
 
 def read_tables(
@@ -58,9 +61,11 @@ def read_tables(
     names: tuple[str, ...] = ()
     unread: dict[str, None] = {}
     for path in files:
-        table = _table(path)
+        table = read_file(path)
         place = path.name if path == source else path.relative_to(source).as_posix()
         columns = _columns(table, answers, place)
+        texts = (columns.group,) if numbers else (columns.group, columns.label)
+        table = as_texts(table, path, texts)
         unread |= dict.fromkeys(columns.unread)
         if names and columns.signals != names:
             raise InvalidData(
@@ -91,7 +96,7 @@ def read_tables(
     groups = np.array([numbers_of[recordings[one].group] for one in owners], dtype=np.int64)
     return Windows(
         np.stack([window for _, window, _ in cut]),
-        np.array([label for _, _, label in cut]),
+        _labels([label for _, _, label in cut]),
         groups,
         np.array([recordings[number].part for number in owners], dtype=np.int64),
         layout="table" if source.is_file() else "recordings",
@@ -106,6 +111,14 @@ def read_tables(
         notes=[f"columns that are not read: {', '.join(unread)}"] if unread else [],
         set_aside=[{"reason": reason, "n": n, "names": []} for reason, n in aside.most_common()],
     )
+
+
+def _labels(found: Sequence[Any]) -> npt.NDArray[Any]:
+    """Labels of windows; texts that are numbers throughout are these."""
+    labels = np.array(found)
+    if labels.dtype.kind == "U" and all(_PLAIN_NUMBER.fullmatch(one) for one in set(found)):
+        return labels.astype(np.float64)
+    return labels
 
 
 def _files(source: Path, within: Sequence[Path]) -> list[Path]:
@@ -132,29 +145,6 @@ def _part_of(path: Path, source: Path) -> int:
         if named in PARTS:
             return PARTS.index(named)
     return DRAWN
-
-
-def _table(path: Path) -> pa.Table:
-    try:
-        found = (
-            parquet.read_table(path)
-            if path.suffix.lower() == ".parquet"
-            else csv.read_csv(path, _in_its_encoding(path), convert_options=_EMPTY_IS_NULL)
-        )
-    except (pa.ArrowInvalid, UnicodeError, OSError) as error:
-        raise InvalidData(f"{path.name} cannot be read: {error}") from error
-    if found.num_rows == 0:
-        raise InvalidData(f"{path.name} has no rows")
-    for name, n in Counter(found.column_names).items():
-        if n > 1:
-            raise InvalidData(f"{path.name} has {n} columns {name!r}: give each a name of its own")
-    return found
-
-
-def _in_its_encoding(path: Path) -> csv.ReadOptions:
-    with path.open("rb") as stream:
-        first = stream.read(2)
-    return csv.ReadOptions(encoding="utf-16" if first in UTF_16 else "utf-8")
 
 
 @dataclass(frozen=True)
@@ -184,14 +174,30 @@ def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
             f"{name}: column {label!r} is {table[label].type}; a label is a number or a text",
             field="label_column",
         )
-    signals = tuple(one for one in others if times.is_number(table[one].type))
+    counting = {one for one in others if _counts_rows(table[one], one)}
+    signals = tuple(
+        one for one in others if times.is_number(table[one].type) and one not in counting
+    )
     for one in others:
-        if one not in signals:
+        if one not in signals and one not in counting:
             _require_no_numbers(table[one], one, name)
     if not signals:
         raise InvalidData(f"{name} has no column of numbers beside time, label and group")
     unread = tuple(one for one in others if one not in signals)
     return _Columns(signals, label, time, group, unread)
+
+
+def _counts_rows(column: pa.ChunkedArray, name: str) -> bool:
+    """Whether a column numbers rows, as tables are saved with; it would tell a network the order.
+
+    Of such a column the name says it, or each number is one more than the last.
+    """
+    if not times.is_number(column.type):
+        return False
+    if name == "" or name.lower() == "index" or name.startswith("Unnamed:"):
+        return True
+    steps = np.diff(times.floats_of(column).astype(np.float64))
+    return len(steps) >= _LEAST_COUNTED and bool((steps == 1.0).all())
 
 
 def _require_no_numbers(column: pa.ChunkedArray, name: str, file: str) -> None:
@@ -215,8 +221,8 @@ def _labels_in(there: Sequence[str]) -> list[str]:
     return [one for one in _known(_LABELS, there) if not (axes and one.lower() == "y")]
 
 
-def _known(names: Sequence[str], there: Sequence[str]) -> list[str]:
-    return [one for one in there if one.lower().replace(" ", "_") in names]
+def _known(names: Collection[str], there: Sequence[str]) -> list[str]:
+    return [one for one in there if times.plain(one) in names]
 
 
 def _named(
@@ -257,7 +263,7 @@ def _recordings(
             f"{name}, row {row + 1}, column {columns.signals[column]!r} is not a number; signals "
             "are read without gaps: fill or cut them first"
         )
-    labels = np.array(table[columns.label].to_pylist())
+    labels = np.array(_plain(table[columns.label].to_pylist()))
     if numbers and not np.issubdtype(labels.dtype, np.number):
         raise InvalidData(f"{name}: column {columns.label!r} has text; numbers are needed")
     seconds = (
@@ -265,7 +271,7 @@ def _recordings(
     )
     keys, groups = np.zeros(len(values), dtype=np.int64), np.array([name])
     if columns.group is not None:
-        named = np.array(table[columns.group].to_pylist()).astype(str)
+        named = np.array([text_of(one) for one in table[columns.group].to_pylist()])
         groups, keys = np.unique(named, return_inverse=True)
     for key in dict.fromkeys(keys.tolist()):
         rows = np.flatnonzero(keys == key)
@@ -278,6 +284,12 @@ def _recordings(
             part,
             str(groups[key]),
         )
+
+
+def _plain(labels: list[Any]) -> list[Any]:
+    """Labels that are texts without what does not show; numbers stay numbers."""
+    is_text = any(isinstance(one, str | bytes) for one in labels)
+    return [text_of(one) for one in labels] if is_text else labels
 
 
 def _require_full(table: pa.Table, names: Sequence[str | None], file: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,34 @@ import pyarrow as pa
 
 from nas_service.errors import InvalidData
 
-_UNITS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_UNITS = {
+    "s": 1.0,
+    "sec": 1.0,
+    "secs": 1.0,
+    "second": 1.0,
+    "seconds": 1.0,
+    "ms": 1e-3,
+    "msec": 1e-3,
+    "millis": 1e-3,
+    "milliseconds": 1e-3,
+    "us": 1e-6,
+    "micros": 1e-6,
+    "microseconds": 1e-6,
+    "ns": 1e-9,
+    "nanos": 1e-9,
+    "nanoseconds": 1e-9,
+}
 """Seconds in a unit, as names of columns end in it."""
-_WORDS = ("time", "timestamp", "t", "datetime", "date")
-NAMES = (*_WORDS, *(f"{word}_{unit}" for word in _WORDS[:3] for unit in _UNITS))
+_WORDS = ("time", "timestamp", "t", "datetime", "date_time", "date", "elapsed", "elapsed_time")
+_ALONE = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+NAMES = frozenset([*_WORDS, *_ALONE, *(f"{word}_{unit}" for word in _WORDS for unit in _UNITS)])
 _SINCE_1970 = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
 """Numbers from here on are no seconds since 1970, as they would be of the year 5138 and later."""
+
+
+def plain(name: str) -> str:
+    """A column's name in lower case, its words and its unit apart: `Time (ms)` is `time_ms`."""
+    return "_".join(re.findall(r"[^\W_]+", name.lower()))
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -66,8 +89,8 @@ def seconds_of(column: pa.ChunkedArray, file: str, name: str) -> npt.NDArray[np.
 
 def unit_of(name: str, numbers: npt.NDArray[Any]) -> str:
     """The unit of a column of numbers: `s`, `ms`, `us` or `ns`."""
-    told = name.lower().replace(" ", "_").rpartition("_")[2]
-    if told in _UNITS and told != name.lower():
+    told = plain(name).rpartition("_")[2]
+    if told in _UNITS:
         return told
     smallest = float(np.abs(numbers.astype(np.float64)).min(initial=np.inf))
     return next((unit for from_, unit in _SINCE_1970 if from_ <= smallest < np.inf), "s")

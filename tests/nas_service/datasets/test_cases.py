@@ -503,6 +503,107 @@ def test_a_table_of_paths_and_labels_is_read(tmp_path: Path, encoding: str) -> N
     assert "pictures of one patient stay on one side" in found.report["notes"]
 
 
+def _patients(folder: Path) -> dict[int, set[int]]:
+    """The parts in which each patient's six pictures are, after an import of 60."""
+    found = ingest(folder)
+    given = {np.asarray(_noise(i)).tobytes(): i for i in range(60)}
+    where: dict[int, set[int]] = {}
+    for image, part in zip(found.images, found.split.tolist(), strict=True):
+        where.setdefault(given[image.tobytes()] // 6, set()).add(part)
+    return where
+
+
+_COMPOSED, _APART = "caf\N{LATIN SMALL LETTER E WITH ACUTE}{}", "cafe\N{COMBINING ACUTE ACCENT}{}"
+
+
+@pytest.mark.parametrize("odd", [f"{_COMPOSED} ", _APART])
+def test_a_group_is_the_same_however_it_is_written(tmp_path: Path, odd: str) -> None:
+    rows = ["path,label,patient"]
+    for i in range(60):
+        _noise(i).save(tmp_path / f"{i}.png")
+        patient = (odd if i % 3 == 0 else _COMPOSED).format(i // 6)
+        rows.append(f"{i}.png,{'ab'[i % 2]},{patient}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    assert all(len(parts) == 1 for parts in _patients(tmp_path).values())
+
+
+def test_pictures_without_a_group_are_on_no_one_side(tmp_path: Path) -> None:
+    rows = ["path,label,patient"]
+    for i in range(60):
+        _noise(i).save(tmp_path / f"{i}.png")
+        rows.append(f"{i}.png,{'ab'[i % 2]},{'' if i < 30 else i}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    parts = ingest(tmp_path).split
+    assert np.bincount(parts, minlength=3).max() < 50  # drawn one by one: 60, 20 and 20 percent
+
+
+@pytest.mark.parametrize(
+    "cell", ["{c}/{i}.png", "{c}/{i}", "/home/me/{c}/{i}.png", "C:\\me\\{c}\\{i}.png"]
+)
+def test_rows_may_name_the_end_of_a_path_or_that_of_another_machine(
+    tmp_path: Path, cell: str
+) -> None:
+    above = tmp_path / "images" if cell.startswith("{c}") else tmp_path
+    rows = ["path,label,split"]
+    for number, c in enumerate(("apple", "pear")):
+        (above / c).mkdir(parents=True)
+        for i in range(30):
+            _noise(i + 100 * number).save(above / c / f"{i}.png")
+            rows.append(f"{cell.format(c=c, i=i)},{c},{'train' if i < 15 else 'test'}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    assert _counts(ingest(tmp_path, parse({"layout": "table"})))[2] == 30
+
+
+def test_a_table_whose_paths_lead_nowhere_is_told_of(tmp_path: Path) -> None:
+    _folders(tmp_path, "apple", "pear", n=30)
+    rows = ["path,label,split", *(f"img{i},apple,test" for i in range(30))]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    (note,) = [one for one in ingest(tmp_path).report["notes"] if "labels.csv" in one]
+    assert "is not read, neither its labels nor its parts" in note
+    assert "as 'img0' in column 'path'" in note
+
+
+def test_a_picture_is_found_by_its_path_whatever_others_are_called(tmp_path: Path) -> None:
+    (tmp_path / "extra").mkdir()
+    rows = ["path,label"]
+    for i in range(24):
+        _noise(i).save(tmp_path / f"{i}.png")
+        if i < 4:
+            _noise(100 + i).save(tmp_path / "extra" / f"{i}.png")
+        rows.append(f"{i}.png,{'ab'[i % 2]}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    found = ingest(tmp_path, parse({"layout": "table"}))
+    stored = {one.tobytes() for one in found.images}
+    assert stored == {np.asarray(_noise(i)).tobytes() for i in range(24)}
+
+
+def test_names_beside_labels_that_are_texts_need_not_be_theirs(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3)).astype(np.uint8)
+    files = np.array([f"{i}.png" for i in range(40)])
+    np.savez(tmp_path / "a.npz", x=x, labels=np.array(["cat", "dog"] * 20), names=files)
+    found = ingest(tmp_path / "a.npz")
+    assert found.classes == ("cat", "dog")
+    assert "names of classes are not read: labels are others" in found.report["notes"]
+    np.savez(tmp_path / "b.npz", x=x, y=np.arange(40) % 2, class_names=np.array([b"cat", b"dog "]))
+    assert ingest(tmp_path / "b.npz").classes == ("cat", "dog")
+    np.savez(tmp_path / "c.npz", x=x, y=np.arange(40) % 2 * 2 - 1)
+    assert ingest(tmp_path / "c.npz").classes == ("-1", "1")
+
+
+def test_parts_by_number_are_asked_about_from_nought_on(tmp_path: Path) -> None:
+    pictures = []
+    for i in range(60):
+        stream = io.BytesIO()
+        _noise(i).save(stream, "PNG")
+        pictures.append({"bytes": stream.getvalue(), "path": f"{i}.png"})
+    labels = pa.array(["cat", "dog"] * 30).dictionary_encode()
+    table = {"image": pictures, "label": labels, "split": [i % 3 for i in range(60)]}
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    answers = parse({"split": "0=train,1=validation,2=test"})
+    found = ingest(tmp_path / "a.parquet", answers)
+    assert (found.classes, _counts(found)) == (("cat", "dog"), [20, 20, 20])
+
+
 def test_unequal_classes_are_told(tmp_path: Path) -> None:
     _folders(tmp_path, "rare", n=10)
     _folders(tmp_path / "x", "a", "common", n=120)

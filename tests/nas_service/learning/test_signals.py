@@ -245,6 +245,55 @@ def test_times_are_read_in_the_unit_that_their_name_or_their_size_tells(
     assert found.windows.channel_names == ("ax",)
 
 
+@pytest.mark.parametrize("name", ["Time (s)", "time [s]", "seconds", "Elapsed", "date time"])
+def test_times_are_found_under_the_names_that_people_give_them(tmp_path: Path, name: str) -> None:
+    table = _column(tmp_path / "a.parquet", name, np.arange(100) * 0.02)
+    found = _read(table, window=8, hop=2, group_column="subject")
+    assert (found.windows.channel_names, found.windows.rate_hz) == (("ax",), pytest.approx(50.0))
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "sample_nr"])
+def test_a_column_that_counts_rows_is_no_channel(tmp_path: Path, name: str) -> None:
+    """It would tell a network the order of the rows, and so the label."""
+    found = _read(_column(tmp_path / "a.parquet", name, np.arange(100) + 7), window=8, hop=2)
+    assert found.windows.channel_names == ("ax",)
+    assert "columns that are not read: " + name in " ".join(found.report["notes"])
+
+
+def test_labels_and_groups_are_the_same_however_they_are_written(tmp_path: Path) -> None:
+    """Blanks, accents apart, whole numbers with a point, and what else one file alone has."""
+    composed, apart = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT} "
+    written = [(composed, "01"), (apart, "01 "), ("null", "A2"), (" null", "A2"), (composed, "3")]
+    written += [(apart, "3.0"), ("null", "4"), ("null", "5")]
+    for number, (label, subject) in enumerate(written):
+        rows = [(i, float(np.sin(i)), label, subject) for i in range(100)]
+        _csv(tmp_path / "data" / f"{number}.csv", rows, head="time,ax, label,subject")
+    found = _read(tmp_path / "data", window=20, hop=20)
+    assert found.classes == (composed, "null")
+    assert len(set(found.windows.groups.tolist())) == 5  # 01, A2, 3, 4 and 5
+
+
+def test_numbers_of_classes_are_the_same_in_every_file(tmp_path: Path) -> None:
+    for number, label in enumerate(["0", "1.0", "0.0", "1", "00"]):
+        rows = [(i, float(np.sin(i + number)), label) for i in range(100)]
+        _csv(tmp_path / "data" / f"{number}.csv", rows)
+    assert _read(tmp_path / "data", window=20, hop=20).classes == ("0", "1")
+
+
+def test_arrays_of_bytes_are_texts(tmp_path: Path) -> None:
+    made = _arrays(
+        tmp_path / "a.npz",
+        y=np.array([b"walk", b"run ", b"run", b"walk"] * 5),
+        groups=np.array([b"a", b"b", b"c ", b"c", b"d"] * 4),
+        split=np.array([b"train", b"train", b"train", b"val", b"testing"] * 4),
+        channel_names=np.array([b"ax", b"ay"]),
+    )
+    found = _read(made)
+    assert (found.classes, found.windows.channel_names) == (("run", "walk"), ("ax", "ay"))
+    assert np.bincount(found.windows.part).tolist() == [12, 4, 4]
+    assert len(set(found.windows.groups.tolist())) == 4
+
+
 def test_a_table_as_spreadsheet_programs_save_it_is_read(tmp_path: Path) -> None:
     for file in _recordings(tmp_path / "data").iterdir():
         file.write_text(file.read_text(), encoding="utf-16")
@@ -273,7 +322,7 @@ def test_of_two_columns_of_a_name_none_is_chosen(tmp_path: Path) -> None:
 
 
 def test_labels_that_never_last_for_a_window_are_told_of(tmp_path: Path) -> None:
-    rows = [(n / 50, 1.0, ("walk", "walk ")[n % 2]) for n in range(100)]
+    rows = [(n / 50, 1.0, ("walk", "run")[n % 2]) for n in range(100)]
     with pytest.raises(InvalidData, match=r"no window of 20 .* 5 windows in which"):
         _read(_csv(tmp_path / "a.csv", rows), window=20)
 
