@@ -63,9 +63,9 @@ def save_coco(folder: Path, told: dict[str, Any] | str, *, absent: int = 0) -> P
 
 
 def yolo(folder: Path, n: int = 12, parts: tuple[str, ...] = ("",)) -> Path:
-    for part in parts:
+    for number, part in enumerate(parts):
         for k in range(n):
-            picture(folder / "images" / part / f"p{k:02d}.png", k + 100 * len(part))
+            picture(folder / "images" / part / f"p{k:02d}.png", k + 100 * number)
             label = folder / "labels" / part / f"p{k:02d}.txt"
             label.parent.mkdir(parents=True, exist_ok=True)
             label.write_text(f"{k % 2} 0.25 0.5 0.25 0.4\n1 0.75 0.5 0.2 0.2\n")

@@ -10,6 +10,7 @@ from nas_service.datasets.pairing import part_above
 from nas_service.datasets.walking import File
 from nas_service.errors import InvalidData
 
+_FROM_ELSEWHERE = ("/", "..", "~")
 _FILLING = {
     *("instances", "annotations", "annotation", "coco", "bbox", "boxes", "labels"),
     *("person", "keypoints"),
@@ -23,7 +24,13 @@ def picture_file(
     wanted = PurePosixPath(normal(name.replace("\\", "/"))).parts
     if not wanted:
         raise InvalidData(f"{place} has no file_name")
-    fitting = [one for one in by_base.get(wanted[-1], []) if one.names[-len(wanted) :] == wanted]
+    called = by_base.get(wanted[-1], [])
+    fitting = [one for one in called if one.names[-len(wanted) :] == wanted]
+    if not fitting and (
+        wanted[0] in _FROM_ELSEWHERE or wanted[0][1:] == ":"
+    ):  # a path of another machine
+        inside = [one for one in called if wanted[-len(one.names) :] == one.names]
+        fitting = inside or (list(called) if len(called) == 1 else [])
     if part is not None:  # one of another part is not meant
         fitting = [one for one in fitting if _part_above(one) in (None, part)]
     if len(fitting) > 1:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lookup_tables.yaml_text import read_yaml_text
 from nas_service.datasets.names import HELD_OUT, TEST, names_apart
-from nas_service.datasets.pairing import IMAGE_ENDINGS, IMAGE_FOLDERS, Key, by_name, part_above
+from nas_service.datasets.pairing import IMAGE_ENDINGS, IMAGE_FOLDERS, Key, by_name
 from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import SetAside
 from nas_service.datasets.walking import File
@@ -27,6 +27,7 @@ from nas_service.learning.detection.scenes import (
     pixels_of,
     require_number,
 )
+from nas_service.learning.detection.yolo_parts import notes_on, part_in, parts_of_folders
 
 WITHOUT_PICTURE = "boxes without a picture"
 _MOST_ALONE = 0.2
@@ -71,14 +72,18 @@ def read_yolo(files: Sequence[File], labels: Mapping[Key, File], aside: SetAside
             f"{len(alone)} of {len(images)} pictures have no file of boxes, the first is "
             f"{images[alone[0]].place}; a picture with nothing on it has an empty one"
         )
-    named = _names(files)
-    scenes = [_scene(image, labels.get(key), aside) for key, image in sorted(images.items())]
+    named, said = _names(files)
+    folders = parts_of_folders(_described(files), list(images.values()))
+    scenes = [
+        _scene(image, labels.get(key), part_in(image, folders), aside)
+        for key, image in sorted(images.items())
+    ]
     most = max((int(one.classes.max()) for one in scenes if len(one.classes)), default=-1)
     if named and most >= len(named):
         first = next(one for one in scenes if len(one.classes) and one.classes.max() == most)
         raise InvalidData(f"{first.place} has a box of class {most}, {len(named)} are named")
     names = named or tuple(str(number) for number in range(most + 1))
-    notes = []
+    notes = [*said, *notes_on(folders)]
     if alone:
         notes.append(f"pictures without a file of boxes: {len(alone)}; nothing is on them")
     lists = [one.place for one in files if one.names[-1].lower() in _PARTS_BY_LIST]
@@ -89,7 +94,7 @@ def read_yolo(files: Sequence[File], labels: Mapping[Key, File], aside: SetAside
     return Scenes(scenes, names, "YOLO", notes, aside)
 
 
-def _scene(image: File, labels: File | None, aside: SetAside) -> Scene:
+def _scene(image: File, labels: File | None, part: str | None, aside: SetAside) -> Scene:
     picture = Picture(image.place, "", image.path)
     told = header_of(picture)
     boxes, classes = [], []
@@ -109,7 +114,6 @@ def _scene(image: File, labels: File | None, aside: SetAside) -> Scene:
         if box is not None:
             boxes.append(box)
             classes.append(int(label))
-    part = part_above(image)
     return Scene(
         image.place,
         told.height,
@@ -125,10 +129,11 @@ def _scene(image: File, labels: File | None, aside: SetAside) -> Scene:
 
 def _rows(file: File) -> list[list[float]]:
     """A row a line: the class, then middle and size as shares of the picture."""
-    lines = _text(file).rstrip().splitlines()
     found = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_text(file).splitlines(), start=1):
         words = line.split()
+        if not words:
+            continue
         place = f"{file.place}: line {number}"
         if len(words) != 5:
             outline = ": is it an outline?" if len(words) > 6 and len(words) % 2 else ""
@@ -150,17 +155,37 @@ def _rows(file: File) -> list[list[float]]:
     return found
 
 
-def _names(files: Sequence[File]) -> tuple[str, ...]:
-    """Names of classes, where a file says them."""
+def _names(files: Sequence[File]) -> tuple[tuple[str, ...], list[str]]:
+    """Names of classes of the outermost file that says them, and what others say otherwise."""
+    found: list[tuple[str, tuple[str, ...]]] = []
     for file in sorted(files, key=lambda one: len(one.names)):
         if file.path.suffix.lower() in {".yaml", ".yml"}:
             told = _yaml(file)
             if isinstance(told, dict) and "names" in told:
-                return names_apart(_listed(told["names"], file.place), file.place)
-        if file.names[-1].lower() in _NAME_FILES:
-            lines = [one.strip() for one in _text(file).splitlines()]
-            return names_apart(tuple(one for one in lines if one), file.place)
-    return ()
+                found.append((file.place, _listed(told["names"], file.place)))
+        elif file.names[-1].lower() in _NAME_FILES:
+            lines = tuple(one.strip() for one in _text(file).rstrip().splitlines())
+            if "" in lines:
+                raise InvalidData(
+                    f"{file.place}: line {lines.index('') + 1} is empty; a class a line is needed"
+                )
+            found.append((file.place, lines))
+    if not found:
+        return (), []
+    place, names = found[0]
+    others = [one for one, other in found if other != names]
+    notes = [f"classes are named as in {place}, otherwise than in {others[0]}"] if others else []
+    return names_apart(names, place), notes
+
+
+def _described(files: Sequence[File]) -> dict[str, Any]:
+    """What the outermost YAML file with names of classes says."""
+    for file in sorted(files, key=lambda one: len(one.names)):
+        if file.path.suffix.lower() in {".yaml", ".yml"}:
+            told = _yaml(file)
+            if isinstance(told, dict) and "names" in told:
+                return {str(key): value for key, value in told.items()}
+    return {}
 
 
 def _yaml(file: File) -> Any:
@@ -171,6 +196,8 @@ def _yaml(file: File) -> Any:
 
 
 def _listed(told: Any, place: str) -> tuple[str, ...]:
+    if isinstance(told, dict) and all(str(one).isdecimal() for one in told):
+        told = {int(key): name for key, name in told.items()}
     numbered = isinstance(told, dict) and all(type(one) is int for one in told)
     if numbered and sorted(told) == list(range(len(told))):
         told = [told[number] for number in range(len(told))]

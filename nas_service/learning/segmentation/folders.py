@@ -41,7 +41,10 @@ _MASKS = {
     *("masks", "mask", "labels", "label", "annotations", "annotation", "segmentation"),
     *("segmentations", "segmentationclass", "gt", "targets", "y"),
 }
-_TAILS = ("_mask", "-mask", "_label", "_gt", "_seg", "_labels")
+_TAILS = (
+    *("_mask", "-mask", "_label", "_gt", "_seg", "_labels", "_masks", "_segmentation"),
+    *("_annotation", "_groundtruth"),
+)
 _MOST_ALONE = 0.05
 """A larger share of pictures without a mask is no oversight."""
 _NAMES = "classes.txt"
@@ -58,7 +61,9 @@ def read_folder(folder: Path, within: Sequence[Path]) -> Pairs:
     aside = SetAside()
     files = files_below(folder, aside, within)
     images = by_name(files, IMAGE_FOLDERS, IMAGE_ENDINGS)
-    masks = by_name(files, _MASKS, IMAGE_ENDINGS, tails=_TAILS)
+    masks = by_name(files, _MASKS, IMAGE_ENDINGS)
+    if not set(images) <= set(masks):  # else what looks like a tail is the picture's own
+        masks = by_name(files, _MASKS, IMAGE_ENDINGS, tails=_TAILS)
     if not images or not masks:
         raise InvalidData(
             f"{folder.name}: there are {len(images)} pictures in folders named images and "
@@ -195,7 +200,12 @@ def _names(folder: Path) -> tuple[str, ...] | None:
     if not path.is_file():
         return None
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
         raise InvalidData(f"{_NAMES} is not UTF-8: {error}") from error
-    return names_apart(tuple(one.strip() for one in lines if one.strip()), _NAMES)
+    names = tuple(one.strip() for one in lines)
+    if "" in names:
+        raise InvalidData(
+            f"{_NAMES}: line {names.index('') + 1} is empty; a class a line is needed"
+        )
+    return names_apart(names, _NAMES)

@@ -105,6 +105,14 @@ def test_what_is_wrong_with_coco_is_said_with_its_place(
         read(save_coco(tmp_path / "set", _changed(change)))
 
 
+@pytest.mark.parametrize("above", ["/home/me/set/images/", "../images/", "C:\\\\set\\\\images\\\\"])
+def test_pictures_may_be_named_by_their_paths_elsewhere(tmp_path: Path, above: str) -> None:
+    told = coco()
+    for one in told["images"]:
+        one["file_name"] = above.replace("\\\\", "\\") + one["file_name"]
+    assert len(read(save_coco(tmp_path / "set", told)).images) == 12
+
+
 def test_json_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match=r"annotations.json is no JSON, or is cut off"):
         read(save_coco(tmp_path / "set", json.dumps(coco())[:-40]))

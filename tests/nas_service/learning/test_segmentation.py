@@ -335,6 +335,12 @@ def test_names_of_classes_may_begin_with_a_byte_order_mark(tmp_path: Path) -> No
     assert _read(source).classes == ("ground", "road", "car")
 
 
+def test_what_looks_like_the_tail_of_a_mask_may_be_its_pictures(tmp_path: Path) -> None:
+    for number in range(20):
+        _write(tmp_path / "set", f"p{number:02d}_gt", _mask(1, 2))
+    assert len(_read(tmp_path / "set").images) == 20
+
+
 def test_a_mask_without_a_picture_is_told(tmp_path: Path) -> None:
     source = _folder(tmp_path / "set")
     (source / "images" / "p07.png").unlink()
