@@ -1,11 +1,12 @@
 """YAML that somebody wrote: what it does not mean is refused before it is made.
 
 Aliases expand without end, nesting breaks the reader, and of a key that is there twice only the
-last would count.
+last would count. Numbers and words are those of YAML 1.2: `010` is ten, `1:30` and `yes` are texts.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -14,18 +15,57 @@ MAX_VALUES = 100_000
 MAX_DEPTH = 64
 
 
-def read_yaml_text(text: str) -> Any:
-    """What a text says.
+class _Texts(yaml.SafeLoader):  # type: ignore[misc]  # the library tells no types
+    """Words and numbers as they are written: all of them are texts."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # as in the class above
+        "<": [("tag:yaml.org,2002:merge", re.compile("<<"))]
+    }
+
+
+class _Values(_Texts):
+    """Words and numbers as YAML 1.2's core schema has them (10.3.2)."""
+
+
+def _whole(loader: _Values, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+
+for _tag, _pattern, _first in (
+    ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", "[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+):
+    _Values.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first)
+    )
+_Values.add_constructor("tag:yaml.org,2002:int", _whole)
+
+
+def read_yaml_text(text: str, *, as_written: bool = False) -> Any:
+    """What a text says; with `as_written` words and numbers are texts, as names of classes are.
 
     Raises:
         ValueError: it is no YAML, or more than is taken; names the line.
     """
+    loader = _Texts if as_written else _Values
     try:
         _require_shallow(text)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=loader)
         if root is not None:
             _n_values(root, {}, set())
-        return yaml.safe_load(text)
+        reader = loader(text)
+        try:
+            return reader.get_single_data()
+        finally:
+            reader.dispose()
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
 

@@ -29,6 +29,32 @@ def test_what_is_not_meant_is_refused_by_its_line(text: str, said: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+def test_numbers_and_words_are_those_of_yaml_1_2() -> None:
+    text = "[010, 0o10, 0x1F, 1e0, .5, 1_0, 1:30, yes, no, on, true, ~, 2020-01-01, '1', .inf]"
+    values = [10, 8, 31, 1.0, 0.5, "1_0", "1:30", "yes", "no", "on", True, None, "2020-01-01"]
+    found = read_yaml_text(text)
+    assert found == [*values, "1", float("inf")]
+    assert [type(one) for one in found[:4]] == [int, int, int, float]
+    written = [
+        "010",
+        "0o10",
+        "0x1F",
+        "1e0",
+        ".5",
+        "1_0",
+        "1:30",
+        "yes",
+        "no",
+        "on",
+        "true",
+        "~",
+        "2020-01-01",
+        "1",
+        ".inf",
+    ]
+    assert read_yaml_text(text, as_written=True) == written
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "a: 1", "- 1\n- '1'\n", "one: &o {x: 1}\ntwo: {<<: *o, y: 2}\n", "1: a\n'1': b\n"],

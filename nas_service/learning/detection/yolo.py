@@ -190,7 +190,7 @@ def _described(files: Sequence[File]) -> dict[str, Any]:
 
 def _yaml(file: File) -> Any:
     try:
-        return read_yaml_text(_text(file))
+        return read_yaml_text(_text(file), as_written=True)
     except ValueError as error:
         raise InvalidData(f"{file.place} is no YAML: {error}") from error
 

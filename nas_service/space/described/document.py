@@ -54,8 +54,13 @@ class Document:
 
 
 def space_name(given: Mapping[str, Any]) -> str:
-    """The name of a document's space: its own, and what makes another document another space."""
-    digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
+    """The name of a document's space: its own, and what makes another document another space.
+
+    Decisions come in the order in which they are written, and of overrides the last counts.
+    """
+    of_order = {name: given[name] for name in ("decisions", "layers", "overrides") if name in given}
+    told = json.dumps(given, sort_keys=True) + json.dumps(of_order)
+    digest = hashlib.sha256(told.encode()).hexdigest()
     return f"yaml-{given.get('name', 'space')}-{digest[:8]}"
 
 

@@ -76,7 +76,8 @@ class Choice:
 def numbers(place: str, given: Any) -> tuple[Any, ...]:
     """The values of a decision: numbers or true and false, one at least, none twice."""
     values = given if isinstance(given, list | tuple) else None
-    if not values or not all(isinstance(one, int | float) for one in values):
+    kinds = {isinstance(one, bool) for one in values or ()}
+    if not values or len(kinds) > 1 or not all(isinstance(one, int | float) for one in values):
         raise InvalidSpec(f"{place}: values are a list of numbers, not {given!r}", field="space")
     if len(values) > _MOST_VALUES or not all(abs(one) <= LARGEST for one in values):
         raise InvalidSpec(

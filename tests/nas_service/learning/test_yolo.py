@@ -173,9 +173,9 @@ def test_folders_above_may_bear_the_names_of_folders_of_pictures(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("names: [yes, no]\n", "name True is no text; put it into quotes"),
+        ("names: [[cat], dog]\n", r"name \['cat'\] is no text; put it into quotes"),
         ("names: {0: cat, x: dog}\n", "names are a list, or numbers from 0 on"),
-        ("made: 2020-13-45\nnames: [cat, dog]\n", "data.yaml is no YAML"),
+        ("made: [2020\nnames: [cat, dog]\n", "data.yaml is no YAML"),
     ],
 )
 def test_names_that_are_no_text_are_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -183,6 +183,12 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path, text: str, said: str
     (source / "data.yaml").write_text(text)
     with pytest.raises(InvalidData, match=said):
         read(source)
+
+
+def test_names_are_as_they_are_written(tmp_path: Path) -> None:
+    source = yolo(tmp_path / "set")
+    (source / "data.yaml").write_text("names: [010, 12:30, no]\nmade: 2020-13-45\n")
+    assert read(source).classes == ("010", "12:30")  # nothing is of the third
 
 
 def test_texts_that_are_not_utf8_are_refused(tmp_path: Path) -> None:

@@ -175,6 +175,12 @@ def test_the_same_document_is_the_same_space() -> None:
     other = _given(SIGNALS)
     other["decisions"]["depth1"] = [1, 2]
     assert space_name(other) != space_name(_given(SIGNALS))
+    turned = _given(SIGNALS)  # its decisions come in another order, and so do its genotypes
+    turned["decisions"] = dict(reversed(turned["decisions"].items()))
+    assert read_document(turned).decisions == read_document(_given(SIGNALS)).decisions
+    assert space_name(turned) != space_name(_given(SIGNALS))
+    again = dict(reversed(_given(SIGNALS).items()))  # the order of these says nothing
+    assert space_name(again) == space_name(_given(SIGNALS))
 
 
 WRONG = [
