@@ -12,9 +12,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
+from starlette.responses import Response
+from starlette.routing import Route
 
 from nas_service.access.identity import Permission, Rule
-from nas_service.api.access.rules import Undeclared, all_routes, allow
+from nas_service.api.access.rules import Sealed, Undeclared, all_routes, allow
 from nas_service.api.app import create_app
 from nas_service.settings import Settings
 from nas_service.storage import tokens
@@ -267,3 +269,16 @@ def _start(app: FastAPI) -> None:
 
     with TestClient(app):
         pass
+
+
+def test_no_route_is_added_to_an_application_that_has_started() -> None:
+    route = Route("/late", lambda _: Response())
+    sealed = Sealed([])
+    for add in (
+        lambda: sealed.append(route),
+        lambda: sealed.insert(0, route),
+        lambda: sealed.extend([route]),
+    ):
+        with pytest.raises(Undeclared, match="before the application starts"):
+            add()
+    assert not sealed
