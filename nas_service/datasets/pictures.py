@@ -28,6 +28,7 @@ FULL_16_BITS = (0.0, 65535.0)
 ORIENTATION = 0x0112
 """The EXIF tag that says how a picture is stored: 1 is upright."""
 UPRIGHT = 1
+_PHOTOMETRIC = 262
 ON_THEIR_SIDE = (5, 6, 7, 8)
 
 _SPARE = 3
@@ -120,8 +121,10 @@ def pixels(picture: Picture, reading: Reading) -> Pixels:
         if reading.side and image.format == "JPEG":
             factor = _SPARE * reading.side / min(image.size)
             image.draft(None, (int(image.width * factor), int(image.height * factor)))
-        upright = ImageOps.exif_transpose(image)
-        pixels = np.asarray(_in_8_bits(upright, reading))
+        inverted = image.mode.startswith("I;16") and _white_is_zero(image)
+        pixels = np.asarray(_in_8_bits(ImageOps.exif_transpose(image), reading))
+    if inverted:
+        pixels = 255 - pixels
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
@@ -129,6 +132,11 @@ def orientation_of(image: Image.Image) -> int:
     """How the picture is stored; one whose tag says what there is not is upright."""
     told = image.getexif().get(ORIENTATION, UPRIGHT)
     return told if told in range(1, 9) else UPRIGHT
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether a TIFF counts from white on, which the library heeds in 8 bits alone."""
+    return getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
 
 
 def upright_sides(image: Image.Image) -> tuple[int, int]:

@@ -15,7 +15,9 @@ from nas_service.errors import InvalidData
 from nas_service.learning.base import Data, LearningTask, Split
 from nas_service.learning.registry import learning_task
 
-_LEAST_STD = 1e-6
+_LEAST_SHARE = 1e-7
+"""Of a channel's mean: what varies less is rounding, in single precision."""
+_LEAST_STD = 1e-30
 _NOISE, _SCALE = 0.05, 0.1
 """Training windows are scaled by up to this share, and noise of this share of a channel's standard
 deviation is added (Um et al., 2017)."""
@@ -107,7 +109,14 @@ def load(path: Path, task_name: str, *, max_train: int | None, device: torch.dev
     train, validation, test = (Split(inputs[part == n], targets[part == n]) for n in range(3))
     if max_train is not None:
         train = train.first(max_train)
-    mean = tuple(train.inputs.mean((0, 2)).tolist())
-    std = tuple(train.inputs.std((0, 2)).clamp_min(_LEAST_STD).tolist())
+    mean, std = _spread(train.inputs)
     n_outputs = int(targets.max()) + 1 if targets.ndim == 1 else targets.shape[1]
     return SignalData(train, validation, test, mean, std, n_outputs, task_name, device)
+
+
+def _spread(inputs: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, however small its numbers; 1 of a constant."""
+    exact = inputs.double()
+    mean, std = exact.mean((0, 2)), exact.std((0, 2))
+    constant = std <= _LEAST_SHARE * mean.abs() + _LEAST_STD
+    return tuple(mean.tolist()), tuple(torch.where(constant, 1.0, std).tolist())

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +290,9 @@ def _recordings(
 def _plain(labels: list[Any]) -> list[Any]:
     """Labels that are texts without what does not show; numbers stay numbers."""
     is_text = any(isinstance(one, str | bytes) for one in labels)
-    return [text_of(one) for one in labels] if is_text else labels
+    if is_text:
+        return [text_of(one) for one in labels]
+    return [float(one) if isinstance(one, Decimal) else one for one in labels]
 
 
 def _require_full(table: pa.Table, names: Sequence[str | None], file: str) -> None:

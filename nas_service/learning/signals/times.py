@@ -32,8 +32,9 @@ _UNITS = {
 _WORDS = ("time", "timestamp", "t", "datetime", "date_time", "date", "elapsed", "elapsed_time")
 _ALONE = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 NAMES = frozenset([*_WORDS, *_ALONE, *(f"{word}_{unit}" for word in _WORDS for unit in _UNITS)])
-_SINCE_1970 = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
-"""Numbers from here on are no seconds since 1970, as they would be of the year 5138 and later."""
+_SINCE_1970 = ((1e17, 1e19, "ns"), (1e14, 1e16, "us"), (1e11, 1e13, "ms"))
+"""Numbers from the first on are no seconds since 1970, as they would be of the year 5138 and later;
+in that unit they are times from 1973 to 2286."""
 
 
 def plain(name: str) -> str:
@@ -84,16 +85,25 @@ def seconds_of(column: pa.ChunkedArray, file: str, name: str) -> npt.NDArray[np.
             f"{file}, row {int(wrong[0]) + 1}, column {name!r} is not a number",
             field="time_column",
         )
-    return _since_first(numbers) * _UNITS[unit_of(name, numbers)]
+    unit = unit_of(name, numbers)
+    if unit is None:
+        raise InvalidData(
+            f"{file}: column {name!r} has {float(numbers[0]):.4g}, no time since 1970 in any unit: "
+            f"give it a name that ends in its unit, as {name}_ns",
+            field="time_column",
+        )
+    return _since_first(numbers) * _UNITS[unit]
 
 
-def unit_of(name: str, numbers: npt.NDArray[Any]) -> str:
-    """The unit of a column of numbers: `s`, `ms`, `us` or `ns`."""
+def unit_of(name: str, numbers: npt.NDArray[Any]) -> str | None:
+    """The unit of a column of numbers, a key of `_UNITS`; None where nothing tells it."""
     told = plain(name).rpartition("_")[2]
     if told in _UNITS:
         return told
     smallest = float(np.abs(numbers.astype(np.float64)).min(initial=np.inf))
-    return next((unit for from_, unit in _SINCE_1970 if from_ <= smallest < np.inf), "s")
+    if smallest < _SINCE_1970[-1][0]:
+        return "s"
+    return next((unit for low, high, unit in _SINCE_1970 if low <= smallest < high), None)
 
 
 def _since_first(numbers: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -218,6 +218,19 @@ def test_turned_tiffs_are_read_upright(
     assert np.array_equal(in_bundle.file(paths[0]), in_bundle.file(paths[1]))
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_tiffs_that_count_from_white_on_are_no_negatives(tmp_path: Path, bits: int) -> None:
+    shades = np.linspace(0, 2**bits - 1, 64).reshape(8, 8).astype(f"uint{bits}")
+    stored = (2**bits - 1 - shades).astype(shades.dtype)
+    Image.fromarray(stored).save(tmp_path / "white.tif", tiffinfo={262: 0})
+    if bits == 8:  # the library turns these as it writes them
+        Image.fromarray(shades).save(tmp_path / "white.tif", tiffinfo={262: 0})
+    Image.fromarray(shades).save(tmp_path / "black.tif")
+    white, black = (Picture(one, "", tmp_path / one) for one in ("white.tif", "black.tif"))
+    found, wanted = (pixels(one, Reading()).astype(int) for one in (white, black))
+    assert np.abs(found - wanted).max() <= 1
+
+
 def _icons(root: Path, colour: int) -> Path:
     generator = np.random.default_rng(3)
     for name in ("arrows", "boxes"):

@@ -208,6 +208,7 @@ def _column(path: Path, name: str, values: Any) -> Path:
         ("label", [[1], [1, 2]] * 50, "column 'label' is list"),
         ("label", [{"a": 1}, {"a": 2}] * 50, "column 'label' is struct"),
         ("time", pa.array([253402300799000000] * 100, pa.timestamp("us")), "beyond the years"),
+        ("time", 50 * 10**12 + np.arange(100), "5e[+]13, no time since 1970 .* as time_ns"),
         ("az", ["0,5"] * 100, "row 1, column 'az' is '0,5'; other rows have numbers"),
         ("az", ["1.5"] * 30 + ["err"] + ["2"] * 69, "row 31, column 'az' is 'err'"),
     ],
@@ -294,6 +295,26 @@ def test_arrays_of_bytes_are_texts(tmp_path: Path) -> None:
     assert len(set(found.windows.groups.tolist())) == 4
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1.0, 0.0), (1e-13, 0.0), (1e-9, 1e-9), (1e12, 1e12)]
+)
+def test_signals_of_any_scale_are_as_large_to_a_network(
+    tmp_path: Path, scale: float, offset: float
+) -> None:
+    """Those of the brain are of femtoteslas; a channel that never changes is nought."""
+    x = np.random.default_rng(0).standard_normal((60, 2, 16))
+    x[:, 1] = 0.1
+    _read(_arrays(tmp_path / "a.npz", x=x * scale + offset, y=np.arange(60) % 3)).save(
+        tmp_path / "stored.npz"
+    )
+    data = learning_task("signal_classification").load(
+        tmp_path / "stored.npz", max_train=None, device="cpu"
+    )
+    prepared = data.prepared(data.train.inputs, 16).double()
+    assert float(prepared[:, 0].std()) == pytest.approx(1.0, abs=0.01)
+    assert float(prepared[:, 1].abs().max()) < 0.01
+
+
 def test_a_table_as_spreadsheet_programs_save_it_is_read(tmp_path: Path) -> None:
     for file in _recordings(tmp_path / "data").iterdir():
         file.write_text(file.read_text(), encoding="utf-16")
@@ -309,6 +330,8 @@ def test_decimals_are_numbers_and_words_are_not(tmp_path: Path) -> None:
     exact = pa.array([Decimal(n) / 4 for n in range(100)], pa.decimal128(10, 2))
     found = _read(_column(tmp_path / "a.parquet", "az", exact), window=8, hop=2)
     assert found.windows.channel_names == ("ax", "az")
+    classes = pa.array([Decimal(n // 10 % 2) for n in range(100)], pa.decimal128(10, 2))
+    assert _read(_column(tmp_path / "c.parquet", "label", classes), window=8).classes == ("0", "1")
     words = ["left", "right", "3", None] * 25
     found = _read(_column(tmp_path / "b.parquet", "foot", words), window=8, hop=2)
     assert found.windows.channel_names == ("ax",)
