@@ -32,6 +32,7 @@ _UNITS = {
 _WORDS = ("time", "timestamp", "t", "datetime", "date_time", "date", "elapsed", "elapsed_time")
 _ALONE = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 NAMES = frozenset([*_WORDS, *_ALONE, *(f"{word}_{unit}" for word in _WORDS for unit in _UNITS)])
+_ZONE = re.compile(r":\d\d(\.\d+)? ?(Z|[+-]\d\d:?(\d\d)?)$")
 _SINCE_1970 = ((1e17, 1e19, "ns"), (1e14, 1e16, "us"), (1e11, 1e13, "ms"))
 """Numbers from the first on are no seconds since 1970, as they would be of the year 5138 and later;
 in that unit they are times from 1973 to 2286."""
@@ -65,12 +66,15 @@ def seconds_of(column: pa.ChunkedArray, file: str, name: str) -> npt.NDArray[np.
     Raises:
         InvalidData: says which row and column.
     """
-    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+    zone = pa.types.is_string(column.type) and _ZONE.search(str(column[0])) is not None
+    if (as_type := _in_nanoseconds(column.type, zone)) is not None:
         try:
-            nanoseconds = column.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy()
+            nanoseconds = column.cast(as_type).cast(pa.int64()).to_numpy()
         except pa.ArrowInvalid as error:
+            first = str(error).splitlines()[0]
             raise InvalidData(
-                f"{file}: column {name!r} has a time beyond the years 1678 to 2262",
+                f"{file}: column {name!r} has a time that cannot be read, or is beyond the years "
+                f"1678 to 2262 ({first})",
                 field="time_column",
             ) from error
         return _since_first(nanoseconds) * _UNITS["ns"]
@@ -93,6 +97,17 @@ def seconds_of(column: pa.ChunkedArray, file: str, name: str) -> npt.NDArray[np.
             field="time_column",
         )
     return _since_first(numbers) * _UNITS[unit]
+
+
+def _in_nanoseconds(kind: pa.DataType, with_zone: bool) -> pa.DataType | None:
+    """As what a column of dates, times of day, durations or texts of dates is read; else None."""
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return pa.timestamp("ns")
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return pa.timestamp("ns", "UTC" if with_zone else None)
+    if pa.types.is_duration(kind):
+        return pa.duration("ns")
+    return pa.time64("ns") if pa.types.is_time(kind) else None
 
 
 def unit_of(name: str, numbers: npt.NDArray[Any]) -> str | None:

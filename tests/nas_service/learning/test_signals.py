@@ -246,6 +246,28 @@ def test_times_are_read_in_the_unit_that_their_name_or_their_size_tells(
     assert found.windows.channel_names == ("ax",)
 
 
+@pytest.mark.parametrize(
+    "kind", [pa.duration("ms"), pa.time32("ms"), pa.timestamp("ms"), pa.string(), "with zone"]
+)
+def test_times_of_any_type_are_read(tmp_path: Path, kind: Any) -> None:
+    stamps = pa.array(20 * np.arange(100), pa.int64()).cast(pa.timestamp("ms"))
+    if isinstance(kind, str):
+        steps = pa.array([f"{one}+02:00" for one in stamps.cast(pa.string()).to_pylist()])
+    elif pa.types.is_string(kind) or pa.types.is_timestamp(kind):
+        steps = stamps.cast(kind)
+    else:
+        steps = pa.array(20 * np.arange(100, dtype=np.int32)).cast(pa.int64())
+        steps = steps.cast(pa.int32()).cast(kind) if kind == pa.time32("ms") else steps.cast(kind)
+    found = _read(_column(tmp_path / "a.parquet", "time", steps), window=8, group_column="subject")
+    assert found.windows.rate_hz == pytest.approx(50.0)
+
+
+def test_a_column_of_days_is_one_of_times(tmp_path: Path) -> None:
+    days = np.datetime_as_string(np.datetime64("2020-01-01") + np.arange(100))
+    found = _read(_column(tmp_path / "a.parquet", "date", days), window=8, group_column="subject")
+    assert found.windows.rate_hz == pytest.approx(1 / 86_400, rel=1e-5)
+
+
 @pytest.mark.parametrize("name", ["Time (s)", "time [s]", "seconds", "Elapsed", "date time"])
 def test_times_are_found_under_the_names_that_people_give_them(tmp_path: Path, name: str) -> None:
     table = _column(tmp_path / "a.parquet", name, np.arange(100) * 0.02)
