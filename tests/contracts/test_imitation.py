@@ -74,10 +74,27 @@ def test_samples_of_one_group_are_in_one_part(tmp_path: Path) -> None:
     assert sorted(set(found.part.tolist())) == [0, 1, 2]
 
 
+def test_parts_that_are_given_are_kept(tmp_path: Path) -> None:
+    path = save_recorded(tmp_path / "plain.npz", (6, 40))
+    with np.load(path) as arrays:
+        named = np.array(["train", "val", "testing"])[np.arange(len(arrays["x"])) % 3]
+        np.savez(tmp_path / "given.npz", x=arrays["x"], y=arrays["y"], split=named)
+    found = read_recorded(tmp_path / "given.npz", tell=lambda *_: None)
+    assert found.part.tolist() == (np.arange(len(named)) % 3).tolist()
+
+
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
         ({"y": np.zeros((40, 2))}, "has no array x"),
+        (
+            {"x": np.ones((40, 8)), "y": np.arange(40.0), "split": np.array(["train", "x"] * 20)},
+            r"split\[1\] is 'x'; parts are train, validation, test",
+        ),
+        (
+            {"x": np.ones((40, 8)), "y": np.arange(40.0), "split": np.array(["train"])},
+            r"split is \(1,\), x has 40 samples",
+        ),
         ({"x": np.zeros((40, 8))}, "say whose answers are learned"),
         ({"x": np.ones((40, 8)), "y": np.ones((39, 2))}, "y has 39 answers to 40 samples"),
         ({"x": np.ones((5, 8)), "y": np.arange(5.0)}, "x has 5 samples, 20 at least"),

@@ -16,12 +16,13 @@ import numpy.typing as npt
 from nas_service.datasets.report import Report
 from nas_service.datasets.sound import require_sound
 from nas_service.datasets.splits import split_of
+from nas_service.datasets.texts import group_of, part_named, text_of
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
 from nas_service.learning.imitation.shape import ArrayShape
 
 PARTS = ("train", "validation", "test")
-_KNOWN = ("x", "y", "groups")
+_KNOWN = ("x", "y", "groups", "split")
 _LEAST = 20
 _MOST_RANK = 3
 _UNASSIGNED = -1
@@ -66,7 +67,7 @@ def shape_of(inputs: npt.NDArray[np.float32], outputs: int) -> ArrayShape:
 
 
 def read_recorded(path: Path, *, tell: Progress) -> Recorded:
-    """Read an `.npz`; nothing in it is unpickled. Parts are drawn by `groups` where they are there.
+    """Read an `.npz`; nothing in it is unpickled. Parts are those of `split`, or drawn by `groups`.
 
     Raises:
         InvalidData: says which array, and where in it.
@@ -93,7 +94,7 @@ def read_recorded(path: Path, *, tell: Progress) -> Recorded:
     part = split_of(
         inputs,  # type: ignore[arg-type]  # read only where groups are not given
         np.zeros(len(inputs), dtype=np.int64),
-        np.full(len(inputs), _UNASSIGNED, dtype=np.int64),
+        _parts(arrays, len(inputs)),
         int(digest[:12], 16),
         groups=groups,
     )
@@ -104,7 +105,7 @@ def read_recorded(path: Path, *, tell: Progress) -> Recorded:
 
 
 def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays `x`, `y` and `groups` of an `.npz`, as far as they are there; `x` has to be.
+    """The arrays of an `.npz` that are read, as far as they are there; `x` has to be.
 
     Raises:
         InvalidData: it is damaged, or something else.
@@ -155,7 +156,25 @@ def _groups(arrays: Mapping[str, npt.NDArray[Any]], n: int) -> npt.NDArray[np.in
     groups = arrays["groups"]
     if groups.shape != (n,):
         raise InvalidData(f"groups is {groups.shape}, x has {n} samples", field="groups")
-    return np.asarray(np.unique(groups, return_inverse=True)[1].ravel(), dtype=np.int64)
+    named = [group_of(one) for one in groups]
+    of_their_own = [f"sample {n}" if one is None else f"group {one}" for n, one in enumerate(named)]
+    return np.asarray(np.unique(of_their_own, return_inverse=True)[1].ravel(), dtype=np.int64)
+
+
+def _parts(arrays: Mapping[str, npt.NDArray[Any]], n: int) -> npt.NDArray[np.int64]:
+    """The part that `split` names for each sample; `_UNASSIGNED` without it."""
+    split = arrays.get("split")
+    if split is None:
+        return np.full(n, _UNASSIGNED, dtype=np.int64)
+    if split.shape != (n,):
+        raise InvalidData(f"split is {split.shape}, x has {n} samples", field="split")
+    named = [part_named(one) for one in split]
+    if None in named:
+        row = named.index(None)
+        raise InvalidData(
+            f"split[{row}] is {text_of(split[row])!r}; parts are {', '.join(PARTS)}", field="split"
+        )
+    return np.array([PARTS.index(one) for one in named if one is not None], dtype=np.int64)
 
 
 def _report(inputs: npt.NDArray[np.float32], answers: npt.NDArray[np.float32]) -> Report:
