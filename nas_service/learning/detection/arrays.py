@@ -20,6 +20,7 @@ from nas_service.datasets.stored_arrays import (
     parts_of,
     pictures_of,
 )
+from nas_service.datasets.texts import text_of
 from nas_service.errors import InvalidData
 from nas_service.learning.detection.boxes import Ints
 from nas_service.learning.detection.scenes import Scene, Scenes, box_inside, require_number
@@ -39,7 +40,7 @@ def read_arrays(path: Path) -> Scenes:
     """
     found = opened(path, ("x", *_OWN), _SAID)
     x = pictures_of(found)
-    boxes, picture, y = (found[name] for name in _OWN)
+    boxes, picture, y = (_whole(found[name]) if name != "boxes" else found[name] for name in _OWN)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype.kind not in "iuf":
         raise InvalidData(
             f"boxes is {boxes.dtype} {boxes.shape}; a row is left, top, right, bottom",
@@ -107,11 +108,18 @@ def _classes(y: npt.NDArray[Any], arrays: Arrays) -> tuple[Ints, tuple[str, ...]
     return y.astype(np.int64), named or tuple(str(number) for number in range(most + 1))
 
 
+def _whole(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Numbers as whole ones where all of them are; others as they are."""
+    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == values.round()).all():
+        return values.astype(np.int64)
+    return values
+
+
 def _text(one: Any, row: int) -> str:
     try:
-        return one.decode() if isinstance(one, bytes) else str(one)
-    except UnicodeDecodeError as error:
-        raise InvalidData(f"y[{row}] is no UTF-8: {error}", field="y") from error
+        return text_of(one)
+    except InvalidData as error:
+        raise InvalidData(f"y[{row}]: {error}", field="y") from error
 
 
 def _picture(x: Pixels, row: int, side: int) -> Pixels:
