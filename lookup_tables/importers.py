@@ -36,6 +36,7 @@ _LARGEST_RATIO = 12
 
 _MOST_LAYERS = 10_000
 _LONGEST_MS = 1e9
+_MOST_VALUES = 10_000_000
 ANCHOR_COLUMNS = ("anchor_before_ms", "anchor_after_ms")
 
 Row = dict[str, Any]
@@ -285,7 +286,7 @@ def _ofa_rows(path: Path) -> Iterable[tuple[str, str, Any]]:
 
         _require_size(path)
         try:
-            document = read_yaml_text(path.read_text(encoding="utf-8-sig"))
+            document = read_yaml_text(path.read_text(encoding="utf-8-sig"), max_values=_MOST_VALUES)
         except ValueError as error:
             raise InvalidTable([f"{path.name}: not YAML: {error}"]) from error
         if not isinstance(document, dict):
@@ -315,7 +316,7 @@ def _table_rows(path: Path) -> list[tuple[int, Row]]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
             names = reader.fieldnames or ()
-            if twice := sorted({one for one in names if names.count(one) > 1}):
+            if twice := sorted({one for one in names if one and names.count(one) > 1}):
                 raise InvalidTable([f"{path.name}: column {twice[0]!r} is there twice"])
             return [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:

@@ -19,7 +19,7 @@ class _Texts(yaml.SafeLoader):  # type: ignore[misc]  # the library tells no typ
     """Words and numbers as they are written: all of them are texts."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  # as in the class above
-        "<": [("tag:yaml.org,2002:merge", re.compile("<<"))]
+        "<": [("tag:yaml.org,2002:merge", re.compile("<<$"))]
     }
 
 
@@ -28,7 +28,10 @@ class _Values(_Texts):
 
 
 def _whole(loader: _Values, node: yaml.ScalarNode) -> int:
-    text = str(loader.construct_scalar(node))
+    return _whole_number(str(loader.construct_scalar(node)))
+
+
+def _whole_number(text: str) -> int:
     return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 
@@ -46,10 +49,11 @@ for _tag, _pattern, _first in (
     _Values.add_implicit_resolver(
         f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first)
     )
-_Values.add_constructor("tag:yaml.org,2002:int", _whole)
+_INT = "tag:yaml.org,2002:int"
+_Values.add_constructor(_INT, _whole)
 
 
-def read_yaml_text(text: str, *, as_written: bool = False) -> Any:
+def read_yaml_text(text: str, *, as_written: bool = False, max_values: int = MAX_VALUES) -> Any:
     """What a text says; with `as_written` words and numbers are texts, as names of classes are.
 
     Raises:
@@ -60,7 +64,7 @@ def read_yaml_text(text: str, *, as_written: bool = False) -> Any:
         _require_shallow(text)
         root = yaml.compose(text, Loader=loader)
         if root is not None:
-            _n_values(root, {}, set())
+            _n_values(root, {}, set(), max_values)
         reader = loader(text)
         try:
             return reader.get_single_data()
@@ -81,7 +85,7 @@ def _require_shallow(text: str) -> None:
             raise ValueError(f"line {_line(event)}: nested deeper than {MAX_DEPTH} levels")
 
 
-def _n_values(node: yaml.Node, known: dict[int, int], within: set[int]) -> int:
+def _n_values(node: yaml.Node, known: dict[int, int], within: set[int], most: int) -> int:
     """How many values a node is once aliases stand for what they name."""
     if (found := known.get(id(node))) is not None:
         return found
@@ -91,14 +95,12 @@ def _n_values(node: yaml.Node, known: dict[int, int], within: set[int]) -> int:
     n = 1
     if isinstance(node, yaml.MappingNode):
         _require_apart(node)
-        n += sum(_n_values(one, known, within) for pair in node.value for one in pair)
+        n += sum(_n_values(one, known, within, most) for pair in node.value for one in pair)
     elif isinstance(node, yaml.SequenceNode):
-        n += sum(_n_values(one, known, within) for one in node.value)
+        n += sum(_n_values(one, known, within, most) for one in node.value)
     within.discard(id(node))
-    if n > MAX_VALUES:
-        raise ValueError(
-            f"line {_line(node)}: with its aliases it is more than {MAX_VALUES:,} values"
-        )
+    if n > most:
+        raise ValueError(f"line {_line(node)}: with its aliases it is more than {most:,} values")
     known[id(node)] = n
     return n
 
@@ -108,9 +110,10 @@ def _require_apart(node: yaml.MappingNode) -> None:
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":merge"):
             continue
-        if (key.tag, key.value) in seen:
+        named = key.tag, _whole_number(key.value) if key.tag == _INT else key.value
+        if named in seen:
             raise ValueError(f"line {_line(key)}: {key.value!r} is there twice")
-        seen.add((key.tag, key.value))
+        seen.add(named)
 
 
 def _line(one: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nas_service.datasets.answers import IGNORE, Answers
 from nas_service.datasets.columns import GROUP_NAMES, part_answered
-from nas_service.datasets.names import HELD_OUT, normal, part_of, words
+from nas_service.datasets.names import HELD_OUT, part_of, words
 from nas_service.datasets.pictures import WHITE, Picture, Pixels, scaled
 from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.sound import require_sound
@@ -50,12 +50,13 @@ def read_arrays(path: Path, answers: Answers, set_aside: SetAside) -> Source:
     pairs = _pairs(path.name, arrays)
     source = Source("arrays", [], ())
     used = {name for pair in pairs for name in (pair.images, pair.labels)}
-    names = _class_names(arrays, used)
+    names = _class_names(arrays, used, {arrays[pair.images].shape[:1] for pair in pairs})
+    signs = _are_signs([arrays[pair.labels] for pair in pairs])
     split = next((arrays[one] for one in ("split", "splits", "part") if one in arrays), None)
     labels: list[str] = []
     for pair in pairs:
         images = _pixels(path.name, pair.images, arrays[pair.images], answers, source)
-        own = _labels(path.name, pair.labels, arrays[pair.labels], len(images), names)
+        own = _labels(path.name, pair.labels, arrays[pair.labels], len(images), names, signs)
         parts = _parts(path.name, split, len(images), answers, source, pair.part)
         prefix = f"{pair.images} " if len(pairs) > 1 else ""
         labels += own
@@ -203,8 +204,17 @@ def _known_range(x: Array, low: float, high: float) -> tuple[float, float] | Non
     return (0.0, 65535.0) if x.dtype == np.uint16 and high > 65535 * _BARELY_USED else None
 
 
-def _labels(name: str, key: str, y: Array, n: int, names: tuple[str, ...] | None) -> list[str]:
-    """Labels as text: class names, or numbers of classes."""
+def _are_signs(labels: Sequence[Array]) -> bool:
+    """Whether all labels together are -1 and 1."""
+    if not all(one.dtype.kind in "if" for one in labels):
+        return False
+    return {value for one in labels for value in np.unique(one).tolist()} == {-1, 1}
+
+
+def _labels(
+    name: str, key: str, y: Array, n: int, names: tuple[str, ...] | None, signs: bool
+) -> list[str]:
+    """Labels as text: class names, or numbers of classes, -1 among them where they are `signs`."""
     if y.ndim == 2 and y.shape == (n, 1):
         y = y[:, 0]
     if y.ndim == 2 and len(y) == n and y.dtype.kind in "biuf":
@@ -220,8 +230,8 @@ def _labels(name: str, key: str, y: Array, n: int, names: tuple[str, ...] | None
         raise InvalidData(f"{name}: {key} has shape {y.shape}, expected {n} labels", field=key)
     if y.dtype.kind in "US":
         try:
-            texts = [normal((v.decode() if isinstance(v, bytes) else str(v)).strip()) for v in y]
-        except UnicodeDecodeError as error:
+            texts = [text_of(one) for one in y]
+        except InvalidData as error:
             raise InvalidData(f"{name}: {key} has text that is not UTF-8: {error}") from error
         if "" in texts:
             raise InvalidData(f"{name} row {texts.index('')}: {key} is empty", field=key)
@@ -234,7 +244,7 @@ def _labels(name: str, key: str, y: Array, n: int, names: tuple[str, ...] | None
     elif y.dtype.kind not in "biu":
         raise InvalidData(f"{name}: {key} has type {y.dtype}, expected labels", field=key)
     numbers = y.astype(np.int64)
-    if names is None and set(numbers.tolist()) == {-1, 1}:
+    if names is None and signs:
         return [str(one) for one in numbers.tolist()]
     top = len(names) if names is not None else max(n, 1)
     bad = (numbers < 0) | (numbers > top - (names is not None))
@@ -244,11 +254,15 @@ def _labels(name: str, key: str, y: Array, n: int, names: tuple[str, ...] | None
     return [str(v) if names is None else names[v] for v in numbers.tolist()]
 
 
-def _class_names(arrays: Mapping[str, Array], used: set[str]) -> tuple[str, ...] | None:
+def _class_names(
+    arrays: Mapping[str, Array], used: set[str], of_pictures: set[tuple[int, ...]]
+) -> tuple[str, ...] | None:
+    """Names of classes by their numbers; as many as there are pictures are none."""
     for key in _CLASS_NAMES:
         if key in used or key not in arrays:
             continue
-        if arrays[key].ndim == 1 and arrays[key].dtype.kind in "US":
+        texts = arrays[key].ndim == 1 and arrays[key].dtype.kind in "US"
+        if texts and arrays[key].shape not in of_pictures:
             return tuple(text_of(one) for one in arrays[key])
     return None
 

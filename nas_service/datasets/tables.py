@@ -23,10 +23,13 @@ from nas_service.datasets.names import HELD_OUT, PARTS, normal, part_of
 from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.source import Source, in_order
-from nas_service.datasets.texts import group_of
+from nas_service.datasets.texts import group_of, text_of
 from nas_service.datasets.walking import File
 from nas_service.errors import InvalidData
 
+_LONGEST_PATH = 4096
+_MOST_FOLDERS = 16
+"""Of a path's end; longer ones are compared as a whole."""
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:|~|\.\./")
 _MOST_MISSING = 0.5
 """A column of which fewer cells than this share name a picture is no column of paths."""
@@ -52,26 +55,41 @@ class _Pictures:
 
     def __init__(self, pictures: Sequence[File]) -> None:
         self._whole = {file.names: file for file in pictures}
-        self._ends: dict[tuple[str, ...], File | None] = {}
-        for file in pictures:
-            *_, name = file.names
-            for start in range(len(file.names)):
-                folders = file.names[start:-1]
-                for key in {(*folders, name), (*folders, name.rpartition(".")[0] or name)}:
-                    # what two pictures are called by is none's name
-                    self._ends[key] = None if key in self._ends else file
+        self._deepest = min(max((len(one) for one in self._whole), default=0), _MOST_FOLDERS)
+        self._ends: dict[int, dict[tuple[str, ...], File | None]] = {}
 
     def find(self, cell: str, folder: tuple[str, ...]) -> File | None:
         """The picture that a cell of a table in `folder` names; None for none, or for several."""
+        if len(cell) > _LONGEST_PATH:
+            return None
         path = normal(cell.strip()).replace("\\", "/")
         names = tuple(n for n in path.split("/") if n not in ("", "."))
+        if not names:
+            return None
         found = self._whole.get((*folder, *names)) or self._whole.get(names)
-        if found is None:
-            found = self._ends.get((*folder, *names)) or self._ends.get(names)
+        found = found or self._by_end((*folder, *names)) or self._by_end(names)
         if found is None and _ABSOLUTE.match(path):
-            ends = (names[start:] for start in range(1, len(names)))
+            lengths = range(min(len(names) - 1, self._deepest), 0, -1)
+            ends = (names[-length:] for length in lengths)
             found = next((self._whole[one] for one in ends if one in self._whole), None)
         return found
+
+    def _by_end(self, names: tuple[str, ...]) -> File | None:
+        """The one picture whose path ends so, with or without its ending."""
+        length = len(names)
+        if length > self._deepest:
+            return None
+        if length not in self._ends:  # made for the lengths that are asked for
+            found: dict[tuple[str, ...], File | None] = {}
+            for file in self._whole.values():
+                if len(file.names) < length:
+                    continue
+                *folders, name = file.names[-length:]
+                for key in {(*folders, name), (*folders, name.rpartition(".")[0] or name)}:
+                    # what two pictures are called by is none's name
+                    found[key] = None if key in found else file
+            self._ends[length] = found
+        return self._ends[length].get(names)
 
 
 @dataclass
@@ -137,7 +155,7 @@ class Described:
             source.pictures.append(
                 Picture(
                     file.place,
-                    normal(row[label].strip()),
+                    text_of(row[label]),
                     file.path,
                     part,
                     group_of(row[group]) if group is not None else None,
@@ -232,7 +250,9 @@ def _table(file: File, pictures: _Pictures, answers: Answers, unread: list[str])
         )
     body = rows[1:]
     named = named_column(header, answers.image_column, IMAGE_NAMES, file.place, "image_column")
-    columns = [named] if named is not None else range(len(header))
+    others = {*LABEL_NAMES, *SPLIT_NAMES, *GROUP_NAMES}
+    columns = [i for i, name in enumerate(header) if name.lower() not in others]
+    columns = [named] if named is not None else columns or list(range(len(header)))
     shares = {
         i: sum(len(row) > i and pictures.find(row[i], folder) is not None for row in body)
         / len(body)
@@ -240,7 +260,8 @@ def _table(file: File, pictures: _Pictures, answers: Answers, unread: list[str])
     }
     if not shares:
         return None
-    best = max(shares, key=lambda i: shares[i])
+    # of columns that name as many the one that names most different ones
+    best = max(shares, key=lambda i: (shares[i], len({row[i] for row in body if len(row) > i})))
     if shares[best] < _MOST_MISSING:
         if named is not None and {one.lower() for one in header} & {*LABEL_NAMES, *SPLIT_NAMES}:
             first = next((row[named] for row in body if len(row) > named), "")

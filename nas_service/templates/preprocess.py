@@ -60,6 +60,9 @@ class Preprocessing:
             lies = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             if lies and image.format != "TIFF":  # what is told of a TIFF is upright already
                 height, width = width, height
+            # tag 262: TIFFs may count from white on, which Pillow heeds in 8 bits alone
+            of_16_bits = image.mode.startswith("I;16")
+            inverted = of_16_bits and getattr(image, "tag_v2", {}).get(262) == 0
             upright = ImageOps.exif_transpose(image)
             deep = upright.mode.startswith(("I", "F"))
             if not deep and upright.mode not in ("1", "L", "RGB", "RGBA", "LA"):
@@ -72,6 +75,7 @@ class Preprocessing:
             pixels = np.asarray(upright)
         limits = told.get("value_range") or ((0, 65535) if deep else None)
         values = in_8_bits(pixels, limits if deep else None)
+        values = 255 - values if inverted else values
         values = with_channels(values, told["channels"], told.get("background", "#ffffff"))
         return self.normalised(self.sized(values, side, (height, width)))
 

@@ -20,6 +20,8 @@ BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a: " + "[" * 5000 + "]" * 5000, f"nested deeper than {MAX_DEPTH} levels"),
         ("a: &a [1, *a]", "line 1: an alias is part of what it names"),
         ("names: [a, b", "expected ',' or ']'"),
+        ("{010: a, 10: b}", "line 1: '10' is there twice"),
+        ("{8: a, 0o10: b}", "line 1: '0o10' is there twice"),
     ],
 )
 def test_what_is_not_meant_is_refused_by_its_line(text: str, said: str) -> None:
@@ -27,6 +29,14 @@ def test_what_is_not_meant_is_refused_by_its_line(text: str, said: str) -> None:
         read_yaml_text(text)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_more_values_are_read_where_that_is_asked_for() -> None:
+    text = "[" + "1," * 100_001 + "1]"
+    with pytest.raises(ValueError, match="more than 100,000 values"):
+        read_yaml_text(text)
+    assert len(read_yaml_text(text, max_values=200_000)) == 100_002
+    assert read_yaml_text("[<<b>>, a]") == ["<<b>>", "a"]
 
 
 def test_numbers_and_words_are_those_of_yaml_1_2() -> None:

@@ -7,12 +7,13 @@ took all from that axis on. The first is put right here; what answers otherwise 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from onnx import helper, version_converter
+from onnx import TensorProto, helper, version_converter
 from onnx.helper import tensor_dtype_to_np_dtype
 
 from nas_service.compilation.uploads.inner_graphs import graphs_within
@@ -23,6 +24,14 @@ _MIDDLES_SINCE = 11
 _ONE_AXIS_SINCE = {"Hardmax": 13}
 _SIDES = (16, 64, 224)
 """Open sizes are tried as these, one after the other, until the graph runs."""
+_LARGEST = 10**8
+_NUMBERS = frozenset(
+    {
+        *(TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BOOL),
+        *(TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64),
+        *(TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64),
+    }
+)
 _TOLERANCE = 1e-4
 
 Feeds = dict[str, Any]
@@ -124,10 +133,14 @@ def _noise(model: Any) -> Iterator[Feeds]:
         feeds = {}
         for one in inputs:
             told = one.type.tensor_type
+            if told.elem_type not in _NUMBERS:  # what is none is refused later
+                return
             sizes = [
                 dim.dim_value if dim.dim_value > 0 else (side if place else 1)
                 for place, dim in enumerate(told.shape.dim)
             ]
+            if math.prod(sizes) > _LARGEST:
+                return
             dtype = tensor_dtype_to_np_dtype(told.elem_type)
             values = generator.standard_normal(sizes)
             # whole numbers may be places in a table: the smallest ones are in any

@@ -30,7 +30,8 @@ def picture_file(
         wanted[0] in _FROM_ELSEWHERE or wanted[0][1:] == ":"
     ):  # a path of another machine
         inside = [one for one in called if wanted[-len(one.names) :] == one.names]
-        fitting = inside or (list(called) if len(called) == 1 else [])
+        shared = [one for one in called if set(one.names[:-1]) & set(wanted[:-1])]
+        fitting = inside or (shared if len(called) == 1 else [])
     if part is not None:  # one of another part is not meant
         fitting = [one for one in fitting if _part_above(one) in (None, part)]
     if len(fitting) > 1:

@@ -73,7 +73,7 @@ def read_yolo(files: Sequence[File], labels: Mapping[Key, File], aside: SetAside
             f"{images[alone[0]].place}; a picture with nothing on it has an empty one"
         )
     named, said = _names(files)
-    folders = parts_of_folders(_described(files), list(images.values()))
+    folders = parts_of_folders(*_described(files), list(images.values()))
     scenes = [
         _scene(image, labels.get(key), part_in(image, folders), aside)
         for key, image in sorted(images.items())
@@ -159,17 +159,14 @@ def _names(files: Sequence[File]) -> tuple[tuple[str, ...], list[str]]:
     """Names of classes of the outermost file that says them, and what others say otherwise."""
     found: list[tuple[str, tuple[str, ...]]] = []
     for file in sorted(files, key=lambda one: len(one.names)):
-        if file.path.suffix.lower() in {".yaml", ".yml"}:
-            told = _yaml(file)
-            if isinstance(told, dict) and "names" in told:
-                found.append((file.place, _listed(told["names"], file.place)))
-        elif file.names[-1].lower() in _NAME_FILES:
-            lines = tuple(one.strip() for one in _text(file).rstrip().splitlines())
-            if "" in lines:
-                raise InvalidData(
-                    f"{file.place}: line {lines.index('') + 1} is empty; a class a line is needed"
-                )
-            found.append((file.place, lines))
+        try:
+            names = _names_in(file)
+        except InvalidData:
+            if not found:  # else what it says is no more than a note
+                raise
+            continue
+        if names is not None:
+            found.append((file.place, names))
     if not found:
         return (), []
     place, names = found[0]
@@ -178,14 +175,32 @@ def _names(files: Sequence[File]) -> tuple[tuple[str, ...], list[str]]:
     return names_apart(names, place), notes
 
 
-def _described(files: Sequence[File]) -> dict[str, Any]:
-    """What the outermost YAML file with names of classes says."""
+def _names_in(file: File) -> tuple[str, ...] | None:
+    """The names of classes that a file says; None where it is of something else."""
+    if file.path.suffix.lower() in {".yaml", ".yml"}:
+        told = _yaml(file)
+        named = isinstance(told, dict) and "names" in told
+        return _listed(told["names"], file.place) if named else None
+    if file.names[-1].lower() not in _NAME_FILES:
+        return None
+    lines = tuple(one.strip() for one in _text(file).rstrip().splitlines())
+    if "" in lines:
+        empty = lines.index("") + 1
+        raise InvalidData(f"{file.place}: line {empty} is empty; a class a line is needed")
+    return lines
+
+
+def _described(files: Sequence[File]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What the outermost YAML file with names of classes says, and the folder that it is in."""
     for file in sorted(files, key=lambda one: len(one.names)):
         if file.path.suffix.lower() in {".yaml", ".yml"}:
-            told = _yaml(file)
+            try:
+                told = _yaml(file)
+            except InvalidData:  # of an inner one; of the outermost it was raised before
+                continue
             if isinstance(told, dict) and "names" in told:
-                return {str(key): value for key, value in told.items()}
-    return {}
+                return {str(key): value for key, value in told.items()}, file.names[:-1]
+    return {}, ()
 
 
 def _yaml(file: File) -> Any:

@@ -116,7 +116,10 @@ def load(path: Path, task_name: str, *, max_train: int | None, device: torch.dev
 
 def _spread(inputs: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, however small its numbers; 1 of a constant."""
-    exact = inputs.double()
-    mean, std = exact.mean((0, 2)), exact.std((0, 2))
-    constant = std <= _LEAST_SHARE * mean.abs() + _LEAST_STD
-    return tuple(mean.tolist()), tuple(torch.where(constant, 1.0, std).tolist())
+    told = []
+    for channel in range(inputs.shape[1]):
+        exact = inputs[:, channel].double()
+        mean, std = float(exact.mean()), float(exact.std())
+        told.append((mean, 1.0 if std <= _LEAST_SHARE * abs(mean) + _LEAST_STD else std))
+    means, stds = zip(*told, strict=True)
+    return means, stds

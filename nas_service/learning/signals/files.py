@@ -27,7 +27,9 @@ def read_file(path: Path) -> pa.Table:
             parquet.read_table(path)
             if path.suffix.lower() == ".parquet"
             else _stripped(
-                csv.read_csv(path, _in_its_encoding(path), convert_options=_EMPTY_IS_NULL)
+                csv.read_csv(
+                    path, csv.ReadOptions(encoding=_encoding(path)), convert_options=_EMPTY_IS_NULL
+                )
             )
         )
     except (pa.ArrowInvalid, UnicodeError, OSError) as error:
@@ -49,28 +51,33 @@ def as_texts(table: pa.Table, path: Path, names: Collection[str | None]) -> pa.T
     wanted = [one for one in table.column_names if one in names]
     if path.suffix.lower() == ".parquet" or not wanted:
         return table
-    written = csv.ConvertOptions(
-        column_types=dict.fromkeys(_written(path), pa.string()),
-        strings_can_be_null=True,
-        null_values=[""],
-    )
-    texts = _stripped(csv.read_csv(path, _in_its_encoding(path), convert_options=written))
+    try:
+        texts = _texts(path, wanted, _encoding(path))
+    except pa.ArrowInvalid:
+        texts = _texts(path, wanted, "latin-1")
     for one in wanted:
         table = table.set_column(table.column_names.index(one), one, texts[one])
     return table
 
 
-def _written(path: Path) -> list[str]:
-    """Names of the columns of a CSV as they are in its first line."""
-    with csv.open_csv(path, _in_its_encoding(path)) as reader:
-        return list(reader.schema.names)
+def _texts(path: Path, wanted: Collection[str], encoding: str) -> pa.Table:
+    """These columns of a CSV as texts; an empty cell alone is none."""
+    reading = csv.ReadOptions(encoding=encoding)
+    with csv.open_csv(path, reading) as reader:
+        written = [one for one in reader.schema.names if one.strip() in wanted]
+    as_texts = csv.ConvertOptions(
+        include_columns=written,
+        column_types=dict.fromkeys(written, pa.string()),
+        strings_can_be_null=True,
+        null_values=[""],
+    )
+    return _stripped(csv.read_csv(path, reading, convert_options=as_texts))
 
 
 def _stripped(table: pa.Table) -> pa.Table:
     return table.rename_columns([one.strip() for one in table.column_names])
 
 
-def _in_its_encoding(path: Path) -> csv.ReadOptions:
+def _encoding(path: Path) -> str:
     with path.open("rb") as stream:
-        first = stream.read(2)
-    return csv.ReadOptions(encoding="utf-16" if first in UTF_16 else "utf-8")
+        return "utf-16" if stream.read(2) in UTF_16 else "utf-8"

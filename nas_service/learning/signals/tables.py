@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ from nas_service.learning.signals.recordings import (
 
 ENDINGS = (".csv", ".parquet")
 _LABELS = (*LABEL_NAMES, "activity")
-_PLAIN_NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d*)?")
+_ANY_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NOTHING = frozenset({"nan", "NaN", "NAN", "null", "NULL", "Null", "NA", "N/A", "n/a", "None"})
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _LEAST_COUNTED = 7
 _MOSTLY = 0.5
@@ -76,6 +77,12 @@ def read_tables(
         names = columns.signals
         part = _part_of(path, source)
         recordings += _recordings(table, columns, place, part, numbers=numbers)
+    counting = _counting(recordings, names)
+    unread |= dict.fromkeys(names[channel] for channel in counting)
+    names = tuple(one for channel, one in enumerate(names) if channel not in counting)
+    recordings = [
+        replace(one, values=np.delete(one.values, counting, axis=1)) for one in recordings
+    ]
     steps_s = [usual_step(one) for one in recordings if one.times is not None]
     require_one_rate(recordings)
     hop = answers.hop or answers.window
@@ -115,10 +122,21 @@ def read_tables(
 
 
 def _labels(found: Sequence[Any]) -> npt.NDArray[Any]:
-    """Labels of windows; texts that are numbers throughout are these."""
+    """Labels of windows; texts that are numbers throughout are these, and nothing else beside.
+
+    Among other texts `NA` and `null` are classes, as people call what is none of the others.
+    """
     labels = np.array(found)
-    if labels.dtype.kind == "U" and all(_PLAIN_NUMBER.fullmatch(one) for one in set(found)):
-        return labels.astype(np.float64)
+    if labels.dtype.kind != "U":
+        return labels
+    different = set(found)
+    others = {one for one in different if not _ANY_NUMBER.fullmatch(one)}
+    if others <= _NOTHING and len(different) > len(others):
+        numbers = {one: np.nan if one in others else float(one) for one in different}
+        return np.array([numbers[one] for one in found])
+    if lacking := sorted(str(one) for one in others if one.lower() == "nan"):
+        n = int((labels == lacking[0]).sum())
+        raise InvalidData(f"y has {lacking[0]!r} in {n} windows: no class")
     return labels
 
 
@@ -166,7 +184,9 @@ def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
             "--label-column NAME",
             field="label_column",
         )
-    time = _named("time_column", answers.time_column, _known(times.NAMES, there), there, name)
+    known = _known(times.NAMES, there)
+    usual = [one for one in known if times.plain(one) in times.USUAL]
+    time = _named("time_column", answers.time_column, usual or known, there, name)
     groups = [one for one in _known(GROUP_NAMES, there) if one != label]
     group = _named("group_column", answers.group_column, groups, there, name)
     others = [one for one in there if one not in {label, time, group}]
@@ -175,7 +195,7 @@ def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
             f"{name}: column {label!r} is {table[label].type}; a label is a number or a text",
             field="label_column",
         )
-    counting = {one for one in others if _counts_rows(table[one], one)}
+    counting = {one for one in others if _numbers_rows(one)}
     signals = tuple(
         one for one in others if times.is_number(table[one].type) and one not in counting
     )
@@ -188,17 +208,22 @@ def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
     return _Columns(signals, label, time, group, unread)
 
 
-def _counts_rows(column: pa.ChunkedArray, name: str) -> bool:
-    """Whether a column numbers rows, as tables are saved with; it would tell a network the order.
+def _numbers_rows(name: str) -> bool:
+    """Whether a column's name says that it numbers rows, as tables are saved with."""
+    return name == "" or name.lower() == "index" or name.startswith("Unnamed:")
 
-    Of such a column the name says it, or each number is one more than the last.
+
+def _counting(recordings: Sequence[Recording], names: Sequence[str]) -> list[int]:
+    """Channels that go up by one from row to row, in all recordings.
+
+    They number rows, and would tell a network the order of these.
     """
-    if not times.is_number(column.type):
-        return False
-    if name == "" or name.lower() == "index" or name.startswith("Unnamed:"):
-        return True
-    steps = np.diff(times.floats_of(column).astype(np.float64))
-    return len(steps) >= _LEAST_COUNTED and bool((steps == 1.0).all())
+    found = list(range(len(names)))
+    for one in recordings:
+        steps = np.diff(one.values[:, found], axis=0)
+        counts = (steps == 1.0).all(axis=0) & (len(steps) >= _LEAST_COUNTED)
+        found = [channel for channel, does in zip(found, counts, strict=True) if does]
+    return found if len(found) < len(names) else []
 
 
 def _require_no_numbers(column: pa.ChunkedArray, name: str, file: str) -> None:

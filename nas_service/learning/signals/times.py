@@ -30,6 +30,8 @@ _UNITS = {
 }
 """Seconds in a unit, as names of columns end in it."""
 _WORDS = ("time", "timestamp", "t", "datetime", "date_time", "date", "elapsed", "elapsed_time")
+USUAL = frozenset({"time", "timestamp", "t", "time_s", "datetime", "date"})
+"""Where one of these is there, others that may be times are channels."""
 _ALONE = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 NAMES = frozenset([*_WORDS, *_ALONE, *(f"{word}_{unit}" for word in _WORDS for unit in _UNITS)])
 _ZONE = re.compile(r":\d\d(\.\d+)? ?(Z|[+-]\d\d:?(\d\d)?)$")
@@ -40,7 +42,7 @@ in that unit they are times from 1973 to 2286."""
 
 def plain(name: str) -> str:
     """A column's name in lower case, its words and its unit apart: `Time (ms)` is `time_ms`."""
-    return "_".join(re.findall(r"[^\W_]+", name.lower()))
+    return re.sub(r"[\s()\[\]{}_./-]+", "_", name.lower()).strip("_")
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -66,7 +68,8 @@ def seconds_of(column: pa.ChunkedArray, file: str, name: str) -> npt.NDArray[np.
     Raises:
         InvalidData: says which row and column.
     """
-    zone = pa.types.is_string(column.type) and _ZONE.search(str(column[0])) is not None
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    zone = is_text and _ZONE.search(str(column[0])) is not None
     if (as_type := _in_nanoseconds(column.type, zone)) is not None:
         try:
             nanoseconds = column.cast(as_type).cast(pa.int64()).to_numpy()

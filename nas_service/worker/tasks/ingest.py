@@ -88,7 +88,8 @@ def _read(
         # what lies below the roots may be read; a link out of them may not be followed
         within = context.settings.roots
         return read(Path(source["path"]), within=within)
-    named = folder / str(source["filename"])
+    named = folder / "upload" / str(source["filename"])
+    named.parent.mkdir()
     with context.blobs.local(source["sha256"]) as blob:
         shutil.copyfile(blob, named)
     unpacked = unpack(named, folder / "unpacked")

@@ -15,6 +15,7 @@ from onnx.helper import (
     make_model,
     make_node,
     make_opsetid,
+    make_tensor_sequence_value_info,
     make_tensor_value_info,
 )
 
@@ -78,6 +79,21 @@ def test_a_graph_that_cannot_be_run_is_told_or_refused(tmp_path: Path) -> None:
     nodes[1] = make_node("Hardmax", ["r"], ["y"], axis=1)
     path = _saved(tmp_path / "b.onnx", 9, nodes, [1, 3, "h", "w"], shape)
     with pytest.raises(InvalidData, match="since which Hardmax has got another meaning"):
+        inspect_graph(path, tmp_path / "ready.onnx")
+
+
+def test_inputs_that_cannot_be_made_up_are_told_or_refused_as_ever(tmp_path: Path) -> None:
+    path = _saved(tmp_path / "a.onnx", 9, [make_node("Relu", ["x"], ["y"])], [1_000_000, 1_000_000])
+    told = inspect_graph(path, tmp_path / "ready.onnx")
+    assert "could not be run before and after" in told["notes"][-1]
+    model = onnx.load(path)
+    model.opset_import[0].version = 11
+    sequence = make_tensor_sequence_value_info("x", TensorProto.FLOAT, [1])
+    model.graph.input[0].CopyFrom(sequence)
+    model.graph.node[0].CopyFrom(make_node("SequenceLength", ["x"], ["y"]))
+    model.graph.output[0].CopyFrom(make_tensor_value_info("y", TensorProto.INT64, []))
+    onnx.save(model, path)
+    with pytest.raises(InvalidData, match="x is a sequence, not a tensor of numbers"):
         inspect_graph(path, tmp_path / "ready.onnx")
 
 

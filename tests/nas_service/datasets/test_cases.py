@@ -229,6 +229,9 @@ def test_tiffs_that_count_from_white_on_are_no_negatives(tmp_path: Path, bits: i
     white, black = (Picture(one, "", tmp_path / one) for one in ("white.tif", "black.tif"))
     found, wanted = (pixels(one, Reading()).astype(int) for one in (white, black))
     assert np.abs(found - wanted).max() <= 1
+    in_bundle = Preprocessing({"size": 8, "channels": 1, "mean": [0.0], "std": [1.0]})
+    of_both = (in_bundle.file(tmp_path / one) for one in ("white.tif", "black.tif"))
+    assert np.allclose(*of_both, atol=2 / 255)
 
 
 def _icons(root: Path, colour: int) -> Path:
@@ -593,12 +596,17 @@ def test_a_picture_is_found_by_its_path_whatever_others_are_called(tmp_path: Pat
 def test_names_beside_labels_that_are_texts_need_not_be_theirs(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3)).astype(np.uint8)
     files = np.array([f"{i}.png" for i in range(40)])
-    np.savez(tmp_path / "a.npz", x=x, labels=np.array(["cat", "dog"] * 20), names=files)
+    np.savez(tmp_path / "a.npz", x=x, labels=np.array(["cat", "dog"] * 20), names=files[:9])
     found = ingest(tmp_path / "a.npz")
     assert found.classes == ("cat", "dog")
     assert "names of classes are not read: labels are others" in found.report["notes"]
     np.savez(tmp_path / "b.npz", x=x, y=np.arange(40) % 2, class_names=np.array([b"cat", b"dog "]))
     assert ingest(tmp_path / "b.npz").classes == ("cat", "dog")
+    np.savez(tmp_path / "b2.npz", x=x, y=np.arange(40) % 2, names=files.astype(bytes))
+    assert ingest(tmp_path / "b2.npz").classes == ("0", "1")  # one a picture are no classes'
+    order = {"labels": np.array(["1.0", "2.0"] * 20), "class_names": np.array(["2.0", "1.0"])}
+    np.savez(tmp_path / "b3.npz", x=x, **order)
+    assert ingest(tmp_path / "b3.npz").classes == ("2", "1")
     np.savez(tmp_path / "c.npz", x=x, y=np.arange(40) % 2 * 2 - 1)
     assert ingest(tmp_path / "c.npz").classes == ("-1", "1")
 
@@ -615,6 +623,41 @@ def test_parts_by_number_are_asked_about_from_nought_on(tmp_path: Path) -> None:
     answers = parse({"split": "0=train,1=validation,2=test"})
     found = ingest(tmp_path / "a.parquet", answers)
     assert (found.classes, _counts(found)) == (("cat", "dog"), [20, 20, 20])
+
+
+def test_labels_that_sound_like_names_of_pictures_are_none(tmp_path: Path) -> None:
+    rows = ["class,number"]
+    for part, shift in (("train", 0), ("test", 100)):
+        (tmp_path / part).mkdir()
+        for i in range(30):
+            _noise(i + shift).save(tmp_path / part / f"{i}.png")
+            rows += [f"{i % 3},{i}"] if part == "train" else []
+    (tmp_path / "train" / "labels.csv").write_text("\n".join(rows))
+    assert ingest(tmp_path, parse({"layout": "table"})).classes == ("0", "1", "2")
+
+
+def test_an_empty_cell_names_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "cover").mkdir()
+    rows = [",path,label"]
+    for i in range(24):
+        name = f"{i}.png" if i else "cover.png"
+        _noise(i).save(tmp_path / "cover" / name)
+        rows.append(f"{i},{name},{'ab'[i % 2]}")
+    (tmp_path / "cover" / "labels.csv").write_text("\n".join(rows))
+    assert len(ingest(tmp_path, parse({"layout": "table"})).images) == 24
+
+
+def test_long_cells_and_deep_folders_take_no_more_than_others(tmp_path: Path) -> None:
+    """Of a path of a megabyte every end was tried, of a deep picture every end was kept."""
+    deep = tmp_path.joinpath(*["d"] * 300)
+    deep.mkdir(parents=True)
+    rows = ["path,label", *("/a" * 40_000 + f"/{i}.png,x" for i in range(30))]
+    for i in range(24):
+        _noise(i).save(deep / f"{i}.png")
+        rows.append(f"{i}.png,{'ab'[i % 2]}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows[:1] + rows[31:] + rows[1:11]))
+    found = ingest(tmp_path, parse({"layout": "table"}))
+    assert len(found.images) == 24
 
 
 def test_unequal_classes_are_told(tmp_path: Path) -> None:

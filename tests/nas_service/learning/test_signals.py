@@ -303,6 +303,55 @@ def test_numbers_of_classes_are_the_same_in_every_file(tmp_path: Path) -> None:
     assert _read(tmp_path / "data", window=20, hop=20).classes == ("0", "1")
 
 
+def test_a_table_in_another_encoding_is_read(tmp_path: Path) -> None:
+    for file in _recordings(tmp_path / "data").iterdir():
+        head, *rows = file.read_text().replace("walk", "mar\xe9").splitlines()
+        lines = [f"{head},note", *(f"{row},caf\xe9" for row in rows)]
+        file.write_text("\n".join(lines), encoding="latin-1")
+    assert _read(tmp_path / "data", window=40).classes == ("mar\xe9", "run")
+
+
+@pytest.mark.parametrize("nothing", ["nan", "NULL", "NA", "NaN"])
+def test_numbers_of_classes_that_are_lacking_are_no_class(tmp_path: Path, nothing: str) -> None:
+    for number in range(6):
+        label = nothing if number == 5 else f"{number % 2}.0"
+        _csv(tmp_path / "data" / f"{number}.csv", _walk(40, label=label))
+    with pytest.raises(InvalidData, match="y is empty in 2 of 12 windows, first in window 10"):
+        _read(tmp_path / "data", window=20)
+    if nothing != "NaN":
+        return
+    for number in range(5):  # among texts it is no class either
+        _csv(tmp_path / "data" / f"{number}.csv", _walk(40, label="ab"[number % 2]))
+    with pytest.raises(InvalidData, match="y has 'NaN' in 2 windows: no class"):
+        _read(tmp_path / "data", window=20)
+
+
+def test_labels_in_exponents_are_numbers(tmp_path: Path) -> None:
+    for number in range(6):
+        _csv(tmp_path / "data" / f"{number}.csv", _walk(40, label=f"{number % 2:.18e}"))
+    assert _read(tmp_path / "data", window=20).classes == ("0", "1")
+    for number in range(6):
+        _csv(tmp_path / "data" / f"{number}.csv", _walk(40, label=f"{0.1 + number:.3e}"))
+    with pytest.raises(InvalidData, match="is it regression"):
+        _read(tmp_path / "data", window=20)
+
+
+def test_what_counts_in_some_recordings_alone_is_a_channel(tmp_path: Path) -> None:
+    for number in range(6):
+        rows = [(i / 50, i * (1 + number % 2), i, np.sin(i), "ab"[number % 2]) for i in range(40)]
+        _csv(tmp_path / "data" / f"{number}.csv", rows, head="time,way,row,x,label")
+    assert _read(tmp_path / "data", window=20).windows.channel_names == ("way", "x")
+
+
+@pytest.mark.parametrize("other", ["elapsed", "seconds", "T\N{DEGREE SIGN}"])
+def test_of_what_may_be_times_the_usual_name_counts(tmp_path: Path, other: str) -> None:
+    for number in range(6):
+        rows = [(i / 50, np.cos(i), np.sin(i), "ab"[number % 2]) for i in range(40)]
+        _csv(tmp_path / "data" / f"{number}.csv", rows, head=f"time,{other},x,label")
+    found = _read(tmp_path / "data", window=20)
+    assert (found.windows.channel_names, found.windows.rate_hz) == ((other, "x"), 50.0)
+
+
 def test_arrays_of_bytes_are_texts(tmp_path: Path) -> None:
     made = _arrays(
         tmp_path / "a.npz",

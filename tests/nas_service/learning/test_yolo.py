@@ -63,6 +63,44 @@ def test_parts_are_those_that_data_yaml_names_folders_for(
     assert "images/siteB for test" in note
 
 
+@pytest.mark.parametrize(
+    ("train", "val"),
+    [
+        ("/content/tr/images", "/content/va/images"),
+        ("/content/ds/images", "/content/ds/images"),
+        ("images", "images"),
+        ("images/train", "images/train"),
+        ("../train/images", "/content/ds/val/images"),
+    ],
+)
+def test_folders_that_are_called_as_parts_stay_these(tmp_path: Path, train: str, val: str) -> None:
+    """Whatever is left of paths from elsewhere, as every set has `images` somewhere."""
+    source = yolo(tmp_path / "set", parts=("train", "val", "test"))
+    text = f"train: {train}\nval: {val}\ntest: ../test/images\nnames: [cat, dog, bird]\n"
+    (source / "data.yaml").write_text(text)
+    found = read(source)
+    assert np.bincount(found.split).tolist() == [12, 12, 12]
+    assert not any("parts are as" in one for one in found.report["notes"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ci/two.yaml", "a: 1\n---\nb: 2\n"),
+        ("ci/template.yaml", "a: {{ b }}\n"),
+        ("ci/m.yaml", "names: null\n"),
+        ("extra/names.txt", "a\n\nb\n"),
+    ],
+)
+def test_files_further_in_that_say_nothing_of_classes_are_left_alone(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    source = yolo(tmp_path / "set")
+    (source / name).parent.mkdir()
+    (source / name).write_text(text)
+    assert read(source).classes == ("cat", "dog")
+
+
 def test_a_folder_for_two_parts_is_told_of(tmp_path: Path) -> None:
     source = yolo(tmp_path / "set", parts=("a", "b"))
     text = "train: images/a\nval: images/a\ntest: images/b\nnames: [cat, dog, bird]\n"
