@@ -10,12 +10,14 @@ samples after the first third of the day, in which all that is loaded late has b
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ _POLLED = ("/v1/jobs", "/v1/searches", "/", "/devices/here", "/jobs")
 N_POLLS, N_IMPORTS, N_SEARCHES = 17_280, 144, 24
 """Of a day: a page every five seconds, imports, searches."""
 _AGENT_WAITS_S = 30.0
+_LEAST_ASKED = 10
 N_SAMPLES = 48
 
 
@@ -186,19 +189,24 @@ def _agent_that_waits(nas: Client, wait_s: float) -> Iterator[None]:
     token = nas.make_token("far")["token"]
     enough = threading.Event()
 
-    def ask() -> None:
+    def ask() -> int:
         with Client(nas.url, token=token) as far:
-            while not enough.is_set():
-                wanted = {"instance": "soaking", "wait_s": wait_s}
+            far.post("/v1/agent:hello", {"instance": "soaking-agent"})
+            for n_asked in itertools.count():
+                if enough.is_set():
+                    return n_asked
+                wanted = {"instance": "soaking-agent", "wait_s": wait_s}
                 far.call("POST", "/v1/agent/tasks:take", wanted)
+        return 0
 
-    thread = threading.Thread(target=ask, name="agent", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        enough.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            yield
+        finally:
+            enough.set()
+        if asking.result() < _LEAST_ASKED:  # raises what ended it
+            raise RuntimeError(f"the agent asked for work {asking.result()} times only")
 
 
 def _watched() -> dict[str, _Watched]:
