@@ -191,7 +191,7 @@ def _agent_that_waits(nas: Client, wait_s: float) -> Iterator[None]:
 
     def ask() -> int:
         with Client(nas.url, token=token) as far:
-            far.post("/v1/agent:hello", {"instance": "soaking-agent"})
+            far.post("/v1/agent:hello", {"instance": "soaking-agent", "runtimes": {}})
             for n_asked in itertools.count():
                 if enough.is_set():
                     return n_asked
