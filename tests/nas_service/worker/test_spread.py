@@ -69,15 +69,24 @@ def search_id(database: Database) -> str:
 
 
 def _spread(
-    database: Database, search_id: str, evaluator: Counting, *, others: bool = True
+    database: Database,
+    search_id: str,
+    evaluator: Counting,
+    *,
+    others: bool = True,
+    lease_s: float = 0.6,
 ) -> Spread:
-    return Spread(evaluator, database, search_id, lease_s=0.6, others=lambda: others)
+    return Spread(evaluator, database, search_id, lease_s=lease_s, others=lambda: others)
 
 
 def _helper(
-    database: Database, search_id: str, evaluator: Counting, name: str = "other"
+    database: Database,
+    search_id: str,
+    evaluator: Counting,
+    name: str = "other",
+    lease_s: float = 0.6,
 ) -> Evaluating:
-    return Evaluating(database, search_id, evaluator, name=name, seed=0, lease_s=0.6)
+    return Evaluating(database, search_id, evaluator, name=name, seed=0, lease_s=lease_s)
 
 
 def _offered(database: Database, search_id: str, *rows: list[int]) -> list[str]:
@@ -104,11 +113,11 @@ def test_others_take_part_and_the_order_is_that_of_the_batch(
     found: list[FloatArray] = []
     batch = threading.Thread(
         target=lambda: found.append(
-            _spread(database, search_id, own).evaluate(ROWS, fidelity=1.0, seed=0)
+            _spread(database, search_id, own, lease_s=60.0).evaluate(ROWS, fidelity=1.0, seed=0)
         )
     )
     batch.start()
-    helper = _helper(database, search_id, theirs)
+    helper = _helper(database, search_id, theirs, lease_s=60.0)
     while batch.is_alive():
         if not helper.one():
             time.sleep(0.01)

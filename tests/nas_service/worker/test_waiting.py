@@ -16,6 +16,7 @@ from nas_service.settings import Settings
 from nas_service.storage import datasets, jobs
 from nas_service.storage.models.jobs import JobRow
 from nas_service.storage.revisions import migrate
+from nas_service.worker.below import Below
 from nas_service.worker.context import Context
 from nas_service.worker.steps import Runner
 from nas_service.worker.workflows import Workflows
@@ -68,7 +69,7 @@ def test_a_cancel_is_heard_while_a_job_below_waits_for_a_worker(
     context: Context,
 ) -> None:
     _job(context, "above", "compression")
-    wait = Workflows(Runner(context, "here"))._below("measure", "above", "below", {}, (0.0, 1.0))
+    wait = Below(Runner(context, "here")).start("measure", "above", "below", {}, (0.0, 1.0))
     threading.Timer(0.5, _cancel, (context, "above")).start()
     with pytest.raises(Cancelled):
         wait()
@@ -80,7 +81,7 @@ def test_a_job_below_that_came_while_its_parent_was_cancelled_ends_too(
     context: Context,
 ) -> None:
     _job(context, "above", "compression")
-    wait = Workflows(Runner(context, "here"))._below("measure", "above", "below", {}, (0.0, 1.0))
+    wait = Below(Runner(context, "here")).start("measure", "above", "below", {}, (0.0, 1.0))
     with context.database.session() as session:  # as if the one below had not been there yet
         assert jobs.get_job(session, "below").state == "queued"
         session.execute(update(JobRow).where(JobRow.id == "above").values(cancel_requested=True))
@@ -98,8 +99,7 @@ def test_what_another_search_trains_goes_on_and_its_progress_is_told(
     _job(context, "training", "supernet", reports_to={"job": "first", "span": [0.0, 1.0]})
     with context.database.session() as session:
         jobs.progress(session, "training", fraction=0.5, message="epoch 5 of 10", eta_s=None)
-    workflows = Workflows(Runner(context, "here"))
-    wait = workflows._below("supernet", "second", "training", {}, (0.2, 0.6))
+    wait = Below(Runner(context, "here")).start("supernet", "second", "training", {}, (0.2, 0.6))
     threading.Timer(1.0, _cancel, (context, "second")).start()
     with pytest.raises(Cancelled):
         wait()
@@ -112,7 +112,7 @@ def test_what_another_search_trains_goes_on_and_its_progress_is_told(
 
 def test_the_outcome_of_one_that_ended_is_given(context: Context, ended: threading.Event) -> None:
     _job(context, "above", "compression")
-    wait = Workflows(Runner(context, "here"))._below("measure", "above", "below", {}, (0.0, 1.0))
+    wait = Below(Runner(context, "here")).start("measure", "above", "below", {}, (0.0, 1.0))
     with context.database.session() as session:
         jobs.finish(session, "below", "succeeded")
     ended.set()
