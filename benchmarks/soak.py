@@ -10,7 +10,6 @@ samples after the first third of the day, in which all that is loaded late has b
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import sys
 import tempfile
@@ -192,12 +191,12 @@ def _agent_that_waits(nas: Client, wait_s: float) -> Iterator[None]:
     def ask() -> int:
         with Client(nas.url, token=token) as far:
             far.post("/v1/agent:hello", {"instance": "soaking-agent", "runtimes": {}})
-            for n_asked in itertools.count():
-                if enough.is_set():
-                    return n_asked
+            n_asked = 0
+            while not enough.is_set():
                 wanted = {"instance": "soaking-agent", "wait_s": wait_s}
                 far.call("POST", "/v1/agent/tasks:take", wanted)
-        return 0
+                n_asked += 1
+        return n_asked
 
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(ask)

@@ -1,4 +1,4 @@
-"""What agents say and are told, and what a report cannot be."""
+"""Requests of agents and the answers to them, and what makes a report invalid."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -267,10 +266,7 @@ def _ending(filename: str) -> str:
 def _looked_at(file: Path, name: str, answered: Answers) -> Report:
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=UNFINISHED) as folder:
         named = Path(folder, name)
-        try:
-            named.hardlink_to(file)  # what is said of it has its own name
-        except OSError:  # not every file system has such links
-            shutil.copyfile(file, named)
+        named.symlink_to(file)  # messages on it have its own name
         unpacked = archives.unpack(named, Path(folder, "unpacked"))
         found = inspect(unpacked, answered, within=[file.parent]).report
         return Report.model_validate(found.as_dict())

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from nas_service.errors import InvalidData
 
@@ -79,6 +82,11 @@ def part_of(name: str, siblings: Collection[str] = ()) -> str | None:
     shared = set(own).intersection(*others) if others else set()
     rest = [word for word in own if word not in _WORDS and word not in _FILLING]
     return parts.pop() if all(word in shared for word in rest) else None
+
+
+def part_numbers(parts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The place of each part among `PARTS`."""
+    return np.array([PARTS.index(one) for one in parts], dtype=np.int64)
 
 
 def speaks_of_a_part(name: str) -> bool:

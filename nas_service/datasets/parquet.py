@@ -204,8 +204,8 @@ def _add_rows(
             raise InvalidData(f"{where}: image.bytes is missing")
         own = part
         if parts is not None:
-            told = "" if parts[row] is None else text_of(parts[row])
-            own = part_answered(told, answers, source.questions)
+            name = "" if parts[row] is None else text_of(parts[row])
+            own = part_answered(name, answers, source.questions)
         if own == IGNORE:
             set_aside.add(LEFT_OUT, where)
             continue

@@ -130,8 +130,8 @@ def pixels(picture: Picture, reading: Reading) -> Pixels:
 
 def orientation_of(image: Image.Image) -> int:
     """How the picture is stored; one whose tag says what there is not is upright."""
-    told = image.getexif().get(ORIENTATION, UPRIGHT)
-    return told if told in range(1, 9) else UPRIGHT
+    tag = image.getexif().get(ORIENTATION, UPRIGHT)
+    return tag if tag in range(1, 9) else UPRIGHT
 
 
 def _white_is_zero(image: Image.Image) -> bool:
@@ -141,7 +141,7 @@ def _white_is_zero(image: Image.Image) -> bool:
 
 def upright_sides(image: Image.Image) -> tuple[int, int]:
     """Height and width of the upright picture, known before its pixels are read."""
-    # what is told of a TIFF is upright already
+    # the library's sides of a TIFF are upright already
     if image.format != "TIFF" and orientation_of(image) in ON_THEIR_SIDE:
         return image.width, image.height
     return image.height, image.width

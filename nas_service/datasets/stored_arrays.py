@@ -55,21 +55,30 @@ def pictures_of(arrays: Arrays) -> Pixels:
     return x
 
 
+def given_parts(split: npt.NDArray[Any], n: int, of: str) -> list[str]:
+    """The parts that an array `split` `(n,)` names, one a picture or what else it is `of`.
+
+    Raises:
+        InvalidData: it has another shape, or something that is no part; says where.
+    """
+    if split.shape != (n,):
+        raise InvalidData(f"split is {split.shape}, x has {n} {of}s", field="split")
+    parts = []
+    for number, value in enumerate(split):
+        part = part_named(value)
+        if part is None:
+            raise InvalidData(
+                f"split has {text_of(value)!r} in {of} {number}; parts are {', '.join(PARTS)}",
+                field="split",
+            )
+        parts.append(part)
+    return parts
+
+
 def parts_of(arrays: Arrays, n: int) -> list[str | None]:
     """The part that `split` names for each picture; None without it."""
     split = arrays.get("split")
-    if split is None:
-        return [None] * n
-    if split.shape != (n,):
-        raise InvalidData(f"split is {split.shape}, x has {n} pictures", field="split")
-    parts = [part_named(one) for one in split]
-    if None in parts:
-        row = parts.index(None)
-        raise InvalidData(
-            f"split has {text_of(split[row])!r} in row {row}; parts are {', '.join(PARTS)}",
-            field="split",
-        )
-    return parts
+    return [None] * n if split is None else [*given_parts(split, n, "picture")]
 
 
 def groups_of(arrays: Arrays, n: int) -> list[str | None]:

@@ -89,7 +89,7 @@ def test_parts_that_are_given_are_kept(tmp_path: Path) -> None:
         ({"y": np.zeros((40, 2))}, "has no array x"),
         (
             {"x": np.ones((40, 8)), "y": np.arange(40.0), "split": np.array(["train", "x"] * 20)},
-            r"split\[1\] is 'x'; parts are train, validation, test",
+            "split has 'x' in sample 1; parts are train, validation, test",
         ),
         (
             {"x": np.ones((40, 8)), "y": np.arange(40.0), "split": np.array(["train"])},

@@ -47,8 +47,8 @@ def made_ready(model: Any) -> tuple[Any, list[str]]:
         model.ir_version = max(model.ir_version, _LEAST_IR)
     opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
     if opset < LEAST_OPSET:
-        model, told = raised(model, opset)
-        notes += told
+        model, on_opset = raised(model, opset)
+        notes += on_opset
     return model, notes
 
 

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from nas_service.datasets.names import PARTS, normal
 from nas_service.datasets.names import part_of as part_of_name
 from nas_service.datasets.pairing import IMAGE_FOLDERS, part_above
 from nas_service.datasets.texts import part_named
 from nas_service.datasets.walking import File
+from nas_service.learning.detection.yolo_names import Description
 
 Folder = tuple[str, ...]
 
 
 def parts_of_folders(
-    told: Mapping[str, Any], beside: Folder, pictures: Sequence[File]
+    description: Description | None, pictures: Sequence[File]
 ) -> dict[Folder, str | None]:
     """The part of each folder that is named; None of one that is named for several.
 
-    Paths lead on from the folder `beside` which the file lies, or from the root. They are often
+    Paths lead on from the folder that the file lies in, or from the root. They are often
     those of another machine: of each its longest end counts that leads to pictures here, but none
     that is only what any folder of pictures is called. Lists of pictures (`.txt`) are none.
     """
     known = {file.names[:end] for file in pictures for end in range(1, len(file.names))}
     found: dict[Folder, str | None] = {}
-    for key, value in told.items():
+    if description is None:
+        return found
+    for key, value in description.settings.items():
         part = part_named(key)
         if part is None:
             continue
         for path in value if isinstance(value, list) else [value]:
-            folder = _here(str(path), beside, known)
+            folder = _here(str(path), description.folder, known)
             if folder is not None:
                 found[folder] = part if found.get(folder, part) == part else None
     return found

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nas_service.datasets.names import PARTS, part_numbers
 from nas_service.datasets.report import Report
 from nas_service.datasets.sound import require_sound
 from nas_service.datasets.splits import split_of
-from nas_service.datasets.texts import group_of, part_named, text_of
+from nas_service.datasets.stored_arrays import given_parts
+from nas_service.datasets.texts import group_of
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
 from nas_service.learning.imitation.shape import ArrayShape
 
-PARTS = ("train", "validation", "test")
 _KNOWN = ("x", "y", "groups", "split")
 _LEAST = 20
 _MOST_RANK = 3
@@ -163,18 +164,9 @@ def _groups(arrays: Mapping[str, npt.NDArray[Any]], n: int) -> npt.NDArray[np.in
 
 def _parts(arrays: Mapping[str, npt.NDArray[Any]], n: int) -> npt.NDArray[np.int64]:
     """The part that `split` names for each sample; `_UNASSIGNED` without it."""
-    split = arrays.get("split")
-    if split is None:
+    if "split" not in arrays:
         return np.full(n, _UNASSIGNED, dtype=np.int64)
-    if split.shape != (n,):
-        raise InvalidData(f"split is {split.shape}, x has {n} samples", field="split")
-    named = [part_named(one) for one in split]
-    if None in named:
-        row = named.index(None)
-        raise InvalidData(
-            f"split[{row}] is {text_of(split[row])!r}; parts are {', '.join(PARTS)}", field="split"
-        )
-    return np.array([PARTS.index(one) for one in named if one is not None], dtype=np.int64)
+    return part_numbers(given_parts(arrays["split"], n, "sample"))
 
 
 def _report(inputs: npt.NDArray[np.float32], answers: npt.NDArray[np.float32]) -> Report:

@@ -49,18 +49,18 @@ def drawn_as_stored(turned: Sequence[Turned]) -> frozenset[str]:
         InvalidData: of one it cannot be told.
     """
     found = [(one, one.drawn_as_stored()) for one in turned]
-    told = {stored for _, stored in found if stored is not None}
+    known = {stored for _, stored in found if stored is not None}
     unknown = [one for one, stored in found if stored is None]
-    if unknown and len(told) != 1:
+    if unknown and len(known) != 1:
         first = unknown[0]
-        others = "the others do not agree" if told else "no other picture tells"
+        others = "the others do not agree" if known else "no other picture tells"
         raise InvalidData(
             f"{first.place} is stored turned (EXIF orientation {first.orientation}), its mask "
             f"{first.mask_place} has no such tag: whether it was drawn on the upright picture "
             f"cannot be told from their sides, and {others}. Store both upright, without the tag"
         )
     return frozenset(
-        one.place for one, stored in found if stored or (stored is None and told == {True})
+        one.place for one, stored in found if stored or (stored is None and known == {True})
     )
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nas_service.datasets.names import PARTS
+from nas_service.datasets.names import part_numbers
 from nas_service.datasets.sound import require_sound
-from nas_service.datasets.texts import part_named, text_of
+from nas_service.datasets.stored_arrays import given_parts
+from nas_service.datasets.texts import text_of
 from nas_service.errors import InvalidData
 from nas_service.learning.signals.read import DRAWN, IntArray, Windows, require_finite
 
@@ -50,7 +51,7 @@ def read_arrays(path: Path) -> Windows:
         groups = _numbered("groups", found["groups"], len(inputs))
     part = np.full(len(inputs), DRAWN, dtype=np.int64)
     if "split" in found:
-        part = _parts(found["split"], len(inputs))
+        part = part_numbers(given_parts(found["split"], len(inputs), "window"))
     named = found.get("channel_names", np.empty(0, dtype=str))
     if named.ndim != 1:
         raise InvalidData(f"channel_names is {named.shape}; (channels,) is needed")
@@ -119,17 +120,3 @@ def _numbered(name: str, values: npt.NDArray[np.generic], n: int) -> IntArray:
         values = np.array([text_of(one) for one in values])
     numbers = np.unique(values, return_inverse=True)[1]
     return np.asarray(numbers.ravel(), dtype=np.int64)
-
-
-def _parts(values: npt.NDArray[np.generic], n: int) -> IntArray:
-    if values.shape != (n,):
-        raise InvalidData(f"split is {values.shape}, x has {n} windows", field="split")
-    parts = [part_named(one) for one in values]
-    if None in parts:
-        window = parts.index(None)
-        raise InvalidData(
-            f"split has {text_of(values[window])!r} in window {window}; parts are "
-            f"{', '.join(PARTS)}",
-            field="split",
-        )
-    return np.array([PARTS.index(one) for one in parts if one is not None], dtype=np.int64)

@@ -116,10 +116,10 @@ def load(path: Path, task_name: str, *, max_train: int | None, device: torch.dev
 
 def _spread(inputs: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, however small its numbers; 1 of a constant."""
-    told = []
+    of_channels = []
     for channel in range(inputs.shape[1]):
         exact = inputs[:, channel].double()
         mean, std = float(exact.mean()), float(exact.std())
-        told.append((mean, 1.0 if std <= _LEAST_SHARE * abs(mean) + _LEAST_STD else std))
-    means, stds = zip(*told, strict=True)
+        of_channels.append((mean, 1.0 if std <= _LEAST_SHARE * abs(mean) + _LEAST_STD else std))
+    means, stds = zip(*of_channels, strict=True)
     return means, stds

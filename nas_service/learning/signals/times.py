@@ -115,9 +115,9 @@ def _in_nanoseconds(kind: pa.DataType, with_zone: bool) -> pa.DataType | None:
 
 def unit_of(name: str, numbers: npt.NDArray[Any]) -> str | None:
     """The unit of a column of numbers, a key of `_UNITS`; None where nothing tells it."""
-    told = plain(name).rpartition("_")[2]
-    if told in _UNITS:
-        return told
+    ending = plain(name).rpartition("_")[2]
+    if ending in _UNITS:
+        return ending
     smallest = float(np.abs(numbers.astype(np.float64)).min(initial=np.inf))
     if smallest < _SINCE_1970[-1][0]:
         return "s"

@@ -21,6 +21,7 @@ from onnx.helper import (
 
 from nas_service.compilation.uploads.any_graph import inspect_graph
 from nas_service.compilation.uploads.onnx_files import inspect_onnx
+from nas_service.compilation.uploads.opsets import _answers_the_same
 from nas_service.errors import InvalidData
 
 SIZES = [1, 3, 6, 5]
@@ -122,3 +123,11 @@ def test_a_picture_with_channels_last_is_turned_for_branches_too(tmp_path: Path)
     image = np.random.default_rng(2).standard_normal((1, 8, 8, 3)).astype(np.float32)
     turned = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
     assert _run(tmp_path / "ready.onnx", turned) == pytest.approx(_run(path, image), abs=1e-6)
+
+
+def test_a_graph_that_runs_no_more_answers_otherwise(tmp_path: Path) -> None:
+    relu = onnx.load(_saved(tmp_path / "a.onnx", 9, [make_node("Relu", ["x"], ["y"])], SIZES))
+    broken = onnx.load(_saved(tmp_path / "b.onnx", 17, [make_node("Relu", ["no"], ["y"])], SIZES))
+    assert _answers_the_same(relu, relu) is True
+    assert _answers_the_same(relu, broken) is False
+    assert _answers_the_same(broken, relu) is None

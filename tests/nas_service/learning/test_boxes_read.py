@@ -71,7 +71,7 @@ def test_arrays_are_read(tmp_path: Path) -> None:
         ({"classes": np.array(["cat", "bird"])}, "y has 'dog', which is not in classes"),
         ({"x": np.ones((15, 40, 64, 3))}, "x is float64"),
         ({"split": np.array(["train"] * 15)}, None),
-        ({"split": np.array(["hard"] * 15)}, "split has 'hard' in row 0"),
+        ({"split": np.array(["hard"] * 15)}, "split has 'hard' in picture 0; parts are train"),
     ],
 )
 def test_what_is_wrong_with_arrays_is_said(

@@ -194,7 +194,7 @@ def test_pictures_in_two_given_parts_stay_in_the_one_that_judges(tmp_path: Path)
         ({"y": np.arange(30 * 480).reshape(30, 20, 24)}, "are these masks, or pictures"),
         ({"classes": np.array(["a", "b"])}, "row 0: its mask has class 2, 2 are named"),
         ({"y": _smoothed()}, "row 3: its mask has 128 beside 0 and 255, as smoothed edges do"),
-        ({"split": np.array(["train"] * 29 + ["trian"])}, "'trian' in row 29"),
+        ({"split": np.array(["train"] * 29 + ["trian"])}, "'trian' in picture 29"),
         ({"groups": np.arange(3)}, "groups is"),
         ({"groups": np.zeros(30)}, "1 groups: at least 5"),
         ({"classes": np.array(["a", "b", "a"])}, "classes: two classes are called 'a'"),

@@ -213,6 +213,8 @@ def test_folders_above_may_bear_the_names_of_folders_of_pictures(tmp_path: Path)
     [
         ("names: [[cat], dog]\n", r"name \['cat'\] is no text; put it into quotes"),
         ("names: {0: cat, x: dog}\n", "names are a list, or numbers from 0 on"),
+        ("names: {0: cat, 1: dog, 01: bird}\n", "names are a list, or numbers from 0 on"),
+        ("names:\n  0: cat\n  ? " + "1" * 5000 + "\n  : dog\n", "or numbers from 0 on with a name"),
         ("made: [2020\nnames: [cat, dog]\n", "data.yaml is no YAML"),
     ],
 )
