@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -53,14 +54,15 @@ def test_a_picture_whose_disk_does_not_answer_is_not_set_aside_as_corrupt(
         place = tmp_path / f"class{number % 2}" / f"{number}.png"
         place.parent.mkdir(exist_ok=True)
         Image.fromarray(np.full((9, 9, 3), 20 * number, np.uint8)).save(place)
-    real = builtins.open
+    real = io.open
 
     def failing(file: Any, *given: Any, **named: Any) -> Any:
         if str(file).endswith("7.png"):
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(file))
         return real(file, *given, **named)
 
-    monkeypatch.setattr(builtins, "open", failing)
+    for module in (builtins, io):  # Pillow calls the one, a path the other
+        monkeypatch.setattr(module, "open", failing)
     with pytest.raises(Unavailable, match=r"Input/output error: .*7\.png"):
         ingest.ingest(tmp_path)
     monkeypatch.undo()
