@@ -19,6 +19,7 @@ from nas_service.datasets.pictures import WHITE, Picture, Pixels, scaled
 from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.sound import require_sound
 from nas_service.datasets.source import Source, in_order
+from nas_service.datasets.stored_arrays import numbers_of_hot
 from nas_service.datasets.texts import group_of, text_of
 from nas_service.errors import InvalidData
 
@@ -218,14 +219,7 @@ def _labels(
     if y.ndim == 2 and y.shape == (n, 1):
         y = y[:, 0]
     if y.ndim == 2 and len(y) == n and y.dtype.kind in "biuf":
-        hot = ((y == 0) | (y == 1)).all(axis=1) & (y.sum(axis=1) == 1)
-        if not hot.all():
-            row = int(np.argmin(hot))
-            raise InvalidData(
-                f"{name} row {row}: {key} has shape {y.shape}, and this row is not one 1 among 0s",
-                field=key,
-            )
-        y = y.argmax(axis=1)
+        y = numbers_of_hot(y, key, "row")
     if y.shape != (n,):
         raise InvalidData(f"{name}: {key} has shape {y.shape}, expected {n} labels", field=key)
     if y.dtype.kind in "US":

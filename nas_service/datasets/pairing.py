@@ -16,6 +16,9 @@ IMAGE_FOLDERS = frozenset(
     {"images", "image", "imgs", "img", "pictures", "photos", "frames", "inputs", "x"}
 )
 
+_OFTEN_WITHIN = frozenset({"frames", "inputs", "x", "y", "targets", "photos", "pictures", "gt"})
+"""Names that folders of one kind bear within another, as in images/frames and labels/frames."""
+
 
 def by_name(
     files: Sequence[File],
@@ -27,8 +30,9 @@ def by_name(
 ) -> dict[Key, File]:
     """Files below a folder of one of these names, by their path without that and the ending.
 
-    Of several such folders the last is left out of the path. With `elsewhere` those below no such
-    folder, too. What a name has beyond, as `_mask`, is one of `tails`.
+    Of several such folders the last is left out of the path, one that bears a name of
+    `_OFTEN_WITHIN` only where no other is there. With `elsewhere` those below no such folder, too.
+    What a name has beyond, as `_mask`, is one of `tails`.
 
     Raises:
         InvalidData: two have the same name.
@@ -37,7 +41,8 @@ def by_name(
     for file in files:
         above = file.names[:-1]
         places = [i for i, one in enumerate(above) if one.lower() in folders]
-        at = places[-1] if places else None
+        plain = [i for i in places if above[i].lower() not in _OFTEN_WITHIN]
+        at = next(reversed(plain or places), None)
         if (at is None and not elsewhere) or file.path.suffix.lower() not in endings:
             continue
         stem = file.path.stem

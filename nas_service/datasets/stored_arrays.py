@@ -75,6 +75,22 @@ def given_parts(split: npt.NDArray[Any], n: int, of: str) -> list[str]:
     return parts
 
 
+def numbers_of_hot(y: npt.NDArray[Any], name: str, of: str) -> npt.NDArray[np.int64]:
+    """The class `(n,)` of each row of an array `name` `(n, classes)` of one 1 among 0s.
+
+    Raises:
+        InvalidData: names the first row, one a picture or what else it is `of`, that is not so.
+    """
+    hot = ((y == 0) | (y == 1)).all(axis=1) & (y.sum(axis=1) == 1)
+    if not hot.all():
+        raise InvalidData(
+            f"{name} has shape {y.shape}, and {of} {int(np.argmin(hot))} is not one 1 among 0s",
+            field=name,
+        )
+    numbers: npt.NDArray[np.int64] = y.argmax(axis=1).astype(np.int64)
+    return numbers
+
+
 def parts_of(arrays: Arrays, n: int) -> list[str | None]:
     """The part that `split` names for each picture; None without it."""
     split = arrays.get("split")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ _STEP = 8
 _MUCH, _LITTLE = 0.1, 0.2
 """So large a share of pixels are no edges; so few beside them are."""
 _MOST_CLASSES = 64
+_MOST_STEPS = 15
+"""Between levels of grey that somebody drew."""
 _RARE = 0.01
 
 
@@ -161,7 +163,8 @@ def _classes(found: Pairs) -> tuple[tuple[str, ...], IntArray, tuple[str, ...]]:
         seen.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         first = dict.fromkeys(values.tolist(), one.place) | first
     two = set(seen) == {0, IGNORED} and (found.names is None or len(found.names) == 2)
-    used = sorted(set(seen) if two else set(seen) - {IGNORED})
+    levels = two or (found.names is None and _are_levels(seen))
+    used = sorted(set(seen) if levels else set(seen) - {IGNORED})
     if found.names is None and not two:
         _require_no_smoothed_edges(seen, first)
     if found.names is not None and not two:
@@ -182,10 +185,21 @@ def _classes(found: Pairs) -> tuple[tuple[str, ...], IntArray, tuple[str, ...]]:
         )
     names = found.names or tuple(str(value) for value in used)
     reading = [f"a class a number in masks: {', '.join(names)}"]
-    if not two and seen[IGNORED]:
+    if levels and not two:
+        reading.append("levels of grey that are evenly spread from black to white are a class each")
+    elif not two and seen[IGNORED]:
         share = seen[IGNORED] / sum(seen.values())
         reading.append(f"pixels of {IGNORED} ({share:.1%}) are not asked about")
     return names, np.array(used, dtype=np.int64), tuple(reading)
+
+
+def _are_levels(seen: Collection[int]) -> bool:
+    """Whether numbers are levels of grey, evenly spread from 0 to 255, as 0, 128 and 255 are."""
+    steps = len(seen) - 1
+    if not 2 <= steps <= _MOST_STEPS:
+        return False
+    even = np.linspace(0, IGNORED, steps + 1)
+    return bool((np.abs(np.array(sorted(seen)) - even) <= 1).all())
 
 
 def _require_no_smoothed_edges(seen: Mapping[int, int], first: Mapping[int, str]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nas_service.datasets.names import part_numbers
 from nas_service.datasets.sound import require_sound
-from nas_service.datasets.stored_arrays import given_parts
+from nas_service.datasets.stored_arrays import given_parts, numbers_of_hot
 from nas_service.datasets.texts import text_of
 from nas_service.errors import InvalidData
 from nas_service.learning.signals.read import DRAWN, IntArray, Windows, require_finite
@@ -20,8 +21,10 @@ _KNOWN = ("x", "y", "groups", "split", "channel_names", "rate_hz")
 _LEAST_STEPS = 8
 
 
-def read_arrays(path: Path) -> Windows:
+def read_arrays(path: Path, *, numbers: bool) -> Windows:
     """Read the windows of an `.npz`; nothing in it is unpickled.
+
+    Labels that are no `numbers` for regression may be one 1 among 0s in each row.
 
     Raises:
         InvalidData: says which array, and where in it.
@@ -43,7 +46,7 @@ def read_arrays(path: Path) -> Windows:
         if name not in found:
             raise InvalidData(f"{path.name} has no array {name}; x (n, channels, steps) and y (n,)")
     inputs = _inputs(found["x"])
-    labels = _labels(found["y"], len(inputs))
+    labels = _labels(found["y"], len(inputs), numbers=numbers)
     if labels.shape != (len(inputs),):
         raise InvalidData(f"y is {labels.shape}, x has {len(inputs)} windows: (n,) is needed")
     groups = None
@@ -77,10 +80,12 @@ def read_arrays(path: Path) -> Windows:
     )
 
 
-def _labels(y: npt.NDArray[np.generic], n: int) -> npt.NDArray[np.generic]:
+def _labels(y: npt.NDArray[Any], n: int, *, numbers: bool) -> npt.NDArray[Any]:
     """One a window; of texts what does not show is left out."""
     if y.shape == (n, 1):
         y = y[:, 0]
+    if y.ndim == 2 and len(y) == n and y.dtype.kind in "biuf" and not numbers:
+        return numbers_of_hot(y, "y", "window")
     if y.dtype.kind in "US":
         return np.array([text_of(one) for one in y.ravel()]).reshape(y.shape)
     return y

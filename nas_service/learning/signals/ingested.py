@@ -101,7 +101,7 @@ def windows_of(
     """The windows of a source, with the parts that are given; see `read`."""
     tell(0.1, "reading")
     if source.suffix.lower() == ".npz":
-        found = arrays.read_arrays(source)
+        found = arrays.read_arrays(source, numbers=numbers)
     else:
         found = tables.read_tables(source, answers, numbers=numbers, within=within)
     tell(0.6, f"{len(found):,} windows; drawing parts")

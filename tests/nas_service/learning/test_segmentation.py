@@ -154,6 +154,26 @@ def test_a_mask_of_0_and_255_has_two_classes_and_else_255_is_not_asked(tmp_path:
     assert any("255" in one and "not asked" in one for one in three.facts()["report"]["reading"])
 
 
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        ((128, 255), ("0", "128", "255")),
+        ((127, 255), ("0", "127", "255")),
+        ((85, 170, 255), ("0", "85", "170", "255")),
+        ((1, 2, 255), ("0", "1", "2")),  # numbers, and what is not asked about
+        ((15, 255), ("0", "15")),
+    ],
+)
+def test_evenly_spread_levels_of_grey_are_a_class_each(
+    tmp_path: Path, values: tuple[int, ...], classes: tuple[str, ...]
+) -> None:
+    source = _folder(tmp_path / "grey", values=values)
+    assert _read(source).classes == classes
+    (source / "classes.txt").write_text("ground\n")
+    with pytest.raises(InvalidData, match=f"has class {values[0]}, 1 are named"):
+        _read(source)
+
+
 def test_equal_pictures_and_groups_are_on_one_side(tmp_path: Path) -> None:
     level = np.arange(30)
     level[20:] = level[:10]  # these pictures are those of the first ten

@@ -352,6 +352,19 @@ def test_of_what_may_be_times_the_usual_name_counts(tmp_path: Path, other: str) 
     assert (found.windows.channel_names, found.windows.rate_hz) == ((other, "x"), 50.0)
 
 
+def test_labels_of_one_1_among_0s_are_classes_and_no_numbers(tmp_path: Path) -> None:
+    hot = np.eye(3)[np.arange(60) % 3]
+    x = np.random.default_rng(0).normal(size=(60, 2, 16))
+    found = _read(_arrays(tmp_path / "a.npz", x=x, y=hot))
+    assert found.classes == ("0", "1", "2")
+    assert found.targets.tolist() == (np.arange(60) % 3).tolist()
+    with pytest.raises(InvalidData, match=r"y is \(60, 3\)"):
+        _read(_arrays(tmp_path / "a.npz", x=x, y=hot), numbers=True)
+    hot[7] = 0.5, 0.5, 0.0
+    with pytest.raises(InvalidData, match="window 7 is not one 1 among 0s"):
+        _read(_arrays(tmp_path / "a.npz", x=x, y=hot))
+
+
 def test_arrays_of_bytes_are_texts(tmp_path: Path) -> None:
     made = _arrays(
         tmp_path / "a.npz",

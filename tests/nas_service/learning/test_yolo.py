@@ -25,6 +25,19 @@ def test_yolo_is_read(tmp_path: Path) -> None:
     assert any("pictures that nothing is on: 1" in one for one in report["notes"])
 
 
+@pytest.mark.parametrize("within", ["frames", "x", "photos/frames", "camera"])
+def test_folders_of_one_name_lie_within_those_of_pictures_and_boxes(
+    tmp_path: Path, within: str
+) -> None:
+    for kind in ("images", "labels"):
+        made = yolo(tmp_path / "made") / kind
+        (tmp_path / "set" / kind / within).parent.mkdir(parents=True, exist_ok=True)
+        made.rename(tmp_path / "set" / kind / within)
+    found = read(tmp_path / "set")
+    assert len(found.boxes) == 12
+    assert found.facts()["report"]["set_aside"] == []
+
+
 def test_turned_pictures_are_told_with_what_their_boxes_are_taken_for(tmp_path: Path) -> None:
     source = yolo(tmp_path / "set")
     picture = next(iter(sorted((source / "images").glob("*.png"))))
