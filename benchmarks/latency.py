@@ -27,12 +27,9 @@ from nas_service.space.base import ImageShape, SearchSpace
 from nas_service.space.sampling import distinct
 from nas_service.worker.devices.this_machine import ThisMachine
 from nas_service.worker.tasks.profile_files import network_files
-from nas_service.worker.tasks.profile_space import (
-    CHECK,
-    check_table,
-    measure_files,
-    profile_space,
-)
+from nas_service.worker.tasks.profile_space import profile_space
+from nas_service.worker.tasks.profile_table import check_table
+from nas_service.worker.tasks.profile_timings import CHECK, measure_files
 
 PRECISIONS = ("fp32", "int8")
 N_UNSEEN = 30

@@ -35,7 +35,7 @@ from nas_service.search.certifier import Certifier
 from nas_service.space.base import ImageShape
 from nas_service.space.sampling import distinct
 from nas_service.worker.tasks.profile_files import network_files
-from nas_service.worker.tasks.profile_space import NETWORK_PROTOCOL
+from nas_service.worker.tasks.profile_timings import NETWORK_PROTOCOL
 
 N_NETWORKS, N_SESSIONS = 10, 10
 N_PROFILED, N_CANDIDATES = 40, 10

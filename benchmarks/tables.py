@@ -33,7 +33,8 @@ from nas_service.search.memory import MemoryModel
 from nas_service.space.base import FloatArray, ImageShape, SearchSpace
 from nas_service.space.sampling import distinct
 from nas_service.worker.tasks.profile_files import network_files
-from nas_service.worker.tasks.profile_space import NETWORK_PROTOCOL, profile_space
+from nas_service.worker.tasks.profile_space import profile_space
+from nas_service.worker.tasks.profile_timings import NETWORK_PROTOCOL
 
 N_FIT, N_UNSEEN = 13, 30
 N_REPEATED, N_RUNS = 10, 10

@@ -51,7 +51,8 @@ from nas_service.space.base import FloatArray, ImageShape, IntArray, input_size
 from nas_service.space.elastic.description import WIDTH
 from nas_service.space.elastic.space import ElasticSpace, OwnModel
 from nas_service.training.loop import TrainRecipe, recalibrate, score, train
-from nas_service.worker.tasks.profile_space import measure_files, profile_space
+from nas_service.worker.tasks.profile_space import profile_space
+from nas_service.worker.tasks.profile_timings import measure_files
 
 _N_SCORED = 1000
 _N_SETTLED = 128

@@ -27,7 +27,7 @@ from nas_service.storage.session import now
 from nas_service.worker.context import Context, make_space
 from nas_service.worker.devices.reach import device_of
 from nas_service.worker.tasks.profile_files import file_key, network_files
-from nas_service.worker.tasks.profile_space import NETWORK_PROTOCOL
+from nas_service.worker.tasks.profile_timings import NETWORK_PROTOCOL
 
 SESSIONS = 2
 """A device has moved only if it has in so many sessions."""

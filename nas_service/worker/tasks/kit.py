@@ -41,10 +41,8 @@ from nas_service.worker.context import Context, space_on
 from nas_service.worker.devices.agent import AgentDevice
 from nas_service.worker.tasks.profile import store_tables
 from nas_service.worker.tasks.profile_files import Clock, block_files, network_files
-from nas_service.worker.tasks.profile_space import (
-    plan_of,
-    profile_space,
-)
+from nas_service.worker.tasks.profile_plan import plan_of
+from nas_service.worker.tasks.profile_space import profile_space
 
 N_BLOCKS = 64
 NETWORKS = AgentDevice.n_networks

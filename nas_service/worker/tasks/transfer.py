@@ -30,13 +30,12 @@ from nas_service.worker.context import Context, space_on
 from nas_service.worker.devices.reach import device_of
 from nas_service.worker.tasks.profile import keep_references, store_tables
 from nas_service.worker.tasks.profile_files import network_files
-from nas_service.worker.tasks.profile_space import (
+from nas_service.worker.tasks.profile_table import check_table, steadiness_of
+from nas_service.worker.tasks.profile_timings import (
     CHECK,
     FIT,
     NETWORK_PROTOCOL,
-    check_table,
     measure_files,
-    steadiness_of,
     steady,
 )
 

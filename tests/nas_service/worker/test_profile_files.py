@@ -16,7 +16,7 @@ from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, SearchSpace
 from nas_service.space.sampling import distinct
 from nas_service.worker.tasks.profile_files import network_files
-from nas_service.worker.tasks.profile_space import measure_files
+from nas_service.worker.tasks.profile_timings import measure_files
 from tests.tools import lacks
 
 

@@ -17,7 +17,8 @@ from nas_service.space.base import ImageShape, SearchSpace
 from nas_service.space.described.document import read_document
 from nas_service.space.described.space import DescribedSpace
 from nas_service.space.mbconv import MbconvSpace
-from nas_service.worker.tasks.profile_space import ProfilePlan, plan_of, profile_space
+from nas_service.worker.tasks.profile_plan import ProfilePlan, plan_of
+from nas_service.worker.tasks.profile_space import profile_space
 
 SPACE = MbconvSpace(ImageShape(8, 1, 2))
 TARGET = Target("board", "onnxruntime", "1", "fp32")

@@ -20,7 +20,7 @@ from nas_service.storage.revisions import migrate
 from nas_service.worker.context import Context
 from nas_service.worker.tasks.drift import profiled_anew
 from nas_service.worker.tasks.profile_files import file_key
-from nas_service.worker.tasks.profile_space import steady
+from nas_service.worker.tasks.profile_timings import steady
 from nas_service.worker.tasks.tables import add_rooflines
 
 
