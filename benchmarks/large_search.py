@@ -17,7 +17,7 @@ from nas_service.search.testing import small_problem
 from nas_service.settings import Settings
 from nas_service.space.base import FloatArray
 from nas_service.space.sampling import distinct
-from nas_service.storage import datasets, devices, jobs, searches
+from nas_service.storage import datasets, devices, front_revisions, jobs, searches
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.session import Database
 
@@ -66,8 +66,8 @@ class LargeSearch:
         }
         sha256 = FileBlobs(self.settings.blobs_dir).put_bytes(CandidateSet.of(found).dump())
         with self.database.session() as session:
-            revision = searches.add_front(session, self.search_id, document)
-            searches.set_candidates(session, self.search_id, revision, sha256, len(found))
+            revision = front_revisions.add_front(session, self.search_id, document)
+            front_revisions.set_candidates(session, self.search_id, revision, sha256, len(found))
         return revision
 
 

@@ -25,7 +25,7 @@ from nas_service.search.spec import SearchSpec
 from nas_service.search.testing import LawEvaluator
 from nas_service.settings import Settings
 from nas_service.space.base import FloatArray, IntArray
-from nas_service.storage import devices, searches
+from nas_service.storage import devices, front_revisions, searches
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.revisions import migrate
 from nas_service.storage.session import Database
@@ -142,5 +142,5 @@ def _store_front(
     )
     content = FileBlobs(made.settings.blobs_dir).put_bytes(CandidateSet.of(candidates).dump())
     with made.database.session() as session:
-        revision = searches.add_front(session, made.search_id, document)
-        searches.set_candidates(session, made.search_id, revision, content, len(candidates))
+        revision = front_revisions.add_front(session, made.search_id, document)
+        front_revisions.set_candidates(session, made.search_id, revision, content, len(candidates))

@@ -22,7 +22,7 @@ from nas_service.errors import InvalidSpec, NotFound
 from nas_service.search.candidate_set import SCORE, CandidateSet
 from nas_service.search.selection import Columns, best, knee, steps, thinned
 from nas_service.space.base import FloatArray, SearchSpace, describe
-from nas_service.storage import datasets, searches
+from nas_service.storage import datasets, front_revisions, searches
 from nas_service.storage.blobs import BlobStore
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.spaces import open_space
@@ -263,7 +263,7 @@ def opened_search(with_: Services, search_id: str) -> Opened:
     """A search with its candidates, an empty set of them before the first front."""
     with with_.database.session() as session:
         search = searches.get_search(session, search_id)
-        stored = searches.candidates_of(session, search_id)
+        stored = front_revisions.candidates_of(session, search_id)
         space = None if stored is None else _space(session, with_.blobs, search)
         taken = {
             one.genotype.architecture: one.rank for one in searches.winners_of(session, search_id)

@@ -12,7 +12,7 @@ from nas_service.api.dependencies import With
 from nas_service.api.documents.winners import FrontOut
 from nas_service.api.polling import NO_FRONT, PolledRoute
 from nas_service.errors import NotFound
-from nas_service.storage import searches
+from nas_service.storage import front_revisions
 
 router = APIRouter(route_class=PolledRoute, prefix="/v1", tags=["searches"])
 
@@ -31,13 +31,13 @@ def front(
 ) -> Response:
     """The latest front: predicted and measured points. Stored text, never computed per poll."""
     with with_.database.session() as session:
-        newest = searches.revision_of(session, search_id)
+        newest = front_revisions.revision_of(session, search_id)
         wanted = revision or newest
         tag = f'"{search_id}.{wanted}"'
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
         if if_none_match is not None and tag in if_none_match:
             return Response(status_code=304, headers=headers)
-        body = searches.front_body(session, search_id, wanted)
+        body = front_revisions.front_body(session, search_id, wanted)
     if body is None and revision is not None:
         raise NotFound(f"search {search_id} has no front revision {revision}")
     if body is None:

@@ -24,7 +24,7 @@ from nas_service.search.candidate_set import SCORE
 from nas_service.search.importance import main_effects, means_by_value
 from nas_service.search.reopen import front_diff
 from nas_service.search.spec import SearchSpec
-from nas_service.storage import searches
+from nas_service.storage import front_revisions, searches
 
 _N_KEPT = 64
 """Searches whose moments are kept in memory: they are asked for with each refresh of a page."""
@@ -81,7 +81,7 @@ def history(search_id: str, with_: With) -> list[FrontMoment]:
         with _lock:
             known = _moments.get(key, [])
         after = known[-1].revision if known else 0
-        bodies = searches.front_bodies(session, search_id, after=after)
+        bodies = front_revisions.front_bodies(session, search_id, after=after)
     found = [*known, *(_moment(body, at) for body, at in bodies)]
     with _lock:  # a stored front never changes
         _moments[key] = found
@@ -168,7 +168,7 @@ def _moment(body: str, at: datetime) -> FrontMoment:
 
 def _document(with_: Services, search_id: str) -> dict[str, object]:
     with with_.database.session() as session:
-        revision = searches.revision_of(session, search_id)
-        body = searches.front_body(session, search_id, revision)
+        revision = front_revisions.revision_of(session, search_id)
+        body = front_revisions.front_body(session, search_id, revision)
     found: dict[str, object] = json.loads(body) if body else {}
     return found

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from nas_service.access.identity import Identity
 from nas_service.api.access.rules import GuardedRoute
 from nas_service.errors import NasError, NotFound
-from nas_service.storage import searches
+from nas_service.storage import front_revisions
 from nas_service.storage.scope import SERVICE
 from nas_service.storage.session import Database, state_of
 
@@ -107,7 +107,7 @@ class Fronts:
     def _read(self, every: Collection[Asked], state: int | None) -> dict[Asked, Newest]:
         found: dict[Asked, Newest] = {}
         with self._database.session() as session:
-            revisions = searches.revisions_of(session, [one.search_id for one in every])
+            revisions = front_revisions.revisions_of(session, [one.search_id for one in every])
             for asked in every:
                 project_id, revision = revisions.get(asked.search_id, (None, 0))
                 if project_id != asked.project_id:
@@ -115,7 +115,9 @@ class Fronts:
                 tag = f'"{asked.search_id}.{revision}"'.encode()
                 known = self._known.get(asked)
                 if known is None or known.tag != tag:
-                    body = searches.front_body(session, asked.search_id, revision) or NO_FRONT
+                    body = (
+                        front_revisions.front_body(session, asked.search_id, revision) or NO_FRONT
+                    )
                     known = Newest(tag, body.encode(), state)
                 found[asked] = known._replace(state=state)
         self._known.update(found)

@@ -27,7 +27,7 @@ from nas_service.api.schemas import Accepted, JobOut, ProblemOut, problem_of
 from nas_service.api.search_requests import SearchIn, settled
 from nas_service.jobs.params import SearchJob
 from nas_service.space.base import describe
-from nas_service.storage import certified, datasets, devices, jobs, searches
+from nas_service.storage import certified, datasets, devices, front_revisions, jobs, searches
 from nas_service.storage.searches import StoredSearch
 from nas_service.storage.spaces import open_space
 from nas_service.storage.trail import trails
@@ -198,8 +198,8 @@ def evaluations(
 def newest_front(with_: Services, search_id: str) -> FrontOut:
     """The newest front, an empty one before the first."""
     with with_.database.session() as session:
-        revision = searches.revision_of(session, search_id)
-        body = searches.front_body(session, search_id, revision)
+        revision = front_revisions.revision_of(session, search_id)
+        body = front_revisions.front_body(session, search_id, revision)
     return FrontOut.model_validate_json(body) if body else FrontOut()
 
 

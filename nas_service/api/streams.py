@@ -20,7 +20,7 @@ from nas_service.api.dependencies import Services, With
 from nas_service.api.idempotency import RepeatableRoute
 from nas_service.api.searches import progress
 from nas_service.errors import Forbidden, NotFound, Unauthorized, Unavailable
-from nas_service.storage import searches
+from nas_service.storage import front_revisions, searches
 from nas_service.storage.searches import FINAL
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["searches"])
@@ -121,7 +121,7 @@ async def _may_still(with_: Services, request: Request) -> bool:
 def _look(search_id: str, with_: Services) -> tuple[str, list[tuple[str, str]]]:
     told = progress(search_id, with_)
     with with_.database.session() as session:
-        revision = searches.revision_of(session, search_id)
+        revision = front_revisions.revision_of(session, search_id)
     return told.state, list(_events(told.model_dump_json(), revision))
 
 

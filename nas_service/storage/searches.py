@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,9 +17,7 @@ from nas_service.search.facts import FactsUpdate, SearchFacts
 from nas_service.search.spec import SearchSpec
 from nas_service.space.genotypes import Genotype
 from nas_service.storage.models.searches import (
-    CandidateSetRow,
     EvaluationRow,
-    FrontRow,
     SearchRow,
     TrialRow,
     WinnerRow,
@@ -233,88 +230,6 @@ def add_evaluations(session: Session, search_id: str, batch: Sequence[Evaluation
             created_at=now(),
         )
         insert_once(session, row)
-
-
-def add_front(session: Session, search_id: str, body: dict[str, Any]) -> int:
-    """Store the next front revision; one equal to the last is not stored again."""
-    search = session.get_one(SearchRow, search_id, with_for_update=True)
-    last = session.get(FrontRow, (search_id, search.revision))
-    if last is not None:
-        before = json.loads(last.body)
-        if {k: v for k, v in before.items() if k != "revision"} == body:
-            return search.revision
-    search.revision += 1
-    text = json.dumps({**body, "revision": search.revision}, sort_keys=True, allow_nan=False)
-    session.add(
-        FrontRow(
-            search_id=search_id,
-            revision=search.revision,
-            body=text,
-            lineage=search.lineage,
-            created_at=now(),
-        )
-    )
-    return search.revision
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCandidates:
-    """Where all candidates of a search lie, and which of its fronts they are of."""
-
-    revision: int
-    n_candidates: int
-    sha256: str
-
-
-def set_candidates(
-    session: Session, search_id: str, revision: int, sha256: str, n_candidates: int
-) -> None:
-    """Note where the candidates of a search's newest front lie."""
-    row = session.get(CandidateSetRow, search_id)
-    if row is None:
-        row = CandidateSetRow(search_id=search_id)
-        session.add(row)
-    row.revision, row.n_candidates, row.sha256 = revision, n_candidates, sha256
-
-
-def candidates_of(session: Session, search_id: str) -> StoredCandidates | None:
-    """Where the search's candidates lie; None before the first, and for searches made before."""
-    get_search(session, search_id)
-    row = session.get(CandidateSetRow, search_id, populate_existing=True)
-    return None if row is None else value_of(StoredCandidates, row)
-
-
-def revision_of(session: Session, search_id: str) -> int:
-    """Number of the newest front, 0 before the first."""
-    found = session.scalar(select(SearchRow.revision).where(SearchRow.id == search_id))
-    if found is None:
-        raise NotFound(f"no search {search_id!r}")
-    return found
-
-
-def revisions_of(session: Session, search_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """Project and number of the newest front of searches that there are, by their ids."""
-    query = select(SearchRow.id, SearchRow.project_id, SearchRow.revision)
-    found = session.execute(query.where(SearchRow.id.in_(search_ids)))
-    return {row[0]: (row[1], row[2]) for row in found}
-
-
-def front_body(session: Session, search_id: str, revision: int) -> str | None:
-    """The stored JSON of a front."""
-    query = select(FrontRow.body).where(
-        FrontRow.search_id == search_id, FrontRow.revision == revision
-    )
-    return session.scalar(query)
-
-
-def front_bodies(session: Session, search_id: str, *, after: int = 0) -> list[tuple[str, datetime]]:
-    """The stored JSON of each front after a revision with when it came, oldest first."""
-    query = (
-        select(FrontRow.body, FrontRow.created_at)
-        .where(FrontRow.search_id == search_id, FrontRow.revision > after)
-        .order_by(FrontRow.revision)
-    )
-    return [(row.body, row.created_at) for row in session.execute(query)]
 
 
 def add_winner(

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from nas_service.api import streams
 from nas_service.api.search_requests import MAX_OUTSIDE
 from nas_service.cli.study import write_study
-from nas_service.storage import jobs, searches
+from nas_service.storage import front_revisions, jobs, searches
 from tests.api.served import Served, served
 from tests.prepared import copied
 
@@ -212,7 +212,7 @@ def test_a_search_of_the_same_id_has_its_own_history(service: Served, api: TestC
                 search_id="sea_again_same",
             )
             front = {"hypervolume": hypervolume, "n_evaluations": 8, "front": []}
-            searches.add_front(session, "sea_again_same", front)
+            front_revisions.add_front(session, "sea_again_same", front)
 
     for hypervolume in (0.25, 0.5):
         made(hypervolume)

@@ -27,7 +27,7 @@ from nas_service.errors import NotFound
 from nas_service.settings import Settings
 from nas_service.space.base import ImageShape, describe
 from nas_service.space.mbconv import MbconvSpace
-from nas_service.storage import datasets, jobs, searches
+from nas_service.storage import datasets, front_revisions, jobs
 from nas_service.storage.remote_blobs import blobs_of
 from nas_service.storage.session import Database, now
 from tests.nas_service.search.problems import table_of
@@ -224,7 +224,7 @@ def test_the_front_is_sent_again_only_when_it_changed(
     assert ready.get(path, headers={"If-None-Match": tag}).status_code == 304
     database = Database(settings.url)
     with database.session() as session:
-        searches.add_front(session, search, {"front": [{"x": 1}], "dominated": []})
+        front_revisions.add_front(session, search, {"front": [{"x": 1}], "dominated": []})
     database.close()
     changed = ready.get(path, headers={"If-None-Match": tag})
     assert changed.status_code == 200

@@ -17,7 +17,7 @@ from nas_service.api.polling import Asked, Fronts
 from nas_service.errors import Conflict, NotFound
 from nas_service.search.spec import SearchSpec
 from nas_service.settings import Settings
-from nas_service.storage import audit, datasets, devices, searches
+from nas_service.storage import audit, datasets, devices, front_revisions, searches
 from nas_service.storage.audit import Action
 from nas_service.storage.revisions import migrate
 from nas_service.storage.scope import Scope
@@ -65,7 +65,7 @@ def test_each_poll_is_told_what_was_stored_when_it_asked(database: Database, url
         assert b'"revision": 0' in (await fronts.newest(asked)).body
         for number in range(1, 40):
             with writer.session() as session:  # another connection, as a worker's is
-                searches.add_front(session, asked.search_id, {"front": [], "n": number})
+                front_revisions.add_front(session, asked.search_id, {"front": [], "n": number})
             several = await asyncio.gather(*(fronts.newest(asked) for _ in range(8)))
             assert {one.tag for one in several} == {f'"{asked.search_id}.{number}"'.encode()}
             assert f'"n": {number}'.encode() in several[0].body

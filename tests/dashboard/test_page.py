@@ -16,7 +16,7 @@ from nas_service.search.spec import SearchSpec
 from nas_service.space.base import ImageShape
 from nas_service.space.genotypes import Genotype
 from nas_service.space.mbconv import MbconvSpace
-from nas_service.storage import artifacts, datasets, devices, jobs, searches
+from nas_service.storage import artifacts, datasets, devices, front_revisions, jobs, searches
 from nas_service.storage.blobs import FileBlobs
 from nas_service.storage.session import Database
 from tests.browser import chromium
@@ -116,9 +116,9 @@ def _add_front(session: Session, search: str, var: Path) -> None:
         keeps_limits=np.ones(3, dtype=bool),
         on_front=np.array([True, True, False]),
     )
-    revision = searches.add_front(session, search, FRONT)
+    revision = front_revisions.add_front(session, search, FRONT)
     sha256 = FileBlobs(var / "blobs").put_bytes(stored.dump())
-    searches.set_candidates(session, search, revision, sha256, 3)
+    front_revisions.set_candidates(session, search, revision, sha256, 3)
 
 
 def test_the_page_follows_a_search(browser: Browser, service: Service, var: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_page_follows_a_search(browser: Browser, service: Service, var: Path
         reason="",
     )
     with database.session() as session:
-        searches.add_front(session, search, {**FRONT, "measured": [measured]})
+        front_revisions.add_front(session, search, {**FRONT, "measured": [measured]})
     database.close()
     card = page.locator("#predictor-card")
     expect(card).to_contain_text("ensemble on 72 networks")

@@ -26,7 +26,7 @@ from nas_service.search.observed import Observed
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import FloatArray, IntArray, SearchSpace, require_decisions
 from nas_service.space.genotypes import Genotype, Genotypes
-from nas_service.storage import datasets, searches, supernets
+from nas_service.storage import datasets, front_revisions, searches, supernets
 from nas_service.storage.datasets import StoredDataset
 from nas_service.storage.searches import StoredSearch
 from nas_service.worker.context import Context
@@ -52,7 +52,7 @@ def choose_winners(context: Context, job: SearchJob, report: Progress) -> Winner
         if job.replace and not _n_failed(before):
             return WinnersChosen(winners=[])
         dataset = datasets.get_dataset(session, search.dataset_id)
-        last = searches.front_body(session, search.id, search.revision)
+        last = front_revisions.front_body(session, search.id, search.revision)
         probes: set[tuple[int, ...]] = set()
         if search.facts.predictor_id:
             stored = supernets.get_predictor(session, search.facts.predictor_id)
@@ -126,10 +126,10 @@ def store_front(
     candidates: Candidates,
 ) -> None:
     """Store the next front, and beside it all candidates, as its points are few of them."""
-    revision = searches.add_front(session, search_id, document)
+    revision = front_revisions.add_front(session, search_id, document)
     content = CandidateSet.of(candidates).dump()
     sha256 = context.blobs.put_bytes(content)
-    searches.set_candidates(session, search_id, revision, sha256, len(candidates))
+    front_revisions.set_candidates(session, search_id, revision, sha256, len(candidates))
 
 
 def judged(problem: Problem, candidates: Candidates, certification: dict[str, Any]) -> Candidates:

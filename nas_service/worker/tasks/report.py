@@ -23,6 +23,7 @@ from nas_service.storage import (
     artifacts,
     datasets,
     devices,
+    front_revisions,
     searches,
     supernets,
     webhooks,
@@ -61,7 +62,7 @@ def finish(context: Context, job: SearchJob, report: Progress) -> None:
         search = searches.get_search(session, job.search_id)
         dataset = datasets.get_dataset(session, search.dataset_id)
         found = searches.winners_of(session, search.id)
-        body = searches.front_body(session, search.id, search.revision)
+        body = front_revisions.front_body(session, search.id, search.revision)
     rows = [row for winner in found for row in winner.results or []]
     rows = with_front(with_ties(rows), search.value.objectives)
     told_apart = verdict(rows, int(dataset.facts["n_test"]), dataset.task)
@@ -89,7 +90,7 @@ def finish(context: Context, job: SearchJob, report: Progress) -> None:
             if own:
                 searches.update_winner(session, winner.id, results=own)
         if body:
-            searches.add_front(session, search.id, _measured_front(body, rows))
+            front_revisions.add_front(session, search.id, _measured_front(body, rows))
         searches.add_facts(session, search.id, n_published=sum(row["published"] for row in rows))
         if not job.again:  # it has ended once already
             _announce(session, search, rows, diff)
@@ -194,7 +195,7 @@ def _diff(session: Session, search: StoredSearch, body: str | None) -> dict[str,
     if search.reopens is None or body is None:
         return None
     before = searches.get_search(session, search.reopens)
-    old = searches.front_body(session, before.id, before.revision)
+    old = front_revisions.front_body(session, before.id, before.revision)
     same = before.device_id == search.device_id
     return front_diff(json.loads(old) if old else {}, json.loads(body), same)
 

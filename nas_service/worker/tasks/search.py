@@ -19,7 +19,7 @@ from nas_service.search.promotion import Promotion
 from nas_service.search.spec import SearchSpec
 from nas_service.space.base import SearchSpace
 from nas_service.space.elastic.space import is_own
-from nas_service.storage import datasets, leases, searches, supernets
+from nas_service.storage import datasets, front_revisions, leases, searches, supernets
 from nas_service.storage.searches import StoredSearch
 from nas_service.training.loop import TrainRecipe
 from nas_service.worker.context import Context
@@ -68,7 +68,7 @@ def run_search(context: Context, job: SearchJob, report: Progress) -> None:
         search = searches.get_search(session, job.search_id)
         done = searches.evaluations_of(session, search.id)
         dataset = datasets.get_dataset(session, search.dataset_id)
-        body = searches.front_body(session, search.id, search.revision)
+        body = front_revisions.front_body(session, search.id, search.revision)
     spec = search.value
     metric = dataset.task.metric(spec.metric)
     problem = open_problem(context, search)

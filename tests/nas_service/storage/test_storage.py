@@ -12,7 +12,7 @@ from nas_service.errors import Conflict, InvalidSpec, NotFound, Unavailable
 from nas_service.search.evaluation import Evaluation
 from nas_service.search.spec import SearchSpec
 from nas_service.space.genotypes import Genotype
-from nas_service.storage import artifacts, datasets, devices, jobs, searches
+from nas_service.storage import artifacts, datasets, devices, front_revisions, jobs, searches
 from nas_service.storage.blobs import FileBlobs, require_space
 from nas_service.storage.models.base import Base
 from nas_service.storage.revisions import VERSION_TABLE, migrate
@@ -67,10 +67,10 @@ def test_evaluations_stored_twice_are_there_once(database: Database) -> None:
 def test_a_front_that_did_not_change_gets_no_new_revision(database: Database) -> None:
     search_id = _search(database)
     with database.session() as session:
-        assert searches.add_front(session, search_id, {"front": [1]}) == 1
-        assert searches.add_front(session, search_id, {"front": [1]}) == 1
-        assert searches.add_front(session, search_id, {"front": [2]}) == 2
-        assert '"front": [1]' in (searches.front_body(session, search_id, 1) or "")
+        assert front_revisions.add_front(session, search_id, {"front": [1]}) == 1
+        assert front_revisions.add_front(session, search_id, {"front": [1]}) == 1
+        assert front_revisions.add_front(session, search_id, {"front": [2]}) == 2
+        assert '"front": [1]' in (front_revisions.front_body(session, search_id, 1) or "")
 
 
 def test_a_search_that_has_ended_stays_as_it_ended(database: Database) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nas_service.search.certificate import UNDECIDED
-from nas_service.storage import artifacts, certified, jobs, searches, supernets
+from nas_service.storage import artifacts, certified, front_revisions, jobs, searches, supernets
 from nas_service.worker.tasks import candidate_work, correction
 from nas_service.worker.tasks import search as search_task
 from nas_service.worker.tasks.correction import share_of_limit
@@ -48,7 +48,7 @@ def test_a_search_goes_from_tables_to_certificates(worker: Inline) -> None:
         (winner,) = searches.winners_of(session, search_id)
         files = {one.name: one for one in artifacts.artifacts_of(session, search_id)}
         issued = certified.list_certificates(session, search_id, cursor=None, limit=10).items
-        front = json.loads(searches.front_body(session, search_id, search.revision) or "")
+        front = json.loads(front_revisions.front_body(session, search_id, search.revision) or "")
     assert search.state == "succeeded"
     assert len(told) == spec["n_queries"]
     assert front["n_evaluations"] == len(told)
@@ -193,7 +193,7 @@ def test_fronts_are_stored_as_often_as_they_grow_and_at_the_end(
     assert outcome == {"state": "succeeded", "problem": None}
     with worker.context.database.session() as session:
         told = searches.evaluations_of(session, search_id)
-        fronts = [json.loads(body) for body, _ in searches.front_bodies(session, search_id)]
+        fronts = [json.loads(body) for body, _ in front_revisions.front_bodies(session, search_id)]
     assert [one.batch for one in told] == [0, 0, 1, 1, 2, 2, 3, 3]
     stored = list(dict.fromkeys(one["n_evaluations"] for one in fronts))
     assert stored == [2, 6, 8]  # of 4 it is not three times as many, of 8 the search is over
@@ -206,7 +206,7 @@ def test_a_search_that_begins_with_nothing_and_asks_for_one_at_a_time(worker: In
     assert outcome == {"state": "succeeded", "problem": None}
     with worker.context.database.session() as session:
         told = searches.evaluations_of(session, search_id)
-        front = searches.front_body(session, search_id, 1)
+        front = front_revisions.front_body(session, search_id, 1)
     assert [one.batch for one in told] == [0, 1, 2]
     assert json.loads(front)["n_evaluations"] == 2
 
@@ -241,8 +241,8 @@ def test_a_search_that_ends_early_stores_its_last_front(
     assert outcome == {"state": "succeeded", "problem": None}
     with worker.context.database.session() as session:
         n_told = len(searches.evaluations_of(session, search_id))
-        fronts = [json.loads(body) for body, _ in searches.front_bodies(session, search_id)]
-        (candidates,) = [searches.candidates_of(session, search_id)]
+        fronts = [json.loads(body) for body, _ in front_revisions.front_bodies(session, search_id)]
+        (candidates,) = [front_revisions.candidates_of(session, search_id)]
     assert n_told == 4
     assert list(dict.fromkeys(one["n_evaluations"] for one in fronts)) == [2, 4]
     assert candidates is not None
