@@ -30,6 +30,7 @@ from nas_service.storage.session import Database, now
 
 ENGINE, MAIN = "engine.sqlite", "nas.sqlite"
 MANIFEST, BLOBS = "manifest.json", "blobs"
+_PARTIAL = "restored.partial"
 _CHUNK = 1 << 20
 OnProgress = Callable[[str], None]
 
@@ -116,30 +117,43 @@ def put_back(
     """Fill an empty data folder with a backup, every file checked against its digest first.
 
     Raises:
-        Conflict: the data folder has a database.
+        Conflict: the data folder has a database, or another restore fills it.
         InvalidData: the backup is none, damaged (the file is named), or of a newer version;
             nothing is put back.
         Unsupported: see `require_embedded`.
     """
     require_embedded(settings)
     target = settings.var_dir.resolve()
-    partial = target / "restored.partial"
-    # one that was killed while it moved things to their places; nothing else makes that folder
-    was_cut_off = partial.exists() and not (target / MAIN).exists()
-    for name in (MAIN,) if was_cut_off else (MAIN, ENGINE, BLOBS):
-        if (target / name).exists():
-            raise Conflict(
-                f"{target} has {name} already: restore to an empty folder", field="var_dir"
-            )
+    _require_empty(target)
     made = _checked(backup, on_progress)
     if not knows_revision(made.revision):
         raise InvalidData(
             f"{backup} is of version {made.version} of the service (tables {made.revision}), which "
             f"is newer than this one ({__version__}): restore it with that version"
         )
-    target.mkdir(parents=True, exist_ok=True)
-    require_space(target, made.n_bytes + settings.min_free_bytes)
-    if was_cut_off:
+    with files_held(settings, "restoring"):
+        _require_empty(target)  # nor has somebody else filled it meanwhile
+        require_space(target, made.n_bytes + settings.min_free_bytes)
+        _fill(target, backup)
+    return made
+
+
+def _was_cut_off(target: Path) -> bool:
+    """Whether a restore was killed while it moved things; nothing else makes that folder."""
+    return (target / _PARTIAL).exists() and not (target / MAIN).exists()
+
+
+def _require_empty(target: Path) -> None:
+    for name in (MAIN,) if _was_cut_off(target) else (MAIN, ENGINE, BLOBS):
+        if (target / name).exists():
+            raise Conflict(
+                f"{target} has {name} already: restore to an empty folder", field="var_dir"
+            )
+
+
+def _fill(target: Path, backup: Path) -> None:
+    partial = target / _PARTIAL
+    if _was_cut_off(target):
         shutil.rmtree(target / BLOBS, ignore_errors=True)
         (target / ENGINE).unlink(missing_ok=True)
     shutil.rmtree(partial, ignore_errors=True)
@@ -152,7 +166,6 @@ def put_back(
         raise Unavailable(f"cannot write to {target}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return made
 
 
 def _checked(backup: Path, on_progress: OnProgress) -> Manifest:

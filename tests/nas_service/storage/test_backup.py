@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,29 @@ def test_a_restore_that_was_killed_is_made_again(
     assert done.returncode == 9
     assert not (other.var_dir / "nas.sqlite").exists()
     put_back(tmp_path / "backup", other)
+    assert _names(other) == ["a", "b", "c"]
+    assert not list(other.var_dir.glob("*.partial"))
+
+
+def test_of_restores_at_once_one_fills_the_folder(settings: Settings, tmp_path: Path) -> None:
+    back_up(settings, tmp_path / "backup")
+    other = Settings(var_dir=tmp_path / "other")
+    with (
+        files_held(other, "restoring"),
+        pytest.raises(Conflict, match="restoring has the files of"),
+    ):
+        put_back(tmp_path / "backup", other)
+
+    def put(_: int) -> bool:
+        try:
+            put_back(tmp_path / "backup", other)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(put, range(6)))
+    assert sum(done) == 1
     assert _names(other) == ["a", "b", "c"]
     assert not list(other.var_dir.glob("*.partial"))
 
