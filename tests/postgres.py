@@ -23,14 +23,14 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[str]:
+def cluster(address: str = "127.0.0.1") -> Iterator[str]:
     """A cluster on a free port, as a user other than root; gives its URL."""
-    with restartable() as made:
+    with restartable(address) as made:
         yield made.url
 
 
 @contextmanager
-def restartable() -> Iterator[Cluster]:
+def restartable(address: str = "127.0.0.1") -> Iterator[Cluster]:
     """The same, which can be restarted."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
@@ -46,14 +46,16 @@ def restartable() -> Iterator[Cluster]:
         as_user = ["runuser", "-u", "postgres", "--"]
     data = folder / "data"
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         port = probe.getsockname()[1]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
+    options = f"-p {port} -c listen_addresses={address} -k {folder}"
     start = [binaries / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start"]
     stop = [binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"]
     init = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "nas"]
     try:
         subprocess.run([*as_user, *map(str, init)], check=True, capture_output=True, cwd=folder)
+        with (data / "pg_hba.conf").open("a") as allowed:
+            allowed.write("host all nas 10.83.0.0/16 trust\n")  # the networks of tests/faults
         subprocess.run([*as_user, *map(str, start)], check=True, capture_output=True, cwd=folder)
 
         def restart() -> None:
@@ -62,7 +64,7 @@ def restartable() -> Iterator[Cluster]:
                     [*as_user, *map(str, command)], check=True, capture_output=True, cwd=folder
                 )
 
-        yield Cluster(f"postgresql://nas@127.0.0.1:{port}/postgres", restart)
+        yield Cluster(f"postgresql://nas@{address}:{port}/postgres", restart)
     finally:
         subprocess.run([*as_user, *map(str, stop)], check=False, capture_output=True, cwd=folder)
         shutil.rmtree(folder, ignore_errors=True)

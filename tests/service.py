@@ -24,17 +24,19 @@ class Service:
         *,
         database_url: str | None = None,
         token: str | None = None,
+        address: str = "127.0.0.1",
         **env: str,
     ) -> None:
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((address, 0))
             self.port = int(probe.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{address}:{self.port}"
         self._log = var_dir / "service.log"
         var_dir.mkdir(parents=True, exist_ok=True)
         self._env = {
             **os.environ,
             "NAS_VAR_DIR": str(var_dir),
+            "NAS_HOST": address,
             "NAS_PORT": str(self.port),
             "NAS_LEASE_S": "3",
             "NAS_THREADS": "1",

@@ -18,6 +18,7 @@ from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions, S
 from sqlalchemy import make_url
 
 from nas_service.engine.pace import OLD_POLL_S, POLL_S, Hurry, Pace
+from nas_service.postgresql import noticing
 from nas_service.queues import OLD, Queue, Served
 
 APPLICATION = "nas-service"
@@ -49,7 +50,7 @@ def configure(url: str, executor: str) -> None:
     DBOS(
         config={
             "name": APPLICATION,
-            "system_database_url": url,
+            "system_database_url": noticing(url),
             "dbos_system_schema": SCHEMA,
             "application_version": VERSION,
             "executor_id": executor,
@@ -142,7 +143,7 @@ def forget_ended(url: str, before: datetime, stopped: Callable[[], bool]) -> int
 
     A few at a time, until there are no more or somebody says that it is to stop.
     """
-    client = DBOSClient(system_database_url=url, dbos_system_schema=SCHEMA)
+    client = DBOSClient(system_database_url=noticing(url), dbos_system_schema=SCHEMA)
     n = 0
     try:
         while not stopped():
@@ -168,7 +169,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self._client = DBOSClient(
-            system_database_url=url,
+            system_database_url=noticing(url),
             dbos_system_schema=SCHEMA,
             serializer=DBOSPortableJSONSerializer(),
             application_name=APPLICATION,

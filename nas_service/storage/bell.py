@@ -11,12 +11,12 @@ from collections.abc import Callable
 from sqlalchemy import func, make_url, select
 from sqlalchemy.orm import Session
 
+from nas_service.postgresql import noticing
 from nas_service.telemetry import logger
 
 _log = logger(__name__)
 CHANNEL = "nas_work"
 _AGAIN_S = 1.0
-_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
 def ring(session: Session) -> None:
@@ -51,9 +51,8 @@ class Listener:
 
     def _keep(self) -> None:
         import psycopg  # an extra: who has PostgreSQL has it
-        from psycopg.conninfo import make_conninfo
 
-        address = make_conninfo(self._url, **_KEEPALIVE)
+        address = noticing(self._url)
         while not self._ended.is_set():
             try:
                 with psycopg.connect(address, autocommit=True) as connection:
