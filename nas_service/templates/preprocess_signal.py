@@ -4,6 +4,7 @@ from preprocess_signal import Preprocessing
 prepare = Preprocessing.load("preprocessing.json")
 outputs = session.run(None, {name: prepare(window)})[0]  # window (channels, steps)
 score = prepare.score(window, outputs)  # of anomaly detection: the larger, the less it is normal
+number = prepare.answer(outputs)  # of regression: in the unit of the numbers that it learned
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     answer_steps: int = 0
+    target_mean: float = 0.0
+    target_std: float = 1.0
 
     @classmethod
     def load(cls, path: str | Path) -> Preprocessing:
@@ -39,6 +42,8 @@ class Preprocessing:
             tuple(said["mean"]),
             tuple(said["std"]),
             int(said.get("answer_steps", 0)),
+            float(said.get("target_mean", 0.0)),
+            float(said.get("target_std", 1.0)),
         )
 
     def __call__(self, window: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -52,6 +57,10 @@ class Preprocessing:
             raise ValueError("only models of anomaly detection have scores")
         wanted = averaged(self._normalised(window), self.answer_steps)
         return float(np.square(outputs.ravel() - wanted.ravel(), dtype=np.float64).mean())
+
+    def answer(self, outputs: npt.NDArray[Any]) -> float:
+        """The number that a model of regression gave for a window, in its own unit."""
+        return float(outputs.ravel()[0]) * self.target_std + self.target_mean
 
     def _normalised(self, window: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         expected = (len(self.channels), self.window_steps)

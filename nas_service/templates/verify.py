@@ -8,8 +8,9 @@ With samples of your own it says how many of them each model tells right:
 where SAMPLES is a folder of class folders of pictures (needs Pillow), or an .npz with `x` (pixels
 in 8 bits, `(n, height, width, channels)`, or windows `(n, channels, steps)` of signals) and `y`
 (class names, or their numbers). Of anomaly detection it is the AUC, of windows with labels; of
-segmentation the mean intersection over union, of masks `y` (n, height, width) of class numbers; of
-detection mAP50, of `boxes` (m, 4) in pixels with their rows of `x` in `picture` and classes in `y`.
+regression R2, of windows with numbers; of segmentation the mean intersection over union, of masks
+`y` (n, height, width) of class numbers; of detection mAP50, of `boxes` (m, 4) in pixels with their
+rows of `x` in `picture` and classes in `y`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+import unicodedata
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,9 @@ import onnxruntime as ort
 
 # largest difference of a logit relative to the largest, and least share of equal predictions
 TOLERANCE = {"fp32": (1e-3, 0.999), "fp16": (None, 0.99), "int8": (None, 0.9)}
+PICTURES = {
+    *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"),
+}
 NAMES, OLD_NAMES = ("inputs", "outputs"), ("images", "logits")
 
 
@@ -121,7 +127,7 @@ def same(found: Any, reference: Any, close: float | None) -> float:
 def right(samples: str, folder: Path, session: Any, classes: list[str]) -> str:
     """How many of the user's samples a model tells right."""
     said = json.loads((folder / "preprocessing.json").read_text())
-    if not classes and "answer_steps" not in said:
+    if not classes and not {"answer_steps", "target_std"} & set(said):
         return f"{'no classes':>15}"
     if Path(__file__).with_name("preprocess_signal.py").exists():
         from preprocess_signal import Preprocessing  # type: ignore[import-not-found]  # beside this
@@ -141,9 +147,15 @@ def right(samples: str, folder: Path, session: Any, classes: list[str]) -> str:
             numbered(squared(one, said["mask_side"]), said["mask_values"]) for one in arrays["y"]
         ]
         return f"{mean_iou(told, masks, len(classes)):>10.4f} mIoU"
+    if "target_std" in said:
+        arrays = opened(samples)
+        answers = [
+            prepare.answer(session.run(None, {name: prepare(x)})[0]) for x in inputs_of(arrays)
+        ]
+        return f"{explained(np.array(answers), arrays['y'].astype(float).ravel()):>10.4f} R2"
     if not classes:
         arrays = opened(samples)
-        windows = arrays["x"][:, None] if arrays["x"].ndim == 2 else arrays["x"]
+        windows = inputs_of(arrays)
         told = [session.run(None, {name: prepare(one)})[0] for one in windows]
         scores = [prepare.score(x, one) for x, one in zip(windows, told, strict=True)]
         odd = np.array([named(one) != said["normal"] for one in arrays["y"]])
@@ -198,18 +210,27 @@ def number_of(label: Any, names: list[str], numbers: list[int], listed: list[str
 
 def opened(samples: str, *more: str) -> Any:
     """The arrays x and y of an `.npz`, and others that are needed."""
-    if not samples.endswith(".npz"):
+    if not samples.lower().endswith(".npz"):
         sys.exit(f"{samples}: these models are checked with an .npz of x and y")
-    arrays = np.load(samples, allow_pickle=False)
-    if missing := {"x", "y", *more} - set(arrays.files):
+    try:
+        arrays = np.load(samples, allow_pickle=False)
+        names = set(arrays.files)
+        read = {name: arrays[name] for name in ("x", "y", *more) if name in names}
+    except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        sys.exit(f"{samples} cannot be read: {error}")
+    if missing := {"x", "y", *more} - names:
         sys.exit(f"{samples} has no array {min(missing)}")
+    if not more and len(read["x"]) != len(read["y"]):
+        sys.exit(f"{samples}: x has {len(read['x'])} samples, y {len(read['y'])}")
+    if not len(read["x"]):
+        sys.exit(f"{samples} has no samples")
     return arrays
 
 
 def named(label: Any) -> str:
     """A label as the data set's import wrote it."""
     if isinstance(label, bytes):
-        return label.decode()
+        return label.decode().strip()
     whole = isinstance(label, np.floating) and float(label).is_integer()
     return str(int(label)) if whole else str(label)
 
@@ -244,6 +265,11 @@ def mean_iou(told: list[Any], masks: list[Any], n_classes: int) -> float:
     return float(np.mean(found))
 
 
+def explained(answers: Any, targets: Any) -> float:
+    """The share of the targets' variance that answers explain."""
+    return float(1.0 - np.square(answers - targets).mean() / targets.var())
+
+
 def area(scores: list[float], odd: Any) -> float:
     """The chance that an anomaly scores higher than a normal sample; equal ones count half."""
     high, low = np.array(scores)[odd], np.array(scores)[~odd]
@@ -253,15 +279,65 @@ def area(scores: list[float], odd: Any) -> float:
 
 def labelled(samples: Path, prepare: Any, classes: list[str]) -> Iterator[tuple[Any, int]]:
     """Inputs and class numbers of the user's samples."""
-    if samples.suffix == ".npz":
-        arrays = np.load(samples, allow_pickle=False)
-        for values, label in zip(arrays["x"], arrays["y"], strict=True):
-            named = str(label) in classes
-            yield prepare(values), classes.index(str(label)) if named else int(label)
+    if samples.suffix.lower() == ".npz":
+        arrays = opened(str(samples))
+        for values, label in zip(inputs_of(arrays), numbers_of(arrays["y"], classes), strict=True):
+            yield prepare(values), label
         return
+    if not samples.is_dir():
+        sys.exit(f"{samples} is neither a folder of class folders nor an .npz")
+    folders = {composed(one.name): one for one in samples.iterdir() if one.is_dir()}
+    if odd := sorted(
+        set(folders) - set(map(composed, classes)) - {one for one in folders if hidden(one)}
+    ):
+        sys.exit(f"{samples}: folder {odd[0]!r} is none of the classes {', '.join(classes)}")
+    n = 0
     for label, known in enumerate(classes):
-        for path in sorted((samples / known).glob("*")):
-            yield prepare.file(path), label
+        folder = folders.get(composed(known))
+        for path in sorted(folder.iterdir()) if folder else ():
+            if path.suffix.lower() in PICTURES and path.is_file() and not hidden(path.name):
+                n += 1
+                yield prepare.file(path), label
+    if not n:
+        sys.exit(f"{samples} has no picture in a folder of a class: {', '.join(classes)}")
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or folder is one that systems put there."""
+    return name.startswith((".", "__MACOSX"))
+
+
+def composed(name: str) -> str:
+    """A name in the one way in which names are compared (NFC)."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def inputs_of(arrays: Any) -> Any:
+    """The samples `x`: pictures with channels last, windows with channels, as the import has it."""
+    x = arrays["x"]
+    if x.ndim == 4 and x.shape[1] in {1, 3, 4} and x.shape[3] not in {1, 3, 4}:
+        return x.transpose(0, 2, 3, 1)
+    if Path(__file__).with_name("preprocess_signal.py").exists() and x.ndim == 2:
+        return x[:, None]
+    return x
+
+
+def numbers_of(y: Any, classes: list[str]) -> list[int]:
+    """Class numbers of labels: names, or, where they are none, numbers, or one 1 among 0s."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim == 2 and y.shape[1] == len(classes) and ((y == 0) | (y == 1)).all():
+        return [int(one) for one in y.argmax(1)]
+    if y.ndim != 1:
+        sys.exit(f"y is {y.shape}: a label for each sample is needed")
+    texts = [composed(named(one)) for one in y]
+    known = {composed(one): number for number, one in enumerate(classes)}
+    if all(one in known for one in texts):
+        return [known[one] for one in texts]
+    if all(one.isdigit() and int(one) < len(classes) for one in texts):
+        return [int(one) for one in texts]
+    odd = next(one for one in texts if one not in known)
+    sys.exit(f"label {odd!r} is none of the classes {', '.join(classes)}")
 
 
 if __name__ == "__main__":

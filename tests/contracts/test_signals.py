@@ -53,8 +53,9 @@ def save_waves(path: Path, n: int = 120, *, numbers: bool = False) -> Path:
     time = np.linspace(0.0, 1.0, 32)
     x = generator.normal(0.0, 0.2, (n, 2, 32))
     if numbers:
-        y = generator.uniform(-1.0, 1.0, n)
-        x[:, 0] += y[:, None] * time
+        slope = generator.uniform(-1.0, 1.0, n)
+        x[:, 0] += slope[:, None] * time
+        y = 75.0 + 20.0 * slope  # as people have them: beats a minute, degrees
     else:
         fast = np.arange(n) % 2
         x[:, 0] += np.sin(2 * np.pi * (2 + 4 * fast)[:, None] * time)

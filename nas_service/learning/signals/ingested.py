@@ -84,10 +84,15 @@ def read(
         InvalidData, InvalidSpec: say what is at fault, and where.
     """
     found = windows_of(source, answers, numbers=numbers, tell=tell, within=within)
+    targets: npt.NDArray[Any]
     classes, targets = ((), _numbers(found.labels)) if numbers else named(found.labels)
     digest = digest_of(found, targets, classes)
     found = replace(found, part=parts_of(found, targets, digest, numbers=numbers))
-    return Signals(found, targets, classes, digest, report_of(found, targets, classes).as_dict())
+    told: dict[str, Any] = {}
+    if numbers:
+        targets, told = _standardised(targets, found.part)
+    report = report_of(found, targets, classes).as_dict()
+    return Signals(found, targets, classes, digest, report, told)
 
 
 def windows_of(
@@ -110,16 +115,32 @@ def windows_of(
     return found
 
 
-def _numbers(labels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def _numbers(labels: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     if labels.dtype.kind not in "iuf":
         raise InvalidData(f"y has {labels.dtype}; regression needs numbers", field="y")
-    targets = labels.astype(np.float32)
+    targets = labels.astype(np.float64)
     if not np.isfinite(targets).all():
         window = int(np.flatnonzero(~np.isfinite(targets))[0])
         raise InvalidData(f"y[{window}] is not a number", field="y")
     if float(np.ptp(targets)) == 0.0:
         raise InvalidData("y is the same in every window: there is nothing to learn", field="y")
     return targets[:, None]
+
+
+def _standardised(
+    targets: npt.NDArray[Any], part: IntArray
+) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+    """Numbers less the mean of those for training, in their standard deviations; and both.
+
+    Raises:
+        InvalidData: of a part all are the same: nothing could be learned, or told apart.
+    """
+    for number, name in enumerate(PARTS):
+        if float(np.ptp(targets[part == number])) == 0.0:
+            same = float(targets[part == number][0, 0])
+            raise InvalidData(f"y is {same:g} in every window for {name}", field="y")
+    mean, std = (float(of(targets[part == 0])) for of in (np.mean, np.std))
+    return ((targets - mean) / std).astype(np.float32), {"target_mean": mean, "target_std": std}
 
 
 def named(labels: npt.NDArray[Any]) -> tuple[tuple[str, ...], IntArray]:

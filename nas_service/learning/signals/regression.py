@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nas_service.learning.base import Array
+from nas_service.learning.base import Array, Data
 from nas_service.learning.metric import Judged, Metric
 from nas_service.learning.outputs import NumbersTask
 from nas_service.learning.signals.common import SignalTask
@@ -50,7 +50,11 @@ class Errors:
 
 
 class SignalRegression(SignalTask, NumbersTask):
-    """Outputs and targets are numbers `(n, 1)`."""
+    """Outputs and targets are numbers `(n, 1)`, in standard deviations from the training mean.
+
+    `target_mean` and `target_std` among a data set's facts say what these are in its own unit;
+    data sets of earlier versions have neither, and numbers as they are.
+    """
 
     name = "signal_regression"
     label = "regression on signals"
@@ -80,12 +84,19 @@ class SignalRegression(SignalTask, NumbersTask):
 
     def details(self, judged: Judged, facts: Mapping[str, Any]) -> dict[str, Any]:
         """See `LearningTask.details`: errors in the targets' own unit."""
-        del facts
         assert isinstance(judged, Errors)
-        absolute = np.sqrt(judged.squared)
+        absolute = np.sqrt(judged.squared) * float(facts.get("target_std", 1.0))
         return {
             "regression": {
-                "mean_error": round(float(absolute.mean()), 6),
-                "largest_error": round(float(absolute.max()), 6),
+                "mean_error": float(f"{absolute.mean():.6g}"),
+                "largest_error": float(f"{absolute.max():.6g}"),
             }
+        }
+
+    def preprocessing(self, facts: Mapping[str, Any], data: Data, size: int) -> dict[str, Any]:
+        """See `LearningTask.preprocessing`; `Preprocessing.answer` gives numbers in their unit."""
+        return {
+            **super().preprocessing(facts, data, size),
+            "target_mean": float(facts.get("target_mean", 0.0)),
+            "target_std": float(facts.get("target_std", 1.0)),
         }

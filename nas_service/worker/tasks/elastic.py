@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,8 @@ def _fitted(context: Context, program: Any, dataset: StoredDataset, job: SpaceJo
         )
     answers = int(outputs.shape[1]) * (side**2 if side else 1)
     data.require_model(shape, answers)
+    if "target_std" in dataset.facts:
+        program = _standardised(program, dataset.facts)
     if dataset.sample.input_shape(shape[-1]) != shape:
         raise InvalidData(
             f"the model takes {shape}, the data set has samples of "
@@ -164,6 +167,25 @@ class _Averaged(nn.Module):
         return found
 
 
+class _Standardised(nn.Module):
+    """A program's module, whose numbers are told in standard deviations from a mean."""
+
+    def __init__(self, model: nn.Module, mean: float, std: float) -> None:
+        super().__init__()
+        self.model = model
+        self.mean, self.std = mean, std
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = (self.model(x) - self.mean) / self.std
+        return found
+
+
+def _standardised(program: Any, facts: Mapping[str, Any]) -> Any:
+    """The program with answers as the data set keeps its numbers, see `SignalRegression`."""
+    mean, std = float(facts["target_mean"]), float(facts["target_std"])
+    return _around(program, _Standardised(program.module(), mean, std))
+
+
 def _at_side(program: Any, outputs: Tensor, side: int) -> Any:
     """The program with its maps averaged to `side`, exported again where they are larger."""
     height, width = outputs.shape[2:]
@@ -175,8 +197,12 @@ def _at_side(program: Any, outputs: Tensor, side: int) -> Any:
             f"{side} x {side}: maps of that side, or of a multiple of it, are needed",
             field="model",
         )
+    return _around(program, _Averaged(program.module(), height // side))
+
+
+def _around(program: Any, module: nn.Module) -> Any:
+    """A module around a program's own, exported as the program was."""
     (example,), _ = program.example_inputs
     batch = next(iter(program.range_constraints), None)
     dynamic = None if batch is None else ({0: torch.export.Dim.DYNAMIC},)
-    module = _Averaged(program.module(), height // side)
     return torch.export.export(module, (example,), dynamic_shapes=dynamic)

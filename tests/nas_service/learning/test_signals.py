@@ -137,6 +137,34 @@ def test_numbers_are_drawn_so_that_parts_are_alike(tmp_path: Path) -> None:
             _read(_arrays(tmp_path / "c.npz", y=wrong), numbers=True)
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1.0, 0.0), (20.0, 75.0), (1e-9, 0.0), (1e3, -1e6), (1.0, 1.7e9)]
+)
+def test_numbers_are_learned_in_standard_deviations_whatever_their_unit(
+    tmp_path: Path, scale: float, offset: float
+) -> None:
+    y = offset + scale * np.arange(100.0)
+    x = np.random.default_rng(0).normal(size=(100, 2, 16))
+    found = _read(_arrays(tmp_path / "a.npz", x=x, y=y), numbers=True)
+    trained = np.arange(100.0)[found.windows.part == 0]
+    expected = (np.arange(100.0) - trained.mean()) / trained.std()
+    assert np.allclose(found.targets[:, 0], expected, atol=1e-5)
+    facts = found.facts()
+    assert facts["target_mean"] == pytest.approx(offset + scale * trained.mean())
+    assert facts["target_std"] == pytest.approx(scale * trained.std())
+    task = learning_task("signal_regression")
+    told = task.details(task.judge(found.targets + 0.5, found.targets), facts)["regression"]
+    assert told["mean_error"] == pytest.approx(0.5 * scale * trained.std(), rel=1e-4)
+
+
+def test_a_part_in_which_all_numbers_are_the_same_is_refused(tmp_path: Path) -> None:
+    split = np.array(["train", "validation", "test"]).repeat(20)
+    y = np.where(split == "test", 0.1, np.arange(60.0))
+    x = np.random.default_rng(0).normal(size=(60, 2, 16))
+    with pytest.raises(InvalidData, match=r"y is 0\.1 in every window for test"):
+        _read(_arrays(tmp_path / "a.npz", x=x, y=y, split=split), numbers=True)
+
+
 def test_recordings_are_cut_into_windows(tmp_path: Path) -> None:
     found = _read(_recordings(tmp_path / "data"), window=40, hop=20)
     # 100 moments give windows from 0, 20, 40 and 60
