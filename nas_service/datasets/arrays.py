@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.datasets.answers import IGNORE, Answers
-from nas_service.datasets.columns import GROUP_NAMES, part_answered
+from nas_service.datasets.columns import GROUP_NAMES, on_group_column, part_answered
 from nas_service.datasets.names import HELD_OUT, part_of, words
 from nas_service.datasets.pictures import WHITE, Picture, Pixels, scaled
 from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
@@ -293,7 +293,7 @@ def _groups(
         raise InvalidData(
             f"{name}: {key} has shape {arrays[key].shape}, expected {n} groups", field=key
         )
-    source.notes.append(f"pictures of one {key} stay on one side")
+    source.notes.append(on_group_column(key))
     return [group_of(one) for one in arrays[key].tolist()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from nas_service.datasets.answers import IGNORE, Answers
@@ -37,11 +38,32 @@ def named_column(
         raise InvalidData(
             f"{field}: {place} has no column {answered!r}; it has {', '.join(header)}", field=field
         )
-    lower = [name.lower().replace(" ", "_") for name in header]
+    lower = [plain(name) for name in header]
     for name in known:
         if name in lower:
             return lower.index(name)
     return None
+
+
+def on_group_column(name: str) -> str:
+    """What is to be said of a column, or an array, of groups."""
+    return f"pictures of one {name} stay on one side where parts are drawn"
+
+
+def plain(name: str) -> str:
+    """A column's name as the lists above have them: `PatientID` and `patient id` are one."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip().replace("ID", "Id"))
+    return re.sub(r"[\s-]", "_", apart).lower()
+
+
+def part_column(header: Sequence[str], rows: Sequence[Sequence[str]], used: set[int]) -> int | None:
+    """The one column beside those `used` in which every row names a part, and not all the same."""
+    found = []
+    for i in range(len(header)):
+        cells = {row[i].strip() for row in rows if len(row) > i} if i not in used else set()
+        if len(cells - {""}) > 1 and all(part_of(one) for one in cells - {""}):
+            found.append(i)
+    return found[0] if len(found) == 1 else None
 
 
 def part_answered(name: str, answers: Answers, questions: list[Question]) -> str | None:

@@ -25,7 +25,7 @@ from nas_service.datasets.pictures import Picture, Pixels, Reading, pixels
 from nas_service.datasets.reading_notes import side_of
 from nas_service.datasets.report import Report, Undecided
 from nas_service.datasets.source import Progress
-from nas_service.datasets.splits import split_of
+from nas_service.datasets.splits import notes_on_groups, split_of
 from nas_service.errors import InvalidData
 
 IntArray = npt.NDArray[np.int64]
@@ -186,14 +186,9 @@ def _assembled(images: Pixels, pictures: Sequence[Picture], seen: Inspection) ->
         pictures = [one for one, k in zip(pictures, kept, strict=True) if k]
         copy_of = same_pixels(images)
     name = _digest(images, labels, seen.classes)
-    split = split_of(
-        images,
-        labels,
-        given,
-        int(name[:12], 16),
-        copy_of=copy_of,
-        groups=_groups(pictures),
-    )
+    groups = _groups(pictures)
+    split = split_of(images, labels, given, int(name[:12], 16), copy_of=copy_of, groups=groups)
+    notes += notes_on_groups(groups, split)
     for part, what in enumerate(("training", "validation", "test")):
         if not (split == part).any():
             raise InvalidData(f"the data set leaves no images for {what}")

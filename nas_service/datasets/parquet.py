@@ -13,6 +13,7 @@ from nas_service.datasets.columns import (
     LABEL_NAMES,
     SPLIT_NAMES,
     named_column,
+    on_group_column,
     part_answered,
 )
 from nas_service.datasets.names import HELD_OUT, normal, part_of
@@ -195,7 +196,7 @@ def _add_rows(
     parts = table.column(split).to_pylist() if split is not None else None
     groups = table.column(group).to_pylist() if group is not None else None
     if group is not None:
-        source.notes.append(f"pictures of one {header[group]} stay on one side")
+        source.notes.append(on_group_column(header[group]))
     for row, cell in enumerate(table.column(image)):
         where = f"{file.place} row {row}"
         value = cell.as_py()

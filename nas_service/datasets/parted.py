@@ -13,7 +13,7 @@ from nas_service.datasets.duplicates import same_pixels
 from nas_service.datasets.names import PARTS
 from nas_service.datasets.pictures import Pixels
 from nas_service.datasets.report import SetAside
-from nas_service.datasets.splits import IntArray, split_of
+from nas_service.datasets.splits import IntArray, notes_on_groups, split_of
 from nas_service.errors import InvalidData
 
 COPY = "copy of a picture in another part"
@@ -67,6 +67,7 @@ def parted(
         units = np.unique([str(groups[int(row)]) for row in rows], return_inverse=True)[1].ravel()
     seed = int(digest[:12], 16)
     split = split_of(images, labels, parts, seed, copy_of=same_pixels(images), groups=units)
+    notes += notes_on_groups(units, split)
     for name, n in zip(PARTS, np.bincount(split, minlength=len(PARTS)), strict=True):
         if n < LEAST_A_PART:
             raise InvalidData(f"{n} pictures are for {name}, {LEAST_A_PART} at least are needed")

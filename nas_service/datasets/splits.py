@@ -53,6 +53,20 @@ def split_of(
     return split
 
 
+def notes_on_groups(groups: IntArray | None, split: IntArray) -> list[str]:
+    """What is to be said of groups `(n,)` of which some are in more than one part."""
+    if groups is None:
+        return []
+    sides = np.unique(np.stack([groups, split], axis=1), axis=0)
+    apart = int((np.unique(sides[:, 0], return_counts=True)[1] > 1).sum())
+    if not apart:
+        return []
+    return [
+        f"{apart} groups stand in more than one of the parts that were given: measured quality "
+        "will be too good; `--split draw` draws parts anew"
+    ]
+
+
 def _draw(
     split: IntArray,
     images: Pixels,

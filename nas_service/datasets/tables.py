@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,13 @@ from nas_service.datasets.columns import (
     SPLIT_NAMES,
     UTF_16,
     named_column,
+    on_group_column,
     part_answered,
+    part_column,
+    plain,
 )
-from nas_service.datasets.names import HELD_OUT, PARTS, normal, part_of
+from nas_service.datasets.named_pictures import NamedPictures
+from nas_service.datasets.names import HELD_OUT, PARTS, TEST, normal, part_of
 from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import LEFT_OUT, Alternative, Question, SetAside
 from nas_service.datasets.source import Source, in_order
@@ -27,10 +30,6 @@ from nas_service.datasets.texts import group_of, text_of
 from nas_service.datasets.walking import File
 from nas_service.errors import InvalidData
 
-_LONGEST_PATH = 4096
-_MOST_FOLDERS = 16
-"""Of a path's end; longer ones are compared as a whole."""
-_ABSOLUTE = re.compile(r"/|[A-Za-z]:|~|\.\./")
 _MOST_MISSING = 0.5
 """A column of which fewer cells than this share name a picture is no column of paths."""
 
@@ -46,58 +45,12 @@ class _Table:
     notes: list[str] = field(default_factory=list)
 
 
-class _Pictures:
-    """Pictures by what a table may call them.
-
-    That is a path from the table's folder or the root, the end of such a path, its name or stem; or
-    an absolute path of another machine, which ends in the whole path of the picture here.
-    """
-
-    def __init__(self, pictures: Sequence[File]) -> None:
-        self._whole = {file.names: file for file in pictures}
-        self._deepest = min(max((len(one) for one in self._whole), default=0), _MOST_FOLDERS)
-        self._ends: dict[int, dict[tuple[str, ...], File | None]] = {}
-
-    def find(self, cell: str, folder: tuple[str, ...]) -> File | None:
-        """The picture that a cell of a table in `folder` names; None for none, or for several."""
-        if len(cell) > _LONGEST_PATH:
-            return None
-        path = normal(cell.strip()).replace("\\", "/")
-        names = tuple(n for n in path.split("/") if n not in ("", "."))
-        if not names:
-            return None
-        found = self._whole.get((*folder, *names)) or self._whole.get(names)
-        found = found or self._by_end((*folder, *names)) or self._by_end(names)
-        if found is None and _ABSOLUTE.match(path):
-            lengths = range(min(len(names) - 1, self._deepest), 0, -1)
-            ends = (names[-length:] for length in lengths)
-            found = next((self._whole[one] for one in ends if one in self._whole), None)
-        return found
-
-    def _by_end(self, names: tuple[str, ...]) -> File | None:
-        """The one picture whose path ends so, with or without its ending."""
-        length = len(names)
-        if length > self._deepest:
-            return None
-        if length not in self._ends:  # made for the lengths that are asked for
-            found: dict[tuple[str, ...], File | None] = {}
-            for file in self._whole.values():
-                if len(file.names) < length:
-                    continue
-                *folders, name = file.names[-length:]
-                for key in {(*folders, name), (*folders, name.rpartition(".")[0] or name)}:
-                    # what two pictures are called by is none's name
-                    found[key] = None if key in found else file
-            self._ends[length] = found
-        return self._ends[length].get(names)
-
-
 @dataclass
 class Described:
     """Tables that describe the pictures of a folder."""
 
     tables: list[_Table]
-    pictures: _Pictures
+    pictures: NamedPictures
     answers: Answers
     named: set[Path] = field(default_factory=set)
     """The pictures that some row names, known once the source was read."""
@@ -123,16 +76,23 @@ class Described:
         place, answers = table.file.place, self.answers
         label = self._column(table, answers.label_column, LABEL_NAMES, "label_column", source)
         group = _index(table, answers.group_column, GROUP_NAMES)
-        split = _index(table, None, SPLIT_NAMES)
         if label is None:
             return
+        used = {one for one in (table.paths, label, group) if one is not None}
+        split = _index(table, None, SPLIT_NAMES)
+        if split is None:
+            split = part_column(table.header, table.rows, used)
         of_file = self._part_of_table(table, source)
         if of_file == IGNORE:
             set_aside.add(LEFT_OUT, place)
             return
         if group is not None:
-            source.notes.append(f"pictures of one {table.header[group]} stay on one side")
+            source.notes.append(on_group_column(table.header[group]))
         source.notes += [one for one in table.notes if one not in source.notes]
+        source.notes += _on_unread(table, used if split is None else {*used, split})
+        by_folder = split is None and not answers.draws_parts and self._folders_name_parts(table)
+        if by_folder:
+            source.notes.append(f"{place} names no parts: they are those of the pictures' folders")
         for number, row in enumerate(table.rows, start=2):
             where = f"{place} row {number}"
             if len(row) != len(table.header):
@@ -149,6 +109,8 @@ class Described:
             part = of_file
             if split is not None:
                 part = part_answered(row[split], answers, source.questions)
+            elif by_folder and part is None:
+                part = _folders_part(file)
             if part == IGNORE:
                 set_aside.add(LEFT_OUT, file.place)
                 continue
@@ -161,6 +123,13 @@ class Described:
                     group_of(row[group]) if group is not None else None,
                 )
             )
+
+    def _folders_name_parts(self, table: _Table) -> bool:
+        """Whether each picture of a table lies in a folder of one part, and not all in the same."""
+        folder = table.file.names[:-1]
+        files = [self.pictures.find(row[table.paths], folder) for row in table.rows]
+        parts = {_folders_part(one) for one in files if one is not None}
+        return None not in parts and len(parts) > 1
 
     def _part_of_table(self, table: _Table, source: Source) -> str | None:
         """The part that a table's name or folder says; asked where it is one of several tables.
@@ -201,7 +170,7 @@ class Described:
         found = _index(table, answered, known)
         others = [i for i in range(len(table.header)) if i != table.paths]
         if answered is None:
-            named = [i for i in others if table.header[i].lower().replace(" ", "_") in known]
+            named = [i for i in others if plain(table.header[i]) in known]
             if len(named) > 1 and not _say_the_same(table, named):
                 found, others = None, named
         if found is not None:
@@ -221,6 +190,18 @@ class Described:
         return None
 
 
+def _folders_part(file: File) -> str | None:
+    """The part that the folders above a picture name."""
+    parts = {part_of(one) for one in file.names[:-1]} - {None}
+    found = parts.pop() if len(parts) == 1 else None
+    return TEST if found == HELD_OUT else found
+
+
+def _on_unread(table: _Table, used: set[int]) -> list[str]:
+    others = [name or "without a name" for i, name in enumerate(table.header) if i not in used]
+    return [f"{table.file.place}: columns that are not read: {', '.join(others)}"] if others else []
+
+
 def read_tables(
     files: Sequence[File], pictures: Sequence[File], answers: Answers
 ) -> tuple[Described | None, list[str]]:
@@ -228,7 +209,7 @@ def read_tables(
 
     A table that has columns of pictures and of labels or parts was meant to be read.
     """
-    by_name = _Pictures(pictures)
+    by_name = NamedPictures(pictures)
     unread: list[str] = []
     tables = [
         table for file in files if (table := _table(file, by_name, answers, unread)) is not None
@@ -236,7 +217,9 @@ def read_tables(
     return (Described(tables, by_name, answers) if tables else None), unread
 
 
-def _table(file: File, pictures: _Pictures, answers: Answers, unread: list[str]) -> _Table | None:
+def _table(
+    file: File, pictures: NamedPictures, answers: Answers, unread: list[str]
+) -> _Table | None:
     notes: list[str] = []
     rows = [row for row in _rows(file, notes) if any(cell.strip() for cell in row)]
     if len(rows) < 2:
@@ -251,7 +234,7 @@ def _table(file: File, pictures: _Pictures, answers: Answers, unread: list[str])
     body = rows[1:]
     named = named_column(header, answers.image_column, IMAGE_NAMES, file.place, "image_column")
     others = {*LABEL_NAMES, *SPLIT_NAMES, *GROUP_NAMES}
-    columns = [i for i, name in enumerate(header) if name.lower() not in others]
+    columns = [i for i, name in enumerate(header) if plain(name) not in others]
     columns = [named] if named is not None else columns or list(range(len(header)))
     shares = {
         i: sum(len(row) > i and pictures.find(row[i], folder) is not None for row in body)
@@ -263,7 +246,7 @@ def _table(file: File, pictures: _Pictures, answers: Answers, unread: list[str])
     # of columns that name as many the one that names most different ones
     best = max(shares, key=lambda i: (shares[i], len({row[i] for row in body if len(row) > i})))
     if shares[best] < _MOST_MISSING:
-        if named is not None and {one.lower() for one in header} & {*LABEL_NAMES, *SPLIT_NAMES}:
+        if named is not None and {plain(one) for one in header} & {*LABEL_NAMES, *SPLIT_NAMES}:
             first = next((row[named] for row in body if len(row) > named), "")
             unread.append(
                 f"{file.place} is not read, neither its labels nor its parts: fewer than half of "

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.datasets.report import Report
-from nas_service.datasets.splits import split_of
+from nas_service.datasets.splits import notes_on_groups, split_of
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
 from nas_service.learning.signals import arrays, tables
@@ -254,14 +254,7 @@ def _notes(
     for part, of_part in counts.items():
         if missing := [name for name in classes if name not in of_part]:
             notes.append(f"classes without a window in {part}: {', '.join(missing)}")
-    if found.groups is not None:
-        sides = set(zip(found.groups.tolist(), found.part.tolist(), strict=True))
-        apart = sum(n > 1 for n in Counter(group for group, _ in sides).values())
-        if apart:
-            notes.append(
-                f"{apart} groups stand in more than one of the parts that were given: measured "
-                "quality will be too good; `--split draw` draws parts anew"
-            )
+    notes += notes_on_groups(found.groups, found.part)
     twins = _on_both_sides(found)
     if twins:
         notes.append(

@@ -93,4 +93,4 @@ def test_groups_of_arrays_stay_on_one_side(tmp_path: Path, name: str) -> None:
         parts.setdefault(str(groups[number]), set()).add(int(part))
     assert len(parts) == 15
     assert all(len(one) == 1 for one in parts.values())
-    assert f"pictures of one {name} stay on one side" in found.report["notes"]
+    assert f"pictures of one {name} stay on one side where parts are drawn" in found.report["notes"]

@@ -30,7 +30,7 @@ def test_a_table_of_paths_and_labels_is_read(tmp_path: Path, encoding: str) -> N
     assert counts(found)[2] == 20
     aside = {one["reason"]: one["names"] for one in found.report["set_aside"]}
     assert aside["in labels.csv, but not here"] == ["img/missing.png"]
-    assert "pictures of one patient stay on one side" in found.report["notes"]
+    assert "pictures of one patient stay on one side where parts are drawn" in found.report["notes"]
 
 
 def _patients(folder: Path) -> dict[int, set[int]]:
@@ -167,3 +167,61 @@ def test_a_second_table_of_the_same_pictures_is_asked_about(tmp_path: Path) -> N
         ingest(tmp_path)
     answer = parse({"split": "sample_submission=ignore,labels=train"})
     assert len(ingest(tmp_path, answer).labels) == 40
+
+
+PARTS = np.repeat(["train", "validation", "test"], [36, 12, 12])
+
+
+def test_groups_that_stand_in_several_given_parts_are_told(tmp_path: Path) -> None:
+    rows = ["path,label,split,PatientID"]
+    for i in range(60):
+        noise(i).save(tmp_path / f"{i}.png")
+        rows.append(f"{i}.png,{'ab'[i % 2]},{PARTS[i]},p{i % 8}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    notes = ingest(tmp_path).report["notes"]
+    assert any(one.startswith("8 groups stand in more than one of the parts") for one in notes)
+    assert any("one PatientID stay on one side" in one for one in notes)
+
+
+@pytest.mark.parametrize("rooted", [True, False])
+def test_parts_are_those_of_folders_where_the_table_names_none(
+    tmp_path: Path, rooted: bool
+) -> None:
+    rows = ["filename,label,weight"]
+    for i in range(60):
+        place = tmp_path / PARTS[i] / f"{i}.png"
+        place.parent.mkdir(exist_ok=True)
+        noise(i).save(place)
+        rows.append(f"{PARTS[i]}/{i}.png,{'ab'[i % 2]},1" if rooted else f"{i}.png,{'ab'[i % 2]},1")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    found = ingest(tmp_path)
+    assert counts(found) == [36, 12, 12]
+    tested = {one.tobytes() for one in found.images[found.split == 2]}
+    assert tested == {np.asarray(noise(i)).tobytes() for i in range(48, 60)}
+    assert (
+        "labels.csv names no parts: they are those of the pictures' folders"
+        in (found.report["notes"])
+    )
+    assert "labels.csv: columns that are not read: weight" in found.report["notes"]
+    drawn = ingest(tmp_path, parse({"split": "draw"}))
+    assert {one.tobytes() for one in drawn.images[drawn.split == 2]} != tested
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("Usage", ("Training", "Validation", "Test")),
+        ("data set", ("train", "val", "test")),
+        ("phase", ("trn", "dev", "tst")),
+    ],
+)
+def test_a_column_in_which_every_row_names_a_part_is_that_of_parts(
+    tmp_path: Path, name: str, names: tuple[str, str, str]
+) -> None:
+    rows = [f"path,label,{name}"]
+    for i in range(60):
+        noise(i).save(tmp_path / f"{i}.png")
+        part = names[("train", "validation", "test").index(PARTS[i])]
+        rows.append(f"{i}.png,{'ab'[i % 2]},{part}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    assert counts(ingest(tmp_path)) == [36, 12, 12]
