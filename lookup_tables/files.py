@@ -52,8 +52,11 @@ def dump(table: LookupTable) -> str:
 def write(table: LookupTable, path: Path) -> None:
     """Write a table file whole or not at all."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(dump(table), encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(dump(table), encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read(path: Path) -> LookupTable:
@@ -71,7 +74,11 @@ def read(path: Path) -> LookupTable:
 
 def parse(text: str) -> LookupTable:
     """Read the text of a table file; `InvalidTable` names every row and field at fault."""
-    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [
+        (n, line)
+        for n, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1)
+        if line.strip()
+    ]
     if not lines:
         raise InvalidTable(["the file is empty"])
     if len(lines) > MAX_ENTRIES + 1:
@@ -101,7 +108,7 @@ def parse(text: str) -> LookupTable:
 def _object(numbered: tuple[int, str], problems: list[str]) -> dict[str, Any] | None:
     number, line = numbered
     try:
-        value = json.loads(line, parse_constant=_refuse)
+        value = json.loads(line, parse_constant=_refuse, object_pairs_hook=_named_once)
     except json.JSONDecodeError as error:
         problems.append(f"row {number}: not JSON ({error.msg})")
         return None
@@ -115,6 +122,15 @@ def _object(numbered: tuple[int, str], problems: list[str]) -> dict[str, Any] | 
         problems.append(f"row {number}: not an object")
         return None
     return value
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is there twice")
+    return found
 
 
 def _refuse(constant: str) -> float:

@@ -34,6 +34,9 @@ UNITS_MS = {"ms": 1.0, "us": 1e-3, "s": 1e3, "ns": 1e-6}
 _LARGEST_RATIO = 12
 """In OFA keys `expand` is a ratio up to this, and the number of channels beyond."""
 
+_MBCONV_PARTS = ("expand", "kernel", "stride", "idskip", "se")
+_OFA_COLUMNS = ("mean", "latency_mean_ms", "latency_ms")
+_PLAIN_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$")
 _MOST_LAYERS = 10_000
 _LONGEST_MS = 1e9
 _MOST_VALUES = 10_000_000
@@ -112,12 +115,22 @@ def ofa_block(key: str) -> Block:
     if len(out) not in {1, 3} or min(height, width, channels, *out) < 1:
         raise LookupTableError(f"{key}: input and output are not HxWxC")
     name = kind.lower()
-    if name in {"mbconv", "expanded_conv"}:
+    inverted = name in {"mbconv", "expanded_conv"}
+    odd = sorted(set(told) - {"input", "output", *(_MBCONV_PARTS if inverted else ())})
+    if odd:
+        raise LookupTableError(f"{key}: {odd[0]!r} is no part of a block {kind!r}")
+    if inverted:
         return _mbconv(key, told, (height, width, channels), out)
-    stride = max(1, round(height / out[0])) if len(out) == 3 else 1
+    stride = max(1, round(height / out[0])) if len(out) == 3 and "conv" in name else 1
+    if len(out) == 3 and [-(-height // stride), -(-width // stride)] != out[:2]:
+        raise LookupTableError(f"{key}: no stride leads from input to output")
     if name in {"conv", "first_conv"}:
         return ConvReluBlock(channels, out[-1], height, width, kernel=3, stride=stride)
     if name in {"conv_1", "final_expand_layer", "feature_mix_layer", "logits", "classifier"}:
+        if stride != 1:
+            raise LookupTableError(
+                f"{key}: the output of a block {kind!r} is as large as its input"
+            )
         return ConvReluBlock(channels, out[-1], height, width)
     raise LookupTableError(f"{key}: unknown kind of block {kind!r}")
 
@@ -238,7 +251,7 @@ def _optional(row: Row, column: str) -> float | None:
 def perf_test(text: str, name: str) -> NetworkLatency:
     """What `onnxruntime_perf_test` printed; seconds become milliseconds."""
     found = {
-        p: float(value) * 1e3
+        p: _printed(value, name) * 1e3
         for p, value in re.findall(r"\bP(50|90|99) Latency(?: is|:)\s*([\d.eE+-]+)\s*s", text)
     }
     runs = re.search(r"Total (?:inference requests|iterations):\s*(\d+)", text)
@@ -246,7 +259,8 @@ def perf_test(text: str, name: str) -> NetworkLatency:
         mean = re.search(r"Average (?:inference )?time cost:\s*([\d.eE+-]+)\s*ms", text)
         if mean is None:
             raise InvalidTable([f"{name}: no line 'P50 Latency', and no average either"])
-        return NetworkLatency(name, float(mean[1]), n=int(runs[1]) if runs else 0, statistic="mean")
+        n = int(runs[1]) if runs else 0
+        return NetworkLatency(name, _printed(mean[1], name), n=n, statistic="mean")
     n = int(runs[1]) if runs else 0
     return NetworkLatency(name, found["50"], found.get("90"), found.get("99"), n)
 
@@ -255,15 +269,23 @@ def benchmark_model(text: str, name: str) -> NetworkLatency:
     """What LiteRT's `benchmark_model` printed; microseconds become milliseconds."""
     lines = [line for line in text.splitlines() if "count=" in line and "avg=" in line]
     if lines:  # the last one is of the timed runs, the one before of the warm-up
-        told = {k: float(v) for k, v in re.findall(r"(\w+)=([\d.eE+-]+)", lines[-1])}
-        n = int(told.get("count", 0))
+        told = dict(re.findall(r"(\w+)=(\S+)", lines[-1]))
+        n = int(_printed(told["count"], name))
         if "median" in told:
-            return NetworkLatency(name, told["median"] / 1e3, n=n)
-        return NetworkLatency(name, told["avg"] / 1e3, n=n, statistic="mean")
+            return NetworkLatency(name, _printed(told["median"], name) / 1e3, n=n)
+        return NetworkLatency(name, _printed(told["avg"], name) / 1e3, n=n, statistic="mean")
     mean = re.search(r"Inference \(avg\):\s*([\d.eE+-]+)", text)
     if mean is None:
         raise InvalidTable([f"{name}: no line with count= and avg=, no 'Inference (avg)'"])
-    return NetworkLatency(name, float(mean[1]) / 1e3, statistic="mean")
+    return NetworkLatency(name, _printed(mean[1], name) / 1e3, statistic="mean")
+
+
+def _printed(value: str, name: str) -> float:
+    """A latency that a tool printed, in its own unit."""
+    found = _number(value)
+    if found is None or found <= 0.0:
+        raise InvalidTable([f"{name}: {value!r} is not positive, or no number"])
+    return found
 
 
 def _percentile(row: Row, which: str) -> float | None:
@@ -281,7 +303,7 @@ def _percentile(row: Row, which: str) -> float | None:
 
 
 def _ofa_rows(path: Path) -> Iterable[tuple[str, str, Any]]:
-    if path.suffix in {".yaml", ".yml"}:
+    if path.suffix.lower() in {".yaml", ".yml"}:
         from lookup_tables.yaml_text import read_yaml_text  # an agent has no YAML
 
         _require_size(path)
@@ -296,14 +318,21 @@ def _ofa_rows(path: Path) -> Iterable[tuple[str, str, Any]]:
             yield f"key {key}", str(key), cost
         return
     for number, row in _table_rows(path):
-        value = next((row[n] for n in ("mean", "latency_mean_ms", "latency_ms") if n in row), None)
-        yield f"row {number}", str(row.get("key", "")), value
+        column = next((one for one in _OFA_COLUMNS if one in row), None)
+        if column is None or "key" not in row:
+            raise InvalidTable(
+                [
+                    f"{path.name} has columns {', '.join(map(str, row))}; key and one of "
+                    f"{', '.join(_OFA_COLUMNS)} are needed"
+                ]
+            )
+        yield f"row {number}", str(row["key"]), row[column]
 
 
 def _table_rows(path: Path) -> list[tuple[int, Row]]:
     """Rows of a CSV or Parquet file with their numbers; row 1 of a CSV, a line, holds the names."""
     _require_size(path)
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         import pyarrow
         import pyarrow.parquet
 
@@ -314,13 +343,25 @@ def _table_rows(path: Path) -> list[tuple[int, Row]]:
         return found
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            names = reader.fieldnames or ()
+            first = stream.readline()
+            stream.seek(0)
+            reader = csv.DictReader(stream, delimiter=max(",;\t", key=first.count))
+            names = [one.strip().lower() for one in reader.fieldnames or ()]
+            reader.fieldnames = names
             if twice := sorted({one for one in names if one and names.count(one) > 1}):
                 raise InvalidTable([f"{path.name}: column {twice[0]!r} is there twice"])
-            return [(reader.line_num, row) for row in reader]
+            rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidTable([f"{path.name}: not a CSV in UTF-8: {error}"]) from error
+    if long := [number for number, row in rows if None in row]:
+        raise InvalidTable(
+            [
+                f"row {number}: it has more cells than the first row has names; a number with a "
+                "decimal comma needs a point, or another separator of cells"
+                for number in long
+            ]
+        )
+    return rows
 
 
 def _require_size(path: Path) -> None:
@@ -329,6 +370,8 @@ def _require_size(path: Path) -> None:
 
 
 def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or (isinstance(value, str) and not _PLAIN_NUMBER.match(value)):
+        return None
     try:
         found = float(value)
     except (TypeError, ValueError):

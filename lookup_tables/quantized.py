@@ -205,9 +205,50 @@ def half_precision(source: Path, destination: Path, *, keep_float: Sequence[str]
             keep_io_types=True,
             node_block_list=[*_beyond_half(model), *keep_float],
         )
+    sort_nodes(model.graph)  # it puts conversions of inputs at the end
     partial = destination.with_name(destination.name + ".partial")
     onnx.save(model, partial)
     partial.replace(destination)
+
+
+def sort_nodes(graph: onnx.GraphProto) -> None:
+    """Put a graph's nodes, and those of graphs inside of it, behind all that they read."""
+    for node in graph.node:
+        for inner in _graphs_in(node):
+            sort_nodes(inner)
+    made = {name for node in graph.node for name in node.output if name}
+    waiting, done, ordered = list(graph.node), set[str](), []
+    while waiting:
+        ready = [node for node in waiting if not (_read_by(node) & made - done)]
+        if not ready:
+            raise ValueError("nodes of a graph read one another in a circle")
+        for node in ready:
+            done.update(node.output)
+        ordered += ready
+        left = {id(node) for node in ready}
+        waiting = [node for node in waiting if id(node) not in left]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    found = []
+    for one in node.attribute:
+        found += [one.g] if one.HasField("g") else []
+        found += one.graphs
+    return found
+
+
+def _read_by(node: onnx.NodeProto) -> set[str]:
+    """Names that a node reads, from within graphs inside of it, too."""
+    found = set(node.input)
+    for inner in _graphs_in(node):
+        own = {name for one in inner.node for name in one.output}
+        own |= {one.name for one in [*inner.input, *inner.initializer]}
+        read = set().union(*map(_read_by, inner.node), (one.name for one in inner.output))
+        found |= read - own
+    return found - {""}
 
 
 def _beyond_half(model: onnx.ModelProto) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -49,7 +50,7 @@ class OpenVinoModel:
         self._request = compiled.create_infer_request()
         self._n_outputs = len(compiled.outputs)
         self.inputs = {
-            one.any_name: Input(
+            _name_of(one): Input(
                 tuple(size.get_length() if size.is_static else OPEN for size in one.partial_shape),
                 np.dtype(one.element_type.to_dtype()),
             )
@@ -60,3 +61,9 @@ class OpenVinoModel:
         """See `Model.run`."""
         self._request.infer(dict(feeds))
         return [self._request.get_output_tensor(i).data for i in range(self._n_outputs)]
+
+
+def _name_of(port: Any) -> str:
+    """What an input was called in the graph: OpenVINO joins it with names that are equal to it."""
+    own = str(port.node.friendly_name)
+    return own if own in port.names else str(port.any_name)

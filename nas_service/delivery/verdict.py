@@ -122,6 +122,8 @@ def _beside(made: Measured, original: Measured, terms: Terms, *, bounded: bool) 
     if made.sha256 and made.sha256 == original.sha256:
         return "the same file as the original's in fp32, byte for byte"
     loss = original.accuracy - made.accuracy
+    if not math.isfinite(loss):
+        return f"its {made.metric}, or the original's, is no number"
     if loss > terms.max_loss + 1e-9:
         return (
             f"loses {100 * loss:.1f} points of {made.metric}, more than {100 * terms.max_loss:.1f}"

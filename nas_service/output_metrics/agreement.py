@@ -20,9 +20,7 @@ class Fidelity(OutputMetric):
         pairs = self.every(judged)
         if not all(pair.same_sizes for pair in pairs):
             return 0.0
-        return min(
-            float(pair.decisions().mean()) if pair.whole else pair.fidelity for pair in pairs
-        )
+        return min(pair.same_decisions if pair.whole else pair.fidelity for pair in pairs)
 
 
 class SameDecision(OutputMetric):
@@ -37,7 +35,7 @@ class SameDecision(OutputMetric):
     def value(self, judged: JudgedOutputs) -> float:
         """See `OutputMetric.value`."""
         pair = self.chosen(judged)
-        return float(pair.decisions().mean()) if pair.same_sizes else 0.0
+        return pair.same_decisions if pair.same_sizes else 0.0
 
 
 class Cosine(OutputMetric):

@@ -25,9 +25,14 @@ from nas_service.output_metrics.boxes import (
 from nas_service.recorded.feeds import Array
 from nas_service.recorded.outputs import JudgedOutputs
 
+_IGNORED = 255
+
 
 class ExactMatch(OutputMetric):
-    """Share of samples whose whole decoded text is the same as the original's."""
+    """Share of samples whose whole decoded text is the same as the original's.
+
+    Of an output of whole numbers, tokens, these are the text.
+    """
 
     name = "exact_match"
     label = "exact match"
@@ -35,9 +40,15 @@ class ExactMatch(OutputMetric):
     def value(self, judged: JudgedOutputs) -> float:
         """See `OutputMetric.value`; targets, where given, are class numbers, filled up with -1."""
         pair = self.chosen(judged)
-        told = [_text(one) for one in pair.found]
+        if not pair.whole and any(not one.ndim for one in pair.original):
+            raise InvalidSpec(
+                f"metric exact_match: output {pair.name} is one number, which is no text",
+                field="metric",
+            )
+        read = _whole if pair.whole else _text
+        told = [read(one) for one in pair.found]
         if judged.targets is None:
-            right = [_text(one) for one in pair.original]
+            right = [read(one) for one in pair.original]
         else:
             right = [tuple(int(n) for n in one.ravel() if n >= 0) for one in judged.targets]
         return float(np.mean([ours == theirs for ours, theirs in zip(told, right, strict=True)]))
@@ -46,7 +57,8 @@ class ExactMatch(OutputMetric):
 class MeanIou(OutputMetric):
     """Mean intersection over union of masks `(1, classes, height, width)`, over classes there are.
 
-    One class is a foreground, above the middle; targets are class numbers of pixels.
+    One class is a foreground, above the middle; targets are class numbers of pixels. Pixels of 255
+    are not asked about; beside a foreground 0 and 255 are 0 and 1.
     """
 
     name = "miou"
@@ -55,7 +67,7 @@ class MeanIou(OutputMetric):
     def value(self, judged: JudgedOutputs) -> float:
         """See `OutputMetric.value`."""
         pair = self.chosen(judged)
-        if any(one.ndim != 4 for one in pair.original):
+        if any(one.ndim != 4 or len(one) != 1 for one in pair.original):
             shape = pair.original[0].shape
             raise InvalidSpec(
                 f"metric miou takes (1, classes, height, width), output {pair.name} is {shape}",
@@ -63,10 +75,16 @@ class MeanIou(OutputMetric):
             )
         cut = 0.5 if all(one.min() >= 0 and one.max() <= 1 for one in pair.original) else 0.0
         told = [_mask(one, cut) for one in pair.found]
-        right = [
-            _mask(one, cut) if judged.targets is None else np.asarray(judged.targets[at])
-            for at, one in enumerate(pair.original)
-        ]
+        if judged.targets is None:
+            return _mean_iou(told, [_mask(one, cut) for one in pair.original])
+        n_classes = max(2, pair.original[0].shape[1])
+        right = _masks_of(judged.targets, n_classes)
+        for mine, theirs in zip(told, right, strict=True):
+            if mine.shape != theirs.shape:
+                raise InvalidSpec(
+                    f"metric miou: a target is {theirs.shape}, its mask {mine.shape}",
+                    field="metric",
+                )
         return _mean_iou(told, right)
 
 
@@ -88,7 +106,8 @@ class MeanAveragePrecision(OutputMetric):
         told, original = self._apart(judged) if self._two(judged) else self._of_one(judged)
         right = [one.above(TAKEN) for one in original]
         if judged.targets is not None:
-            right = [Detections.true(np.asarray(one).reshape(1, -1, 5)) for one in judged.targets]
+            n_classes = self._n_classes(judged)
+            right = [Detections.true(_boxes_of(one, n_classes)) for one in judged.targets]
         return mean_average_precision(told, right)
 
     def require_output(self, names: Sequence[str]) -> None:
@@ -109,7 +128,7 @@ class MeanAveragePrecision(OutputMetric):
 
     def _of_one(self, judged: JudgedOutputs) -> tuple[list[Detections], list[Detections]]:
         pair = judged.pair(self.output or judged.names[0])
-        if any(one.ndim != 3 or one.shape[1] < 5 for one in pair.original):
+        if any(one.ndim != 3 or one.shape[1] < 5 or len(one) != 1 for one in pair.original):
             raise InvalidSpec(
                 f"metric map50 takes (1, 4 + classes, places), output {pair.name} is "
                 f"{pair.original[0].shape}; map50:BOXES+SCORES takes two",
@@ -124,9 +143,19 @@ class MeanAveragePrecision(OutputMetric):
             detections_of(one[0]) for one in pair.original
         ]
 
+    def _n_classes(self, judged: JudgedOutputs) -> int:
+        """How many classes there are scores for."""
+        if not self._two(judged):
+            return int(judged.pair(self.output or judged.names[0]).original[0].shape[1]) - 4
+        boxes, scores = (judged.pair(name).original[0].shape for name in self.output.split("+"))
+        n_places = boxes[1] if boxes[2] == 4 else boxes[2]
+        return int(scores[2] if scores[1] == n_places else scores[1])
+
     def _apart(self, judged: JudgedOutputs) -> tuple[list[Detections], list[Detections]]:
         boxes, scores = (judged.pair(name) for name in self.output.split("+"))
         right = list(zip(boxes.original, scores.original, strict=True))
+        if any(len(one) != 1 for both in right for one in both):
+            raise InvalidSpec("metric map50 takes answers to one picture each", field="metric")
         try:
             for box, score in right:
                 require_corners(box, score)
@@ -137,6 +166,45 @@ class MeanAveragePrecision(OutputMetric):
             [detections_apart(box, score) for box, score in told],
             [detections_apart(box, score) for box, score in right],
         )
+
+
+def _masks_of(targets: Sequence[Array], n_classes: int) -> list[Array]:
+    """Class numbers of pixels; 255 is kept as it is, where it is no foreground."""
+    masks = [one[0] if one.ndim == 3 and len(one) == 1 else one for one in targets]
+    seen = set(np.unique(np.concatenate([one.ravel() for one in masks])).tolist())
+    if n_classes == 2 and seen <= {0, _IGNORED}:
+        return [np.asarray(one == _IGNORED, np.int64) for one in masks]
+    odd = sorted(seen - {*range(n_classes), _IGNORED})
+    if odd:
+        raise InvalidSpec(
+            f"metric miou: a target is {odd[0]}, which is no class; the output has {n_classes}",
+            field="metric",
+        )
+    return masks
+
+
+def _boxes_of(rows: Array, n_classes: int) -> Array:
+    """True boxes `(1, k, 5)` of one picture."""
+    rows = np.asarray(rows, np.float64)
+    rows = rows.reshape(1, 0, 5) if not rows.size else rows
+    rows = rows[None] if rows.ndim == 2 else rows
+    if rows.ndim != 3 or rows.shape[0] != 1 or rows.shape[2] != 5:
+        raise InvalidSpec(
+            f"metric map50: targets of a picture are {rows.shape[-2:]}; rows of class, x1, y1, x2, "
+            "y2 are taken",
+            field="metric",
+        )
+    for one in rows[0, :, 0].tolist():
+        if one != -1 and one not in range(n_classes):
+            raise InvalidSpec(
+                f"metric map50: a target's class is {one:g}; the output has {n_classes}",
+                field="metric",
+            )
+    return rows
+
+
+def _whole(tokens: Array) -> tuple[int, ...]:
+    return tuple(int(one) for one in tokens.ravel())
 
 
 def _text(scores: Array) -> tuple[int, ...]:
@@ -154,7 +222,13 @@ def _mean_iou(told: Sequence[Array], right: Sequence[Array]) -> float:
     ours = np.concatenate([one.ravel() for one in told])
     theirs = np.concatenate([one.ravel() for one in right])
     if ours.shape != theirs.shape:
-        raise InvalidSpec("metric miou: targets have other sizes than the masks", field="metric")
+        raise InvalidSpec(
+            "metric miou: answers have other sizes than the original's", field="metric"
+        )
+    asked = theirs != _IGNORED
+    if not asked.any():
+        raise InvalidSpec("metric miou: no pixel is asked about", field="metric")
+    ours, theirs = ours[asked], theirs[asked]
     found = []
     for label in np.unique(theirs):
         both = float(((ours == label) & (theirs == label)).sum())

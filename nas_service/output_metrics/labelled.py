@@ -52,7 +52,11 @@ class Accuracy(OutputMetric):
 
 
 class Auc(OutputMetric):
-    """Area under the receiver's curve: targets are 0 or 1, an output's last number is the score."""
+    """Area under the receiver's curve: targets are 0 or 1, an output's last number is the score.
+
+    An output has one number a sample, or two, of which the last is that of class 1; targets may be
+    in two columns, too, of which one is 1.
+    """
 
     name = "auc"
     label = "AUC"
@@ -62,13 +66,35 @@ class Auc(OutputMetric):
         """See `OutputMetric.value`."""
         from sklearn.metrics import roc_auc_score
 
-        scores = [float(one.ravel()[-1]) for one in self.chosen(judged).found]
-        targets = np.array([int(one.ravel()[0]) for one in targets_of(judged, self.name)])
-        if set(targets.tolist()) != {0, 1}:
+        pair = self.chosen(judged)
+        if any(
+            one.size not in {1, 2} or one.shape[-1:] not in {(), (one.size,)} for one in pair.found
+        ):
             raise InvalidSpec(
-                "metric auc: targets have to be 0 and 1, both of them", field="metric"
+                f"metric auc takes a number a sample, or two; output {pair.name} is "
+                f"{pair.found[0].shape}",
+                field="metric",
+            )
+        scores = [float(one.ravel()[-1]) for one in pair.found]
+        targets = [self._target(one) for one in targets_of(judged, self.name)]
+        if set(targets) != {0.0, 1.0}:
+            odd = next((one for one in targets if one not in {0.0, 1.0}), None)
+            raise InvalidSpec(
+                "metric auc: targets have to be 0 and 1, both of them"
+                + ("" if odd is None else f"; one is {odd:g}"),
+                field="metric",
             )
         return float(roc_auc_score(targets, scores))
+
+    @staticmethod
+    def _target(target: Array) -> float:
+        values = [float(one) for one in target.ravel()]
+        if len(values) == 1 or (len(values) == 2 and sorted(values) == [0.0, 1.0]):
+            return values[-1]
+        raise InvalidSpec(
+            f"metric auc takes one target a sample, or 0 and 1 in two columns; one is {values[:3]}",
+            field="metric",
+        )
 
 
 def targets_of(judged: JudgedOutputs, metric: str) -> Sequence[Array]:

@@ -46,7 +46,7 @@ def worst_column(
     if len(original) < FEW:
         return None, None, None
     worst: tuple[Column | None, float | None] = (None, None)
-    scale = max(largest, 1e-12)
+    scale = max(largest, 1e-300)
     for axis, ours, theirs, judged in _columns(found, original):
         count = theirs.shape[1]
         signal, left = (theirs**2).sum(axis=1), (ours**2).sum(axis=1)

@@ -24,6 +24,9 @@ from nas_service.recorded.parity import (
     with_columns,
 )
 
+_NOTHING = 1e-300
+"""Outputs may be as small as they like; this keeps 0 from being divided by."""
+
 
 @dataclass(frozen=True)
 class JudgedOutputs:
@@ -89,8 +92,8 @@ class OutputPair:
             return 1.0
         noise = float(((ours - theirs) ** 2).sum())
         varied = float(sum((varied_of(one) ** 2).sum() for one in stacked(self.original)))
-        if varied <= (VARIES * max(1e-12, float(np.abs(theirs).max()))) ** 2 * theirs.size:
-            return 1.0 if noise == 0.0 else 1.0 - noise / max(float((theirs**2).sum()), 1e-30)
+        if varied <= (VARIES * float(np.abs(theirs).max())) ** 2 * theirs.size:
+            return 1.0 if noise == 0.0 else 1.0 - noise / max(float((theirs**2).sum()), _NOTHING)
         return 1.0 - noise / varied
 
     def decided(self, answers: Sequence[Array]) -> list[Array]:
@@ -116,6 +119,12 @@ class OutputPair:
         both = zip(self.decided(self.found), self.decided(self.original), strict=True)
         return np.concatenate([ours == theirs for ours, theirs in both])
 
+    @property
+    def same_decisions(self) -> float:
+        """The share of places where both decide the same; all of none."""
+        same = self.decisions()
+        return float(same.mean()) if same.size else 1.0
+
 
 def parity_of_outputs(judged: JudgedOutputs, precision: str, agreement: float) -> Parity:
     """The parity of the output that is worst, which it names; all of them have to be as asked for.
@@ -133,7 +142,7 @@ def _parity(pair: OutputPair, precision: str, agreement: float) -> Parity:
     if not any(one.size for one in pair.original):
         return replace(empty, max_abs=0.0, sqnr_db=EXACT_DB, ok=True)
     if pair.whole:
-        equal = float(pair.decisions().mean())
+        equal = pair.same_decisions
         ok = equal >= MIN_AGREEMENT[precision]
         why = "" if ok else f"output {pair.name}: {equal:.1%} of its numbers are the same"
         return replace(empty, sqnr_db=EXACT_DB if equal == 1.0 else 0.0, ok=ok, why=why)

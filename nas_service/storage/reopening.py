@@ -102,14 +102,18 @@ def _tables_in(
 
 
 def newest_tables(
-    session: Session, device_id: str, *, runtimes: Mapping[str, str] | None = None
+    session: Session,
+    device_id: str,
+    *,
+    runtimes: Mapping[str, str] | None = None,
+    calibrated: bool = True,
 ) -> list[StoredTable]:
-    """The newest calibrated table of each deployment of a device; see `covering`."""
+    """The newest table of each deployment of a device, a `calibrated` one; see `covering`."""
     found = []
     targets = devices.targets_of(session, device_id)
     for one in sorted({target.value.deployment for target in targets}, key=str):
         tables = _tables_in(session, device_id, one, runtimes)
-        found += [table for table in tables if table.calibration is not None][:1]
+        found += [one for one in tables if one.calibration is not None or not calibrated][:1]
     return found
 
 

@@ -196,3 +196,24 @@ def test_a_calibration_that_would_move_prices_anywhere_is_refused(
     files.write(table, tmp_path / "t.jsonl")
     with pytest.raises(InvalidTable, match=named):
         files.read(tmp_path / "t.jsonl")
+
+
+def test_a_text_may_hold_line_breaks_of_unicode_and_a_mark_of_its_order(tmp_path: Path) -> None:
+    table = small_table()
+    odd = replace(table, provenance={"note": "one\u2028two"})
+    (tmp_path / "t.jsonl").write_text("\ufeff" + files.dump(odd).replace("\\u2028", "\u2028"))
+    assert files.read(tmp_path / "t.jsonl") == odd
+
+
+def test_a_field_that_is_there_twice_is_refused() -> None:
+    lines = files.dump(small_table()).splitlines()
+    lines[2] = lines[2].replace('"p10_ms"', '"p10_ms": 99.0, "p10_ms"', 1)
+    with pytest.raises(InvalidTable, match="row 3: 'p10_ms' is there twice"):
+        files.parse("\n".join(lines))
+
+
+def test_nothing_is_left_where_a_table_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        files.write(small_table(), tmp_path / "out")
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]

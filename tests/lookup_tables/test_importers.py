@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
@@ -7,7 +8,7 @@ import pytest
 from lookup_tables import importers
 from lookup_tables.blocks.convolution import ConvReluBlock
 from lookup_tables.blocks.mbconv import MbConvBlock
-from lookup_tables.errors import InvalidTable
+from lookup_tables.errors import InvalidTable, LookupTableError
 from lookup_tables.target import Target
 
 TARGET = Target("desk", "openvino", "1", "fp32")
@@ -166,3 +167,60 @@ def test_what_benchmark_model_prints() -> None:
     assert (last.p50_ms, last.statistic) == (12.34, "mean")
     with pytest.raises(InvalidTable, match="net"):
         importers.benchmark_model("ERROR: failed to open\n", "net")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("key,latency_ms\nMBConv-x,1,5\n", "row 2: it has more cells"),
+        ("key,latency_us\nMBConv-x,1.5\n", "key and one of mean, latency_mean_ms, latency_ms"),
+        ("name,latency_ms\nMBConv-x,1.5\n", "key and one of mean"),
+        ("key,latency_ms\nMBConv-x,1_5\n", "is not a positive number"),
+        ("key,latency_ms\nMBConv-x,true\n", "is not a positive number"),
+        ('key;latency_ms\nMBConv-x;"1,5"\n', "is not a positive number"),
+    ],
+)
+def test_numbers_and_columns_that_are_not_plain_are_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    key = "expanded_conv-input:8x8x8-output:8x8x8-expand:2-kernel:3-stride:1-idskip:1"
+    (tmp_path / "t.csv").write_text(text.replace("MBConv-x", key))
+    with pytest.raises(InvalidTable, match=message):
+        importers.ofa_table(tmp_path / "t.csv", TARGET)
+
+
+def test_semicolons_and_capitals_are_read(tmp_path: Path) -> None:
+    key = "expanded_conv-input:8x8x8-output:8x8x8-expand:2-kernel:3-stride:1-idskip:1"
+    (tmp_path / "t.csv").write_text(f"Key;Latency_ms\n{key};1.5\n")
+    (entry,) = importers.ofa_table(tmp_path / "t.csv", TARGET).entries
+    assert entry.p10_ms == 1.5
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "Conv-input:8x8x8-output:4x4x8-kernel:7-stride:2",
+        "expanded_conv-input:8x8x8-output:8x8x8-expand:2-kernel:3-stride:1-ses:1",
+        "Conv-input:10x10x8-output:100x100x8",
+        "Conv-input:224x224x8-output:100x50x8",
+        "final_expand_layer-input:7x7x8-output:1x1x8",
+    ],
+)
+def test_keys_of_blocks_that_are_not_what_they_say_are_refused(key: str) -> None:
+    with pytest.raises(LookupTableError):
+        importers.ofa_block(key)
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (importers.benchmark_model, "count=50 avg=nan"),
+        (importers.benchmark_model, "count=50 avg=1.2.3"),
+        (importers.benchmark_model, "count=50 avg=-5"),
+        (importers.perf_test, "P50 Latency: 1.2.3 s"),
+        (importers.perf_test, "P50 Latency: 0 s"),
+    ],
+)
+def test_what_a_tool_printed_is_a_positive_number(read: Any, text: str) -> None:
+    with pytest.raises(InvalidTable, match="is not positive, or no number"):
+        read(text, "a")

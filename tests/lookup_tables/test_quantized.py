@@ -15,7 +15,7 @@ from lookup_tables.blocks.mbconv import MbConvBlock
 from lookup_tables.blocks.residual_reduction import ResidualReductionBlock
 from lookup_tables.graphs import block_graph
 from lookup_tables.in_float import before_logarithms
-from lookup_tables.quantized import half_precision, quantize, with_integer_borders
+from lookup_tables.quantized import half_precision, quantize, sort_nodes, with_integer_borders
 
 BLOCKS = [
     MbConvBlock(8, 8, 8, 8, kernel=3, mid_channels=32, se_channels=8, residual=1),
@@ -142,3 +142,52 @@ def test_half_precision_keeps_constants_that_it_cannot_hold(
     # no larger than what fp16 itself can hold
     x = np.full(shape, np.sqrt(min(variance, 1e9)), np.float32)
     assert _run(tmp_path / "fp16.onnx", {"x": x}) == pytest.approx(3.0, rel=0.01)
+
+
+def test_nodes_in_half_precision_stand_behind_what_they_read(tmp_path: Path) -> None:
+    """The converter puts conversions of inputs last; a branch reads what lies outside of it."""
+    weight = numpy_helper.from_array(np.ones((4, 4), np.float32), "weight")
+    branches = [
+        helper.make_graph(
+            [helper.make_node(kind, ["hidden"], [f"of_{kind}"])],
+            kind,
+            [],
+            [helper.make_tensor_value_info(f"of_{kind}", onnx.TensorProto.FLOAT, [1, 4])],
+        )
+        for kind in ("Relu", "Neg")
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["x", "weight"], ["hidden"]),
+        helper.make_node("If", ["which"], ["y"], then_branch=branches[0], else_branch=branches[1]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [
+            helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 4]),
+            helper.make_tensor_value_info("which", onnx.TensorProto.BOOL, []),
+        ],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 4])],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "fp32.onnx")
+    half_precision(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx")
+    onnx.checker.check_model(tmp_path / "fp16.onnx")
+    session = ort.InferenceSession(str(tmp_path / "fp16.onnx"))
+    x = np.float32([[1, -2, 3, 4]])
+    for which, expected in ((True, 6.0), (False, -6.0)):
+        (y,) = session.run(None, {"x": x, "which": np.array(which)})
+        assert np.allclose(y, expected)
+
+    shuffled = onnx.load(tmp_path / "fp16.onnx")
+    backwards = list(reversed(shuffled.graph.node))
+    del shuffled.graph.node[:]
+    shuffled.graph.node.extend(backwards)
+    sort_nodes(shuffled.graph)
+    onnx.checker.check_model(shuffled)
+    circle = helper.make_graph(
+        [helper.make_node("Neg", [a], [b]) for a, b in (("a", "b"), ("b", "a"))], "c", [], []
+    )
+    with pytest.raises(ValueError, match="circle"):
+        sort_nodes(circle)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nas_service.compilation.shares.base import MOST_NAMED, Shares
+from nas_service.compilation.uploads.inner_graphs import graphs_within
 
 WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 """Layers that have weights, as ONNX calls them; recurrent ones beside."""
@@ -22,10 +23,12 @@ def of_onnx(path: Path, precision: str) -> Shares:
     """The shares of an ONNX file."""
     import onnx
 
-    graph = onnx.load(path).graph
-    sizes = {one.name: int(np.prod(one.dims)) for one in graph.initializer}
-    kinds = {one.name: one.data_type for one in graph.initializer}
-    maker = {name: node for node in graph.node for name in node.output}
+    graphs = [one for _, one in graphs_within(onnx.load(path).graph)]
+    nodes = [node for graph in graphs for node in graph.node]
+    constants = [one for graph in graphs for one in graph.initializer]
+    sizes = {one.name: int(np.prod(one.dims)) for one in constants}
+    kinds = {one.name: one.data_type for one in constants}
+    maker = {name: node for node in nodes for name in node.output}
     types = onnx.TensorProto
     forms: dict[str, set[int]] = {
         "int8": {int(types.INT8), int(types.UINT8)},
@@ -35,7 +38,7 @@ def of_onnx(path: Path, precision: str) -> Shares:
     in_precision = forms.get(precision, {int(types.FLOAT)})
     layers = inside = 0
     in_float: list[str] = []
-    for node in graph.node:
+    for node in nodes:
         if node.op_type not in WEIGHTED | _RECURRENT | _INTEGER:
             continue
         if node.op_type in WEIGHTED and not _weights_of(node, maker, sizes):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from xml.etree.ElementTree import Element  # the type alone: defusedxml reads
 
 from defusedxml.ElementTree import fromstring
 
@@ -36,8 +37,13 @@ def of_openvino(path: Path, precision: str) -> Shares | None:
     if precision not in {"int8", "fp32"}:
         return None
     with zipfile.ZipFile(path) as archive:
-        nodes = _nodes(archive.read("model.xml"))
-    layers = []
+        root = fromstring(archive.read("model.xml"))
+    # branches and bodies of loops number their layers anew
+    graphs = [_nodes(one) for one in root.iter() if one.find("layers") is not None]
+    return counted([layer for nodes in graphs for layer in _layers(nodes, precision)])
+
+
+def _layers(nodes: Mapping[str, _Node], precision: str) -> Iterator[Layer]:
     for node in nodes.values():
         if node.kind not in _LAYERS:
             continue
@@ -48,22 +54,21 @@ def of_openvino(path: Path, precision: str) -> Shares | None:
         inside = stored and _quantised(node.sources.get(0, ""), nodes)
         if precision == "fp32":
             stored = inside = weight.element_type == "f32"
-        layers.append(Layer(node.name, weight.size, inside, stored))
-    return counted(layers)
+        yield Layer(node.name, weight.size, inside, stored)
 
 
-def _nodes(xml: bytes) -> dict[str, _Node]:
-    root = fromstring(xml)
+def _nodes(graph: Element) -> dict[str, _Node]:
     sources: dict[str, dict[int, str]] = {}
     ports: dict[str, list[str]] = {}
-    for one in root.iter("layer"):
+    every = graph.findall("layers/layer")
+    for one in every:
         ports[one.get("id", "")] = [port.get("id", "") for port in one.findall("input/port")]
-    for edge in root.iter("edge"):
+    for edge in graph.findall("edges/edge"):
         into = edge.get("to-layer", "")
         port = ports[into].index(edge.get("to-port", ""))
         sources.setdefault(into, {})[port] = edge.get("from-layer", "")
     found = {}
-    for one in root.iter("layer"):
+    for one in every:
         number, data = one.get("id", ""), one.find("data")
         told = {} if data is None else data.attrib
         sides = told.get("shape", "").replace(" ", "").split(",")

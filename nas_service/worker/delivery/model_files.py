@@ -16,7 +16,10 @@ Key = tuple[str, str, str]
 NOT_IN_INT8 = "not-in-int8.json"
 """Why no file of a model may be in int8, where a pass has found that out."""
 
-_FORMS: dict[str, Callable[[Path], bool]] = {"int8": is_quantized, "fp16": is_half}
+_FORMS: dict[str, Callable[[Path], bool]] = {
+    "int8": is_quantized,
+    "fp16": lambda graph: is_half(graph) and not is_quantized(graph),
+}
 """Precisions that a pass on the graph may have given it."""
 
 

@@ -26,7 +26,7 @@ from nas_service.compression.report import report_of
 from nas_service.compression.structured import STRUCTURED
 from nas_service.compression.weight_sharing import entropy_coded, pack
 from nas_service.engine.child import Progress
-from nas_service.errors import Unsupported
+from nas_service.errors import Unsupported, as_unsupported
 from nas_service.jobs.params import CompressionJob
 from nas_service.learning.augmentations import NONE
 from nas_service.learning.base import Data, Split
@@ -177,8 +177,9 @@ def _graph_passes(
         report(0.9, step.name)
         one: OnnxPass = load(ONNX_PASSES, step.name)()
         unfinished = folder / "graph.partial.onnx"
-        one.apply(source, unfinished, replace(context, options=step.options))
-        onnx.checker.check_model(unfinished)
+        with as_unsupported(f"{step.name} cannot be made of this graph"):
+            one.apply(source, unfinished, replace(context, options=step.options))
+            onnx.checker.check_model(unfinished)
         source = unfinished.replace(made)
 
 

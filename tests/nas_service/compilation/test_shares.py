@@ -84,3 +84,42 @@ def test_a_recurrent_layer_that_grew_is_named(tmp_path: Path) -> None:
     original = saved(tmp_path / "original.onnx", wide)
     assert grown(original, saved(tmp_path / "larger.onnx", wide, narrow)) == ["recurrent"]
     assert grown(original, saved(tmp_path / "same.onnx", wide)) == []
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_layers_in_branches_are_counted_too(runtime: str, tmp_path: Path) -> None:
+    compiler = load(CONVERTERS, runtime)()
+    told = toolchains.status(compiler.toolchain, Settings())
+    if not told.ready:
+        lacks(f"no {', '.join(told.missing)}: {told.how}")
+    weights = [
+        numpy_helper.from_array(np.full((4, 4), one, np.float32), f"weight{one}")
+        for one in range(3)
+    ]
+    branches = [
+        helper.make_graph(
+            [helper.make_node("MatMul", ["hidden", f"weight{one}"], [f"of{one}"])],
+            f"branch{one}",
+            [],
+            [helper.make_tensor_value_info(f"of{one}", TensorProto.FLOAT, [1, 4])],
+            [weights[one]],
+        )
+        for one in (1, 2)
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["x", "weight0"], ["hidden"]),
+        helper.make_node("If", ["which"], ["y"], then_branch=branches[0], else_branch=branches[1]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4]),
+        helper.make_tensor_value_info("which", TensorProto.BOOL, [1]),
+    ]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])
+    graph = helper.make_graph(nodes, "g", inputs, [output], weights[:1])
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "m.onnx")
+    target = Target("here", runtime, "", "fp32")
+    made = compiler.compile(Source(tmp_path / "m.onnx", None, None), target, tmp_path / "made").path
+    found = shares_of(made, "fp32")
+    assert found is not None
+    assert (found.n_layers, found.n_layers_in_precision) == (3, 3)

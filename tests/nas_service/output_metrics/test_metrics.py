@@ -223,3 +223,74 @@ def test_cosine_and_same_decision_by_hand() -> None:
     found = [np.array([3.0, 0.0]), np.array([2.0, 0.0])]
     assert _value("cosine", found, original) == pytest.approx(0.5)
     assert _value("same_decision", found, original) == 0.5
+
+
+def test_tokens_are_compared_as_they_are() -> None:
+    tokens, others = [np.array([[1, 2, 9]])], [np.array([[4, 5, 9]])]
+    assert _value("exact_match", others, tokens) == 0.0
+    assert _value("exact_match", tokens, tokens, [np.array([1, 2, 9, -1])]) == 1.0
+    with pytest.raises(InvalidSpec, match="is one number, which is no text"):
+        _value("exact_match", [np.array(0.5)], [np.array(0.5)])
+
+
+def test_auc_takes_two_columns_and_nothing_but_0_and_1() -> None:
+    scores = [np.array([[1 - one, one]]) for one in (0.1, 0.7, 0.4, 0.9)]
+    hot = [np.eye(2)[one][None] for one in (0, 1, 0, 1)]
+    assert _value("auc", scores, scores, hot) == 1.0
+    assert _value("auc", scores, scores, [np.array(one) for one in (1, 0, 1, 0)]) == 0.0
+    for wrong in (0.2, 2, 1.3):
+        with pytest.raises(InvalidSpec, match="targets have to be 0 and 1"):
+            _value("auc", scores, scores, [np.array(one) for one in (0, 1, 0, wrong)])
+    with pytest.raises(InvalidSpec, match="one target a sample"):
+        _value("auc", scores, scores, [np.array([1, 0, 1])] * 4)
+    batch = [np.array([[0.9], [0.1]])] * 4
+    with pytest.raises(InvalidSpec, match="takes a number a sample, or two"):
+        _value("auc", batch, batch, hot)
+
+
+def test_iou_leaves_out_what_is_not_asked_and_refuses_what_is_no_class() -> None:
+    wanted = np.array([[0, 1, 2, 255], [2, 1, 0, 255]])
+    scores = np.eye(3)[np.where(wanted == 255, 1, wanted)].transpose(2, 0, 1)[None]
+    assert _value("miou", [scores], [scores], [wanted]) == 1.0
+    assert _value("miou", [scores], [scores], [wanted[None]]) == 1.0
+    for wrong, said in (
+        (np.where(wanted == 2, 3, wanted), "a target is 3, which is no class"),
+        (wanted + 0.5, "which is no class"),
+        (wanted.T, r"a target is \(4, 2\)"),
+        (np.full((2, 4), 255), "no pixel is asked about"),
+    ):
+        with pytest.raises(InvalidSpec, match=said):
+            _value("miou", [scores], [scores], [wrong])
+    foreground = np.array([[[[0.1, 0.9, 0.8]]]])
+    assert _value("miou", [foreground], [foreground], [np.array([[0, 255, 255]])]) == 1.0
+    batch = np.concatenate([scores, scores])
+    with pytest.raises(InvalidSpec, match="miou takes"):
+        _value("miou", [batch], [batch])
+
+
+def test_true_boxes_are_rows_of_five_and_of_classes() -> None:
+    answer = _detector([(50, 50, 20, 20, 1)])
+    right = np.array([[1.0, 40, 40, 60, 60], [-1, 0, 0, 0, 0]])
+    assert _value("map50", [answer], [answer], [right]) == pytest.approx(1.0)
+    for wrong, said in (
+        (np.ones((5, 4)), "rows of class, x1"),
+        (np.ones((2, 4)), "rows of class, x1"),
+        (np.array([[7.0, 40, 40, 60, 60]]), "class is 7; the output has"),
+        (np.array([[0.5, 40, 40, 60, 60]]), "class is 0.5"),
+    ):
+        with pytest.raises(InvalidSpec, match=said):
+            _value("map50", [answer], [answer], [wrong])
+    batch = np.concatenate([answer, answer])
+    with pytest.raises(InvalidSpec, match="map50 takes"):
+        _value("map50", [batch], [batch])
+
+
+def test_empty_answers_of_whole_numbers_agree_and_tiny_ones_are_told_apart() -> None:
+    none = [np.zeros((0, 3), np.int64)] * 4
+    assert _value("fidelity", none, none) == 1.0
+    assert _value("same_decision", none, none) == 1.0
+    random = np.random.default_rng(0)
+    original = [random.normal(size=(1, 5)) for _ in range(8)]
+    found = [one + 0.4 * random.normal(size=(1, 5)) for one in original]
+    tiny = _value("fidelity", [1e-19 * one for one in found], [1e-19 * one for one in original])
+    assert tiny == pytest.approx(_value("fidelity", found, original), abs=1e-6)
