@@ -26,6 +26,7 @@ def inspect_graph(path: Path, normalised: Path) -> dict[str, Any]:
     """Check a file, write it with sizes as they are; see `inspect_signature`."""
     model, operators = load_graph(path)
     model, notes = made_ready(model)
+    _infer_outputs(model)
     signature = _signature(model)
     name_nodes(model)  # what stays in float is told by name
     del model.graph.value_info[:]  # runtimes infer them anew
@@ -47,6 +48,20 @@ def inspect_graph(path: Path, normalised: Path) -> dict[str, Any]:
         "notes": notes,
         "quantised": is_quantised(model),
     }
+
+
+def _infer_outputs(model: Any) -> None:
+    """Fill in sizes of outputs that do not say any, where they follow from the graph."""
+    lacking = [
+        one
+        for one in model.graph.output
+        if one.type.HasField("tensor_type") and not one.type.tensor_type.HasField("shape")
+    ]
+    if not lacking:
+        return
+    inferred = {one.name: one for one in onnx.shape_inference.infer_shapes(model).graph.output}
+    for one in lacking:
+        one.CopyFrom(inferred[one.name])
 
 
 def _require_numbers(model: Any) -> None:
@@ -76,6 +91,8 @@ def _tensor(value: Any) -> Tensor:
     told = value.type.tensor_type
     if kind != "tensor_type":
         raise bad(f"{value.name} is a {str(kind).removesuffix('_type')}, not a tensor of numbers")
+    if not told.elem_type:
+        raise bad(f"{value.name} does not say what its numbers are")
     dtype = tensor_dtype_to_np_dtype(told.elem_type)
     if dtype.kind not in _NUMBERS:
         raise bad(f"{value.name} is of {dtype}, not of numbers")

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
+from onnx.inliner import inline_local_functions
 
 from nas_service.compilation.uploads.inner_graphs import graphs_within
 from nas_service.compilation.uploads.ready import channels_first, is_quantised, made_ready
@@ -63,12 +64,37 @@ def load_graph(path: Path) -> tuple[Any, set[str]]:
         InvalidData: it is damaged, or has what is not taken of anybody.
     """
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load(path, format="protobuf", load_external_data=False)
     except (DecodeError, onnx.checker.ValidationError) as error:
         raise bad(f"it is cut off, nested too deeply, or no ONNX file ({error})") from error
     if not model.graph.node:
         raise bad("it is no ONNX file, or has no operators")
+    model = _without_functions(model)
     return model, set().union(*(_operators(one) for one in (model.graph, *model.functions)))
+
+
+def _without_functions(model: Any) -> Any:
+    """The model with its own functions written out where they are called."""
+    if not model.functions:
+        return model
+    for function in model.functions:
+        for _, inner in graphs_within(function):
+            _require_in_file(inner)
+    try:
+        model = inline_local_functions(model)
+    except Exception as error:  # what its C++ part raises shares no base
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise bad(f"its functions cannot be written out where they are called: {first}") from error
+    own = [one for one in model.opset_import if one.domain in _STANDARD]
+    del model.opset_import[:]
+    model.opset_import.extend(own)
+    return model
+
+
+def _require_in_file(graph: Any) -> None:
+    for tensor in _tensors(graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise bad(f"weights of {tensor.name!r} are in another file; save it as one file")
 
 
 def _operators(graph: Any) -> set[str]:
@@ -77,9 +103,7 @@ def _operators(graph: Any) -> set[str]:
     for depth, inner in graphs_within(graph):
         if depth > MAX_DEPTH:
             raise bad(f"its graphs are nested more than {MAX_DEPTH} deep")
-        for tensor in _tensors(inner):
-            if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-                raise bad(f"weights of {tensor.name!r} are in another file; save it as one file")
+        _require_in_file(inner)
         for node in inner.node:
             if node.domain not in _STANDARD:
                 raise bad(f"operator {node.domain}::{node.op_type} is not one of ONNX's own")

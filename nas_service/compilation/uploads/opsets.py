@@ -8,16 +8,18 @@ took all from that axis on. The first is put right here; what answers otherwise 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, version_converter
 from onnx.helper import tensor_dtype_to_np_dtype
+from onnx.numpy_helper import to_array
 
 from nas_service.compilation.uploads.inner_graphs import graphs_within
 from nas_service.compilation.uploads.refusal import bad
+from nas_service.compilation.uploads.same_answers import same
 
 OPSET = 17
 _MIDDLES_SINCE = 11
@@ -32,8 +34,6 @@ _NUMBERS = frozenset(
         *(TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64),
     }
 )
-_TOLERANCE = 1e-4
-
 Feeds = dict[str, Any]
 
 
@@ -55,14 +55,16 @@ def raised(model: Any, opset: int) -> tuple[Any, list[str]]:
     if opset < _MIDDLES_SINCE:
         _take_corners(converted.graph)
     notes = [f"opset {opset} was converted to {OPSET}"]
-    same = _answers_the_same(model, converted)
-    if same is False:
+    unchanged = _answers_the_same(model, converted)
+    if unchanged is False:
         raise bad(
             f"it is of opset {opset}, and answers otherwise once it is converted to {OPSET}; "
             f"export it again with opset {OPSET}"
         )
-    if same is None:
-        _require_known_meaning(model.graph, opset)
+    # which branch noise has taken is not known
+    within = [one for depth, one in graphs_within(model.graph) if depth or unchanged is None]
+    _require_known_meaning(within, opset)
+    if unchanged is None:
         notes.append("it could not be run before and after, to compare its answers")
     return converted, notes
 
@@ -81,14 +83,25 @@ def _take_corners(graph: Any) -> None:
                     node.attribute.append(helper.make_attribute(name, value))
 
 
-def _require_known_meaning(graph: Any, opset: int) -> None:
-    for _, inner in graphs_within(graph):
-        for node in inner.node:
-            if opset < _ONE_AXIS_SINCE.get(node.op_type, 0):
+def _require_known_meaning(graphs: Iterable[Any], opset: int) -> None:
+    for graph in graphs:
+        constants = {one.name: one for one in graph.initializer}
+        for node in graph.node:
+            shrinks = opset < _MIDDLES_SINCE and _may_shrink_by_nearest(node, constants)
+            if shrinks or opset < _ONE_AXIS_SINCE.get(node.op_type, 0):
                 raise bad(
                     f"it is of opset {opset}, since which {node.op_type} has got another meaning; "
                     f"export it again with opset {OPSET}"
                 )
+
+
+def _may_shrink_by_nearest(node: Any, constants: dict[str, Any]) -> bool:
+    """Whether a Resize, of opset 10, takes the nearest pixels of a larger map."""
+    if node.op_type != "Resize":
+        return False
+    mode = next((one.s for one in node.attribute if one.name == "mode"), b"nearest")
+    scales = constants.get(node.input[1])
+    return mode == b"nearest" and (scales is None or bool((to_array(scales) < 1.0).any()))
 
 
 def _answers_the_same(before: Any, after: Any) -> bool | None:
@@ -96,7 +109,7 @@ def _answers_the_same(before: Any, after: Any) -> bool | None:
     for feeds in _noise(before):
         first, second = _answers(before, feeds), _answers(after, feeds)
         if first is not None:  # what ran before has to run afterwards, too
-            return second is not None and all(map(_same, first, second))
+            return second is not None and all(map(_same, second, first))
     return None
 
 
@@ -113,15 +126,9 @@ def _answers(model: Any, feeds: Feeds) -> list[Any] | None:
         return None
 
 
-def _same(one: Any, other: Any) -> bool:
-    if not isinstance(one, np.ndarray) or one.dtype.kind not in "fiub":
-        return True
-    if one.shape != other.shape:
-        return False
-    scale = float(np.abs(one[np.isfinite(one)].astype(np.float64)).max(initial=0.0))
-    return np.allclose(
-        one, other, rtol=_TOLERANCE, atol=_TOLERANCE * max(scale, 1e-6), equal_nan=True
-    )
+def _same(found: Any, expected: Any) -> bool:
+    expected = np.asarray(expected)
+    return expected.dtype.kind not in "fiub" or same(np.asarray(found), expected)
 
 
 def _noise(model: Any) -> Iterator[Feeds]:
@@ -144,5 +151,6 @@ def _noise(model: Any) -> Iterator[Feeds]:
             dtype = tensor_dtype_to_np_dtype(tensor.elem_type)
             values = generator.standard_normal(sizes)
             # whole numbers may be places in a table: the smallest ones are in any
-            feeds[one.name] = (values if dtype.kind == "f" else values > 0).astype(dtype)
+            given = values if dtype.kind == "f" else values > 0
+            feeds[one.name] = np.asarray(given).astype(dtype)  # a scalar is an array, too
         yield feeds

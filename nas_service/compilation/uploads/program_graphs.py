@@ -20,15 +20,12 @@ from nas_service.compilation.uploads.any_graph import inspect_graph
 from nas_service.compilation.uploads.archives import OpenSizes, rewrite
 from nas_service.compilation.uploads.programs import require_inference
 from nas_service.compilation.uploads.refusal import bad
+from nas_service.compilation.uploads.same_answers import same
 from nas_service.errors import NasError
 
 Array = npt.NDArray[Any]
 _GIVEN_BACK = "_orig"
 """Follows the name of an input that is an output as well, in graphs that torch writes."""
-_TOLERANCE = 1e-3
-"""By what share of its column's largest number a graph's may differ from the program's."""
-_LEAST = 1e-4
-"""The same for columns of numbers near 0."""
 
 
 def inspect_program_graph(path: Path, normalised: Path) -> dict[str, Any]:
@@ -99,6 +96,12 @@ def _export(program: Any, path: Path, names: Sequence[str]) -> None:
 
 def _require_same(program: Any, graph: Path) -> None:
     """Refuse a graph that answers otherwise than the program: to its example, and to noise."""
+    functional = program.run_decompositions({})  # in which what is changed in place is listed
+    if changed := sorted(functional.graph_signature.buffers_to_mutate.values()):
+        raise bad(
+            f"it changes its buffer {changed[0]} whenever it runs, and a graph keeps nothing: take "
+            "that as an input, and return what it becomes"
+        )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
@@ -126,25 +129,7 @@ def _require_same(program: Any, graph: Path) -> None:
         feeds = {name: one.numpy() for name, one in zip(names, inputs, strict=True)}
         found = session.run(None, feeds)
         for output, answer, of_graph in zip(session.get_outputs(), answers, found, strict=True):
-            if not _same(np.asarray(of_graph), answer.detach().numpy()):
+            if not same(np.asarray(of_graph), answer.detach().numpy()):
                 raise bad(
                     f"its ONNX graph answers otherwise than the program does, at {output.name}"
                 )
-
-
-def _same(found: Array, expected: Array) -> bool:
-    """Whether numbers agree, each on the scale of its column along the second or the last axis."""
-    if found.shape != expected.shape or not np.array_equal(
-        np.isfinite(found), np.isfinite(expected)
-    ):
-        return False
-    if not expected.size or not np.isfinite(expected).any():
-        return True
-    known = np.where(np.isfinite(expected), np.abs(expected.astype(np.float64)), 0.0)
-    scale = np.full(known.shape, known.max())
-    for axis in {min(1, known.ndim - 1), known.ndim - 1} if known.ndim else set():
-        others = tuple(one for one in range(known.ndim) if one != axis)
-        scale = np.minimum(scale, known.max(axis=others, keepdims=True))
-    finite = np.isfinite(expected)
-    gap = np.abs(np.where(finite, found, 0.0) - np.where(finite, expected, 0.0))
-    return bool((gap <= _TOLERANCE * scale + _LEAST).all())

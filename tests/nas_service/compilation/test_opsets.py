@@ -131,3 +131,66 @@ def test_a_graph_that_runs_no_more_answers_otherwise(tmp_path: Path) -> None:
     assert _answers_the_same(relu, relu) is True
     assert _answers_the_same(relu, broken) is False
     assert _answers_the_same(broken, relu) is None
+
+
+def test_a_scalar_input_does_not_keep_answers_from_being_compared(tmp_path: Path) -> None:
+    path = _saved(tmp_path / "a.onnx", 11, [make_node("Hardmax", ["x"], ["y"], axis=1)], SIZES)
+    model = onnx.load(path)
+    model.graph.input.append(make_tensor_value_info("n", TensorProto.INT64, []))
+    onnx.save(model, path)
+    with pytest.raises(InvalidData, match="answers otherwise once it is converted"):
+        inspect_graph(path, tmp_path / "ready.onnx")
+
+
+def test_small_numbers_beside_large_ones_are_compared_on_their_own_scale(tmp_path: Path) -> None:
+    scale = numpy_helper.from_array(np.array(1e5, np.float32), "scale")
+    nodes = [
+        make_node("Hardmax", ["x"], ["h"], axis=1),
+        make_node("Mul", ["x", "scale"], ["m"]),
+        make_node("Concat", ["h", "m"], ["y"], axis=1),
+    ]
+    path = _saved(tmp_path / "a.onnx", 11, nodes, SIZES, scale)
+    with pytest.raises(InvalidData, match="answers otherwise once it is converted"):
+        inspect_graph(path, tmp_path / "ready.onnx")
+
+
+def test_a_branch_that_noise_may_not_take_is_refused_where_its_meaning_changed(
+    tmp_path: Path,
+) -> None:
+    branches = {
+        name: make_graph(
+            [make_node(kind, ["x"], [f"{name}_y"], **more)],
+            name,
+            [],
+            [make_tensor_value_info(f"{name}_y", TensorProto.FLOAT, None)],
+        )
+        for name, kind, more in (("yes", "Relu", {}), ("no", "Hardmax", {"axis": 1}))
+    }
+    on = numpy_helper.from_array(np.array(True), "on")
+    nodes = [
+        make_node("If", ["on"], ["y"], then_branch=branches["yes"], else_branch=branches["no"])
+    ]
+    path = _saved(tmp_path / "a.onnx", 11, nodes, SIZES, on)
+    with pytest.raises(InvalidData, match="since which Hardmax has got another meaning"):
+        inspect_graph(path, tmp_path / "ready.onnx")
+
+
+def test_functions_of_a_file_are_written_out_where_they_are_called(tmp_path: Path) -> None:
+    path = _saved(
+        tmp_path / "a.onnx", 17, [make_node("Twice", ["x"], ["y"], domain="my.own")], SIZES
+    )
+    model = onnx.load(path)
+    function = onnx.helper.make_function(
+        "my.own",
+        "Twice",
+        ["a"],
+        ["b"],
+        [make_node("Add", ["a", "a"], ["b"])],
+        [onnx.helper.make_opsetid("", 17)],
+    )
+    model.functions.append(function)
+    model.opset_import.append(onnx.helper.make_opsetid("my.own", 1))
+    onnx.save(model, path)
+    assert inspect_graph(path, tmp_path / "ready.onnx")["operators"] == ["Add"]
+    image = np.random.default_rng(2).standard_normal(SIZES).astype(np.float32)
+    assert _run(tmp_path / "ready.onnx", image) == pytest.approx(2.0 * image)

@@ -20,7 +20,7 @@ from onnx.helper import (
 from torch import Tensor, nn
 
 from nas_service.compilation.uploads.inspect import inspect_signature
-from nas_service.compilation.uploads.program_graphs import _same
+from nas_service.compilation.uploads.same_answers import same
 from nas_service.errors import InvalidData
 from tests.recorded_models import CLASSES, HIDDEN, tagger_program
 
@@ -109,19 +109,19 @@ def test_numbers_are_held_against_the_scale_of_their_column() -> None:
     expected = np.zeros((1, 5, 40))
     expected[0, :4], expected[0, 4] = 600.0, 0.5
     found = expected.copy()
-    assert _same(found, expected)
+    assert same(found, expected)
     found[0, 0] += 0.3  # half a thousandth of a box's number
-    assert _same(found, expected)
+    assert same(found, expected)
     found[0, 4] += 0.1  # a score
-    assert not _same(found, expected)
+    assert not same(found, expected)
     endless = expected.copy()
     endless[0, 0, 0] = np.inf
-    assert _same(endless, endless)
-    assert not _same(expected, endless)
+    assert same(endless, endless)
+    assert not same(expected, endless)
     other = endless.copy()
     other[0, 4] = 0.9
-    assert not _same(other, endless)
-    assert not _same(np.full(3, 0.2), np.zeros(3))
+    assert not same(other, endless)
+    assert not same(np.full(3, 0.2), np.zeros(3))
 
 
 class _Named(nn.Module):
@@ -192,4 +192,20 @@ def test_a_graph_says_each_output_once_and_has_numbers_for_weights(
         assert inspect_signature(path, tmp_path / "ready.onnx")["form"] == "onnx"
         return
     with pytest.raises(InvalidData, match=said):
+        inspect_signature(path, tmp_path / "ready.onnx")
+
+
+def test_a_program_that_keeps_a_state_is_refused_with_its_name(tmp_path: Path) -> None:
+    class Stateful(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("hidden", torch.zeros(1, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            answer: Tensor = x + self.hidden
+            self.hidden.copy_(x)
+            return answer
+
+    path = _saved(Stateful(), tmp_path / "state.pt2", torch.zeros(1, 4))
+    with pytest.raises(InvalidData, match="it changes its buffer hidden whenever it runs"):
         inspect_signature(path, tmp_path / "ready.onnx")
