@@ -116,6 +116,9 @@ def quantize(
                         **ranges,
                     },
                 )
+            model = onnx.load(made)
+            sort_nodes(model.graph)  # what only branches read may have come after these
+            onnx.save(model, made)
             made.replace(destination)
     finally:
         logger.setLevel(level)

@@ -72,6 +72,8 @@ def read_yaml_text(text: str, *, as_written: bool = False, max_values: int = MAX
             reader.dispose()
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
+    except (KeyError, TypeError, AttributeError) as error:  # of a tag and what it does not suit
+        raise ValueError(f"a value does not suit its tag: {error}") from error
 
 
 def _require_shallow(text: str) -> None:

@@ -31,6 +31,8 @@ class MbConvBlock(ImageBlock):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.mid_channels < 1:
+            raise LookupTableError(f"mid_channels of a block is {self.mid_channels}, must be >= 1")
         if self.residual and (self.stride != 1 or self.in_channels != self.out_channels):
             raise LookupTableError("a residual block keeps its channels and has stride 1")
 

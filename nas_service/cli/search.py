@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -23,6 +23,8 @@ from nas_service.cli.own_model import OwnModel, have_space
 from nas_service.cli.waiting import save_result, show_front, wait_for
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
+
+T = TypeVar("T")
 
 
 def search(
@@ -166,7 +168,10 @@ def search(
             "--out: there is nothing to save with --no-wait; later: nas fetch ID --out FOLDER",
             field="out",
         )
-    limits = dict(_limit(one) for one in limit or [])
+    limits = _once("--limit", [_limit(one) for one in limit or []])
+    more = _once("--set", [field_of(one) for one in further or []])
+    if max_latency_ms is not None and "max_latency_ms" in more:
+        raise InvalidSpec("--set: max_latency_ms is given as --max-latency-ms, too", field="set")
     own = OwnModel(model, model_factory, space_file, mean, std)
     own.check(space)
     with Client(server) as nas:
@@ -222,7 +227,7 @@ def search(
         request["limits"] = limits
         if rules is not None:
             request["rules"] = _rules(rules)
-        request |= dict(field_of(one) for one in further or [])
+        request |= more
         submitted = nas.submit_search(**request)
         search_id = submitted["id"]
         if not as_json:
@@ -249,6 +254,13 @@ def _rules(file: Path) -> list[dict[str, Any]]:
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise InvalidSpec(f"--rules: {file} is no list of rules", field="rules")
     return listed
+
+
+def _once(option: str, pairs: list[tuple[str, T]]) -> dict[str, T]:
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InvalidSpec(f"{option}: {twice[0]} is given twice", field=option.strip("-"))
+    return dict(pairs)
 
 
 def _limit(text: str) -> tuple[str, float]:

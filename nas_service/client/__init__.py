@@ -60,6 +60,8 @@ class Client:
 
         self.url = url.rstrip("/")
         token = token or os.environ.get("NAS_TOKEN")
+        if token and not (token.isascii() and token.isprintable()):
+            raise ApiError({"detail": "the token has characters that no token has"})
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             self._http = httpx.Client(

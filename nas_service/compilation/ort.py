@@ -11,10 +11,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from lookup_tables.loading import require_loads
 from lookup_tables.quantized import half_precision, is_half, is_quantized
 from lookup_tables.target import Target
 from nas_service.compilation.base import Compiled, Converter, Source
-from nas_service.compilation.executable import Executable
 from nas_service.compilation.quantise import named, quantise
 from nas_service.compilation.toolchains import Toolchain
 from nas_service.errors import Unsupported
@@ -44,7 +44,7 @@ class OrtConverter(Converter):
                         half_precision(source.graph, partial, keep_float=source.keep_float)
                 else:
                     shutil.copyfile(source.graph, partial)
-                Executable(partial, target)  # what has no kernel is refused here
+                require_loads(partial, target)  # what has no kernel is refused here
             partial.replace(compiled)
         finally:
             partial.unlink(missing_ok=True)

@@ -12,9 +12,11 @@ import onnx
 import onnxruntime as ort
 import torch
 
+from lookup_tables.loading import require_loads
 from lookup_tables.model import joined
+from lookup_tables.target import Target
 from nas_service.compression.base import GraphContext, GraphSamples, PassContext
-from nas_service.errors import InvalidSpec
+from nas_service.errors import InvalidSpec, as_unsupported
 from nas_service.learning.base import LearningTask
 from nas_service.output_metrics.base import OutputMetric
 from nas_service.recorded.feeds import Array, Named
@@ -115,7 +117,13 @@ def _some(judged: JudgedOutputs, rows: Sequence[int]) -> JudgedOutputs:
 
 
 def outputs_of(graph: Path, feeds: Sequence[Named]) -> list[list[Array]]:
-    """What a graph gives to each sample, in its outputs' order."""
+    """What a graph gives to each sample, in its outputs' order.
+
+    Raises:
+        Unsupported: ONNX Runtime breaks where it loads the graph.
+    """
+    with as_unsupported("ONNX Runtime cannot load it"):
+        require_loads(graph, Target("here", "onnxruntime", ort.__version__, "fp32"))
     session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     return [[np.asarray(out) for out in session.run(None, dict(one))] for one in feeds]
 

@@ -105,11 +105,11 @@ class MixedInt8Pass:
         """What a trial is worth; nothing where all operators cannot be quantised."""
         try:
             trial.write(made)
+            return trial.context.samples.score(made)
         except Unsupported:
             if trial.layers_only:
                 raise
             return -np.inf
-        return trial.context.samples.score(made)
 
     def _fewest_in_float(self, trial: _Trial, made: Path, wanted: float) -> None:
         layers = _by_sensitivity(trial, made.parent)

@@ -79,7 +79,7 @@ def on_parts(pictures: Sequence[Picture]) -> list[str]:
 def on_one_sided_classes(pictures: Sequence[Picture], classes: Sequence[str]) -> list[Question]:
     """Classes that cannot be learned, or not judged: in no picture of a part that is given."""
     given = {one.part for one in pictures} - {None}
-    if "train" not in given and given:
+    if "train" not in given and given and all(one.part for one in pictures):
         return [
             _draw_anew(f"there is no training part, but {' and '.join(sorted(map(str, given)))}")
         ]

@@ -24,6 +24,9 @@ class LinearRow:
     most: float
 
 
+_ROUNDED = 1e-9
+
+
 class Rule(Protocol):
     """A rule that was checked against a space; `number` is its place among others, from 0."""
 
@@ -87,7 +90,7 @@ class DecisionRule:
         if self._sum is not None:
             parts, least, most = self._sum
             total = np.sum([values[rows[:, place]] for place, values in parts], axis=0)
-            return np.asarray((total >= least) & (total <= most))
+            return np.asarray(_outside(np.asarray(total, dtype=np.float64), least, most) == 0)
         held = {
             name: np.logical_and.reduce([allowed[rows[:, place]] for place, allowed in parts])
             for name, parts in self._parts
@@ -135,4 +138,5 @@ def _outside(values: FloatArray, least: float, most: float) -> FloatArray:
     """How far values are from their bounds, relative to these, 0 within: `(n,) -> (n,)`."""
     over = np.maximum(values - most, 0.0) / max(abs(most), 1.0) if np.isfinite(most) else 0.0
     under = np.maximum(least - values, 0.0) / max(abs(least), 1.0) if np.isfinite(least) else 0.0
-    return np.asarray(over + under + np.zeros(len(values)))
+    apart = np.asarray(over + under + np.zeros(len(values)))
+    return np.where(apart <= _ROUNDED, 0.0, apart)  # 0.1 and 0.2 are at most 0.3

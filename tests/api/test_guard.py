@@ -82,6 +82,9 @@ def test_a_document_is_not_read_beyond_its_limit(api: TestClient) -> None:
         ("POST", "/v1/datasets", {"name": "y", "path": "\u0000"}),
         ("POST", "/v1/datasets", {"name": "y", "path": "a" * 5000}),
         ("POST", "/v1/prices", {"space": "mbconv", "decisions": {"\ud800": 1}}),
+        ("POST", "/v1/searches", {"dataset": "\ud800", "space": "mbconv", "device": "x"}),
+        ("POST", "/v1/search-spaces", {"dataset": "d", "definition": {"define": {"a": "\ud800"}}}),
+        ("POST", "/v1/schedules", {"search_id": "\ud83d", "cron": "0 3 * * *"}),
         ("GET", "/v1/searches/x/front?revision=99999999999999999999", None),
     ],
 )
@@ -94,6 +97,14 @@ def test_odd_values_are_named_and_stored_nowhere(
     assert answer.json()["detail"]
     assert api.get("/v1/devices").json()["items"] == []
     assert api.get("/v1/datasets").json()["items"] == []
+
+
+def test_half_a_character_is_named_and_a_whole_one_is_taken(api: TestClient) -> None:
+    answer = api.post("/v1/devices", content=b'{"name": "a", "model": "\\ud83d"}', headers=JSON)
+    _refused(answer, 422, "body")
+    assert r"\ud83d, half of a character" in answer.json()["detail"]
+    whole = b'{"name": "a", "model": "\\ud83d\\ude00"}'
+    assert api.post("/v1/devices", content=whole, headers=JSON).status_code == 201
 
 
 def test_a_limit_that_is_infinite_is_named(api: TestClient) -> None:

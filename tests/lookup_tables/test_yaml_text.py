@@ -71,3 +71,8 @@ def test_numbers_and_words_are_those_of_yaml_1_2() -> None:
 )
 def test_the_rest_means_what_it_meant(text: str) -> None:
     assert read_yaml_text(text) == yaml.safe_load(text)
+
+
+def test_a_value_that_does_not_suit_its_tag_is_no_yaml() -> None:
+    with pytest.raises(ValueError, match="does not suit its tag"):
+        read_yaml_text("kernel: !!bool maybe")

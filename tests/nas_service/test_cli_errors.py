@@ -98,3 +98,24 @@ def test_settings_that_cannot_be(
     monkeypatch.setenv("NAS_VAR_DIR", str(tmp_path))
     monkeypatch.setenv(name, value)
     _fails(["migrate"], named, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--limit", "macs=1", "--limit", "macs=1e9"], "--limit: macs is given twice"),
+        (["--set", "seed=1", "--set", "seed=2"], "--set: seed is given twice"),
+        (
+            ["--max-latency-ms", "5", "--set", "max_latency_ms=0.01"],
+            "--set: max_latency_ms is given as --max-latency-ms, too",
+        ),
+    ],
+)
+def test_a_limit_is_given_once(
+    options: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["search", "--dataset", "d", "--device", "here", *options]
+    _fails(arguments, said, monkeypatch, capsys)

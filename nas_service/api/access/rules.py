@@ -6,17 +6,19 @@ read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex, TypeVar
 
 from fastapi.routing import APIRoute, APIRouter, iter_route_contexts
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
 from nas_service.access.identity import Identity, Rule
 from nas_service.api.access.bodies import MAX_BODY_BYTES, limited
+from nas_service.api.access.texts import require_texts
 from nas_service.errors import Forbidden, Unauthorized
 from nas_service.telemetry import within
 
@@ -79,6 +81,18 @@ class GuardedRoute(APIRoute):
         if self.access.max_body_bytes is not None and scope["method"] != "GET":
             receive = limited(HTTPConnection(scope), receive, self.access.max_body_bytes)
         await self.answer(scope, receive, send)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See `APIRoute`; a body of JSON is refused where a text in it is none."""
+        answered = super().get_route_handler()
+        if self.body_field is None:
+            return answered
+
+        async def checked(request: Request) -> Response:
+            require_texts(await request.body())
+            return await answered(request)
+
+        return checked
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that may be made; what is logged meanwhile names it."""

@@ -147,7 +147,8 @@ def _require_both(part: IntArray, flags: IntArray) -> None:
             if n < _LEAST:
                 raise InvalidData(
                     f"{n} {name} windows are for {PARTS[number]}, {_LEAST} at least are needed "
-                    "to judge by; `--split draw` draws given parts anew"
+                    "to judge by: give more of them, or draw parts that are given anew "
+                    "(`--split draw`)"
                 )
     n = int((part == _TRAIN).sum())
     if n < _LEAST:

@@ -85,6 +85,8 @@ def read_document(given: Any) -> Document:
         for name, values in mapping_at(given.get("decisions", {}), "decisions").items()
     }
     if "input_sizes" in given:
+        if INPUT_SIZE in decisions:
+            raise wrong("input_sizes", f"decisions has {INPUT_SIZE} already")
         decisions[INPUT_SIZE] = numbers("input_sizes", given["input_sizes"])
     skeleton = lay_out(given["layers"], decisions)
     given = {**given, "layers": skeleton.layers}

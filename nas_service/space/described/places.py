@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,13 +50,16 @@ def places_of(
             )
         if "block" not in layer:
             raise wrong(f"{place}.block", "missing: the family of its block")
-        name = str(layer.get("name", f"layer{number + 1}"))
+        name = unicodedata.normalize("NFC", str(layer.get("name", f"layer{number + 1}")))
         if any(name.startswith(f"{one}.") for one in stages):
             raise wrong(f"{place}.name", f"{name!r} is as a layer of a stage is named")
         if name in taken:
             raise wrong(f"{place}.name", f"{name!r} is the name of another layer, too")
         taken.add(name)
-        found += _repeated(place, name, layer, decisions, str(given["input"]), stage=name in stages)
+        own = _repeated(place, name, layer, decisions, str(given["input"]), stage=name in stages)
+        if twice := {one.name for one in own} & {one.name for one in found}:
+            raise wrong(f"{place}.name", f"{min(twice)!r} is the name of another layer, too")
+        found += own
         if len(found) > _MOST_PLACES:
             raise wrong(place, f"with all repetitions there are more than {_MOST_PLACES} layers")
     return tuple(found)

@@ -30,6 +30,9 @@ def mapping_at(given: Any, place: str) -> Mapping[str, Any]:
     """
     if not isinstance(given, Mapping):
         raise wrong(place, f"a mapping is needed, not {given!r}")
+    names = list(map(str, given))
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise wrong(place, f"{twice[0]!r} is there twice, as a number and as a text")
     return given
 
 

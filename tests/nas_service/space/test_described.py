@@ -214,15 +214,31 @@ WRONG = [
     ("width: [0.25", "unread: [1, 2]\n  width: [0.25", "decisions.unread: no layer reads it"),
     ("dilation1: [1, 2]", "dilation1: [1, 1.5]", "stage1.1.dilation: 1.5 is no whole number"),
     ("name: head", "name: stem", r"layers\[2\].name: 'stem' is the name of another layer"),
+    ("name: head", "name: stage1.2", "'stage1.2' is the name of another layer, too"),
+    ("depth1: [1, 2, 3]", "depth1: [1, 2, 3]\n  1: [1, 2]\n  '1': [1, 2]", "'1' is there twice"),
+    (
+        "input: signal\n",
+        "input: signal\ninput_sizes: [16, 20]\n",
+        "decisions has size.input already",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [one for one in WRONG if one[2]])
 def test_what_is_wrong_is_named_with_its_place(old: str, new: str, said: str) -> None:
     text = SIGNALS.replace(old, new)
+    if "size.input" in said:
+        text = text.replace("  width:", "  size.input: [8, 20]\n  width:")
     assert text != SIGNALS
     with pytest.raises(InvalidSpec, match=said):
         _space(text, WINDOW)
+
+
+def test_a_block_that_expands_to_nothing_is_no_block() -> None:
+    given = _given(IMAGES)
+    del given["layers"][1]["sizes"]["mid_channels"], given["overrides"]
+    with pytest.raises(InvalidSpec, match="mid_channels of a block is 0, must be >= 1"):
+        DescribedSpace(space_name(given), read_document(given), IMAGE)
 
 
 def test_kernels_of_pictures_are_odd_too() -> None:

@@ -14,6 +14,8 @@ from nas_service.errors import InvalidSpec
 from nas_service.learning.signals.window import Window
 from nas_service.space.base import IntArray, SearchSpace, parse
 from nas_service.space.cell import NasBench201Space
+from nas_service.space.described.document import read_document
+from nas_service.space.described.space import DescribedSpace
 from nas_service.space.ruled import RuledSpace
 from nas_service.space.rules import rules_of
 from nas_service.space.sampling import uniform
@@ -176,3 +178,27 @@ def test_every_combination_of_a_small_rule_is_right() -> None:
         row = SPACE.smallest()
         row[1], row[2] = width, depth
         assert bool(rule.holds(row[None])[0]) == (width > 1 or depth == 0)
+
+
+def test_fractions_are_summed_as_they_are_written() -> None:
+    """A tenth and two tenths are at most three tenths, whatever their sum in binary is."""
+    given = {
+        "name": "fractions",
+        "input": "signal",
+        "decisions": {"a": [0.1, 0.3], "b": [0.2, 0.4]},
+        "layers": [
+            {
+                "block": "temporal_conv",
+                "sizes": {"out_channels": {"round": 320, "by": "a"}, "kernel": 3},
+            },
+            {
+                "block": "temporal_conv",
+                "sizes": {"out_channels": {"round": 320, "by": "b"}, "kernel": 3},
+            },
+            {"block": "temporal_head"},
+        ],
+    }
+    space = DescribedSpace("fractions", read_document(given), Window(100, 6, 4))
+    (rule,) = rules_of(space, [{"sum": "[ab]", "at_most": 0.3}])
+    rows = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    assert rule.holds(rows).tolist() == [True, False, False, False]
