@@ -84,7 +84,7 @@ def read_folder(
     elif chosen == TABLE and described is not None:
         source = described.source(set_aside)
     else:
-        source = _class_folders(folder, pictures, others, answers, set_aside)
+        source = _class_folders(folder, pictures, others, answers, set_aside, unread)
     source.notes += unread
     if chosen != FOLDERS and source.pictures:
         named = described.named if chosen == TABLE and described is not None else set()
@@ -155,6 +155,7 @@ def _class_folders(
     others: Sequence[File],
     answers: Answers,
     set_aside: SetAside,
+    unread: Sequence[str],
 ) -> Source:
     known = layout.recognised({file.names[:-1] for file in pictures}, answers)
     _require_readable_classes(pictures, others, answers)
@@ -174,7 +175,8 @@ def _class_folders(
         raise InvalidData(
             f"{folder.name}: {n_loose} of {len(pictures)} pictures are in no class folder, as "
             f"{next(iter(set_aside.names.get(layout.NO_CLASS, [])), 'none')}; put them into "
-            "folders named for their classes, or give a CSV of paths and labels",
+            "folders named for their classes, or give a CSV of paths and labels"
+            + "".join(f"; {one}" for one in unread),
             field="path",
         )
     classes = in_order([one.label for one in kept])

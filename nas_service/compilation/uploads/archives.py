@@ -86,6 +86,11 @@ def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
             raise bad("a torch before 2.8 saved it: export it again")
         if name in (*_NOTES, _GRAPH, *_CONFIGS, _SAMPLE) or _TENSOR.fullmatch(name):
             found[name] = one
+        elif name == "data.pkl":
+            raise bad(
+                "it is a file of weights or a TorchScript, which may hold code: save "
+                "torch.export.export(model.eval(), inputs) with torch.export.save"
+            )
         elif not _IGNORED.fullmatch(name):
             raise bad(f"it holds {one.filename}, which is no part of a plain exported program")
     missing = [name for name in (*_NOTES[:2], _GRAPH, *_CONFIGS, _SAMPLE) if name not in found]

@@ -69,6 +69,9 @@ def load_graph(path: Path) -> tuple[Any, set[str]]:
         raise bad(f"it is cut off, nested too deeply, or no ONNX file ({error})") from error
     if not model.graph.node:
         raise bad("it is no ONNX file, or has no operators")
+    values = [*model.graph.input, *model.graph.output, *model.graph.initializer]
+    if odd := [one.name for one in values if isinstance(one.name, bytes)]:
+        raise bad(f"the name {odd[0]!r} is not UTF-8")
     model = _without_functions(model)
     return model, set().union(*(_operators(one) for one in (model.graph, *model.functions)))
 

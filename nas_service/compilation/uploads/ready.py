@@ -5,8 +5,10 @@ What cannot is refused in one line that says what to do.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 from onnx import helper, numpy_helper
 
 from nas_service.compilation.uploads.inner_graphs import graphs_within
@@ -22,6 +24,7 @@ _RANDOM = {
     *("Multinomial", "Bernoulli"),
 }
 _CHANNELS = (1, 3, 4)
+_MOST_WEIGHTS = 2**28
 _QUANTISED = {
     *("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"),
 }
@@ -35,6 +38,8 @@ def made_ready(model: Any) -> tuple[Any, list[str]]:
     """
     _require_inference(model.graph)
     notes = []
+    if n_sparse := sum(_made_dense(graph) for _, graph in graphs_within(model.graph)):
+        notes.append(f"{n_sparse} weights were stored sparse, and are dense now")
     weights = {one.name for one in model.graph.initializer}
     both = [one for one in model.graph.input if one.name in weights]
     if both:
@@ -50,6 +55,28 @@ def made_ready(model: Any) -> tuple[Any, list[str]]:
         model, on_opset = raised(model, opset)
         notes += on_opset
     return model, notes
+
+
+def _made_dense(graph: Any) -> int:
+    """Write out weights of which the file has what is not 0 alone; how many there were."""
+    sparse = list(graph.sparse_initializer)
+    for one in sparse:
+        sides = tuple(one.dims)
+        if not 0 < math.prod(sides) <= _MOST_WEIGHTS:
+            raise bad(f"its sparse weight {one.values.name} is {sides}")
+        values, at = numpy_helper.to_array(one.values), numpy_helper.to_array(one.indices)
+        if at.size and (
+            at.min() < 0 or (at >= (math.prod(sides) if at.ndim == 1 else sides)).any()
+        ):
+            raise bad(f"its sparse weight {one.values.name} has numbers outside of {sides}")
+        dense = np.zeros(sides, values.dtype)
+        if at.ndim == 1:
+            dense.reshape(-1)[at] = values
+        else:
+            dense[tuple(at.T)] = values
+        graph.initializer.append(numpy_helper.from_array(dense, one.values.name))
+    del graph.sparse_initializer[:]
+    return len(sparse)
 
 
 def _constants_to_weights(graph: Any) -> bool:

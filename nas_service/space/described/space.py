@@ -165,8 +165,21 @@ class DescribedSpace:
 
         return blocks
 
+    def _deep_ones(self) -> IntArray:
+        """Networks with all repetitions, in which every value of the others is somewhere."""
+        sizes = np.array([one.size for one in self.decisions])
+        rows = np.arange(sizes.max())[:, None] % sizes
+        for place in self.document.places:
+            if place.repeat:
+                at = self._position[place.repeat]
+                rows[:, at] = np.argmax(self.decisions[at].values)
+        return np.asarray(rows, dtype=np.int64)
+
     def _check(self) -> None:
-        """Blocks fit each other and the sample, whatever is chosen, on networks drawn at random."""
+        """Blocks fit each other and the sample, whatever is chosen.
+
+        On networks drawn at random, and on deep ones that have every value of every decision.
+        """
         generator = np.random.default_rng(0)
         answer = answer_of(self.sample)
         sizes = [one.size for one in self.decisions]
@@ -174,6 +187,7 @@ class DescribedSpace:
             self.smallest(),
             self.largest(),
             *generator.integers(0, sizes, (_N_CHECKED, len(sizes))),
+            *self._deep_ones(),
         ]
         for row in rows:
             chosen = {

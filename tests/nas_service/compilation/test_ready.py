@@ -15,6 +15,7 @@ from torch import nn
 from lookup_tables.quantized import quantize
 from nas_service.compilation.shares import shares_of
 from nas_service.compilation.uploads import inspect as uploads
+from nas_service.compilation.uploads.any_graph import inspect_graph
 from nas_service.errors import InvalidData
 
 IMAGE = np.random.default_rng(0).standard_normal((1, 3, 8, 8), dtype=np.float32)
@@ -231,3 +232,27 @@ def test_what_answers_with_more_than_a_vector_is_refused_by_its_output(tmp_path:
     model.graph.output[0].type.tensor_type.shape.dim.add().dim_value = 1
     with pytest.raises(InvalidData, match=r"its output scores is \(1, 5, 1\), not \(1, classes\)"):
         _look(model, tmp_path)
+
+
+@pytest.mark.parametrize("opset", [11, 17])
+@pytest.mark.parametrize("linear", [True, False])
+def test_sparse_weights_are_written_out(tmp_path: Path, opset: int, linear: bool) -> None:
+    dense = np.zeros((4, 3), np.float32)
+    dense[1, 2], dense[3, 0] = 5.0, -2.0
+    at = np.array([5, 9]) if linear else np.array([[1, 2], [3, 0]])
+    values = numpy_helper.from_array(np.float32([5.0, -2.0]), "w")
+    weight = helper.make_sparse_tensor(values, numpy_helper.from_array(at, "at"), [4, 3])
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])],
+        sparse_initializer=[weight],
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "a.onnx")
+    told = inspect_graph(tmp_path / "a.onnx", tmp_path / "ready.onnx")
+    assert "1 weights were stored sparse, and are dense now" in told["notes"]
+    session = onnxruntime.InferenceSession(str(tmp_path / "ready.onnx"))
+    x = np.float32([[1, 2, 3, 4]])
+    assert np.allclose(session.run(None, {"x": x})[0], x @ dense)

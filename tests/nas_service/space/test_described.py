@@ -329,3 +329,12 @@ def test_a_share_of_nothing_is_no_size(width: str) -> None:
     text = SIGNALS.replace("width: [0.25,", f"width: [{width},")
     with pytest.raises(InvalidSpec, match=r"decisions.width: .* of 32 is no size of stem"):
         read_document(yaml.safe_load(text))
+
+
+def test_every_value_of_every_layer_is_tried_before_a_space_is_taken() -> None:
+    """One even kernel among sixty, at the end of a deep stage, is met by few random networks."""
+    given = _given(SIGNALS)
+    given["decisions"]["depth1"] = [1, 2, 3, 4, 5, 6, 7, 8]
+    given["overrides"] = {"stage1.8.kernel": [*range(3, 121, 2), 4]}
+    with pytest.raises(InvalidSpec, match="kernel of a block is 4, must be odd"):
+        DescribedSpace(space_name(given), read_document(given), WINDOW)
