@@ -162,8 +162,9 @@ class SearchIn(Strict):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise InvalidSpec(f"{name}: the same one twice", field=name)
-        for name in (*self.objectives, *self.limits):
-            QuantityAt.parse(name, self.also_devices)
+        for field in ("objectives", "limits"):
+            for name in getattr(self, field):
+                QuantityAt.parse(name, self.also_devices, field=field)
         check_follows(self.follows)
         if "latency_ms" in self.limits:
             raise InvalidSpec("the limit on latency_ms is max_latency_ms", field="limits")

@@ -45,7 +45,10 @@ def require_feasible(problem: Problem, seed: int) -> None:
     if bound <= problem.limit_ms:
         raise Infeasible(
             "infeasible: no candidate keeps all of "
-            + ", ".join(f"{n} <= {v:g}" for n, v in {**problem.limits}.items())
+            + ", ".join(
+                f"{name} <= {most:g} (the least is {float(problem.upper(name, every).min()):.6g})"
+                for name, most in problem.limits.items()
+            )
             + f" and {problem.limit_ms:.3g} ms together",
             field="limits",
         )

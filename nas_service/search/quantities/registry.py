@@ -30,8 +30,10 @@ class QuantityAt:
     device: str = ""
 
     @classmethod
-    def parse(cls, name: str, also_devices: Sequence[str]) -> QuantityAt:
-        """From `latency_ms`, `latency_ms@DEVICE` or `latency_ms@worst`.
+    def parse(
+        cls, name: str, also_devices: Sequence[str], *, field: str = "objectives"
+    ) -> QuantityAt:
+        """From `latency_ms`, `latency_ms@DEVICE` or `latency_ms@worst`, which `field` asks for.
 
         Raises:
             InvalidSpec: nothing gives that quantity; the known ones are listed.
@@ -40,7 +42,7 @@ class QuantityAt:
         if name not in (known := known_names(also_devices)):
             raise InvalidSpec(
                 f"no cost source gives {name!r}; known: {', '.join(known)}",
-                field="objectives",
+                field=field,
                 known_names=known,
             )
         return cls(quantities()[metric], device if at else "")

@@ -151,6 +151,19 @@ def test_a_limit_that_nothing_meets_names_the_fastest_candidate() -> None:
     assert caught.value.fields["field"] == "max_latency_ms"
 
 
+def test_a_limit_below_the_smallest_network_says_what_that_takes() -> None:
+    problem = replace(make_problem(limit_ms=1e6), limits={"macs": 1.0})
+    least = float(
+        problem.upper(
+            "macs",
+            problem.space.in_every_deployment(problem.space.architectures.smallest()[None, :]),
+        ).min()
+    )
+    with pytest.raises(Infeasible) as caught:
+        require_feasible(problem, seed=0)
+    assert f"macs <= 1 (the least is {least:.6g})" in caught.value.detail
+
+
 def test_winners_are_front_members_of_different_architectures() -> None:
     problem = make_problem()
     rows = distinct(problem.space.architectures, 40, np.random.default_rng(2))
