@@ -34,7 +34,7 @@ UNITS_MS = {"ms": 1.0, "us": 1e-3, "s": 1e3, "ns": 1e-6}
 _LARGEST_RATIO = 12
 """In OFA keys `expand` is a ratio up to this, and the number of channels beyond."""
 
-_MBCONV_PARTS = ("expand", "kernel", "stride", "idskip", "se")
+_MBCONV_PARTS = ("expand", "kernel", "stride", "idskip", "se", "hs")
 _OFA_COLUMNS = ("mean", "latency_mean_ms", "latency_ms")
 _PLAIN_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$")
 _MOST_LAYERS = 10_000
@@ -140,10 +140,13 @@ def _mbconv(key: str, told: Mapping[str, str], size: tuple[int, int, int], out: 
     try:
         expand, kernel, stride = (int(told[name]) for name in ("expand", "kernel", "stride"))
         skip, squeeze = int(told.get("idskip", 0)), int(told.get("se", 0))
+        swish = int(told.get("hs", 0))
     except (KeyError, ValueError):
         raise LookupTableError(f"{key}: expand, kernel and stride have to be counts") from None
     if min(expand, kernel, stride) < 1 or len(out) != 3:
         raise LookupTableError(f"{key}: expand, kernel and stride have to be counts")
+    if swish:
+        raise LookupTableError(f"{key}: h-swish is not known, hs has to be 0")
     middle = channels * expand if expand <= _LARGEST_RATIO else expand
     if [-(-height // stride), -(-width // stride)] != out[:2]:
         raise LookupTableError(f"{key}: stride {stride} does not lead from input to output")
@@ -353,7 +356,7 @@ def _table_rows(path: Path) -> list[tuple[int, Row]]:
             rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidTable([f"{path.name}: not a CSV in UTF-8: {error}"]) from error
-    if long := [number for number, row in rows if None in row]:
+    if long := [number for number, row in rows if any(row.pop(None, ()))]:
         raise InvalidTable(
             [
                 f"row {number}: it has more cells than the first row has names; a number with a "

@@ -34,6 +34,12 @@ _PLAIN = frozenset(
 """Operators of graphs that are loaded where they are asked for."""
 
 
+def may_break(graph: Path) -> bool:
+    """Whether a graph has operators beyond those that networks of pictures are made of."""
+    operators = {node.op_type for node in onnx.load(graph, load_external_data=False).graph.node}
+    return not operators <= _PLAIN
+
+
 def require_loads(graph: Path, target: Target) -> None:
     """Load a graph as measuring does.
 
@@ -41,8 +47,7 @@ def require_loads(graph: Path, target: Target) -> None:
         LookupTableError: ONNX Runtime breaks on it, or does not end.
         Exception: what it raises where it does not take the graph.
     """
-    operators = {node.op_type for node in onnx.load(graph, load_external_data=False).graph.node}
-    if operators <= _PLAIN:
+    if not may_break(graph):
         load(graph, target)
         return
     try:

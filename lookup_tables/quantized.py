@@ -219,18 +219,24 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         for inner in _graphs_in(node):
             sort_nodes(inner)
-    made = {name for node in graph.node for name in node.output if name}
-    waiting, done, ordered = list(graph.node), set[str](), []
-    while waiting:
-        ready = [node for node in waiting if not (_read_by(node) & made - done)]
-        if not ready:
-            raise ValueError("nodes of a graph read one another in a circle")
-        for node in ready:
-            done.update(node.output)
-        ordered += ready
-        left = {id(node) for node in ready}
-        waiting = [node for node in waiting if id(node) not in left]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
+    maker = {name: at for at, node in enumerate(graph.node) for name in node.output if name}
+    reads = [{maker[one] for one in _read_by(node) if one in maker} for node in graph.node]
+    if all(max(before, default=-1) < at for at, before in enumerate(reads)):
+        return
+    readers: list[list[int]] = [[] for _ in reads]
+    for at, before in enumerate(reads):
+        for one in before:
+            readers[one].append(at)
+    missing = [len(before) for before in reads]
+    ordered = [at for at, n in enumerate(missing) if not n]
+    for at in ordered:  # which grows meanwhile
+        for one in readers[at]:
+            missing[one] -= 1
+            if not missing[one]:
+                ordered.append(one)
+    if len(ordered) < len(reads):
+        raise ValueError("nodes of a graph read one another in a circle")
+    copies = [onnx.NodeProto.FromString(graph.node[at].SerializeToString()) for at in ordered]
     del graph.node[:]
     graph.node.extend(copies)
 

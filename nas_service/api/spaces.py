@@ -35,6 +35,7 @@ from nas_service.storage import artifacts, datasets, spaces, supernets
 from nas_service.storage.session import new_id
 
 router = APIRouter(route_class=RepeatableRoute, prefix="/v1", tags=["search spaces"])
+_UNITS = ("target_mean", "target_std")
 
 
 class DecisionOut(BaseModel):
@@ -132,6 +133,8 @@ def make_space(
             model = artifact.sha256
         sample = dataset.sample.as_dict()
         settings = {"sample": sample, "mean": body.mean, "std": body.std}
+        # a network of one's own is made to answer in these
+        settings |= {k: dataset.facts[k] for k in _UNITS if k in dataset.facts}
         name = elastic_name(model, settings)
         if body.definition is not None:
             name = document_name(body.definition)

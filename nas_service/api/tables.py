@@ -130,7 +130,7 @@ def _check_units(session: Session, with_: Services, device_id: str, table: Looku
         if not 1.0 / MAX_RATIO <= middle <= MAX_RATIO:
             raise InvalidSpec(
                 f"p10_ms: the values are {middle:.3g} times those of table {stored.version} of the "
-                "same device; latencies are in ms",
+                "same device; latencies are in ms. If that one is wrong, delete it first",
                 field="p10_ms",
             )
 

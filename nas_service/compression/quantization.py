@@ -79,8 +79,8 @@ class MixedInt8Pass:
         wanted = context.samples.score(source) - float(context.options["max_loss"]) - _ROUNDING
         with tempfile.TemporaryDirectory(dir=destination.parent) as name:
             ready = Path(name) / "prepared.onnx"
-            prepared(source, ready)  # layers are told apart by the names that they have there
             with as_unsupported("ONNX Runtime cannot quantise it"):
+                prepared(source, ready)  # layers are told apart by the names that they have there
                 kept = names_in(source, ready, context.keep_float)
             context = replace(context, keep_float=kept)
             trial, other = (Path(name) / f"{one}.onnx" for one in ("trial", "layers"))

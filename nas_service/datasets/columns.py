@@ -52,12 +52,12 @@ def on_group_column(name: str) -> str:
 
 def plain(name: str) -> str:
     """A column's name as the lists above have them: `PatientID` and `patient id` are one."""
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip().replace("ID", "Id"))
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())  # `VIDEO_ID` is left as it is
     return re.sub(r"[\s-]", "_", apart).lower()
 
 
 def part_column(header: Sequence[str], rows: Sequence[Sequence[str]], used: set[int]) -> int | None:
-    """The one column beside those `used` in which every row names a part, and not all the same."""
+    """The one column beside those `used` in which all that is written are parts, two at least."""
     found = []
     for i in range(len(header)):
         cells = {row[i].strip() for row in rows if len(row) > i} if i not in used else set()

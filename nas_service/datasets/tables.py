@@ -82,6 +82,8 @@ class Described:
         split = _index(table, None, SPLIT_NAMES)
         if split is None:
             split = part_column(table.header, table.rows, used)
+            if split is not None:
+                source.notes.append(f"{place}: column {table.header[split]} names the parts")
         of_file = self._part_of_table(table, source)
         if of_file == IGNORE:
             set_aside.add(LEFT_OUT, place)
@@ -90,7 +92,7 @@ class Described:
             source.notes.append(on_group_column(table.header[group]))
         source.notes += [one for one in table.notes if one not in source.notes]
         source.notes += _on_unread(table, used if split is None else {*used, split})
-        by_folder = split is None and not answers.draws_parts and self._folders_name_parts(table)
+        by_folder = split is None and of_file is None and self._folders_name_parts(table)
         if by_folder:
             source.notes.append(f"{place} names no parts: they are those of the pictures' folders")
         for number, row in enumerate(table.rows, start=2):
@@ -126,8 +128,11 @@ class Described:
 
     def _folders_name_parts(self, table: _Table) -> bool:
         """Whether each picture of a table lies in a folder of one part, and not all in the same."""
+        if self.answers.draws_parts:
+            return False
         folder = table.file.names[:-1]
-        files = [self.pictures.find(row[table.paths], folder) for row in table.rows]
+        rows = [row for row in table.rows if len(row) > table.paths]  # others are refused
+        files = [self.pictures.find(row[table.paths], folder) for row in rows]
         parts = {_folders_part(one) for one in files if one is not None}
         return None not in parts and len(parts) > 1
 

@@ -77,8 +77,7 @@ class MeanIou(OutputMetric):
         told = [_mask(one, cut) for one in pair.found]
         if judged.targets is None:
             return _mean_iou(told, [_mask(one, cut) for one in pair.original])
-        n_classes = max(2, pair.original[0].shape[1])
-        right = _masks_of(judged.targets, n_classes)
+        right = _masks_of(judged.targets, pair.original[0].shape[1])
         for mine, theirs in zip(told, right, strict=True):
             if mine.shape != theirs.shape:
                 raise InvalidSpec(
@@ -168,12 +167,18 @@ class MeanAveragePrecision(OutputMetric):
         )
 
 
-def _masks_of(targets: Sequence[Array], n_classes: int) -> list[Array]:
+def _masks_of(targets: Sequence[Array], n_channels: int) -> list[Array]:
     """Class numbers of pixels; 255 is kept as it is, where it is no foreground."""
     masks = [one[0] if one.ndim == 3 and len(one) == 1 else one for one in targets]
+    n_classes = max(2, n_channels)
     seen = set(np.unique(np.concatenate([one.ravel() for one in masks])).tolist())
-    if n_classes == 2 and seen <= {0, _IGNORED}:
+    if n_channels == 1 and seen <= {0, _IGNORED}:
         return [np.asarray(one == _IGNORED, np.int64) for one in masks]
+    if n_classes == 2 and seen == {0, _IGNORED}:
+        raise InvalidSpec(
+            f"metric miou: targets are 0 and {_IGNORED}, which is not asked about: give 0 and 1",
+            field="metric",
+        )
     odd = sorted(seen - {*range(n_classes), _IGNORED})
     if odd:
         raise InvalidSpec(

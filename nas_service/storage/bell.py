@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sqlalchemy import func, make_url, select
 from sqlalchemy.orm import Session
 
-from nas_service.postgresql import noticing
+from nas_service.postgresql import limits_beside
 from nas_service.telemetry import logger
 
 _log = logger(__name__)
@@ -51,8 +51,9 @@ class Listener:
 
     def _keep(self) -> None:
         import psycopg  # an extra: who has PostgreSQL has it
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-        address = noticing(self._url)
+        address = make_conninfo(self._url, **limits_beside(conninfo_to_dict(self._url)))
         while not self._ended.is_set():
             try:
                 with psycopg.connect(address, autocommit=True) as connection:
@@ -62,7 +63,7 @@ class Listener:
                     while not self._ended.is_set():
                         for _ in connection.notifies(timeout=_AGAIN_S, stop_after=1):
                             self._heard()
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
                 _log.warning("not listening", reason=str(error).strip().splitlines()[0])
             finally:
                 self.listens = False

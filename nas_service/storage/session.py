@@ -16,7 +16,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
 from nas_service.errors import InvalidSpec, Unavailable
-from nas_service.postgresql import have_server_notice, noticing
+from nas_service.postgresql import noticing
 from nas_service.storage.scope import DEFAULT, Scope, bound
 
 _WRITES = "writes"
@@ -27,9 +27,7 @@ def make_engine(url: str) -> Engine:
     """A database engine; SQLite in WAL mode with foreign keys and a patient lock."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        engine = create_engine(noticing(url), pool_pre_ping=True, pool_size=5)
-        event.listen(engine, "connect", lambda connection, _: have_server_notice(connection))
-        return engine
+        return create_engine(noticing(url), pool_pre_ping=True, pool_size=5)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True, pool_size=5)
     if parsed.database and parsed.database != ":memory:":

@@ -294,8 +294,9 @@ def labelled(samples: Path, prepare: Any, classes: list[str]) -> Iterator[tuple[
     n = 0
     for label, known in enumerate(classes):
         folder = folders.get(composed(known))
-        for path in sorted(folder.iterdir()) if folder else ():
-            if path.suffix.lower() in PICTURES and path.is_file() and not hidden(path.name):
+        for path in sorted(folder.rglob("*")) if folder else ():  # below a class are groups
+            inside = path.relative_to(samples).parts
+            if path.suffix.lower() in PICTURES and path.is_file() and not any(map(hidden, inside)):
                 n += 1
                 yield prepare.file(path), label
     if not n:

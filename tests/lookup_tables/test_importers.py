@@ -224,3 +224,19 @@ def test_keys_of_blocks_that_are_not_what_they_say_are_refused(key: str) -> None
 def test_what_a_tool_printed_is_a_positive_number(read: Any, text: str) -> None:
     with pytest.raises(InvalidTable, match="is not positive, or no number"):
         read(text, "a")
+
+
+@pytest.mark.parametrize(("more", "taken"), [("-se:0-hs:0", True), ("-se:1-hs:1", False)])
+def test_blocks_of_h_swish_are_refused_and_those_without_are_read(more: str, taken: bool) -> None:
+    key = f"expanded_conv-input:8x8x8-output:8x8x8-expand:2-kernel:3-stride:1-idskip:1{more}"
+    if taken:
+        assert importers.ofa_block(key).sizes["kernel"] == 3
+        return
+    with pytest.raises(LookupTableError, match="h-swish is not known"):
+        importers.ofa_block(key)
+
+
+def test_rows_may_end_in_a_separator(tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_text("name,p50_ms\na,1.5,\n")
+    (found,) = importers.network_latencies(tmp_path / "n.csv")
+    assert found.p50_ms == 1.5

@@ -41,7 +41,7 @@ def test_graphs_that_load_are_taken_in_either_way(tmp_path: Path) -> None:
 
 def test_what_cannot_be_loaded_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _saved(tmp_path / "odd.onnx", helper.make_node("Celu", ["no"], ["y"]))
-    with pytest.raises(LookupTableError, match=r"odd\.onnx|no"):
+    with pytest.raises(LookupTableError, match="ONNXRuntimeError"):
         loading.require_loads(path, TARGET)
 
     def broken(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:

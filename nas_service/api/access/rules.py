@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, SupportsIndex, TypeVar
 
 from fastapi.routing import APIRoute, APIRouter, iter_route_contexts
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
@@ -89,7 +89,11 @@ class GuardedRoute(APIRoute):
             return answered
 
         async def checked(request: Request) -> Response:
-            require_texts(await request.body())
+            try:
+                body = await request.body()
+            except ClientDisconnect:  # nobody is there to read an answer
+                return Response(status_code=400)
+            require_texts(body)
             return await answered(request)
 
         return checked

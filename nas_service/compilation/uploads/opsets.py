@@ -8,7 +8,7 @@ took all from that axis on. The first is put right here; what answers otherwise 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,8 +62,9 @@ def raised(model: Any, opset: int) -> tuple[Any, list[str]]:
             f"export it again with opset {OPSET}"
         )
     # which branch noise has taken is not known
-    within = [one for depth, one in graphs_within(model.graph) if depth or unchanged is None]
-    _require_known_meaning(within, opset)
+    every = list(graphs_within(model.graph))
+    within = [one for depth, one in every if depth or unchanged is None]
+    _require_known_meaning(within, _constants([one for _, one in every]), opset)
     if unchanged is None:
         notes.append("it could not be run before and after, to compare its answers")
     return converted, notes
@@ -83,9 +84,19 @@ def _take_corners(graph: Any) -> None:
                     node.attribute.append(helper.make_attribute(name, value))
 
 
-def _require_known_meaning(graphs: Iterable[Any], opset: int) -> None:
+def _constants(graphs: Sequence[Any]) -> dict[str, Any]:
+    """Weights of graphs, as they are stored or as nodes give them, by name."""
+    found = {one.name: one for graph in graphs for one in graph.initializer}
     for graph in graphs:
-        constants = {one.name: one for one in graph.initializer}
+        for node in graph.node:
+            for one in node.attribute if node.op_type == "Constant" else ():
+                if one.name == "value":
+                    found[node.output[0]] = one.t
+    return found
+
+
+def _require_known_meaning(graphs: Sequence[Any], constants: Mapping[str, Any], opset: int) -> None:
+    for graph in graphs:
         for node in graph.node:
             shrinks = opset < _MIDDLES_SINCE and _may_shrink_by_nearest(node, constants)
             if shrinks or opset < _ONE_AXIS_SINCE.get(node.op_type, 0):
@@ -95,7 +106,7 @@ def _require_known_meaning(graphs: Iterable[Any], opset: int) -> None:
                 )
 
 
-def _may_shrink_by_nearest(node: Any, constants: dict[str, Any]) -> bool:
+def _may_shrink_by_nearest(node: Any, constants: Mapping[str, Any]) -> bool:
     """Whether a Resize, of opset 10, takes the nearest pixels of a larger map."""
     if node.op_type != "Resize":
         return False

@@ -11,7 +11,7 @@ Array = npt.NDArray[Any]
 _TOLERANCE = 1e-3
 """By what share of its column's largest number one may differ from the other's."""
 _LEAST = 1e-4
-"""The same for columns of numbers near 0."""
+"""The same for columns of numbers near 0: of the largest number, or of 1 where that is larger."""
 
 
 def same(found: Array, expected: Array) -> bool:
@@ -29,4 +29,4 @@ def same(found: Array, expected: Array) -> bool:
         scale = np.minimum(scale, known.max(axis=others, keepdims=True))
     finite = np.isfinite(expected)
     gap = np.abs(np.where(finite, found, 0.0) - np.where(finite, expected, 0.0))
-    return bool((gap <= _TOLERANCE * scale + _LEAST).all())
+    return bool((gap <= _TOLERANCE * scale + _LEAST * min(1.0, known.max())).all())

@@ -177,8 +177,8 @@ def _graph_passes(
         report(0.9, step.name)
         one: OnnxPass = load(ONNX_PASSES, step.name)()
         unfinished = folder / "graph.partial.onnx"
+        one.apply(source, unfinished, replace(context, options=step.options))
         with as_unsupported(f"{step.name} cannot be made of this graph"):
-            one.apply(source, unfinished, replace(context, options=step.options))
             onnx.checker.check_model(unfinished)
         source = unfinished.replace(made)
 

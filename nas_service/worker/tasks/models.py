@@ -151,6 +151,16 @@ def _winner(
         search = searches.get_search(session, winner.search_id)
         own = datasets.get_dataset(session, search.dataset_id)
         stored = {one.name: one for one in artifacts.artifacts_of(session, winner_id)}
+    mine, asked = (
+        (one.facts.get("target_mean", 0.0), one.facts.get("target_std", 1.0))
+        for one in (own, dataset)
+    )
+    if mine != asked:
+        raise InvalidSpec(
+            f"winner {winner_id!r} answers in standard deviations of data set {own.name!r} (mean "
+            f"{mine[0]:g}, deviation {mine[1]:g}); {dataset.name!r} has {asked[0]:g}, {asked[1]:g}",
+            field="dataset",
+        )
     if "weights.pt" not in stored:
         raise InvalidSpec(f"winner {winner_id!r} has no weights yet", field="winner")
     space = make_space(context, search.value.space, own.sample)

@@ -10,6 +10,7 @@ import pytest
 from nas_service.datasets.answers import parse
 from nas_service.datasets.ingest import ingest
 from nas_service.datasets.report import Undecided
+from nas_service.errors import InvalidData
 from tests.folders_of_pictures import counts, folders, noise
 
 
@@ -172,15 +173,25 @@ def test_a_second_table_of_the_same_pictures_is_asked_about(tmp_path: Path) -> N
 PARTS = np.repeat(["train", "validation", "test"], [36, 12, 12])
 
 
-def test_groups_that_stand_in_several_given_parts_are_told(tmp_path: Path) -> None:
-    rows = ["path,label,split,PatientID"]
+@pytest.mark.parametrize("name", ["PatientID", "VIDEO", "VIDEO_ID", "Subject id", "session-id"])
+def test_groups_that_stand_in_several_given_parts_are_told(tmp_path: Path, name: str) -> None:
+    rows = [f"path,label,split,{name}"]
     for i in range(60):
         noise(i).save(tmp_path / f"{i}.png")
         rows.append(f"{i}.png,{'ab'[i % 2]},{PARTS[i]},p{i % 8}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     notes = ingest(tmp_path).report["notes"]
     assert any(one.startswith("8 groups stand in more than one of the parts") for one in notes)
-    assert any("one PatientID stay on one side" in one for one in notes)
+    assert any(f"one {name} stay on one side" in one for one in notes)
+
+
+def test_a_row_that_is_too_short_is_named(tmp_path: Path) -> None:
+    rows = ["label,path", *(f"{'ab'[i % 2]},{i}.png" for i in range(40)), "a"]
+    for i in range(40):
+        noise(i).save(tmp_path / f"{i}.png")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    with pytest.raises(InvalidData, match=r"labels\.csv row 42: 1 cells, the header has 2"):
+        ingest(tmp_path)
 
 
 @pytest.mark.parametrize("rooted", [True, False])
@@ -224,4 +235,6 @@ def test_a_column_in_which_every_row_names_a_part_is_that_of_parts(
         part = names[("train", "validation", "test").index(PARTS[i])]
         rows.append(f"{i}.png,{'ab'[i % 2]},{part}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
-    assert counts(ingest(tmp_path)) == [36, 12, 12]
+    found = ingest(tmp_path)
+    assert counts(found) == [36, 12, 12]
+    assert f"labels.csv: column {name} names the parts" in found.report["notes"]

@@ -263,6 +263,9 @@ def test_iou_leaves_out_what_is_not_asked_and_refuses_what_is_no_class() -> None
             _value("miou", [scores], [scores], [wrong])
     foreground = np.array([[[[0.1, 0.9, 0.8]]]])
     assert _value("miou", [foreground], [foreground], [np.array([[0, 255, 255]])]) == 1.0
+    two = np.concatenate([1 - foreground, foreground], axis=1)
+    with pytest.raises(InvalidSpec, match="targets are 0 and 255, which is not asked about"):
+        _value("miou", [two], [two], [np.array([[0, 255, 255]])])
     batch = np.concatenate([scores, scores])
     with pytest.raises(InvalidSpec, match="miou takes"):
         _value("miou", [batch], [batch])

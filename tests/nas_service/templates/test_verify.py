@@ -169,7 +169,9 @@ def test_folders_of_classes_are_read_without_what_systems_put_there(
     for name in (".DS_Store", "Thumbs.db", "notes.txt"):
         (samples / "dog" / name).write_text("x")
     (samples / "dog" / "more").mkdir()
+    (samples / "dog" / "0.png").rename(samples / "dog" / "more" / "0.png")  # a group
     (samples / ".cache").mkdir()
+    shutil.copy(samples / "owl" / "0.png", samples / ".cache")
     assert _said(bundle, samples)[1].split()[-3:] == ["12", "of", "12"]
     for names, message in (
         (("Dog", "owl"), "folder 'Dog' is none of the classes"),
