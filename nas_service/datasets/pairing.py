@@ -27,12 +27,13 @@ def by_name(
     *,
     tails: Sequence[str] = (),
     elsewhere: bool = False,
+    last: bool = False,
 ) -> dict[Key, File]:
     """Files below a folder of one of these names, by their path without that and the ending.
 
     Of several such folders the last is left out of the path, one that bears a name of
-    `_OFTEN_WITHIN` only where no other is there. With `elsewhere` those below no such folder, too.
-    What a name has beyond, as `_mask`, is one of `tails`.
+    `_OFTEN_WITHIN` only where no other is there, or where `last` says so. With `elsewhere` those
+    below no such folder, too. What a name has beyond, as `_mask`, is one of `tails`.
 
     Raises:
         InvalidData: two have the same name.
@@ -41,7 +42,7 @@ def by_name(
     for file in files:
         above = file.names[:-1]
         places = [i for i, one in enumerate(above) if one.lower() in folders]
-        plain = [i for i in places if above[i].lower() not in _OFTEN_WITHIN]
+        plain = [i for i in places if last or above[i].lower() not in _OFTEN_WITHIN]
         at = next(reversed(plain or places), None)
         if (at is None and not elsewhere) or file.path.suffix.lower() not in endings:
             continue

@@ -46,14 +46,34 @@ def label_files(files: Sequence[File]) -> dict[Key, File]:
 
     Lists of pictures and of names are none, unless a picture bears their name.
     """
-    folders = IMAGE_FOLDERS | _LABEL_FOLDERS
-    found = by_name(files, folders, {".txt"}, elsewhere=True)
-    images = by_name(files, folders, IMAGE_ENDINGS, elsewhere=True)
+    found, images = _named(files)
     return {
         key: one
         for key, one in found.items()
         if key in images or not _is_list(one.names[-1].lower())
     }
+
+
+def _named(files: Sequence[File]) -> tuple[dict[Key, File], dict[Key, File]]:
+    """Texts and pictures by what they share, in the way in which more of them do.
+
+    Boxes of images/frames lie in labels/frames, or in images/labels.
+    """
+    first = _named_by(files, last=False)
+    try:
+        second = _named_by(files, last=True)
+    except InvalidData:  # two have one name in that way
+        return first
+    shared = [len(texts.keys() & images.keys()) for texts, images in (first, second)]
+    return second if shared[1] > shared[0] else first
+
+
+def _named_by(files: Sequence[File], *, last: bool) -> tuple[dict[Key, File], dict[Key, File]]:
+    texts, images = (
+        by_name(files, IMAGE_FOLDERS | _LABEL_FOLDERS, endings, elsewhere=True, last=last)
+        for endings in ({".txt"}, IMAGE_ENDINGS)
+    )
+    return texts, images
 
 
 def _is_list(name: str) -> bool:
@@ -66,7 +86,7 @@ def read_yolo(files: Sequence[File], labels: Mapping[Key, File], aside: SetAside
     Raises:
         InvalidData: names the file, and the line.
     """
-    images = by_name(files, IMAGE_FOLDERS | _LABEL_FOLDERS, IMAGE_ENDINGS, elsewhere=True)
+    _, images = _named(files)
     alone = sorted(set(images) - set(labels))
     for key in sorted(set(labels) - set(images)):
         aside.add(WITHOUT_PICTURE, labels[key].place)

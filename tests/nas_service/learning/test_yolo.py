@@ -38,6 +38,23 @@ def test_folders_of_one_name_lie_within_those_of_pictures_and_boxes(
     assert found.facts()["report"]["set_aside"] == []
 
 
+def test_two_folders_within_images_may_have_pictures_of_one_name(tmp_path: Path) -> None:
+    made = yolo(tmp_path / "made", parts=("frames", "photos"))
+    found = read(made)
+    assert len(found.boxes) == 24
+    assert found.facts()["report"]["set_aside"] == []
+
+
+def test_boxes_may_lie_beside_frames_within_images(tmp_path: Path) -> None:
+    made = yolo(tmp_path / "made")
+    (tmp_path / "set" / "images").mkdir(parents=True)
+    (made / "images").rename(tmp_path / "set" / "images" / "frames")
+    (made / "labels").rename(tmp_path / "set" / "images" / "labels")
+    found = read(tmp_path / "set")
+    assert len(found.boxes) == 12
+    assert (found.boxes[..., 0] >= 0).any(axis=1).all()
+
+
 def test_turned_pictures_are_told_with_what_their_boxes_are_taken_for(tmp_path: Path) -> None:
     source = yolo(tmp_path / "set")
     picture = next(iter(sorted((source / "images").glob("*.png"))))
