@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from nas_service.recorded.given import TARGETS
 from nas_service.recorded.signature import Signature, Tensor
 
 _NUMBERS = "fiub"
+_MOST_NUMBERS = 2**31
+"""Of an input's fixed sizes together."""
 
 
 def inspect_graph(path: Path, normalised: Path) -> dict[str, Any]:
@@ -76,6 +79,9 @@ def _signature(model: Any) -> Signature:
     weights = {one.name for one in model.graph.initializer}
     inputs = tuple(_tensor(one) for one in model.graph.input if one.name not in weights)
     outputs = tuple(_tensor(one) for one in model.graph.output)
+    for one in model.graph.input:
+        if one.name not in weights:
+            _require_sizes(one)
     if not inputs or not outputs:
         raise bad(f"it has {len(inputs)} inputs and {len(outputs)} outputs")
     for name, n in Counter(one.name for one in outputs).items():
@@ -84,6 +90,16 @@ def _signature(model: Any) -> Signature:
     if any(one.name == TARGETS for one in inputs):
         raise bad(f"its input {TARGETS!r} is named as what is right of the samples; rename it")
     return Signature(inputs, outputs)
+
+
+def _require_sizes(value: Any) -> None:
+    """Refuse an input of which there can be none; -1 is how some write an open size."""
+    told = [one.dim_value for one in value.type.tensor_type.shape.dim if one.HasField("dim_value")]
+    odd = next((one for one in told if one == 0 or one < -1), None)
+    if odd is not None:
+        raise bad(f"its input {value.name} has a side of {odd}")
+    if math.prod(one for one in told if one > 0) > _MOST_NUMBERS:
+        raise bad(f"its input {value.name} is {tuple(told)}, which is too large")
 
 
 def _tensor(value: Any) -> Tensor:
