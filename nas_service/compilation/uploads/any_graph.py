@@ -21,7 +21,7 @@ from nas_service.recorded.given import TARGETS
 from nas_service.recorded.signature import Signature, Tensor
 
 _NUMBERS = "fiub"
-_MOST_NUMBERS = 2**31
+_MOST_NUMBERS = 2**40
 """Of an input's fixed sizes together."""
 
 
