@@ -73,7 +73,7 @@ def test_what_it_had_is_done_once_by_another_and_it_writes_no_more(
             stood_from = time.monotonic()
             before = _told(database, cut)
             workers.append(Elsewhere(tmp_path / f"worker-{number}", var_dir))
-            service.wait_until(lambda: len(_told(database, cut)) > len(before), 120)  # noqa: B023
+            service.wait_until(lambda: len(_told(database, cut)) > len(before), 300)  # noqa: B023
             assert time.monotonic() - stood_from > LEASE_S
             workers[-2].signal(signal.SIGCONT)
             assert workers[-2].process.wait(timeout=60) == 75
