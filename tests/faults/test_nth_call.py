@@ -28,6 +28,7 @@ EVERY = bool(os.environ.get("NAS_TEST_FAULTS"))
 ONLY = [int(one) for one in os.environ.get("NAS_TEST_CALLS", "").split(":") if one]
 """From which call on, and before which: the hours that all of them take can be had in parts."""
 N_TRIED = 3
+N_REPEATED = 10
 
 
 @pytest.fixture
@@ -102,16 +103,13 @@ def test_a_search_is_the_same_whichever_call_fails(
     whole, undisturbed = _searched(spec, kind, Calls(), copied(prepared, tmp_path / "w"), at_once)
     every = range(whole.n)[slice(*ONLY)] if ONLY else range(whole.n)
     tried = every if EVERY else sorted(random.Random(3).sample(every, N_TRIED))  # noqa: S311
-    n_failed = 0
     for n in tried:
         folder = copied(prepared, tmp_path / f"run-{n}")
         calls, found = _searched(spec, kind, Calls(n), folder, at_once)
-        n_failed += calls.n > n
+        # what is measured again on a busy machine asks again: the last may have no like here
+        assert calls.n > n or calls.n >= whole.n - N_REPEATED, f"{calls.n} calls of {whole.n}"
         assert found == undisturbed, f"call {n} of {whole.n}"
         shutil.rmtree(folder)
-    # What is measured again on a busy machine is asked for again: the last calls of one run may
-    # have no like in another.
-    assert n_failed >= len(tried) - max(1, len(tried) // 20), f"{n_failed} of {len(tried)} failed"
 
 
 def _searched(
