@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Locator, sync_playwright
 
 from tests.tools import lacks
 
@@ -23,3 +23,13 @@ def chromium() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
         yield started
         started.close()
+
+
+def followed(where: Locator) -> None:
+    """Click what leads to another page, and wait until that page stands whole.
+
+    A click alone returns when the next page has begun: what is read off it at once (a
+    list of texts, a count) may then be empty, as nothing waits for rows that may rightly be none.
+    """
+    with where.page.expect_navigation():
+        where.click()

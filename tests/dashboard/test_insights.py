@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from tests.browser import chromium
+from tests.browser import chromium, followed
 from tests.prepared import copied
 from tests.service import Service
 
@@ -49,7 +49,7 @@ def test_candidates_that_are_ticked_are_compared(browser: Browser, site: Site) -
     page.goto(f"{site.service.url}/searches/{site.search}?sort=index")
     for index in (0, 3):
         page.get_by_label(f"compare candidate {index}", exact=True).check()
-    page.get_by_role("button", name="Compare those").click()
+    followed(page.get_by_role("button", name="Compare those"))
     taken = [
         site.service.client.get(f"/v1/searches/{site.search}/candidates/{index}")
         for index in (0, 3)
@@ -58,7 +58,7 @@ def test_candidates_that_are_ticked_are_compared(browser: Browser, site: Site) -
     differ = {k for k, v in decisions.items() if taken[1]["architecture"][k] != v}
     rows = set(page.locator("#compared tbody th").all_inner_texts())
     assert rows & set(decisions) == differ
-    page.get_by_role("link", name="Everything").click()
+    followed(page.get_by_role("link", name="Everything"))
     rows = set(page.locator("#compared tbody th").all_inner_texts())
     assert rows >= set(decisions) | {"latency_ms", "Verdict"}
 
@@ -72,7 +72,7 @@ def test_a_search_that_went_on_is_compared_with_its_first(browser: Browser, site
     assert told["stayed"] == len(keys[0] & keys[1])
     page = browser.new_page()
     page.goto(f"{site.service.url}/searches/{site.extended}")
-    page.get_by_role("link", name="What entered and what left").click()
+    followed(page.get_by_role("link", name="What entered and what left"))
     expect(page.locator("#facts")).to_contain_text(f"Stayed\n{told['stayed']}", use_inner_text=True)
     rows = page.locator("#entered tbody tr td:nth-child(4)").count()
     assert rows == len(told["entered"])

@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser import chromium
+from tests.browser import chromium, followed
 from tests.prepared import copied
 from tests.service import Service
 
@@ -141,8 +141,8 @@ def test_a_limit_leaves_what_keeps_it_and_is_in_the_address(browser: Browser, si
 
 def test_the_table_is_sorted_by_its_heads_without_scripts(browser: Browser, site: Site) -> None:
     page, _ = _opened(browser.new_context(java_script_enabled=False), site.at("/searches/{search}"))
-    page.locator("#candidates th a", has_text="size_bytes").click()
-    page.locator("#candidates th a", has_text="size_bytes").click()
+    followed(page.locator("#candidates th a", has_text="size_bytes"))
+    followed(page.locator("#candidates th a", has_text="size_bytes"))
     head = page.locator("#candidates th", has_text="size_bytes")
     expect(head).to_have_attribute("aria-sort", "ascending")
     column = [one.strip() for one in page.locator("#candidates thead th").all_inner_texts()]
@@ -263,7 +263,7 @@ def test_a_search_is_scheduled_on_a_page(browser: Browser, site: Site) -> None:
     expect(page.locator("#message")).to_contain_text("url")
     page.goto(site.at("/schedules"))
     page.get_by_label("Address").fill("https://hooks.example/x")
-    page.get_by_role("button", name="Tell it").click()
+    followed(page.get_by_role("button", name="Tell it"))
     assert page.locator("#secret").inner_text().startswith("whsec_")
     page.get_by_role("button", name="Forget").click()
     expect(page.locator("#webhooks tbody")).to_contain_text("Nobody is told")

@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.api.provider import CLIENT_ID, provider
-from tests.browser import chromium
+from tests.browser import chromium, followed
 from tests.service import Service
 
 
@@ -54,10 +54,10 @@ def test_a_person_logs_in_with_the_provider(tmp_path: Path) -> None:
             expect(page.locator("#members")).to_contain_text("Ada")
             page.get_by_label("For").fill("ci <b>")
             page.get_by_label("May").select_option("read")
-            page.get_by_role("button", name="Make a token").click()
+            followed(page.get_by_role("button", name="Make a token"))
             shown = page.locator("#secret").inner_text()
             assert shown.startswith("nas_")
-            page.get_by_role("link", name="Settings").click()
+            followed(page.get_by_role("link", name="Settings"))
             expect(page.locator("#secret")).to_have_count(0)
             assert shown not in page.content()
             page.get_by_role("button", name="Revoke ci <b>").click()

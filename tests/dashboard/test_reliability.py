@@ -15,7 +15,7 @@ from nas_service.dashboard.reliability import Prediction, coverage_of, drift_his
 from nas_service.settings import Settings
 from nas_service.storage import devices
 from nas_service.storage.session import Database
-from tests.browser import chromium
+from tests.browser import chromium, followed
 from tests.prepared import copied
 from tests.service import Service
 
@@ -122,7 +122,7 @@ def test_the_page_tells_coverage_and_drift_and_looks_again(
         n_points = page.locator("#points tbody tr").count()
         said = "nothing can be said yet" if n_points < 5 else f"Of {n_points} files"
         expect(page.locator("#coverage")).to_contain_text(said)
-        page.get_by_role("button", name="Look for drift now").click()
+        followed(page.get_by_role("button", name="Look for drift now"))
         expect(page.get_by_role("heading", level=1)).to_contain_text("Drift")
         page.get_by_role("button", name="Cancel").click()
         job = page.url.rpartition("/")[2]
@@ -130,7 +130,7 @@ def test_the_page_tells_coverage_and_drift_and_looks_again(
             lambda: service.client.job(job)["state"] in {"cancelled", "succeeded"}, 120
         )
         page.goto(f"{service.url}/jobs")
-        page.get_by_role("button", name=f"Run {job} again").click()
+        followed(page.get_by_role("button", name=f"Run {job} again"))
         assert page.url.rpartition("/")[2] != job
         expect(page.get_by_role("heading", level=1)).to_contain_text("Drift")
         service.client.post(f"/v1/jobs/{page.url.rpartition('/')[2]}:cancel")
