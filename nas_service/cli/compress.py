@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nas_service import strict_json
 from nas_service.cli import output
 from nas_service.cli.have import have_dataset, have_device
 from nas_service.cli.inspect_model import looked_at, shape_of
@@ -179,7 +180,9 @@ def recipe_of(text: str | None) -> list[Any]:
         return []
     if text.endswith(".json"):
         try:
-            steps = json.loads(Path(text).read_text(encoding="utf-8"))
+            steps = strict_json.loads(Path(text).read_text(encoding="utf-8"))
+        except strict_json.GivenTwice as error:
+            raise InvalidSpec(f"{text}: {error}", field="recipe") from error
         except ValueError as error:
             raise InvalidSpec(f"{text} is not JSON: {error}", field="recipe") from error
         if not isinstance(steps, list):

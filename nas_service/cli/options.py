@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nas_service import strict_json
 from nas_service.errors import InvalidSpec
 
 ServerOption = Annotated[
@@ -65,6 +66,8 @@ def field_of(text: str) -> tuple[str, Any]:
     if not equals or not name:
         raise InvalidSpec(f"--set: {text!r} is not NAME=VALUE", field="set")
     try:
-        return name, json.loads(value)
+        return name, strict_json.loads(value)
+    except strict_json.GivenTwice as error:
+        raise InvalidSpec(f"--set: {name}: {error}", field="set") from error
     except ValueError:
         return name, value

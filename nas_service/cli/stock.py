@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from nas_service import strict_json
 from nas_service.cli import output
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
 from nas_service.client import Client
@@ -136,8 +136,8 @@ def api(
 def _body(data: str) -> Any:
     try:
         if data == "@-":
-            return json.load(sys.stdin)
-        return json.loads(Path(data[1:]).read_text() if data.startswith("@") else data)
+            return strict_json.loads(sys.stdin.read())
+        return strict_json.loads(Path(data[1:]).read_text() if data.startswith("@") else data)
     except OSError as error:
         raise InvalidSpec(f"--data: {error.strerror}: {data[1:]}", field="data") from error
     except ValueError as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nas_service import strict_json
 from nas_service.cli import output
 from nas_service.cli.cards import tables_with_cards
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
@@ -153,7 +153,7 @@ def price(
     try:
         if not text.lstrip().startswith("{"):
             text = Path(architecture).read_text(encoding="utf-8")
-        described = json.loads(text)
+        described = strict_json.loads(text)
         request = {key: described[key] for key in ("space", "image", "decisions")}
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidSpec(

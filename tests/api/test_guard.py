@@ -107,6 +107,21 @@ def test_half_a_character_is_named_and_a_whole_one_is_taken(api: TestClient) -> 
     assert api.post("/v1/devices", content=whole, headers=JSON).status_code == 201
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name": "a", "name": "b"}',
+        b'{"name": "a", "labels": {"arch": "arm64", "arch": "x86"}}',
+        b'{"name": "a", "\\u006eame": "b"}',
+    ],
+)
+def test_a_key_that_is_given_twice_is_named(body: bytes, api: TestClient) -> None:
+    answer = api.post("/v1/devices", content=body, headers=JSON)
+    _refused(answer, 422, "body")
+    assert "is given twice" in answer.json()["detail"]
+    assert api.get("/v1/devices").json()["items"] == []
+
+
 def test_a_limit_that_is_infinite_is_named(api: TestClient) -> None:
     spec = '{"dataset": "d", "space": "mbconv", "device": "x", "limits": {"size_bytes": 1e999}}'
     answer = api.post("/v1/searches", content=spec, headers=JSON)

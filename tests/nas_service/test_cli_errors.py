@@ -106,6 +106,10 @@ def test_settings_that_cannot_be(
         (["--limit", "macs=1", "--limit", "macs=1e9"], "--limit: macs is given twice"),
         (["--set", "seed=1", "--set", "seed=2"], "--set: seed is given twice"),
         (
+            ["--set", 'limits={"macs": 1, "macs": 2}'],
+            "--set: limits: 'macs' is given twice",
+        ),
+        (
             ["--max-latency-ms", "5", "--set", "max_latency_ms=0.01"],
             "--set: max_latency_ms is given as --max-latency-ms, too",
         ),

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from nas_service.access.identity import Identity, Rule
 from nas_service.api.access.bodies import MAX_BODY_BYTES, limited
-from nas_service.api.access.texts import require_texts
+from nas_service.api.access.plain import require_plain
 from nas_service.errors import Forbidden, Unauthorized
 from nas_service.telemetry import within
 
@@ -83,7 +83,7 @@ class GuardedRoute(APIRoute):
         await self.answer(scope, receive, send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """See `APIRoute`; a body of JSON is refused where a text in it is none."""
+        """See `APIRoute`; a body of JSON is refused that cannot be read as it stands."""
         answered = super().get_route_handler()
         if self.body_field is None:
             return answered
@@ -93,7 +93,7 @@ class GuardedRoute(APIRoute):
                 body = await request.body()
             except ClientDisconnect:  # nobody is there to read an answer
                 return Response(status_code=400)
-            require_texts(body)
+            require_plain(body)
             return await answered(request)
 
         return checked
