@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from nas_service.datasets.copies import mostly_elsewhere, on_one_side
-from nas_service.datasets.duplicates import same_bytes
+from nas_service.datasets.duplicates import IntArray, same_bytes
 from nas_service.datasets.names import PARTS
 from nas_service.datasets.pictures import Picture
 from nas_service.datasets.report import Alternative, Question
@@ -16,6 +16,7 @@ from nas_service.errors import InvalidData
 MIN_PER_CLASS = 10
 UNEQUAL = 10.0
 """Classes this many times as large as others are told."""
+IN_TWO_CLASSES = "pictures stand in more than one class"
 
 _IMAGES = {"images", "image", "imgs", "img", "pictures", "photos"}
 _MASKS = {"masks", "mask", "annotations", "labels", "segmentation", "gt"}
@@ -113,6 +114,18 @@ def _by_class(
     return counts
 
 
+def on_torn(pictures: Sequence[Picture], labels: IntArray, copy_of: IntArray) -> list[str]:
+    """What is to be said of pictures whose pixels stand in another class, too.
+
+    `copy_of` `(n,)` says for each the first that has its pixels, `labels` `(n,)` its class.
+    """
+    rows = np.flatnonzero(labels != labels[copy_of])
+    if not len(rows):
+        return []
+    one, other = pictures[int(copy_of[rows[0]])].place, pictures[int(rows[0])].place
+    return [f"{len(np.unique(copy_of[rows]))} {IN_TWO_CLASSES}, as {one} and {other}"]
+
+
 def on_copies(
     pictures: Sequence[Picture], classes: Sequence[str]
 ) -> tuple[list[str], list[Question]]:
@@ -132,17 +145,12 @@ def on_copies(
             f"{' and '.join(pictures[i].place for i in across[0][:2])}; they are kept in one: "
             "test before validation before training"
         )
-    torn = [rows for rows in groups if len({pictures[i].label for i in rows}) > 1]
-    if torn:
-        notes.append(
-            f"{len(torn)} pictures stand in more than one class, as "
-            f"{' and '.join(pictures[i].place for i in torn[0][:2])}"
-        )
     copy_of = np.arange(len(pictures))
     for rows in groups:
         copy_of[rows] = rows[0]
     number = {name: i for i, name in enumerate(classes)}
     labels = np.array([number[one.label] for one in pictures], dtype=np.int64)
+    notes += on_torn(pictures, labels, copy_of)
     given = np.array([-1 if one.part is None else PARTS.index(one.part) for one in pictures])
     question = mostly_elsewhere(labels, given, on_one_side(given, copy_of), classes)
     return notes, [question] if question else []

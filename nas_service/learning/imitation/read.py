@@ -22,6 +22,7 @@ from nas_service.datasets.texts import group_of
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
 from nas_service.learning.imitation.shape import ArrayShape
+from nas_service.learning.single_precision import in_float32
 
 _KNOWN = ("x", "y", "groups", "split")
 _LEAST = 20
@@ -144,7 +145,7 @@ def numbers(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np
         raise InvalidData(f"{name} is {values.shape}: there is nothing in it", field=name)
     if values.dtype.kind not in "fiu":
         raise InvalidData(f"{name} has {values.dtype}; numbers are needed", field=name)
-    numbers = np.ascontiguousarray(values, dtype=np.float32)
+    numbers = in_float32(values, name)
     if not np.isfinite(numbers).all():
         first = int(np.flatnonzero(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1))[0])
         raise InvalidData(f"{name}[{first}] has a number that is not finite", field=name)

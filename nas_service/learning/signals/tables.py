@@ -33,6 +33,7 @@ from nas_service.learning.signals.recordings import (
     usual_step,
     windows_of,
 )
+from nas_service.learning.single_precision import in_float32
 
 ENDINGS = (".csv", ".parquet")
 _LABELS = (*LABEL_NAMES, "activity")
@@ -281,7 +282,7 @@ def _recordings(
     """A file's recordings, in the order in which their groups begin."""
     _require_full(table, (columns.label, columns.group, columns.time, *columns.signals), name)
     values = np.column_stack([times.floats_of(table[one]) for one in columns.signals])
-    values = values.astype(np.float32)
+    values = in_float32(values, name, columns.signals)
     wrong = ~np.isfinite(values)
     if wrong.any():
         row, column = (int(one[0]) for one in np.nonzero(wrong))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,9 +11,11 @@ from hypothesis import strategies as st
 
 from nas_service.datasets.copies import mostly_elsewhere, on_one_side
 from nas_service.datasets.duplicates import nearly_same, same_bytes, same_pixels
+from nas_service.datasets.ingest import ingest
 from nas_service.datasets.pictures import Picture
 from nas_service.datasets.splits import TEST, TRAIN, VALIDATION, split_of
 from nas_service.errors import InvalidData
+from tests.folders_of_pictures import folders, noise
 
 GENERATOR = np.random.default_rng(0)
 
@@ -100,3 +104,14 @@ def test_copies_and_groups_are_drawn_as_one() -> None:
         assert len(set(together[groups == group].tolist())) == 1
     with pytest.raises(InvalidData, match="3 groups: at least 5"):
         split_of(images, labels, np.full(120, -1), seed=1, groups=np.arange(120) // 40)
+
+
+def test_the_same_pixels_in_two_classes_are_told_whatever_the_files(tmp_path: Path) -> None:
+    """As PNG and as BMP bytes differ; what stands there three times is one picture."""
+    folders(tmp_path / "data", "cat", "dog", n=12)
+    noise(0).save(tmp_path / "data" / "dog" / "same.bmp")
+    noise(1).save(tmp_path / "data" / "dog" / "also.png")
+    noise(1).save(tmp_path / "data" / "dog" / "again.bmp")
+    found = ingest(tmp_path / "data")
+    torn = [one for one in found.report["notes"] if "more than one class" in one]
+    assert torn == ["2 pictures stand in more than one class, as cat/0_001.png and dog/again.bmp"]
