@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from nas_service.space.absence import Absence
 from nas_service.space.base import FloatArray, IntArray
 from nas_service.space.products import Products
 
@@ -25,6 +26,8 @@ class LinearRow:
 
 
 _ROUNDED = 1e-9
+_ASKING = {"always", "then"}
+"""Parts of a rule whose conditions have to hold; the others tell where it does."""
 
 
 class Rule(Protocol):
@@ -82,17 +85,17 @@ class DecisionRule:
 
     number: int
     text: str
+    _absences: Mapping[int, Absence]
     _parts: tuple[tuple[str, Sequence[tuple[int, BoolArray]]], ...]
     _sum: tuple[Sequence[tuple[int, npt.NDArray[np.float64]]], float, float] | None = None
 
     def holds(self, rows: IntArray) -> BoolArray:
         """See `Rule.holds`."""
         if self._sum is not None:
-            parts, least, most = self._sum
-            total = np.sum([values[rows[:, place]] for place, values in parts], axis=0)
-            return np.asarray(_outside(np.asarray(total, dtype=np.float64), least, most) == 0)
+            _, least, most = self._sum
+            return np.asarray(_outside(self._total(rows), least, most) == 0)
         held = {
-            name: np.logical_and.reduce([allowed[rows[:, place]] for place, allowed in parts])
+            name: np.logical_and.reduce(self._conditions(name, parts, rows))
             for name, parts in self._parts
         }
         if "always" in held:
@@ -101,37 +104,67 @@ class DecisionRule:
             return np.asarray(~held["never"])
         return np.asarray(~held["if"] | held["then"])
 
+    def _conditions(
+        self, name: str, parts: Sequence[tuple[int, BoolArray]], rows: IntArray
+    ) -> list[BoolArray]:
+        """Which hold; of a layer that is not there what is asked for does, the others do not."""
+        asks = name in _ASKING
+        return [
+            np.where(self._absences[place](rows), asks, allowed[rows[:, place]])
+            for place, allowed in parts
+        ]
+
+    def _total(self, rows: IntArray) -> FloatArray:
+        assert self._sum is not None  # its callers look
+        parts = [
+            np.where(self._absences[place](rows), 0.0, values[rows[:, place]])
+            for place, values in self._sum[0]
+        ]
+        return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
+
     def missed(self, rows: IntArray) -> FloatArray:
         """See `Rule.missed`: a sum's distance, or one and a share of the conditions that fail."""
         if self._sum is not None:
-            parts, least, most = self._sum
-            total = np.sum([values[rows[:, place]] for place, values in parts], axis=0)
-            return _outside(np.asarray(total, dtype=np.float64), least, most)
+            _, least, most = self._sum
+            return _outside(self._total(rows), least, most)
         failing = np.zeros(len(rows))
         for name, conditions in self._parts:
-            if name in {"always", "then"}:
-                kept = [allowed[rows[:, place]] for place, allowed in conditions]
-                failing += 1.0 - np.mean(kept, axis=0)
+            if name in _ASKING:
+                failing += 1.0 - np.mean(self._conditions(name, conditions, rows), axis=0)
         return np.where(self.holds(rows), 0.0, 1.0 + failing)
 
     def rows(self) -> list[LinearRow]:
         """See `Rule.rows`."""
         if self._sum is not None:
             parts, least, most = self._sum
-            return [LinearRow(tuple(parts), least, most)]
-        named = dict(self._parts)
+            return [LinearRow(self._counted(parts), least, most)]
+        named = {
+            # what fails of what is asked for, what holds of what forbids
+            name: [
+                (place, (~one if name in _ASKING else one).astype(float)) for place, one in parts
+            ]
+            for name, parts in self._parts
+        }
         if "always" in named:
-            forbidden = ((place, (~allowed).astype(float)) for place, allowed in named["always"])
-            return [LinearRow((one,), -np.inf, 0.0) for one in forbidden]
+            return [LinearRow(self._counted([one]), -np.inf, 0.0) for one in named["always"]]
         first = named["never"] if "never" in named else named["if"]
-        held = tuple((place, allowed.astype(float)) for place, allowed in first)
         if "never" in named:
-            return [LinearRow(held, -np.inf, len(held) - 1.0)]
+            return [LinearRow(self._counted(first), -np.inf, len(first) - 1.0)]
         # all conditions of `if` let none of `then` fail
         return [
-            LinearRow((*held, (place, -allowed.astype(float))), -np.inf, len(held) - 1.0)
-            for place, allowed in named["then"]
+            LinearRow(self._counted([*first, one]), -np.inf, float(len(first)))
+            for one in named["then"]
         ]
+
+    def _counted(
+        self, weights: Sequence[tuple[int, npt.NDArray[np.float64]]]
+    ) -> tuple[tuple[int, npt.NDArray[np.float64]], ...]:
+        """Weights that add nothing for layers not there, whose decisions then have index 0."""
+        found = list(weights)
+        for place, by_value in weights:
+            if taken := self._absences[place].by:
+                found.append((taken[0], -by_value[0] * taken[1].astype(float)))
+        return tuple(found)
 
 
 def _outside(values: FloatArray, least: float, most: float) -> FloatArray:

@@ -9,8 +9,9 @@ A rule is a mapping of one of five kinds, as files and requests have it:
 - `{"products": "stage1.*", "at_most": 2e6}`: what the slots of that name take together, in
   multiply-accumulates.
 
-A condition is a value, a list of values, or `at_least` and `at_most` of numbers. Rules read
-canonical genotypes: a layer beyond a stage's depth has the first value of its decisions.
+A condition is a value, a list of values, or `at_least` and `at_most` of numbers. A rule says
+nothing of a layer that a network does not have, beyond a stage's depth: what is asked of it holds,
+it meets no condition of `never` and `if`, and adds nothing to a sum.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.errors import InvalidSpec
+from nas_service.space.absence import absence_of
 from nas_service.space.base import SearchSpace
 from nas_service.space.products import Products
 from nas_service.space.rule import BoolArray, DecisionRule, ProductsRule, Rule
@@ -53,19 +55,24 @@ def _rule(space: SearchSpace, number: int, given: Mapping[str, Any]) -> Rule:
             field="rules",
         )
     if "sum" in given:
-        return DecisionRule(number, _bounded_text("sum", given), (), _sum(space, place, given))
+        low, high = _bounds(place, "a sum needs", given)
+        summed = _summed(space, place, str(given["sum"]))
+        absences = {one: absence_of(space, one) for one, _ in summed}
+        text = _bounded_text("sum", given)
+        return DecisionRule(number, text, absences, (), (summed, low, high))
     if "products" in given:
         return _products(space, number, place, given)
     parts = tuple((name, _conditions(space, place, name, given[name])) for name in kinds[0])
-    return DecisionRule(number, _text(given), parts)
+    absences = {one: absence_of(space, one) for _, part in parts for one, _ in part}
+    return DecisionRule(number, _text(given), absences, parts)
 
 
-def _sum(
-    space: SearchSpace, place: str, given: Mapping[str, Any]
-) -> tuple[Sequence[tuple[int, npt.NDArray[np.float64]]], float, float]:
-    low, high = _bounds(place, "a sum needs", given)
+def _summed(
+    space: SearchSpace, place: str, pattern: str
+) -> Sequence[tuple[int, npt.NDArray[np.float64]]]:
+    """What each value of the decisions of that name adds."""
     parts = []
-    for one in _matching(space, place, str(given["sum"])):
+    for one in _matching(space, place, pattern):
         decision = space.decisions[one]
         if not all(_is_number(value) for value in decision.values):
             raise InvalidSpec(
@@ -73,7 +80,7 @@ def _sum(
                 field="rules",
             )
         parts.append((one, np.array(decision.values, dtype=np.float64)))
-    return parts, low, high
+    return parts
 
 
 def _products(

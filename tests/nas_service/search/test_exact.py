@@ -105,9 +105,21 @@ RULES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("rule", [*RULES, None], ids=["if", "never", "always", "sum", "all"])
-def test_rules_are_kept(rule: dict[str, Any] | None) -> None:
-    space = RuledSpace(SPACE, rules_of(SPACE, RULES if rule is None else [rule]))
+ON_DEEP_LAYERS: list[dict[str, Any]] = [
+    {"if": {"stage2.layer3.kernel": 3}, "then": {"width": 0.25}},
+    {"if": {"width": {"at_least": 0.5}}, "then": {"stage1.layer3.kernel": [5, 9]}},
+    {"never": {"stage1.layer3.kernel": [3, 5], "width": [0.75, 1.0]}},
+    {"always": {"stage*.layer3.kernel": [5, 9]}},
+    {"sum": "stage*.layer3.kernel", "at_least": 5, "at_most": 12},
+]
+"""Of layers that only deep networks have."""
+
+
+@pytest.mark.parametrize(
+    "rules", [*([one] for one in RULES), RULES, *([one] for one in ON_DEEP_LAYERS)]
+)
+def test_rules_are_kept(rules: list[dict[str, Any]]) -> None:
+    space = RuledSpace(SPACE, rules_of(SPACE, rules))
     rows, scores = _every(), _scores(1)
     scores[1][:] = [0.0, 0.1, 5.0, 5.1]  # what the rules forbid is worth much
     scores[2][:] = scores[7][:] = [0.0, 1.0, 2.0]

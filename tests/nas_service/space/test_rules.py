@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -56,6 +57,76 @@ def test_rules_are_what_the_same_conditions_are_in_python() -> None:
     expected = np.array([_keeps(_decisions(SPACE, row)) for row in rows])
     assert 0.0 < expected.mean() < 0.5
     assert np.array_equal(_ruled(*RULES).valid(rows), expected)
+
+
+def _kernels_there(decisions: dict[str, Any]) -> list[int]:
+    return [
+        decisions[f"stage{stage}.layer{layer}.kernel"]
+        for stage in (1, 2, 3)
+        for layer in range(1, decisions[f"stage{stage}.depth"] + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "keeps"),
+    [
+        (
+            {"always": {"stage*.layer*.kernel": [5, 9]}},
+            lambda one: 3 not in _kernels_there(one),
+        ),
+        (
+            {"never": {"stage1.layer3.kernel": 3, "width": 1.0}},
+            lambda one: (
+                not (
+                    one["stage1.depth"] == 3
+                    and one["stage1.layer3.kernel"] == 3
+                    and one["width"] == 1.0
+                )
+            ),
+        ),
+        (
+            {"if": {"stage2.layer2.kernel": 3}, "then": {"stage3.layer3.kernel": 9}},
+            lambda one: (
+                not (one["stage2.depth"] >= 2 and one["stage2.layer2.kernel"] == 3)
+                or one["stage3.depth"] < 3
+                or one["stage3.layer3.kernel"] == 9
+            ),
+        ),
+        (
+            {"sum": "stage*.layer*.kernel", "at_least": 12, "at_most": 30},
+            lambda one: 12 <= sum(_kernels_there(one)) <= 30,
+        ),
+    ],
+    ids=["always", "never", "if", "sum"],
+)
+def test_a_rule_says_nothing_of_layers_that_are_not_there(
+    rule: dict[str, Any], keeps: Callable[[dict[str, Any]], bool]
+) -> None:
+    rows = uniform(SPACE, 4000, np.random.default_rng(4))
+    expected = np.array([keeps(_decisions(SPACE, row)) for row in rows])
+    assert 0.0 < expected.mean() < 1.0
+    assert np.array_equal(_ruled(rule).valid(rows), expected)
+
+
+def test_a_decision_that_two_stages_read_is_there_with_either() -> None:
+    kernel = {"kernel": {"from": "late"}, "out_channels": 16}
+    stage = {"block": "temporal_separable", "sizes": kernel, "first": {"kernel": 3}}
+    document = {
+        "name": "two",
+        "input": "signal",
+        "decisions": {"late": [3, 5], "depth1": [1, 2], "depth2": [1, 2]},
+        "layers": [
+            {"name": "stem", "block": "temporal_conv", "sizes": {"out_channels": 16, "kernel": 3}},
+            {**stage, "name": "one", "repeat": "depth1"},
+            {**stage, "name": "two", "repeat": "depth2"},
+            {"name": "head", "block": "temporal_head"},
+        ],
+    }
+    space = DescribedSpace("two", read_document(document), Window(20, 6, 4))
+    ruled = RuledSpace(space, rules_of(space, [{"always": {"late": 5}}]))
+    rows = np.array(list(product((0, 1), (0, 1), (0, 1))))
+    kept = {tuple(row) for row in space.canonical(rows[ruled.valid(rows)]).tolist()}
+    assert kept == {(0, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1)}
 
 
 def test_mended_networks_are_networks(nasbench201: NasBench201Space) -> None:
