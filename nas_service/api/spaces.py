@@ -28,6 +28,7 @@ from nas_service.jobs.params import SpaceJob
 from nas_service.learning.registry import required_sample
 from nas_service.plugins import GROUPS, MODEL_FACTORIES, SPACES, check, names
 from nas_service.space.base import digest, n_architectures
+from nas_service.space.counting import n_networks
 from nas_service.space.described.document import space_name as document_name
 from nas_service.space.elastic.description import elastic_name
 from nas_service.space.stages import stages_of
@@ -98,7 +99,12 @@ class SpaceOut(BaseModel):
 
     name: str
     digest: str
-    n_genotypes: float
+    n_genotypes: float = Field(description="Combinations of all values.")
+    n_networks: float | None = Field(
+        default=None,
+        description="Different networks among them, as layers that are not there decide nothing; "
+        "null where that is not known.",
+    )
     has_supernet: bool
     decisions: list[DecisionOut]
     stages: list[StageOut] = Field(default=[], description="None of a space of one level.")
@@ -181,10 +187,12 @@ def get_space(
     with with_.database.session() as session:
         space = spaces.open_space(session, with_.blobs, name, sample)
         report = spaces.report_of(session, with_.blobs, name)
+    n_different = n_networks(space)
     return SpaceOut(
         name=space.name,
         digest=digest(space),
         n_genotypes=float(n_architectures(space)),
+        n_networks=None if n_different is None else float(n_different),
         has_supernet=space.has_supernet,
         decisions=[DecisionOut(name=d.name, values=list(d.values)) for d in space.decisions],
         stages=[StageOut(name=one.name, n_layers=one.n_layers) for one in stages_of(space)],

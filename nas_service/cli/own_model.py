@@ -67,10 +67,17 @@ def have_space(nas: Client, own: OwnModel, dataset: str, *, quiet: bool) -> str:
     if not quiet:
         found = nas.get(f"/v1/search-spaces/{name}", dataset=dataset)
         if found["own_model"] is None:
-            print(f"space {name}: {found['n_genotypes']:.3g} networks")
+            print(f"space {name}: {size_of(found)}")
         else:
             tell_elastic(found)
     return name
+
+
+def size_of(space: dict[str, Any]) -> str:
+    """How many networks a space has."""
+    if space.get("n_networks") is None:
+        return f"at most {space['n_genotypes']:.3g} networks, as some may coincide"
+    return f"{space['n_networks']:.3g} networks"
 
 
 def tell_elastic(space: dict[str, Any]) -> None:

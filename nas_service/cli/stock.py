@@ -11,6 +11,7 @@ import typer
 from nas_service import strict_json
 from nas_service.cli import output
 from nas_service.cli.options import LOCAL, JsonOption, ServerOption
+from nas_service.cli.own_model import size_of
 from nas_service.client import Client
 from nas_service.errors import InvalidSpec
 
@@ -61,7 +62,7 @@ def spaces(
         return
     columns = [("decision", "name"), ("values", "values")]
     output.show(found["decisions"], columns, as_json=False, title=found["name"])
-    print(f"{found['n_genotypes']:.3g} networks")
+    print(size_of(found))
     for one in found["stages"]:
         print(f"stage {one['name']}: up to {one['n_layers']} layers, alike at first")
     if found["own_model"] is not None:

@@ -2832,7 +2832,13 @@ class SpaceOut(Value):
     decisions: list[DecisionOut]
     digest: str
     has_supernet: bool
-    n_genotypes: float
+    n_genotypes: Annotated[float, Field(description="Combinations of all values.")]
+    n_networks: Annotated[
+        float | None,
+        Field(
+            description="Different networks among them, as layers that are not there decide nothing; null where that is not known."
+        ),
+    ] = None
     name: str
     own_model: OwnModelOut | None = None
     stages: Annotated[
