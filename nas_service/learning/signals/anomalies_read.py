@@ -9,22 +9,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nas_service.errors import InvalidData, InvalidSpec
+from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
 from nas_service.learning.signals.answers import SignalAnswers
 from nas_service.learning.signals.ingested import (
     PARTS,
     Signals,
     digest_of,
-    named,
     parts_of,
     report_of,
     windows_of,
 )
+from nas_service.learning.signals.labels import Labelling, named, normal_of
 from nas_service.learning.signals.read import DRAWN, IntArray, Windows
 
 NORMAL, ANOMALOUS = "normal", "anomalous"
-_SOUND_NORMAL = ("normal", "ok", "good", "healthy", "0", "false")
 _LEAST = 2
 """Windows of each kind that a network is judged on."""
 _TRAIN, _VALIDATION, _TEST = range(3)
@@ -38,9 +37,9 @@ def read_anomalies(
     Raises:
         InvalidData, InvalidSpec: say what is at fault, and where.
     """
-    found = windows_of(source, answers, numbers=False, tell=tell, within=within)
+    found = windows_of(source, answers, Labelling.ANOMALIES, tell=tell, within=within)
     names, codes = named(found.labels)
-    normal = _normal(names, answers.normal)
+    normal = normal_of(names, answers.normal)
     flags = (codes != names.index(normal)).astype(np.int64)
     digest = digest_of(found, flags, (normal,))
     part = _parts(found, flags, digest)
@@ -64,26 +63,6 @@ def read_anomalies(
     report = replace(report, notes=tuple(one for one in report.notes if "in train" not in one))
     told = {"normal": normal, "n_anomalous": int(flags.sum())}
     return Signals(windows, flags, (), digest, report.as_dict(), told)
-
-
-def _normal(names: Sequence[str], given: str | None) -> str:
-    if given is not None:
-        if given not in names and given.removesuffix(".0") in names:
-            given = given.removesuffix(".0")
-        if given not in names:
-            raise InvalidSpec(
-                f"normal: no window is labelled {given!r}; labels are {', '.join(names)}",
-                field="normal",
-            )
-        return given
-    sounding = [one for one in names if one.lower() in _SOUND_NORMAL]
-    if len(sounding) != 1:
-        raise InvalidSpec(
-            f"normal: which label is that of normal windows? {', '.join(names)}; answer with "
-            "--normal LABEL",
-            field="normal",
-        )
-    return sounding[0]
 
 
 def _parts(found: Windows, flags: IntArray, digest: str) -> IntArray:

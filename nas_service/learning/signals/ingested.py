@@ -18,6 +18,7 @@ from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
 from nas_service.learning.signals import arrays, tables
 from nas_service.learning.signals.answers import SignalAnswers
+from nas_service.learning.signals.labels import Labelling, named
 from nas_service.learning.signals.read import DRAWN, IntArray, Windows
 
 PARTS = ("train", "validation", "test")
@@ -26,8 +27,6 @@ _LEAST_DRAWN = 5
 _QUANTILES = 5
 """Numbers are drawn into parts as classes of so many equal shares."""
 _UNEVEN = 10.0
-_LARGEST_CLASS = 2.0**53
-"""Beyond it floats are no longer whole numbers one apart."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,8 @@ def read(
     Raises:
         InvalidData, InvalidSpec: say what is at fault, and where.
     """
-    found = windows_of(source, answers, numbers=numbers, tell=tell, within=within)
+    labelling = Labelling.NUMBERS if numbers else Labelling.CLASSES
+    found = windows_of(source, answers, labelling, tell=tell, within=within)
     targets: npt.NDArray[Any]
     classes, targets = ((), _numbers(found.labels)) if numbers else named(found.labels)
     digest = digest_of(found, targets, classes)
@@ -98,17 +98,17 @@ def read(
 def windows_of(
     source: Path,
     answers: SignalAnswers,
+    labelling: Labelling,
     *,
-    numbers: bool,
     tell: Progress,
     within: Sequence[Path],
 ) -> Windows:
     """The windows of a source, with the parts that are given; see `read`."""
     tell(0.1, "reading")
     if source.suffix.lower() == ".npz":
-        found = arrays.read_arrays(source, numbers=numbers)
+        found = arrays.read_arrays(source, numbers=labelling is Labelling.NUMBERS)
     else:
-        found = tables.read_tables(source, answers, numbers=numbers, within=within)
+        found = tables.read_tables(source, answers, labelling=labelling, within=within)
     tell(0.6, f"{len(found):,} windows; drawing parts")
     if answers.draws_parts:
         found = replace(found, part=np.full(len(found), DRAWN, dtype=np.int64))
@@ -141,42 +141,6 @@ def _standardised(
             raise InvalidData(f"y is {same:g} in every window for {name}", field="y")
     mean, std = (float(of(targets[part == 0])) for of in (np.mean, np.std))
     return ((targets - mean) / std).astype(np.float32), {"target_mean": mean, "target_std": std}
-
-
-def named(labels: npt.NDArray[Any]) -> tuple[tuple[str, ...], IntArray]:
-    """Names of classes, and which of them each label `(n,)` is.
-
-    Raises:
-        InvalidData: labels are empty, between whole numbers, or all the same.
-    """
-    if labels.dtype.kind not in "iufbSU":
-        raise InvalidData(f"y has {labels.dtype}; classes are numbers or texts", field="y")
-    if np.issubdtype(labels.dtype, np.floating):
-        empty = ~np.isfinite(labels)
-        if empty.any():
-            raise InvalidData(
-                f"y is empty in {int(empty.sum())} of {len(labels)} windows, first in window "
-                f"{int(np.flatnonzero(empty)[0])}",
-                field="y",
-            )
-        if not (labels == np.round(labels)).all():
-            raise InvalidData("y has numbers between whole ones: is it regression?", field="y")
-        if (far := np.flatnonzero(np.abs(labels) > _LARGEST_CLASS)).size:
-            window = int(far[0])
-            raise InvalidData(f"y[{window}] is {labels[window]:g}: no class's number", field="y")
-        labels = labels.astype(np.int64)
-    if labels.dtype.kind == "S":
-        try:
-            labels = np.char.decode(labels, "utf-8")
-        except UnicodeDecodeError as error:
-            raise InvalidData(f"y has text that is not UTF-8: {error}", field="y") from error
-    names, codes = np.unique(labels, return_inverse=True)
-    if labels.dtype.kind == "U" and not all(one.strip() for one in names.tolist()):
-        window = int(np.flatnonzero(np.char.strip(labels) == "")[0])
-        raise InvalidData(f"y[{window}] is empty: no class's name", field="y")
-    if len(names) < 2:
-        raise InvalidData(f"every window is {str(names[0])!r}: two classes are needed", field="y")
-    return tuple(str(one) for one in names), codes.ravel().astype(np.int64)
 
 
 def digest_of(found: Windows, targets: npt.NDArray[Any], classes: tuple[str, ...]) -> str:

@@ -1,30 +1,29 @@
 """Signals in CSV or Parquet tables, a row a moment: one file, or a folder of recordings.
 
 Rows of one recording (a value of the group column, or a file) follow each other in time. Windows
-are cut from stretches without a gap, and one whose label changes is set aside.
+are cut from stretches without a gap; what their rows' labels make theirs is the task's.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from nas_service.datasets.columns import GROUP_NAMES, LABEL_NAMES
 from nas_service.datasets.names import PARTS, belongs_to_the_system, part_of
 from nas_service.datasets.texts import text_of
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.learning.signals import times
 from nas_service.learning.signals.answers import SignalAnswers
+from nas_service.learning.signals.columns import Columns, columns_of
 from nas_service.learning.signals.files import as_texts, read_file
+from nas_service.learning.signals.labels import Labelling, named, normal_of, numbers_or_texts
 from nas_service.learning.signals.read import DRAWN, Windows
 from nas_service.learning.signals.recordings import (
     Recording,
@@ -36,19 +35,13 @@ from nas_service.learning.signals.recordings import (
 from nas_service.learning.single_precision import in_float32
 
 ENDINGS = (".csv", ".parquet")
-_LABELS = (*LABEL_NAMES, "activity")
-_ANY_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_NOTHING = frozenset({"nan", "NaN", "NAN", "null", "NULL", "Null", "NA", "N/A", "n/a", "None"})
-_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _LEAST_COUNTED = 7
-_MOSTLY = 0.5
-"""A column of text of which so many cells read as numbers is one of numbers."""
 
 
 def read_tables(
-    source: Path, answers: SignalAnswers, *, numbers: bool, within: Sequence[Path] = ()
+    source: Path, answers: SignalAnswers, *, labelling: Labelling, within: Sequence[Path] = ()
 ) -> Windows:
-    """Read the windows of a table or of a folder of them; labels are `numbers` for regression.
+    """Read the windows of a table or of a folder of them.
 
     Raises:
         InvalidSpec: an answer is missing; names it.
@@ -63,10 +56,12 @@ def read_tables(
     recordings: list[Recording] = []
     names: tuple[str, ...] = ()
     unread: dict[str, None] = {}
+    parts = _parts_of(files, source)
     for path in files:
         table = read_file(path)
         place = path.name if path == source else path.relative_to(source).as_posix()
-        columns = _columns(table, answers, place)
+        columns = columns_of(table, answers, place)
+        numbers = labelling is Labelling.NUMBERS
         texts = (columns.group,) if numbers else (columns.group, columns.label)
         table = as_texts(table, path, texts)
         unread |= dict.fromkeys(columns.unread)
@@ -76,7 +71,7 @@ def read_tables(
                 f"{', '.join(names)}"
             )
         names = columns.signals
-        part = _part_of(path, source)
+        part = parts[path]
         recordings += _recordings(table, columns, place, part, numbers=numbers)
     counting = _counting(recordings, names)
     unread |= dict.fromkeys(names[channel] for channel in counting)
@@ -87,11 +82,14 @@ def read_tables(
     steps_s = [usual_step(one) for one in recordings if one.times is not None]
     require_one_rate(recordings)
     hop = answers.hop or answers.window
+    normal = None
+    if labelling is Labelling.ANOMALIES:
+        recordings, normal = _of_one_kind(recordings, answers.normal)
     aside: Counter[str] = Counter()
     cut = [
         (number, window, label)
         for number, one in enumerate(recordings)
-        for window, label in windows_of(one, answers.window, hop, aside, numbers=numbers)
+        for window, label in windows_of(one, answers.window, hop, aside, labelling.of_rows(normal))
     ]
     if not cut:
         longest = max(len(one.values) for one in recordings)
@@ -105,7 +103,7 @@ def read_tables(
     groups = np.array([numbers_of[recordings[one].group] for one in owners], dtype=np.int64)
     return Windows(
         np.stack([window for _, window, _ in cut]),
-        _labels([label for _, _, label in cut]),
+        numbers_or_texts([label for _, _, label in cut]),
         groups,
         np.array([recordings[number].part for number in owners], dtype=np.int64),
         layout="table" if source.is_file() else "recordings",
@@ -116,29 +114,27 @@ def read_tables(
             f"channels: {', '.join(names)}",
             f"{len(recordings)} recordings of {len(files)} files in {len(numbers_of)} groups, each "
             "of which stays on one side",
+            *(
+                ["a window with an anomaly in any of its rows is one"]
+                if labelling is Labelling.ANOMALIES
+                else []
+            ),
         ],
         notes=[f"columns that are not read: {', '.join(unread)}"] if unread else [],
         set_aside=[{"reason": reason, "n": n, "names": []} for reason, n in aside.most_common()],
     )
 
 
-def _labels(found: Sequence[Any]) -> npt.NDArray[Any]:
-    """Labels of windows; texts that are numbers throughout are these, and nothing else beside.
-
-    Among other texts `NA` and `null` are classes, as people call what is none of the others.
-    """
-    labels = np.array(found)
-    if labels.dtype.kind != "U":
-        return labels
-    different = set(found)
-    others = {one for one in different if not _ANY_NUMBER.fullmatch(one)}
-    if others <= _NOTHING and len(different) > len(others):
-        numbers = {one: np.nan if one in others else float(one) for one in different}
-        return np.array([numbers[one] for one in found])
-    if lacking := sorted(str(one) for one in others if one.lower() == "nan"):
-        n = int((labels == lacking[0]).sum())
-        raise InvalidData(f"y has {lacking[0]!r} in {n} windows: no class")
-    return labels
+def _of_one_kind(
+    recordings: Sequence[Recording], answered: str | None
+) -> tuple[list[Recording], str]:
+    """Recordings whose labels are names that are the same in all of them, and the normal one."""
+    rows = numbers_or_texts([label for one in recordings for label in one.labels.tolist()])
+    names, codes = named(rows)
+    ends = np.cumsum([len(one.labels) for one in recordings])[:-1]
+    of_each = np.split(np.array(names)[codes], ends)
+    found = [replace(one, labels=own) for one, own in zip(recordings, of_each, strict=True)]
+    return found, normal_of(names, answered)
 
 
 def _files(source: Path, within: Sequence[Path]) -> list[Path]:
@@ -158,6 +154,18 @@ def _files(source: Path, within: Sequence[Path]) -> list[Path]:
     return found
 
 
+def _parts_of(files: Sequence[Path], source: Path) -> dict[Path, int]:
+    """The part of each file: what its folder says, or its name where all names do."""
+    by_folder = {path: _part_of(path, source) for path in files}
+    if any(part != DRAWN for part in by_folder.values()):
+        return by_folder
+    stems = [path.stem for path in files]
+    named = [part_of(one, stems) for one in stems]
+    if len(set(named)) < 2 or PARTS[0] not in named or not set(named) <= set(PARTS):
+        return by_folder
+    return {path: PARTS.index(str(one)) for path, one in zip(files, named, strict=True)}
+
+
 def _part_of(path: Path, source: Path) -> int:
     """The part that a folder's name says; drawn where none does."""
     for folder in path.relative_to(source).parts[:-1] if path != source else ():
@@ -165,53 +173,6 @@ def _part_of(path: Path, source: Path) -> int:
         if named in PARTS:
             return PARTS.index(named)
     return DRAWN
-
-
-@dataclass(frozen=True)
-class _Columns:
-    signals: tuple[str, ...]
-    label: str
-    time: str | None
-    group: str | None
-    unread: tuple[str, ...]
-
-
-def _columns(table: pa.Table, answers: SignalAnswers, name: str) -> _Columns:
-    there = table.column_names
-    label = _named("label_column", answers.label_column, _labels_in(there), there, name)
-    if label is None:
-        raise InvalidData(
-            f"which column of {name} is the label? It has {', '.join(there)}: answer with "
-            "--label-column NAME",
-            field="label_column",
-        )
-    known = _known(times.NAMES, there)
-    usual = [one for one in known if times.plain(one) in times.USUAL]
-    time = _named("time_column", answers.time_column, usual or known, there, name)
-    groups = [one for one in _known(GROUP_NAMES, there) if one != label]
-    group = _named("group_column", answers.group_column, groups, there, name)
-    others = [one for one in there if one not in {label, time, group}]
-    if pa.types.is_nested(table[label].type):
-        raise InvalidData(
-            f"{name}: column {label!r} is {table[label].type}; a label is a number or a text",
-            field="label_column",
-        )
-    counting = {one for one in others if _numbers_rows(one)}
-    signals = tuple(
-        one for one in others if times.is_number(table[one].type) and one not in counting
-    )
-    for one in others:
-        if one not in signals and one not in counting:
-            _require_no_numbers(table[one], one, name)
-    if not signals:
-        raise InvalidData(f"{name} has no column of numbers beside time, label and group")
-    unread = tuple(one for one in others if one not in signals)
-    return _Columns(signals, label, time, group, unread)
-
-
-def _numbers_rows(name: str) -> bool:
-    """Whether a column's name says that it numbers rows, as tables are saved with."""
-    return name == "" or name.lower() == "index" or name.startswith("Unnamed:")
 
 
 def _counting(recordings: Sequence[Recording], names: Sequence[str]) -> list[int]:
@@ -227,57 +188,8 @@ def _counting(recordings: Sequence[Recording], names: Sequence[str]) -> list[int
     return found if len(found) < len(names) else []
 
 
-def _require_no_numbers(column: pa.ChunkedArray, name: str, file: str) -> None:
-    """Refuse a column of text that is meant to be one of numbers: most of it reads as such."""
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return
-    cells = column.to_pylist()
-    is_one = [one is not None and _NUMBER.fullmatch(one.strip()) is not None for one in cells]
-    if not any(is_one) or sum(is_one) < _MOSTLY * len(cells):
-        return
-    first = is_one.index(False) if not all(is_one) else is_one.index(True)
-    raise InvalidData(
-        f"{file}, row {first + 1}, column {name!r} is {cells[first]!r}; other rows have numbers: "
-        "write all of them as 1234.5, or leave the column out"
-    )
-
-
-def _labels_in(there: Sequence[str]) -> list[str]:
-    """Columns that may be the label by their names; beside `x` or `z`, `y` is an axis."""
-    axes = {"x", "z"} & {one.lower() for one in there}
-    return [one for one in _known(_LABELS, there) if not (axes and one.lower() == "y")]
-
-
-def _known(names: Collection[str], there: Sequence[str]) -> list[str]:
-    return [one for one in there if times.plain(one) in names]
-
-
-def _named(
-    field: str, answered: str | None, found: Sequence[str], there: Sequence[str], file: str
-) -> str | None:
-    """The column that was answered, or the one that its name says; None without any.
-
-    Raises:
-        InvalidData: the answered one is not there, or more than one may be meant.
-    """
-    if answered is not None:
-        if answered not in there:
-            raise InvalidData(
-                f"{field}: {file} has no column {answered!r}; it has {', '.join(there)}",
-                field=field,
-            )
-        return answered
-    if len(found) > 1:
-        raise InvalidData(
-            f"which column of {file} is the {field.removesuffix('_column')}, {' or '.join(found)}? "
-            f"Answer with --{field.replace('_', '-')} NAME",
-            field=field,
-        )
-    return found[0] if found else None
-
-
 def _recordings(
-    table: pa.Table, columns: _Columns, name: str, part: int, *, numbers: bool
+    table: pa.Table, columns: Columns, name: str, part: int, *, numbers: bool
 ) -> Iterator[Recording]:
     """A file's recordings, in the order in which their groups begin."""
     _require_full(table, (columns.label, columns.group, columns.time, *columns.signals), name)

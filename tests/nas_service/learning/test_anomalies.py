@@ -130,6 +130,31 @@ def test_groups_of_anomalies_alone_are_for_judging(tmp_path: Path) -> None:
             assert found.targets[found.windows.part == part].sum() in (8, 12)
 
 
+def _recording(path: Path, labels: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [f"{np.sin(step)},{label}" for step, label in enumerate(labels)]
+    path.write_text("\n".join(["level,is_anomaly", *rows]) + "\n")
+
+
+def test_a_window_with_an_anomaly_anywhere_is_one(tmp_path: Path) -> None:
+    """A spike of two rows fills no window; files may write the same label as 0 and as 0.0."""
+    calm, odd = ["0"] * 160, ["0"] * 160
+    odd[20:22] = ["1", "1"]
+    odd[95:97] = ["1", "1"]  # on both sides of the edge at row 96
+    _recording(tmp_path / "data" / "train" / "a.csv", [f"{one}.0" for one in calm])
+    _recording(tmp_path / "data" / "validation" / "b.csv", odd)
+    _recording(tmp_path / "data" / "test" / "c.csv", odd)
+    found = _read(tmp_path / "data", window=16, normal="0")
+    counts = {"normal": 7, "anomalous": 3}
+    assert found.report["counts"] == {
+        "train": {"normal": 10},
+        "validation": counts,
+        "test": counts,
+    }
+    assert "a window with an anomaly in any of its rows is one" in found.report["reading"]
+    assert found.report["set_aside"] == []
+
+
 def test_half_of_a_given_test_part_is_for_validation_where_there_is_none(tmp_path: Path) -> None:
     split = np.array(["train"] * 20 + ["test"] * 24)
     y = np.array(["ok"] * 20 + ["ok", "broken", "ok"] * 8)

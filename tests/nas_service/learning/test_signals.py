@@ -589,3 +589,17 @@ def test_the_bundles_preprocessing_gives_what_networks_are_taught_on(
     with pytest.raises(ValueError, match=r"a window is \(2, 16\)"):
         prepare(window.numpy()[:, :3])
     assert "preprocess_signal.py" in task.bundle_files(found.facts())
+
+
+def test_files_are_of_the_parts_that_their_names_say_where_all_do(tmp_path: Path) -> None:
+    folder = tmp_path / "walks"
+    folder.mkdir()
+    for number, name in enumerate(("walk_train", "walk_val", "walk_test")):
+        rows = [f"{np.sin(step + number)},{'ab'[step // 8 % 2]}" for step in range(160)]
+        (folder / f"{name}.csv").write_text("\n".join(["level,label", *rows]) + "\n")
+    found = _read(folder, window=8)
+    counts = {"a": 10, "b": 10}
+    assert found.report["counts"] == dict.fromkeys(("train", "validation", "test"), counts)
+    (folder / "walk_03.csv").write_text((folder / "walk_train.csv").read_text())
+    with pytest.raises(InvalidData, match="4 groups: at least 5 are needed"):  # to draw parts of
+        _read(folder, window=8)
