@@ -112,7 +112,7 @@ def _readable() -> Iterator[None]:
 
 def _safe(name: str) -> PurePosixPath:
     """The name below the folder, accents composed; bytes that are no text are written out."""
-    shown = normal(name.replace("\\", "/")).encode("utf-8", "backslashreplace").decode()
+    shown = normal(name.replace("\\", "/"))
     path = PurePosixPath(shown)
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
         raise InvalidData(f"{shown!r} in the archive points outside of it")

@@ -58,8 +58,11 @@ _SYSTEM = {
 
 
 def normal(name: str) -> str:
-    """The name with its accents composed (NFC): macOS stores them apart, and they print alike."""
-    return unicodedata.normalize("NFC", name)
+    """The name with its accents composed (NFC): macOS stores them apart, and they print alike.
+
+    Bytes that are no UTF-8, as older systems wrote names, are written out: no text can hold them.
+    """
+    return unicodedata.normalize("NFC", name.encode("utf-8", "backslashreplace").decode())
 
 
 def words(name: str) -> tuple[str, ...]:

@@ -23,8 +23,8 @@ class File:
 
     @property
     def place(self) -> str:
-        """As users are told of it; bytes that are no text are written out."""
-        return "/".join(self.names).encode("utf-8", "backslashreplace").decode()
+        """As users are told of it."""
+        return "/".join(self.names)
 
 
 def files_below(folder: Path, set_aside: SetAside, within: Sequence[Path] | None) -> list[File]:

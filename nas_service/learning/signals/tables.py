@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nas_service.datasets.names import PARTS, belongs_to_the_system, part_of
+from nas_service.datasets.names import PARTS, belongs_to_the_system, normal, part_of
 from nas_service.datasets.texts import text_of
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.learning.signals import times
@@ -59,7 +59,7 @@ def read_tables(
     parts = _parts_of(files, source)
     for path in files:
         table = read_file(path)
-        place = path.name if path == source else path.relative_to(source).as_posix()
+        place = normal(path.name if path == source else path.relative_to(source).as_posix())
         columns = columns_of(table, answers, place)
         numbers = labelling is Labelling.NUMBERS
         texts = (columns.group,) if numbers else (columns.group, columns.label)
@@ -82,14 +82,14 @@ def read_tables(
     steps_s = [usual_step(one) for one in recordings if one.times is not None]
     require_one_rate(recordings)
     hop = answers.hop or answers.window
-    normal = None
+    usual = None
     if labelling is Labelling.ANOMALIES:
-        recordings, normal = _of_one_kind(recordings, answers.normal)
+        recordings, usual = _of_one_kind(recordings, answers.normal)
     aside: Counter[str] = Counter()
     cut = [
         (number, window, label)
         for number, one in enumerate(recordings)
-        for window, label in windows_of(one, answers.window, hop, aside, labelling.of_rows(normal))
+        for window, label in windows_of(one, answers.window, hop, aside, labelling.of_rows(usual))
     ]
     if not cut:
         longest = max(len(one.values) for one in recordings)

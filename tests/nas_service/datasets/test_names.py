@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import unicodedata
+from pathlib import Path
 
 import pytest
 
+from nas_service.datasets.ingest import ingest
 from nas_service.datasets.names import (
     HELD_OUT,
     TEST,
@@ -17,6 +21,7 @@ from nas_service.datasets.names import (
     speaks_of_a_part,
     words,
 )
+from tests.folders_of_pictures import folders
 
 SPELLINGS = {
     TRAIN: ["train", "Training", "TRAIN", "seg_train", "train2017", "TrainSet", "trainval", "trn"],
@@ -60,3 +65,13 @@ def test_accents_are_composed() -> None:
 def test_what_file_managers_leave_is_the_systems() -> None:
     assert all(map(belongs_to_the_system, [".DS_Store", "._a.jpg", "Thumbs.db", "__MACOSX"]))
     assert not belongs_to_the_system("thumbs.jpg")
+
+
+def test_names_that_are_no_text_are_written_out(tmp_path: Path) -> None:
+    """Latin-1, as older systems wrote names; what is stored of them has to be sent as UTF-8."""
+    folders(tmp_path / "data", "caf", "tea")
+    latin = os.fsdecode(os.fsencode(tmp_path / "data") + b"/caf\xe9")
+    (tmp_path / "data" / "caf").rename(latin)
+    found = ingest(tmp_path / "data")
+    assert set(found.classes) == {"caf\\udce9", "tea"}
+    json.dumps(found.facts(), ensure_ascii=False).encode()
