@@ -58,9 +58,12 @@ def absence_of(space: Choices, place: int) -> Absence:
 
 
 def _says_nothing(space: Choices, rows: IntArray, place: int) -> BoolArray:
-    last = space.decisions[place].size - 1
-    if not last:  # no other value to compare with
+    size = space.decisions[place].size
+    if size == 1:  # no other value to compare with
         return np.zeros(len(rows), dtype=np.bool_)
-    one, other = np.array(rows), np.array(rows)
-    one[:, place], other[:, place] = 0, last
-    return np.asarray((space.canonical(one) == space.canonical(other)).all(axis=1))
+    networks = []
+    for value in range(size):
+        changed = np.array(rows)
+        changed[:, place] = value
+        networks.append(space.canonical(changed))
+    return np.asarray(np.all([(one == networks[0]).all(axis=1) for one in networks[1:]], axis=0))
