@@ -19,6 +19,9 @@ from nas_service.errors import InvalidSpec, readable
 commands = typer.Typer(no_args_is_help=True, help="Data sets.")
 
 PathArgument = Annotated[Path | None, typer.Argument(help="Folder, .zip, .tar, .npz or .parquet.")]
+TaskOption = Annotated[
+    str | None, typer.Option(help="Learning task; image_classification unless given.")
+]
 ServerPath = Annotated[str | None, typer.Option(help="A path on the server, below NAS_DATA_ROOTS.")]
 
 
@@ -47,6 +50,7 @@ def datasets_list(server: ServerOption = LOCAL, as_json: JsonOption = False) -> 
 def datasets_inspect(
     path: PathArgument = None,
     server_path: ServerPath = None,
+    task: TaskOption = None,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
     answers: Any = None,
@@ -58,7 +62,12 @@ def datasets_inspect(
     if (path is None) == (server_path is None):
         raise InvalidSpec("give exactly one of PATH and --server-path")
     if path is not None:
-        report = looked_at(path, answers)
+        _require_there(path)
+        report = looked_at(path, answers, task)
+    elif task is not None:
+        raise InvalidSpec(
+            "--task: on the server only pictures and their classes are looked at", field="task"
+        )
     else:
         with Client(server) as nas:
             report = nas.inspect_dataset(str(server_path), **answers)
@@ -77,16 +86,14 @@ def datasets_add(
     path: PathArgument = None,
     builtin: Annotated[str | None, typer.Option(help="A built-in data set: digits.")] = None,
     server_path: ServerPath = None,
-    task: Annotated[
-        str | None, typer.Option(help="Learning task; image_classification unless given.")
-    ] = None,
+    task: TaskOption = None,
     server: ServerOption = LOCAL,
     as_json: JsonOption = False,
     answers: Any = None,
 ) -> None:
     """Import a data set: upload PATH, or name a built-in one or a path on the server."""
-    if path is not None and not path.exists():
-        raise InvalidSpec(f"there is no file or folder {path}", field="path")
+    if path is not None:
+        _require_there(path)
     with Client(server) as nas:
         nas.wait_until_it_answers()
         added = add_dataset(
@@ -152,6 +159,11 @@ def add_dataset(
         return nas.upload_dataset(name, archive, task=task, **answers)
 
 
+def _require_there(path: Path) -> None:
+    if not path.exists():
+        raise InvalidSpec(f"there is no file or folder {path}", field="path")
+
+
 def _program(name: str) -> Path:
     if not Path(name).is_file():
         raise InvalidSpec(f"--teacher: no file {name}", field="teacher")
@@ -171,11 +183,12 @@ def require_answered(path: Path, answers: dict[str, Any]) -> None:
         raise Undecided(questions)
 
 
-def looked_at(path: Path, answers: dict[str, Any]) -> dict[str, Any]:
-    """The report on a folder or file of this machine."""
+def looked_at(path: Path, answers: dict[str, Any], task: str | None = None) -> dict[str, Any]:
+    """The report on a folder or file of this machine; of other tasks all of it is read."""
     from nas_service.datasets.answers import parse
     from nas_service.datasets.archives import unpack
     from nas_service.datasets.inspection import inspect
+    from nas_service.learning.registry import DEFAULT, learning_task
 
     line = output.ProgressLine("inspect")
 
@@ -184,6 +197,15 @@ def looked_at(path: Path, answers: dict[str, Any]) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         source = unpack(path, Path(folder)) if path.is_file() else path
+        if task not in {None, DEFAULT}:
+            if answers.get("teacher"):
+                raise InvalidSpec("teacher: a model is asked by an import alone", field="teacher")
+            of_task = learning_task(str(task))
+            found = of_task.ingest(
+                source, of_task.answers(answers), tell=tell, within=[source], threads=1
+            )
+            report: dict[str, Any] = found.facts()["report"]
+            return report
         return inspect(source, parse(answers), tell=tell).report.as_dict()
 
 
