@@ -141,5 +141,7 @@ def _body(data: str) -> Any:
         return strict_json.loads(Path(data[1:]).read_text() if data.startswith("@") else data)
     except OSError as error:
         raise InvalidSpec(f"--data: {error.strerror}: {data[1:]}", field="data") from error
+    except strict_json.GivenTwice as error:
+        raise InvalidSpec(f"--data: {error}", field="data") from error
     except ValueError as error:
         raise InvalidSpec(f"--data: not JSON: {error}", field="data") from error
