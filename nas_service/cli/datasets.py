@@ -57,7 +57,7 @@ def datasets_inspect(
 ) -> None:
     """Show what an import would understand of PATH: nothing is sent or stored.
 
-    Ends with status 2 where something has to be answered first.
+    Ends with status 2 where pictures can be read in more than one way.
     """
     if (path is None) == (server_path is None):
         raise InvalidSpec("give exactly one of PATH and --server-path")

@@ -76,7 +76,7 @@ def have_space(nas: Client, own: OwnModel, dataset: str, *, quiet: bool) -> str:
 def size_of(space: dict[str, Any]) -> str:
     """How many networks a space has."""
     if space.get("n_networks") is None:
-        return f"at most {space['n_genotypes']:.3g} networks, as some may coincide"
+        return f"at most {space['n_genotypes']:.3g} networks"
     return f"{space['n_networks']:.3g} networks"
 
 

@@ -107,8 +107,7 @@ def _draw_groups(
     n_units = len(np.unique(units[rows]))
     if n_units < _FOLDS:
         raise InvalidData(
-            f"{n_units} groups: at least {_FOLDS} are needed to keep each on one side where parts "
-            "have to be drawn; else name those for train, validation and test",
+            f"{n_units} groups: at least {_FOLDS} are needed to keep each on one side",
             field="group_column",
         )
     if np.unique(labels[rows], return_counts=True)[1].max() < _FOLDS:

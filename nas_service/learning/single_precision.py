@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,38 +9,76 @@ import numpy.typing as npt
 
 from nas_service.errors import InvalidData
 
+FloatArray = npt.NDArray[np.float64]
 _LARGEST_LOSS = 0.02
 """Of the standard deviation of a channel: what rounding adds, as one."""
+_NOTHING = 1e-12
+"""Of the numbers themselves: what 64-bit floats add by rounding is no signal."""
 _EXACT_BYTES = 2
 """Integers and floats of so many bytes are 32-bit floats without rounding."""
 
 
-def in_float32(
-    values: npt.NDArray[Any], place: str, names: Sequence[str] | None = None
-) -> npt.NDArray[np.float32]:
-    """`values` `(n, channels, ...)` as 32-bit floats; `names` are those of the channels.
+class Rounding:
+    """What 32-bit floats lose of one channel, over all arrays that are added."""
 
-    A signal on a large offset would be lost without a word: 1e9 and its neighbours are 64 apart.
+    def __init__(self) -> None:
+        self._n = 0
+        self._from = 0.0
+        self._sums = np.zeros(4)
+        """Of numbers less the first one, their squares, of losses, their squares."""
+        self._largest = 0.0
+        self._ends = np.inf, -np.inf
+
+    def add(self, wide: FloatArray, single: npt.NDArray[np.float32]) -> None:
+        """Numbers as they are, and rounded: `(n,)` both, finite."""
+        if not self._n:
+            self._from = float(wide.flat[0])
+        apart, lost = wide - self._from, wide - single
+        self._n += wide.size
+        self._sums += [one.sum() for one in (apart, apart**2, lost, lost**2)]
+        self._largest = max(self._largest, float(np.abs(wide).max()))
+        self._ends = min(self._ends[0], float(wide.min())), max(self._ends[1], float(wide.max()))
+
+    def require_little(self, which: str, field: str) -> None:
+        """Raise `InvalidData` where more is lost than a fiftieth of the standard deviation.
+
+        A signal on a large offset would be lost without a word: 1e9 and its neighbours are 64
+        apart.
+        """
+        if not self._n:
+            return
+        first, second, lost, squared = self._sums / self._n
+        spread, loss = np.sqrt(max(second - first**2, 0.0)), np.sqrt(max(squared - lost**2, 0.0))
+        if spread <= _NOTHING * self._largest or loss <= _LARGEST_LOSS * spread:
+            return
+        raise InvalidData(
+            f"{which} has numbers around {self._from + first:.4g} that differ by "
+            f"{self._ends[1] - self._ends[0]:.4g} in all: too little for the 32-bit floats in "
+            "which networks compute; take a constant off, or leave it out",
+            field=field,
+        )
+
+
+def is_exact(values: npt.NDArray[Any]) -> bool:
+    """Whether all numbers of this type are 32-bit floats."""
+    return bool(values.dtype == np.float32 or values.dtype.itemsize <= _EXACT_BYTES)
+
+
+def in_float32(values: npt.NDArray[Any], field: str) -> npt.NDArray[np.float32]:
+    """`values` `(n, channels, ...)` as 32-bit floats.
 
     Raises:
-        InvalidData: rounding adds more than a fiftieth of a channel's standard deviation.
+        InvalidData: rounding loses a channel.
     """
     single = np.ascontiguousarray(values, dtype=np.float32)
-    if values.dtype == np.float32 or values.dtype.itemsize <= _EXACT_BYTES:
+    if is_exact(values):
         return single
     columns = [values] if values.ndim == 1 else list(values.swapaxes(0, 1))
     rounded = [single] if values.ndim == 1 else list(single.swapaxes(0, 1))
     for number, (column, of_column) in enumerate(zip(columns, rounded, strict=True)):
         if not np.isfinite(of_column).all():
             continue  # refused, with its place, by whoever reads it
-        wide = column.astype(np.float64)
-        spread, loss = float(np.std(wide)), float(np.std(wide - of_column))
-        if loss > _LARGEST_LOSS * spread:
-            which = f"channel {number}" if names is None else f"column {names[number]!r}"
-            raise InvalidData(
-                f"{place}: {which} has numbers around {float(np.mean(wide)):.4g} that differ by "
-                f"{float(np.ptp(wide)):.4g} in all: too little for the 32-bit floats in which "
-                "networks compute; take a constant off, or leave it out",
-                field=place if names is None else names[number],
-            )
+        rounding = Rounding()
+        rounding.add(column.astype(np.float64), of_column)
+        rounding.require_little(f"{field}: channel {number}", field)
     return single

@@ -70,7 +70,7 @@ class ExactChoice:
 
 
 def _absent(space: Choices) -> list[LinearRow]:
-    """Where a value of one decision takes another one away, that has its first value.
+    """Where a value of one decision takes another one away, that has the value `canonical` gives.
 
     So canonical genotypes have it, and scores are learned on those: the layers beyond a depth bring
     nothing. Found by looking at what `canonical` does, and kept where it does so on every one of
@@ -82,19 +82,22 @@ def _absent(space: Choices) -> list[LinearRow]:
     drawn = generator.integers(0, sizes, (_N_PROBED, len(sizes)))
     last = np.array([size - 1 for size in sizes], dtype=np.int64)
     found = []
-    for place, size in enumerate(sizes):
-        for value in range(size):
-            row = last.copy()
-            row[place] = value
-            gone = np.flatnonzero((space.canonical(row[None, :])[0] == 0) & (row > 0))
-            for other in gone[gone != place]:
-                probe = drawn.copy()
-                probe[:, place], probe[:, other] = value, last[other]
-                if (space.canonical(probe)[:, other] == 0).all():
-                    taken, there = np.zeros(size), np.ones(sizes[other])
-                    taken[value], there[0] = 1.0, 0.0
-                    weights = ((place, taken), (int(other), there))
-                    found.append(LinearRow(weights, -np.inf, 1.0))
+    for base in (last, np.zeros_like(last)):
+        for place, size in enumerate(sizes):
+            for value in range(size):
+                row = base.copy()
+                row[place] = value
+                given = space.canonical(row[None, :])[0]
+                for other in np.flatnonzero(given != row):
+                    if other == place:
+                        continue
+                    probe = drawn.copy()
+                    probe[:, place], probe[:, other] = value, row[other]
+                    if (space.canonical(probe)[:, other] == given[other]).all():
+                        taken, there = np.zeros(size), np.ones(sizes[other])
+                        taken[value], there[given[other]] = 1.0, 0.0
+                        weights = ((place, taken), (int(other), there))
+                        found.append(LinearRow(weights, -np.inf, 1.0))
     return found
 
 

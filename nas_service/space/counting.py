@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -22,41 +22,40 @@ def n_networks(space: SearchSpace) -> int | None:
     may say nothing is taken away by one other decision, and nothing else makes genotypes coincide
     or forbids them, as seen on many networks drawn at random.
     """
-    if n_architectures(space) <= _MOST_TRIED:
-        every = [range(one.size) for one in space.decisions]
-        rows = np.stack(np.meshgrid(*every, indexing="ij"), axis=-1).reshape(-1, len(every))
-        return len(np.unique(space.canonical(rows[space.valid(rows)]), axis=0))
-    absences = [absence_of(space, place) for place in range(len(space.decisions))]
-    if any(not one.never and one.by is None for one in absences):
-        return None
-    taken_by: dict[int, list[Absence]] = defaultdict(list)
-    for one in absences:
-        if one.by is not None:
-            taken_by[one.by[0]].append(one)
-    if any(not absences[place].never for place in taken_by) or not _nothing_else(space, absences):
-        return None
     sizes = [one.size for one in space.decisions]
-    total = math.prod(
-        size for place, size in enumerate(sizes) if absences[place].never and place not in taken_by
-    )
-    for place, taken in taken_by.items():
+    if n_architectures(space) <= _MOST_TRIED:
+        chosen = [place for place, size in enumerate(sizes) if size > 1]
+        rows = np.zeros((n_architectures(space), len(sizes)), dtype=np.int64)
+        shape = [sizes[place] for place in chosen]
+        rows[:, chosen] = np.stack(np.unravel_index(np.arange(len(rows)), shape or [1]), axis=-1)[
+            :, : len(chosen)
+        ]
+        return len(np.unique(space.canonical(rows[space.valid(rows)]), axis=0))
+    found = [absence_of(space, place) for place in range(len(sizes))]
+    absences = {place: one for place, one in enumerate(found) if one is not None}
+    governing = {one.by for one in absences.values()}
+    if governing & set(absences) or not _nothing_else(space, absences):
+        return None
+    free = [
+        size for place, size in enumerate(sizes) if place not in absences and place not in governing
+    ]
+    total = math.prod(free)
+    for by in governing:
+        taken = {place: one for place, one in absences.items() if one.by == by}
         of_values = (
-            math.prod(
-                1 if one.by is not None and one.by[1][value] else sizes[one.place] for one in taken
-            )
-            for value in range(sizes[place])
+            math.prod(1 if one.taking[value] else sizes[place] for place, one in taken.items())
+            for value in range(sizes[by])
         )
         total *= sum(of_values)
     return total
 
 
-def _nothing_else(space: SearchSpace, absences: list[Absence]) -> bool:
+def _nothing_else(space: SearchSpace, absences: Mapping[int, Absence]) -> bool:
     """Whether genotypes are changed by `canonical` as absences say, and all are valid."""
     generator = np.random.default_rng(1)
-    rows: IntArray = generator.integers(
-        0, [one.size for one in space.decisions], (_N_CHECKED, len(space.decisions))
-    )
+    sizes = [one.size for one in space.decisions]
+    rows: IntArray = generator.integers(0, sizes, (_N_CHECKED, len(sizes)))
     expected = rows.copy()
-    for one in absences:
-        expected[one(rows), one.place] = 0
+    for place, one in absences.items():
+        expected[one(rows), place] = one.index
     return bool((space.canonical(rows) == expected).all() and space.valid(rows).all())

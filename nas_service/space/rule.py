@@ -110,14 +110,18 @@ class DecisionRule:
         """Which hold; of a layer that is not there what is asked for does, the others do not."""
         asks = name in _ASKING
         return [
-            np.where(self._absences[place](rows), asks, allowed[rows[:, place]])
+            np.where(self._absent(place, rows), asks, allowed[rows[:, place]])
             for place, allowed in parts
         ]
+
+    def _absent(self, place: int, rows: IntArray) -> BoolArray:
+        absence = self._absences.get(place)
+        return np.zeros(len(rows), dtype=np.bool_) if absence is None else absence(rows)
 
     def _total(self, rows: IntArray) -> FloatArray:
         assert self._sum is not None  # its callers look
         parts = [
-            np.where(self._absences[place](rows), 0.0, values[rows[:, place]])
+            np.where(self._absent(place, rows), 0.0, values[rows[:, place]])
             for place, values in self._sum[0]
         ]
         return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
@@ -159,11 +163,12 @@ class DecisionRule:
     def _counted(
         self, weights: Sequence[tuple[int, npt.NDArray[np.float64]]]
     ) -> tuple[tuple[int, npt.NDArray[np.float64]], ...]:
-        """Weights that add nothing for layers not there, whose decisions then have index 0."""
+        """Weights that add nothing for layers that are not there."""
         found = list(weights)
         for place, by_value in weights:
-            if taken := self._absences[place].by:
-                found.append((taken[0], -by_value[0] * taken[1].astype(float)))
+            if absence := self._absences.get(place):
+                less = by_value[absence.index] * absence.taking.astype(float)
+                found.append((absence.by, -less))
         return tuple(found)
 
 

@@ -11,7 +11,8 @@ A rule is a mapping of one of five kinds, as files and requests have it:
 
 A condition is a value, a list of values, or `at_least` and `at_most` of numbers. A rule says
 nothing of a layer that a network does not have, beyond a stage's depth: what is asked of it holds,
-it meets no condition of `never` and `if`, and adds nothing to a sum.
+it meets no condition of `never` and `if`, and adds nothing to a sum. What layers of several stages
+read always counts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.errors import InvalidSpec
-from nas_service.space.absence import absence_of
+from nas_service.space.absence import Absence, absence_of
 from nas_service.space.base import SearchSpace
 from nas_service.space.products import Products
 from nas_service.space.rule import BoolArray, DecisionRule, ProductsRule, Rule
@@ -57,14 +58,19 @@ def _rule(space: SearchSpace, number: int, given: Mapping[str, Any]) -> Rule:
     if "sum" in given:
         low, high = _bounds(place, "a sum needs", given)
         summed = _summed(space, place, str(given["sum"]))
-        absences = {one: absence_of(space, one) for one, _ in summed}
         text = _bounded_text("sum", given)
-        return DecisionRule(number, text, absences, (), (summed, low, high))
+        return DecisionRule(number, text, _absences(space, summed), (), (summed, low, high))
     if "products" in given:
         return _products(space, number, place, given)
     parts = tuple((name, _conditions(space, place, name, given[name])) for name in kinds[0])
-    absences = {one: absence_of(space, one) for _, part in parts for one, _ in part}
-    return DecisionRule(number, _text(given), absences, parts)
+    named = [one for _, part in parts for one in part]
+    return DecisionRule(number, _text(given), _absences(space, named), parts)
+
+
+def _absences(space: SearchSpace, named: Sequence[tuple[int, Any]]) -> dict[int, Absence]:
+    """When decisions say nothing, of those that ever do."""
+    found = {place: absence_of(space, place) for place, _ in named}
+    return {place: one for place, one in found.items() if one is not None}
 
 
 def _summed(

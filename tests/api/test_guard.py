@@ -11,9 +11,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from nas_service.api.access.bodies import MAX_BODY_BYTES
+from nas_service.api.access.plain import require_plain
 from nas_service.api.app import create_app
 from nas_service.api.guard import hosts_for
 from nas_service.cli.databases import prepare
+from nas_service.errors import InvalidSpec
 from nas_service.settings import Settings
 
 HERE = "http://127.0.0.1:8000"
@@ -138,3 +140,11 @@ def test_an_import_that_failed_is_told_again_to_who_asks_with_its_key(api: TestC
     assert again.status_code == 202
     assert again.json()["job"]["id"] == job
     assert again.json()["job"]["state"] == "cancelled"
+
+
+def test_a_key_that_is_given_twice_is_found_at_once() -> None:
+    """In one walk: of a million keys, one of which is there twice, each is looked at once."""
+    keys = [f"k{n}" for n in range(1_000_000)]
+    body = "{" + ",".join(f'"{one}":0' for one in [*keys, keys[-1]]) + "}"
+    with pytest.raises(InvalidSpec, match="'k999999' is given twice"):
+        require_plain(body.encode())

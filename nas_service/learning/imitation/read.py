@@ -77,6 +77,7 @@ def read_recorded(path: Path, *, tell: Progress) -> Recorded:
     tell(0.1, "reading")
     arrays = _arrays(path)
     inputs, answers = numbers(arrays, "x"), numbers(arrays, "y")
+    in_float32(arrays["x"], "x")  # whether inputs are told apart by it; a model has answered so
     if answers.ndim == 1:
         answers = answers[:, None]
     if len(answers) != len(inputs):
@@ -145,7 +146,7 @@ def numbers(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np
         raise InvalidData(f"{name} is {values.shape}: there is nothing in it", field=name)
     if values.dtype.kind not in "fiu":
         raise InvalidData(f"{name} has {values.dtype}; numbers are needed", field=name)
-    numbers = in_float32(values, name)
+    numbers = np.ascontiguousarray(values, dtype=np.float32)
     if not np.isfinite(numbers).all():
         first = int(np.flatnonzero(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1))[0])
         raise InvalidData(f"{name}[{first}] has a number that is not finite", field=name)

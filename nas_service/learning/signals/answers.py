@@ -42,8 +42,8 @@ def parse(values: Mapping[str, Any]) -> SignalAnswers:
     split = values.get("split")
     if split not in (None, "", "draw"):
         raise InvalidSpec(
-            f"split: {split!r}; parts of signals come from folders or from the array split, and "
-            "'draw' draws them anew",
+            f"split: {split!r}; parts of signals come from names of folders and files, or "
+            "from the array split, and 'draw' draws them anew",
             field="split",
         )
     window = _whole("window", values.get("window"), _LEAST_WINDOW, _MOST_WINDOW)

@@ -13,7 +13,9 @@ from nas_service.errors import InvalidData
 from nas_service.learning.signals import times
 from nas_service.learning.signals.answers import SignalAnswers
 
-_LABELS = (*LABEL_NAMES, "activity", "anomaly", "is_anomaly", "outlier", "is_outlier")
+_LABELS = (*LABEL_NAMES, "activity")
+_ODD = ("anomaly", "is_anomaly", "outlier", "is_outlier")
+"""Labels where no column has a more usual name."""
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _MOSTLY = 0.5
 """A column of text of which so many cells read as numbers is one of numbers."""
@@ -91,7 +93,8 @@ def _require_no_numbers(column: pa.ChunkedArray, name: str, file: str) -> None:
 def _labels_in(there: Sequence[str]) -> list[str]:
     """Columns that may be the label by their names; beside `x` or `z`, `y` is an axis."""
     axes = {"x", "z"} & {one.lower() for one in there}
-    return [one for one in _known(_LABELS, there) if not (axes and one.lower() == "y")]
+    usual = [one for one in _known(_LABELS, there) if not (axes and one.lower() == "y")]
+    return usual or _known(_ODD, there)
 
 
 def _known(names: Collection[str], there: Sequence[str]) -> list[str]:

@@ -30,13 +30,42 @@ class Labelling(Enum):
     ANOMALIES = "anomalies"
     """The first that is not normal: a window with an anomaly anywhere is one."""
 
+    @property
+    def why_none(self) -> str:
+        """Why a window is set aside that has no label."""
+        lacking = self is Labelling.ANOMALIES
+        return f"windows in which {'a label is empty' if lacking else 'the label changes'}"
+
     def of_rows(self, normal: str | None = None) -> Callable[[Labels], Any]:
         """Gives a window's label by those of its rows `(steps,)`; None where there is none."""
         if self is Labelling.NUMBERS:
             return lambda labels: float(labels.mean())
         if self is Labelling.ANOMALIES:
-            return lambda labels: next((one for one in labels.tolist() if one != normal), normal)
+            return lambda labels: _odd_one(labels.tolist(), str(normal))
         return lambda labels: labels[0] if (labels == labels[0]).all() else None
+
+
+def _odd_one(labels: Sequence[str], normal: str) -> str | None:
+    if "" in labels:
+        return None
+    return next((one for one in labels if one != normal), normal)
+
+
+def names_of_rows(labels: Labels) -> npt.NDArray[Any]:
+    """Labels of rows `(n,)` as names of classes, empty where there is none.
+
+    Raises:
+        InvalidData: see `named`.
+    """
+    empty = np.zeros(len(labels), dtype=np.bool_)
+    if labels.dtype.kind == "f":
+        empty = ~np.isfinite(labels)
+    if empty.all():
+        raise InvalidData("no row has a label", field="y")
+    names, codes = named(labels[~empty])
+    found = np.full(len(labels), "", dtype=np.array(names).dtype)
+    found[~empty] = np.array(names)[codes]
+    return found
 
 
 def numbers_or_texts(found: Sequence[Any]) -> npt.NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.errors import InvalidData
-from nas_service.learning.signals.read import IntArray, Labels
+from nas_service.learning.signals.labels import Labelling
+from nas_service.learning.signals.read import IntArray
 
 _GAP = 1.5
 """A step so many times the usual one is a gap."""
@@ -78,16 +79,22 @@ def require_one_rate(recordings: Sequence[Recording]) -> None:
 
 
 def windows_of(
-    one: Recording, window: int, hop: int, aside: Counter[str], label_of: Callable[[Labels], Any]
+    one: Recording,
+    window: int,
+    hop: int,
+    aside: Counter[str],
+    labelling: Labelling,
+    normal: str | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.float32], Any]]:
     """Windows `(channels, steps)` with what their rows' labels `(steps,)` make theirs."""
+    label_of = labelling.of_rows(normal)
     for start, end in _stretches(one):
         if end - start < window:
             aside["stretches shorter than a window"] += 1
         for begin in range(start, end - window + 1, hop):
             label = label_of(one.labels[begin : begin + window])
             if label is None:
-                aside["windows in which the label changes"] += 1
+                aside[labelling.why_none] += 1
                 continue
             yield np.ascontiguousarray(one.values[begin : begin + window].T), label
 

@@ -16,14 +16,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nas_service.datasets.names import PARTS, belongs_to_the_system, normal, part_of
+from nas_service.datasets.names import (
+    PARTS,
+    belongs_to_the_system,
+    normal,
+    part_of,
+    speaks_of_a_part,
+)
 from nas_service.datasets.texts import text_of
 from nas_service.errors import InvalidData, InvalidSpec
 from nas_service.learning.signals import times
 from nas_service.learning.signals.answers import SignalAnswers
 from nas_service.learning.signals.columns import Columns, columns_of
 from nas_service.learning.signals.files import as_texts, read_file
-from nas_service.learning.signals.labels import Labelling, named, normal_of, numbers_or_texts
+from nas_service.learning.signals.labels import (
+    Labelling,
+    names_of_rows,
+    normal_of,
+    numbers_or_texts,
+)
 from nas_service.learning.signals.read import DRAWN, Windows
 from nas_service.learning.signals.recordings import (
     Recording,
@@ -32,7 +43,7 @@ from nas_service.learning.signals.recordings import (
     usual_step,
     windows_of,
 )
-from nas_service.learning.single_precision import in_float32
+from nas_service.learning.single_precision import Rounding, is_exact
 
 ENDINGS = (".csv", ".parquet")
 _LEAST_COUNTED = 7
@@ -57,6 +68,8 @@ def read_tables(
     names: tuple[str, ...] = ()
     unread: dict[str, None] = {}
     parts = _parts_of(files, source)
+    by_folder = {path: _part_of(path, source) for path in files}
+    roundings: dict[str, Rounding] = {}
     for path in files:
         table = read_file(path)
         place = normal(path.name if path == source else path.relative_to(source).as_posix())
@@ -72,7 +85,15 @@ def read_tables(
             )
         names = columns.signals
         part = parts[path]
-        recordings += _recordings(table, columns, place, part, numbers=numbers)
+        recordings += _recordings(table, columns, place, part, roundings, numbers=numbers)
+    for name, rounding in roundings.items():
+        rounding.require_little(f"{source.name}: column {name!r}", name)
+    notes = []
+    if parts != by_folder and _groups_apart(recordings):
+        notes.append("names of files say parts, but groups stand in several: parts are drawn")
+        recordings = [replace(one, part=DRAWN) for one in recordings]
+    elif set(parts.values()) == {DRAWN} and any(speaks_of_a_part(one.stem) for one in files[1:]):
+        notes.append("names of files that speak of parts say none here, as not all do")
     counting = _counting(recordings, names)
     unread |= dict.fromkeys(names[channel] for channel in counting)
     names = tuple(one for channel, one in enumerate(names) if channel not in counting)
@@ -89,7 +110,7 @@ def read_tables(
     cut = [
         (number, window, label)
         for number, one in enumerate(recordings)
-        for window, label in windows_of(one, answers.window, hop, aside, labelling.of_rows(usual))
+        for window, label in windows_of(one, answers.window, hop, aside, labelling, usual)
     ]
     if not cut:
         longest = max(len(one.values) for one in recordings)
@@ -120,21 +141,27 @@ def read_tables(
                 else []
             ),
         ],
-        notes=[f"columns that are not read: {', '.join(unread)}"] if unread else [],
+        notes=[*notes, *([f"columns that are not read: {', '.join(unread)}"] if unread else [])],
         set_aside=[{"reason": reason, "n": n, "names": []} for reason, n in aside.most_common()],
     )
+
+
+def _groups_apart(recordings: Sequence[Recording]) -> bool:
+    """Whether a group stands in more than one part."""
+    sides = {(one.group, one.part) for one in recordings}
+    return len(sides) > len({group for group, _ in sides})
 
 
 def _of_one_kind(
     recordings: Sequence[Recording], answered: str | None
 ) -> tuple[list[Recording], str]:
     """Recordings whose labels are names that are the same in all of them, and the normal one."""
-    rows = numbers_or_texts([label for one in recordings for label in one.labels.tolist()])
-    names, codes = named(rows)
+    rows = [label for one in recordings for label in one.labels.tolist()]
+    names = names_of_rows(numbers_or_texts(rows))
     ends = np.cumsum([len(one.labels) for one in recordings])[:-1]
-    of_each = np.split(np.array(names)[codes], ends)
+    of_each = np.split(names, ends)
     found = [replace(one, labels=own) for one, own in zip(recordings, of_each, strict=True)]
-    return found, normal_of(names, answered)
+    return found, normal_of([one for one in np.unique(names).tolist() if one], answered)
 
 
 def _files(source: Path, within: Sequence[Path]) -> list[Path]:
@@ -189,12 +216,18 @@ def _counting(recordings: Sequence[Recording], names: Sequence[str]) -> list[int
 
 
 def _recordings(
-    table: pa.Table, columns: Columns, name: str, part: int, *, numbers: bool
+    table: pa.Table,
+    columns: Columns,
+    name: str,
+    part: int,
+    roundings: dict[str, Rounding],
+    *,
+    numbers: bool,
 ) -> Iterator[Recording]:
     """A file's recordings, in the order in which their groups begin."""
     _require_full(table, (columns.label, columns.group, columns.time, *columns.signals), name)
-    values = np.column_stack([times.floats_of(table[one]) for one in columns.signals])
-    values = in_float32(values, name, columns.signals)
+    wide = np.column_stack([times.floats_of(table[one]) for one in columns.signals])
+    values = wide.astype(np.float32)
     wrong = ~np.isfinite(values)
     if wrong.any():
         row, column = (int(one[0]) for one in np.nonzero(wrong))
@@ -202,6 +235,10 @@ def _recordings(
             f"{name}, row {row + 1}, column {columns.signals[column]!r} is not a number; signals "
             "are read without gaps: fill or cut them first"
         )
+    if not is_exact(wide):
+        for channel, signal in enumerate(columns.signals):
+            one = roundings.setdefault(signal, Rounding())
+            one.add(wide[:, channel], values[:, channel])
     labels = np.array(_plain(table[columns.label].to_pylist()))
     if numbers and not np.issubdtype(labels.dtype, np.number):
         raise InvalidData(f"{name}: column {columns.label!r} has text; numbers are needed")

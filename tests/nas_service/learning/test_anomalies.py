@@ -155,6 +155,16 @@ def test_a_window_with_an_anomaly_anywhere_is_one(tmp_path: Path) -> None:
     assert found.report["set_aside"] == []
 
 
+def test_windows_with_an_empty_label_are_set_aside(tmp_path: Path) -> None:
+    labels = ["0"] * 80 + ["1"] * 32 + ["0"] * 48
+    for number in range(6):
+        labels[20] = "NA"
+        _recording(tmp_path / f"r{number}.csv", labels)
+    found = _read(tmp_path, window=16, normal="0")
+    aside = [{"reason": "windows in which a label is empty", "n": 6, "names": []}]
+    assert [one for one in found.report["set_aside"] if "empty" in one["reason"]] == aside
+
+
 def test_half_of_a_given_test_part_is_for_validation_where_there_is_none(tmp_path: Path) -> None:
     split = np.array(["train"] * 20 + ["test"] * 24)
     y = np.array(["ok"] * 20 + ["ok", "broken", "ok"] * 8)

@@ -603,3 +603,45 @@ def test_files_are_of_the_parts_that_their_names_say_where_all_do(tmp_path: Path
     (folder / "walk_03.csv").write_text((folder / "walk_train.csv").read_text())
     with pytest.raises(InvalidData, match="4 groups: at least 5 are needed"):  # to draw parts of
         _read(folder, window=8)
+
+
+def test_a_group_in_two_files_stays_on_one_side_whatever_their_names(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        rows = [f"{np.sin(step)},{'ab'[step // 8 % 2]},p{step // 32}" for step in range(192)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["level,label,subject", *rows]) + "\n")
+    found = _read(tmp_path, window=8)
+    assert (
+        "names of files say parts, but groups stand in several: parts are drawn"
+        in (found.report["notes"])
+    )
+    sides = {
+        (int(g), int(p)) for g, p in zip(found.windows.groups, found.windows.part, strict=True)
+    }
+    assert len(sides) == 6
+
+
+def test_names_that_speak_of_parts_and_are_not_followed_are_told(tmp_path: Path) -> None:
+    for name in ("walk_1", "walk_2", "walk_3", "walk_4", "walk_test"):
+        rows = [f"{np.sin(step)},{'ab'[step // 8 % 2]}" for step in range(160)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["level,label", *rows]) + "\n")
+    notes = _read(tmp_path, window=8).report["notes"]
+    assert "names of files that speak of parts say none here, as not all do" in notes
+
+
+def test_a_temperature_anomaly_is_a_channel_beside_a_label(tmp_path: Path) -> None:
+    for number in range(5):
+        rows = [f"{np.sin(step)},{step % 3},{'ab'[step // 8 % 2]}" for step in range(160)]
+        (tmp_path / f"r{number}.csv").write_text("\n".join(["level,anomaly,label", *rows]) + "\n")
+    assert _read(tmp_path, window=8).windows.channel_names == ("level", "anomaly")
+
+
+def test_a_recording_that_stands_still_refuses_nothing(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for number in range(6):
+        deviation = 1e-2 if number < 5 else 1e-6
+        rows = [
+            f"{139.69 + deviation * generator.normal()!r},{'ab'[step // 8 % 2]}"
+            for step in range(160)
+        ]
+        (tmp_path / f"r{number}.csv").write_text("\n".join(["lon,label", *rows]) + "\n")
+    assert len(_read(tmp_path, window=8).windows) == 120

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas_service.errors import InvalidData
-from nas_service.learning.single_precision import in_float32
+from nas_service.learning.single_precision import Rounding, in_float32
 
 _WAVE = np.sin(np.linspace(0.0, 20.0, 4_000)).reshape(100, 1, 40)
 
@@ -26,13 +26,33 @@ def test_a_signal_on_a_large_offset_is_refused_by_channel(offset: float) -> None
         in_float32(x, "x")
 
 
-def test_whole_numbers_on_a_large_offset_are_refused_by_column() -> None:
-    counts = 2**40 + np.arange(100, dtype=np.int64)[:, None]
+def test_a_channel_is_judged_over_all_that_is_added() -> None:
+    """A recording that stands still may differ by little where others do not."""
+    generator = np.random.default_rng(0)
+    rounding = Rounding()
+    for deviation in (1e-2, 1e-6):
+        wide = 139.69 + deviation * generator.normal(size=500)
+        rounding.add(wide, wide.astype(np.float32))
+    rounding.require_little("lon", "lon")
+    alone = Rounding()
+    alone.add(wide, wide.astype(np.float32))
     with pytest.raises(
-        InvalidData, match=r"run\.csv: column 'ticks' has numbers around"
+        InvalidData, match=r"run: column 'lon' has numbers around 139\.7"
     ) as refused:
-        in_float32(counts, "run.csv", ["ticks"])
-    assert refused.value.fields["field"] == "ticks"
+        alone.require_little("run: column 'lon'", "lon")
+    assert refused.value.fields["field"] == "lon"
+
+
+def test_whole_numbers_on_a_large_offset_are_refused() -> None:
+    counts = 2**40 + np.arange(100, dtype=np.int64)[:, None]
+    with pytest.raises(InvalidData, match=r"channel 0 has numbers around 1\.1e"):
+        in_float32(counts, "x")
+
+
+def test_the_rounding_of_longer_floats_is_no_signal() -> None:
+    same = np.where(np.arange(80) % 2, 0.3, 0.1 + 0.2).reshape(10, 1, 8)
+    assert np.unique(same).size == 2
+    np.testing.assert_array_equal(in_float32(same, "x"), np.float32(0.3))
 
 
 def test_a_constant_and_what_is_not_finite_are_for_others_to_refuse() -> None:

@@ -66,3 +66,29 @@ def test_what_cannot_be_multiplied_out_is_not_known() -> None:
     assert n_networks(_described([1, 6], dilation={"from": "late"})) is None
     # one by one it can be counted: layers beyond the first read it
     assert n_networks(_described([1, 2], dilation={"from": "late"})) == 3 * 3 + 2 * (12**2 - 9)
+
+
+def test_frames_of_a_raw_window_are_no_choice() -> None:
+    """Three lengths of frames with two front ends, and the window as it is."""
+    space = TemporalSpace(Window(4096, 1, 4))
+    sizes = {one.name: one.size for one in space.decisions}
+    assert sizes["front_end"] == 3
+    fronts = 1 + 2 * sizes["frame_steps"]
+    assert n_networks(space) == sizes["steps"] * 4 * fronts * (2 * (3 + 9 + 27)) ** 3
+
+
+def test_a_space_of_many_decisions_of_one_value_is_counted() -> None:
+    layer = {"block": "temporal_separable"}
+    sizes = {"out_channels": 16, "kernel": {"choice": [3]}, "dilation": {"choice": [1]}}
+    document = {
+        "name": "long",
+        "input": "signal",
+        "layers": [
+            {"name": "stem", "block": "temporal_conv", "sizes": {"out_channels": 16, "kernel": 3}},
+            *({**layer, "name": f"layer{n}", "sizes": sizes} for n in range(35)),
+            {"name": "head", "block": "temporal_head"},
+        ],
+    }
+    space = DescribedSpace("long", read_document(document), Window(20, 6, 4))
+    assert len(space.decisions) == 70
+    assert n_networks(space) == 1

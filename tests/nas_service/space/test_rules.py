@@ -17,7 +17,7 @@ from nas_service.space.base import IntArray, SearchSpace, parse
 from nas_service.space.cell import NasBench201Space
 from nas_service.space.described.document import read_document
 from nas_service.space.described.space import DescribedSpace
-from nas_service.space.ruled import RuledSpace
+from nas_service.space.ruled import RuledSpace, linear_rows
 from nas_service.space.rules import rules_of
 from nas_service.space.sampling import uniform
 from nas_service.space.temporal import TemporalSpace
@@ -108,7 +108,7 @@ def test_a_rule_says_nothing_of_layers_that_are_not_there(
     assert np.array_equal(_ruled(rule).valid(rows), expected)
 
 
-def test_a_decision_that_two_stages_read_is_there_with_either() -> None:
+def test_a_decision_that_two_stages_read_always_counts() -> None:
     kernel = {"kernel": {"from": "late"}, "out_channels": 16}
     stage = {"block": "temporal_separable", "sizes": kernel, "first": {"kernel": 3}}
     document = {
@@ -126,7 +126,64 @@ def test_a_decision_that_two_stages_read_is_there_with_either() -> None:
     ruled = RuledSpace(space, rules_of(space, [{"always": {"late": 5}}]))
     rows = np.array(list(product((0, 1), (0, 1), (0, 1))))
     kept = {tuple(row) for row in space.canonical(rows[ruled.valid(rows)]).tolist()}
-    assert kept == {(0, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1)}
+    assert kept == {(1, 0, 1), (1, 1, 0), (1, 1, 1)}
+
+
+def test_edges_of_a_cell_count_whether_or_not_they_lead_on(nasbench201: NasBench201Space) -> None:
+    """An edge of none cuts others off, and then gives the same cell as any other value."""
+    rules = rules_of(nasbench201, [{"never": {"op_01": "none"}}])
+    rows = np.unique(uniform(nasbench201, 3000, np.random.default_rng(0)), axis=0)
+    none = nasbench201.decisions[0].values.index("none")
+    assert nasbench201.decisions[0].name == "op_01"
+    assert np.array_equal(rules[0].holds(rows), rows[:, 0] != none)
+
+
+@pytest.mark.parametrize(
+    ("rule", "keeps"),
+    [
+        (
+            {"always": {"frame_steps": 128}},
+            lambda one: one["front_end"] == "raw" or one["frame_steps"] == 128,
+        ),
+        (
+            {"sum": "frame_steps", "at_least": 128},
+            lambda one: one["front_end"] != "raw" and one["frame_steps"] >= 128,
+        ),
+    ],
+    ids=["always", "sum"],
+)
+def test_a_raw_window_has_no_frames_to_a_rule(
+    rule: dict[str, Any], keeps: Callable[[dict[str, Any]], bool]
+) -> None:
+    """Canonical genotypes have the last value there; the solver's rows say the same."""
+    space = TemporalSpace(Window(4096, 1, 4))
+    ruled = RuledSpace(space, rules_of(space, [rule]))
+    rows = uniform(space, 3000, np.random.default_rng(5))
+    expected = np.array([keeps(_decisions(space, row)) for row in rows])
+    assert 0.0 < expected.mean() < 1.0
+    assert np.array_equal(ruled.valid(rows), expected)
+    for line in linear_rows(ruled):
+        sums = sum(by_value[rows[:, place]] for place, by_value in line.weights)
+        assert np.array_equal((sums >= line.least) & (sums <= line.most), expected)
+
+
+def test_layers_of_one_kernel_that_are_not_there_add_nothing() -> None:
+    stage = {"block": "temporal_separable", "repeat": "depth"}
+    document = {
+        "name": "one",
+        "input": "signal",
+        "decisions": {"depth": [1, 2]},
+        "layers": [
+            {"name": "stem", "block": "temporal_conv", "sizes": {"out_channels": 16, "kernel": 3}},
+            {**stage, "name": "two", "sizes": {"kernel": {"choice": [5]}, "out_channels": 16}},
+            {"name": "head", "block": "temporal_head"},
+        ],
+    }
+    space = DescribedSpace("one", read_document(document), Window(20, 6, 4))
+    rules = rules_of(space, [{"sum": "two*.kernel", "at_most": 5}])
+    depth = [one.name for one in space.decisions].index("depth")
+    rows = np.stack([space.smallest(), space.largest()])
+    assert rules[0].holds(rows).tolist() == (rows[:, depth] == 0).tolist() == [True, False]
 
 
 def test_mended_networks_are_networks(nasbench201: NasBench201Space) -> None:
