@@ -35,6 +35,7 @@ BENCHMARKS = {
     "long_search": "a batch after many evaluations beside one at first; what is stored of all",
     "surface": "polls a second, a page of 50,000 candidates, the look-up of a token",
     "signals": "a whole search on signals, beside a tuned 1-D CNN and ridge on random convolutions",
+    "anomalies": "a whole search for anomalies in real signals, beside detectors of no network",
     "front_ends": "the front end of sounds searched with the network, or fixed",
     "detection": "a whole search for boxes, on scenes composed of real pictures",
     "elastic": "networks of one's own made elastic: what can be chosen, do their members run",
