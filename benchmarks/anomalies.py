@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.rows import Row, keep, parser, report
 from benchmarks.service import service
-from benchmarks.signals import PROFILE_S, save
+from benchmarks.signals import save, whole_search
 from nas_service.client import Client
 from nas_service.learning.registry import learning_task
 
@@ -66,16 +65,7 @@ def _compared(nas: Client, wheel: Path, name: str, folder: Path, seed: int) -> l
     else:
         source = file = save(wheel, name, folder / f"{name}.npz")
     nas.wait(nas.upload_dataset(name, file, task=TASK, **answers)["job"]["id"], timeout_s=300)
-    began = time.monotonic()
-    search = nas.submit_search(
-        dataset=name, device="this-machine", profile_budget_s=PROFILE_S, seed=seed
-    )["id"]
-    nas.wait(search, timeout_s=1800)
-    took_s = time.monotonic() - began
-    published = [
-        row for winner in nas.winners(search) for row in winner["results"] if row["published"]
-    ]
-    best = max(published, key=lambda row: (row["measured_accuracy"], -row["measured_latency_ms"]))
+    took_s, published, best = whole_search(nas, name, seed)
     # the same source gives the same parts
     found = learning_task(TASK).ingest(
         source, answers, tell=lambda *_: None, within=[folder], threads=1

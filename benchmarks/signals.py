@@ -30,6 +30,7 @@ from torch.nn import functional
 from benchmarks.rows import Row, keep, parser, report
 from benchmarks.service import service
 from nas_service.client import Client
+from nas_service.errors import InvalidSpec
 from nas_service.learning.base import Data
 from nas_service.learning.registry import learning_task
 from nas_service.training.loop import TrainRecipe, train
@@ -73,16 +74,7 @@ def _compared(nas: Client, source: Path, folder: Path, seed: int) -> list[Row]:
     task = learning_task(TASK)
     name = source.stem
     nas.wait(nas.upload_dataset(name, source, task=TASK)["job"]["id"], timeout_s=300)
-    began = time.monotonic()
-    search = nas.submit_search(
-        dataset=name, device="this-machine", profile_budget_s=PROFILE_S, seed=seed
-    )["id"]
-    nas.wait(search, timeout_s=1800)
-    took_s = time.monotonic() - began
-    published = [
-        row for winner in nas.winners(search) for row in winner["results"] if row["published"]
-    ]
-    best = max(published, key=lambda row: (row["measured_accuracy"], -row["measured_latency_ms"]))
+    took_s, published, best = whole_search(nas, name, seed)
     # the same bytes give the same parts
     found = task.ingest(source, {}, tell=lambda *_: None, within=[], threads=1)
     found.save(folder / "stored.npz")
@@ -108,6 +100,29 @@ def _compared(nas: Client, source: Path, folder: Path, seed: int) -> list[Row]:
             rocket(data, seed),
         ),
     ]
+
+
+def whole_search(
+    nas: Client, dataset: str, seed: int
+) -> tuple[float, list[dict[str, Any]], dict[str, Any]]:
+    """Seconds that a search with defaults took, its published results, and the best of them.
+
+    Raises:
+        InvalidSpec: it published none.
+    """
+    began = time.monotonic()
+    search = nas.submit_search(
+        dataset=dataset, device="this-machine", profile_budget_s=PROFILE_S, seed=seed
+    )["id"]
+    nas.wait(search, timeout_s=1800)
+    took_s = time.monotonic() - began
+    published = [
+        row for winner in nas.winners(search) for row in winner["results"] if row["published"]
+    ]
+    if not published:
+        raise InvalidSpec(f"{dataset}: the search published no file")
+    best = max(published, key=lambda row: (row["measured_accuracy"], -row["measured_latency_ms"]))
+    return took_s, published, best
 
 
 def _holds(row: dict[str, Any]) -> bool:

@@ -114,7 +114,7 @@ def _by_class(
     return counts
 
 
-def on_torn(pictures: Sequence[Picture], labels: IntArray, copy_of: IntArray) -> list[str]:
+def on_two_classes(pictures: Sequence[Picture], labels: IntArray, copy_of: IntArray) -> list[str]:
     """What is to be said of pictures whose pixels stand in another class, too.
 
     `copy_of` `(n,)` says for each the first that has its pixels, `labels` `(n,)` its class.
@@ -150,7 +150,7 @@ def on_copies(
         copy_of[rows] = rows[0]
     number = {name: i for i, name in enumerate(classes)}
     labels = np.array([number[one.label] for one in pictures], dtype=np.int64)
-    notes += on_torn(pictures, labels, copy_of)
+    notes += on_two_classes(pictures, labels, copy_of)
     given = np.array([-1 if one.part is None else PARTS.index(one.part) for one in pictures])
     question = mostly_elsewhere(labels, given, on_one_side(given, copy_of), classes)
     return notes, [question] if question else []

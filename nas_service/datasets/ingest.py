@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_service.datasets.answers import Answers
-from nas_service.datasets.class_notes import IN_TWO_CLASSES, on_torn, require_classes
+from nas_service.datasets.class_notes import IN_TWO_CLASSES, on_two_classes, require_classes
 from nas_service.datasets.copies import mostly_elsewhere, on_one_side
 from nas_service.datasets.duplicates import nearly_same, same_pixels
 from nas_service.datasets.fitting import fitted
@@ -174,8 +174,10 @@ def _assembled(images: Pixels, pictures: Sequence[Picture], seen: Inspection) ->
     copy_of = same_pixels(images)
     kept = on_one_side(given, copy_of)
     notes = list(seen.report.notes)
-    if torn := on_torn(pictures, labels, copy_of):  # of pixels, among which those of bytes are
-        notes = [*(one for one in notes if IN_TWO_CLASSES not in one), *torn]
+    if in_two := on_two_classes(
+        pictures, labels, copy_of
+    ):  # of pixels, among which those of bytes are
+        notes = [*(one for one in notes if IN_TWO_CLASSES not in one), *in_two]
     if not kept.all():
         if question := mostly_elsewhere(labels, given, kept, seen.classes):
             raise Undecided([question])

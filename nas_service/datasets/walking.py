@@ -23,7 +23,7 @@ class File:
 
     @property
     def place(self) -> str:
-        """As users are told of it."""
+        """As messages and reports name it."""
         return "/".join(self.names)
 
 

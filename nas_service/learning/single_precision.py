@@ -59,26 +59,17 @@ class Rounding:
         )
 
 
-def is_exact(values: npt.NDArray[Any]) -> bool:
-    """Whether all numbers of this type are 32-bit floats."""
-    return bool(values.dtype == np.float32 or values.dtype.itemsize <= _EXACT_BYTES)
+def require_float32(values: npt.NDArray[Any], field: str) -> None:
+    """Raise `InvalidData` where rounding to 32-bit floats loses a channel of `(n, channels, ...)`.
 
-
-def in_float32(values: npt.NDArray[Any], field: str) -> npt.NDArray[np.float32]:
-    """`values` `(n, channels, ...)` as 32-bit floats.
-
-    Raises:
-        InvalidData: rounding loses a channel.
+    Numbers that are not finite are for others to refuse, with their places.
     """
-    single = np.ascontiguousarray(values, dtype=np.float32)
-    if is_exact(values):
-        return single
-    columns = [values] if values.ndim == 1 else list(values.swapaxes(0, 1))
-    rounded = [single] if values.ndim == 1 else list(single.swapaxes(0, 1))
-    for number, (column, of_column) in enumerate(zip(columns, rounded, strict=True)):
-        if not np.isfinite(of_column).all():
-            continue  # refused, with its place, by whoever reads it
-        rounding = Rounding()
-        rounding.add(column.astype(np.float64), of_column)
-        rounding.require_little(f"{field}: channel {number}", field)
-    return single
+    if values.dtype == np.float32 or values.dtype.itemsize <= _EXACT_BYTES:
+        return
+    for number, channel in enumerate([values] if values.ndim == 1 else values.swapaxes(0, 1)):
+        wide = channel.astype(np.float64)
+        single = channel.astype(np.float32)
+        if np.isfinite(single).all():
+            rounding = Rounding()
+            rounding.add(wide, single)
+            rounding.require_little(f"{field}: channel {number}", field)

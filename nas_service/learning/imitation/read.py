@@ -22,7 +22,7 @@ from nas_service.datasets.texts import group_of
 from nas_service.errors import InvalidData
 from nas_service.learning.base import Progress
 from nas_service.learning.imitation.shape import ArrayShape
-from nas_service.learning.single_precision import in_float32
+from nas_service.learning.single_precision import require_float32
 
 _KNOWN = ("x", "y", "groups", "split")
 _LEAST = 20
@@ -77,7 +77,7 @@ def read_recorded(path: Path, *, tell: Progress) -> Recorded:
     tell(0.1, "reading")
     arrays = _arrays(path)
     inputs, answers = numbers(arrays, "x"), numbers(arrays, "y")
-    in_float32(arrays["x"], "x")  # whether inputs are told apart by it; a model has answered so
+    require_float32(arrays["x"], "x")  # `y` is what a model answered, whatever it differs by
     if answers.ndim == 1:
         answers = answers[:, None]
     if len(answers) != len(inputs):

@@ -16,7 +16,7 @@ from nas_service.datasets.stored_arrays import given_parts, numbers_of_hot
 from nas_service.datasets.texts import text_of
 from nas_service.errors import InvalidData
 from nas_service.learning.signals.read import DRAWN, IntArray, Windows, require_finite
-from nas_service.learning.single_precision import in_float32
+from nas_service.learning.single_precision import require_float32
 
 _KNOWN = ("x", "y", "groups", "split", "channel_names", "rate_hz")
 _LEAST_STEPS = 8
@@ -111,8 +111,9 @@ def _inputs(x: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         raise InvalidData(
             f"x has windows of {x.shape[2]} steps, at least {_LEAST_STEPS} are needed", field="x"
         )
-    inputs = in_float32(x, "x")
+    inputs = np.ascontiguousarray(x, dtype=np.float32)
     require_finite(inputs, "x")
+    require_float32(x, "x")
     return inputs
 
 

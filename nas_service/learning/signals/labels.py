@@ -60,6 +60,8 @@ def names_of_rows(labels: Labels) -> npt.NDArray[Any]:
     empty = np.zeros(len(labels), dtype=np.bool_)
     if labels.dtype.kind == "f":
         empty = ~np.isfinite(labels)
+    elif labels.dtype.kind == "U":
+        empty = np.char.strip(labels) == ""
     if empty.all():
         raise InvalidData("no row has a label", field="y")
     names, codes = named(labels[~empty])

@@ -17,11 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from nas_service.datasets.names import (
-    PARTS,
     belongs_to_the_system,
     normal,
-    part_of,
-    speaks_of_a_part,
 )
 from nas_service.datasets.texts import text_of
 from nas_service.errors import InvalidData, InvalidSpec
@@ -35,7 +32,8 @@ from nas_service.learning.signals.labels import (
     normal_of,
     numbers_or_texts,
 )
-from nas_service.learning.signals.read import DRAWN, Windows
+from nas_service.learning.signals.parts import parts_of_files, with_groups_whole
+from nas_service.learning.signals.read import Windows
 from nas_service.learning.signals.recordings import (
     Recording,
     rate_hz,
@@ -43,7 +41,7 @@ from nas_service.learning.signals.recordings import (
     usual_step,
     windows_of,
 )
-from nas_service.learning.single_precision import Rounding, is_exact
+from nas_service.learning.single_precision import Rounding
 
 ENDINGS = (".csv", ".parquet")
 _LEAST_COUNTED = 7
@@ -64,42 +62,8 @@ def read_tables(
             field="window",
         )
     files = _files(source, within)
-    recordings: list[Recording] = []
-    names: tuple[str, ...] = ()
-    unread: dict[str, None] = {}
-    parts = _parts_of(files, source)
-    by_folder = {path: _part_of(path, source) for path in files}
-    roundings: dict[str, Rounding] = {}
-    for path in files:
-        table = read_file(path)
-        place = normal(path.name if path == source else path.relative_to(source).as_posix())
-        columns = columns_of(table, answers, place)
-        numbers = labelling is Labelling.NUMBERS
-        texts = (columns.group,) if numbers else (columns.group, columns.label)
-        table = as_texts(table, path, texts)
-        unread |= dict.fromkeys(columns.unread)
-        if names and columns.signals != names:
-            raise InvalidData(
-                f"{place} has the signals {', '.join(columns.signals)}, {files[0].name} has "
-                f"{', '.join(names)}"
-            )
-        names = columns.signals
-        part = parts[path]
-        recordings += _recordings(table, columns, place, part, roundings, numbers=numbers)
-    for name, rounding in roundings.items():
-        rounding.require_little(f"{source.name}: column {name!r}", name)
-    notes = []
-    if parts != by_folder and _groups_apart(recordings):
-        notes.append("names of files say parts, but groups stand in several: parts are drawn")
-        recordings = [replace(one, part=DRAWN) for one in recordings]
-    elif set(parts.values()) == {DRAWN} and any(speaks_of_a_part(one.stem) for one in files[1:]):
-        notes.append("names of files that speak of parts say none here, as not all do")
-    counting = _counting(recordings, names)
-    unread |= dict.fromkeys(names[channel] for channel in counting)
-    names = tuple(one for channel, one in enumerate(names) if channel not in counting)
-    recordings = [
-        replace(one, values=np.delete(one.values, counting, axis=1)) for one in recordings
-    ]
+    recordings, names, unread = _read_all(files, source, answers, labelling)
+    recordings, notes = with_groups_whole(recordings, files, source)
     steps_s = [usual_step(one) for one in recordings if one.times is not None]
     require_one_rate(recordings)
     hop = answers.hop or answers.window
@@ -146,10 +110,36 @@ def read_tables(
     )
 
 
-def _groups_apart(recordings: Sequence[Recording]) -> bool:
-    """Whether a group stands in more than one part."""
-    sides = {(one.group, one.part) for one in recordings}
-    return len(sides) > len({group for group, _ in sides})
+def _read_all(
+    files: Sequence[Path], source: Path, answers: SignalAnswers, labelling: Labelling
+) -> tuple[list[Recording], tuple[str, ...], list[str]]:
+    """The recordings of all files, names of their channels, and of columns that are not read."""
+    recordings: list[Recording] = []
+    names: tuple[str, ...] = ()
+    unread: dict[str, None] = {}
+    roundings: dict[str, Rounding] = {}
+    for path, part in zip(files, parts_of_files(files, source), strict=True):
+        table = read_file(path)
+        place = normal(path.name if path == source else path.relative_to(source).as_posix())
+        columns = columns_of(table, answers, place)
+        numbers = labelling is Labelling.NUMBERS
+        texts = (columns.group,) if numbers else (columns.group, columns.label)
+        table = as_texts(table, path, texts)
+        unread |= dict.fromkeys(columns.unread)
+        if names and columns.signals != names:
+            raise InvalidData(
+                f"{place} has the signals {', '.join(columns.signals)}, {files[0].name} has "
+                f"{', '.join(names)}"
+            )
+        names = columns.signals
+        recordings += _recordings(table, columns, place, part, roundings, numbers=numbers)
+    for name, rounding in roundings.items():
+        rounding.require_little(f"column {name!r}", name)
+    counting = _counting(recordings, names)
+    unread |= dict.fromkeys(names[channel] for channel in counting)
+    kept = tuple(one for channel, one in enumerate(names) if channel not in counting)
+    found = [replace(one, values=np.delete(one.values, counting, axis=1)) for one in recordings]
+    return found, kept, list(unread)
 
 
 def _of_one_kind(
@@ -179,27 +169,6 @@ def _files(source: Path, within: Sequence[Path]) -> list[Path]:
     if not found:
         raise InvalidData(f"there is no CSV and no Parquet file in {source.name}")
     return found
-
-
-def _parts_of(files: Sequence[Path], source: Path) -> dict[Path, int]:
-    """The part of each file: what its folder says, or its name where all names do."""
-    by_folder = {path: _part_of(path, source) for path in files}
-    if any(part != DRAWN for part in by_folder.values()):
-        return by_folder
-    stems = [path.stem for path in files]
-    named = [part_of(one, stems) for one in stems]
-    if len(set(named)) < 2 or PARTS[0] not in named or not set(named) <= set(PARTS):
-        return by_folder
-    return {path: PARTS.index(str(one)) for path, one in zip(files, named, strict=True)}
-
-
-def _part_of(path: Path, source: Path) -> int:
-    """The part that a folder's name says; drawn where none does."""
-    for folder in path.relative_to(source).parts[:-1] if path != source else ():
-        named = part_of(folder)
-        if named in PARTS:
-            return PARTS.index(named)
-    return DRAWN
 
 
 def _counting(recordings: Sequence[Recording], names: Sequence[str]) -> list[int]:
@@ -235,10 +204,9 @@ def _recordings(
             f"{name}, row {row + 1}, column {columns.signals[column]!r} is not a number; signals "
             "are read without gaps: fill or cut them first"
         )
-    if not is_exact(wide):
-        for channel, signal in enumerate(columns.signals):
-            one = roundings.setdefault(signal, Rounding())
-            one.add(wide[:, channel], values[:, channel])
+    for channel, signal in enumerate(columns.signals):
+        one = roundings.setdefault(signal, Rounding())
+        one.add(wide[:, channel], values[:, channel])
     labels = np.array(_plain(table[columns.label].to_pylist()))
     if numbers and not np.issubdtype(labels.dtype, np.number):
         raise InvalidData(f"{name}: column {columns.label!r} has text; numbers are needed")
